@@ -1,0 +1,56 @@
+# Everything a newcomer needs is Python 3.11+ and this file. `make` alone lists the targets.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types architecture bench torture docs wheel lock clean
+
+help:  ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+# pip installs uv from its own hashed file; uv installs the rest from the lock. Neither file holds a package address.
+$(READY): requirements.lock requirements-uv.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "tieout needs Python 3.11 or newer; try: make PYTHON=python3.12"; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(READY)  ## Run the whole job against a local Sage Intacct: connect, pull, push, retry, tie out
+	@$(BIN)/tieout demo
+
+test: $(READY)  ## Run the test suite
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -q
+
+lint: $(READY)  ## Style and common mistakes
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+types: $(READY)  ## mypy strict over src/
+	@$(BIN)/mypy
+
+architecture: $(READY)  ## Import directions between the rooms
+	@$(BIN)/lint-imports
+
+bench: $(READY)  ## Speed of the product beside a hand-written floor, same machine, same run
+	@$(BIN)/python benchmarks/pull_floor.py
+
+torture: $(READY)  ## The long form of the crash and concurrency tests
+	@TIEOUT_TORTURE=1 $(BIN)/python -m pytest -q -m torture tests
+
+docs: $(READY)  ## Build the documentation site into site/
+	@test -x $(VENV)/docs/bin/zensical || { $(PYTHON) -m venv $(VENV)/docs && $(BIN)/uv pip install --quiet --python $(VENV)/docs/bin/python --require-hashes -r requirements-docs.lock; }
+	@$(VENV)/docs/bin/zensical build --clean
+
+wheel: $(READY)  ## Build the wheel into dist/
+	@$(BIN)/python -m build --wheel --no-isolation --outdir dist
+
+lock: $(READY)  ## Resolve the lock files anew
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --all-extras --group dev pyproject.toml -o requirements.lock
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --group docs -o requirements-docs.lock
+	@echo uv | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header - -o requirements-uv.lock
+
+clean:  ## Remove the environment and build products
+	rm -rf $(VENV) dist site demo-project .pytest_cache .mypy_cache .ruff_cache .hypothesis

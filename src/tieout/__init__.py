@@ -1,0 +1,54 @@
+"""tieout connects other systems to Sage Intacct, and proves that every record is accounted for.
+
+Importing it loads no HTTP client, database or web framework: each name arrives with its first use.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tieout.errors import TieoutError
+    from tieout.in_process import simulated, simulated_async
+    from tieout.rest import AsyncIntacct, BatchResult, F, Filter, Intacct, Record, Row
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AsyncIntacct",
+    "BatchResult",
+    "F",
+    "Filter",
+    "Intacct",
+    "Record",
+    "Row",
+    "TieoutError",
+    "__version__",
+    "simulated",
+    "simulated_async",
+]
+
+_HOME = {
+    "AsyncIntacct": "tieout.rest",
+    "BatchResult": "tieout.rest",
+    "F": "tieout.rest",
+    "Filter": "tieout.rest",
+    "Intacct": "tieout.rest",
+    "Record": "tieout.rest",
+    "Row": "tieout.rest",
+    "TieoutError": "tieout.errors",
+    "simulated": "tieout.in_process",
+    "simulated_async": "tieout.in_process",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'tieout' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

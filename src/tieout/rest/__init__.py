@@ -1,0 +1,51 @@
+"""The REST API of one company. Knows no database, no project file and no other wire.
+
+A call is data (`call`, `operations`); what surrounds it is a generator of effects (`perform`, `actions`); two thin
+drivers perform the effects (`drivers`); the clients are facades (`client`).
+"""
+
+from tieout.rest.batch import BatchResult, Outcome, Reference
+from tieout.rest.call import Call, Repeat, Reply, Request
+from tieout.rest.client import AsyncIntacct, Intacct
+from tieout.rest.filters import F, Filter
+from tieout.rest.memory import Memory, ProcessMemory
+from tieout.rest.meter import CountingMeter, Meter, Usage
+from tieout.rest.perform import Session
+from tieout.rest.query import Query
+from tieout.rest.rows import Page, Record, Row
+from tieout.rest.tokens import ClientCredentials, Grant, RefreshToken, Token, TokenSource
+from tieout.rest.transport import AsyncTransport, InProcessTransport, Transport
+from tieout.rest.where import parse_where
+
+__all__ = [
+    "AsyncIntacct",
+    "AsyncTransport",
+    "BatchResult",
+    "Call",
+    "ClientCredentials",
+    "CountingMeter",
+    "F",
+    "Filter",
+    "Grant",
+    "InProcessTransport",
+    "Intacct",
+    "Memory",
+    "Meter",
+    "Outcome",
+    "Page",
+    "ProcessMemory",
+    "Query",
+    "Record",
+    "Reference",
+    "RefreshToken",
+    "Repeat",
+    "Reply",
+    "Request",
+    "Row",
+    "Session",
+    "Token",
+    "TokenSource",
+    "Transport",
+    "Usage",
+    "parse_where",
+]

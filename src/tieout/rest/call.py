@@ -1,0 +1,88 @@
+"""A call is data: what to send, how to read the answer, and whether it may be repeated.
+
+Nothing here does I/O or knows a connection; `operations` makes calls, `perform` carries them out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from enum import Enum
+from typing import Generic, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+
+class Repeat(Enum):
+    """Whether a call may be sent again after an attempt that got no answer (DESIGN rule 1)."""
+
+    FREE = "free"
+    """Reads: as often as needed."""
+    KEYED = "keyed"
+    """Writes under an idempotency key: the same bytes under the same key."""
+    DELETE = "delete"
+    """DELETE takes no key, but 404 after an unanswered attempt means that it worked."""
+    NEVER = "never"
+
+
+class Request(msgspec.Struct, frozen=True):
+    """What goes over the wire. `headers` hold the bearer token: never print them."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes | None = None
+
+    def __repr__(self) -> str:
+        return f"Request({self.method} {self.url.partition('?')[0]}, {len(self.body or b'')} bytes)"
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """What came back. Header names are lower-case; the body is decompressed."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def date(self) -> datetime | None:
+        """The server's clock (Date header), aware UTC. Watermarks come from here, never from our own clock."""
+        text = self.headers.get("date")
+        if not text:
+            return None
+        try:
+            return parsedate_to_datetime(text)
+        except ValueError:
+            return None
+
+    def __repr__(self) -> str:
+        return f"Reply({self.status}, {len(self.body)} bytes)"
+
+
+class Call(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
+    """One API operation. `parse` turns a successful reply into the result, or raises ReplyError."""
+
+    method: str
+    path: str
+    """Below the base URL: `/objects/accounts-payable/vendor/46`. Percent-encoded."""
+    parse: Callable[[Reply], T]
+    repeat: Repeat
+    query: tuple[tuple[str, str], ...] = ()
+    headers: Mapping[str, str] = {}
+    body: bytes | None = None
+    content_type: str = "application/json"
+    entity: str | None = None
+    """Overrides the client's entity for this call; "" asks for none (REST reference 2)."""
+    idempotency_key: str | None = None
+    authorised: bool = True
+    """False for the token endpoint: no bearer token is sent."""
+    batch: bool = False
+    """`parse` reads item errors itself, under any status (REST reference 4.7)."""
+    transactions: int = 1
+    """Billable transactions if it succeeds: pages read, or records written (REST reference 8.6)."""
+
+    def __repr__(self) -> str:
+        return f"Call({self.method} {self.path})"

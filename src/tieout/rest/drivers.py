@@ -1,0 +1,191 @@
+"""The two drivers: they perform effects, and hold no rule of their own.
+
+Each always closes the exchange it drives, so that `finally` blocks run on errors, cancellation and Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from tieout.rest.effects import All, Effect, Exchange, Send, Sleep, Slot, Stream, Work
+from tieout.rest.limiter import Claim, Limiter
+from tieout.rest.transport import AsyncTransport, Transport
+
+T = TypeVar("T")
+
+
+class SyncDriver:
+    """Performs effects on the calling thread. `All` uses at most `limiter.limit` further threads."""
+
+    def __init__(self, transport: Transport, limiter: Limiter) -> None:
+        self.transport = transport
+        self.limiter = limiter
+
+    def run(self, exchange: Exchange[T]) -> T:
+        """Drive an exchange to its result."""
+        steps = self._steps(exchange)
+        try:
+            while True:
+                next(steps)
+                raise TypeError("this exchange streams: iterate it")
+        except StopIteration as done:
+            result: T = done.value
+            return result
+        finally:
+            steps.close()
+
+    def iterate(self, exchange: Exchange[None]) -> Iterator[Any]:
+        """Drive an exchange lazily, yielding what it streams."""
+        steps = self._steps(exchange)
+        try:
+            yield from steps
+        finally:
+            steps.close()
+
+    def _steps(self, exchange: Exchange[T]) -> Generator[Any, None, T]:
+        try:
+            answer, error = None, None
+            while True:
+                try:
+                    effect = exchange.throw(error) if error is not None else exchange.send(answer)
+                except StopIteration as done:
+                    result: T = done.value
+                    return result
+                answer, error = None, None
+                if isinstance(effect, Stream):
+                    yield effect.value
+                    continue
+                try:
+                    answer = self._perform(effect)
+                except BaseException as raised:  # noqa: BLE001 - every error belongs to the exchange, Ctrl-C too
+                    error = raised
+        finally:
+            exchange.close()
+
+    def _perform(self, effect: Effect) -> Any:
+        match effect:
+            case Send(request, timeout):
+                return self.transport.send(request, timeout)
+            case Sleep(seconds):
+                return time.sleep(seconds)
+            case Slot():
+                return self._slot()
+            case Work(function):
+                return function()
+            case All(exchanges):
+                return self._all(exchanges)
+        raise TypeError(f"unknown effect {type(effect).__name__}")
+
+    def _slot(self) -> Claim:
+        granted = threading.Event()
+        claim = self.limiter.claim(granted.set)
+        try:
+            if not claim.granted:
+                granted.wait()
+        except BaseException:
+            claim.release()
+            raise
+        return claim
+
+    def _all(self, exchanges: Any) -> list[Any]:
+        waiting = list(exchanges)
+        if len(waiting) == 1:
+            return [self.run(waiting[0])]
+        with ThreadPoolExecutor(max_workers=max(1, min(self.limiter.limit, len(waiting)))) as pool:
+            futures = [pool.submit(self.run, exchange) for exchange in waiting]
+            try:
+                return [future.result() for future in futures]
+            except BaseException:
+                for exchange, future in zip(waiting, futures, strict=True):
+                    if future.cancel():
+                        exchange.close()
+                raise
+
+
+class AsyncDriver:
+    """Performs effects on the running event loop; blocking work goes to a thread."""
+
+    def __init__(self, transport: AsyncTransport, limiter: Limiter) -> None:
+        self.transport = transport
+        self.limiter = limiter
+
+    async def run(self, exchange: Exchange[T]) -> T:
+        """Drive an exchange to its result."""
+        box: list[T] = []
+        async for _ in self._steps(exchange, box):
+            raise TypeError("this exchange streams: iterate it")
+        return box[0]
+
+    async def iterate(self, exchange: Exchange[None]) -> AsyncIterator[Any]:
+        """Drive an exchange lazily, yielding what it streams."""
+        steps = self._steps(exchange, [])
+        try:
+            async for value in steps:
+                yield value
+        finally:
+            await steps.aclose()  # type: ignore[attr-defined]  # an async generator has aclose
+
+    async def _steps(self, exchange: Exchange[T], box: list[T]) -> AsyncIterator[Any]:
+        try:
+            answer, error = None, None
+            while True:
+                try:
+                    effect = exchange.throw(error) if error is not None else exchange.send(answer)
+                except StopIteration as done:
+                    box.append(done.value)
+                    return
+                answer, error = None, None
+                if isinstance(effect, Stream):
+                    yield effect.value
+                    continue
+                try:
+                    answer = await self._perform(effect)
+                except BaseException as raised:  # noqa: BLE001 - every error belongs to the exchange, cancellation too
+                    error = raised
+        finally:
+            exchange.close()
+
+    async def _perform(self, effect: Effect) -> Any:
+        match effect:
+            case Send(request, timeout):
+                return await self.transport.send(request, timeout)
+            case Sleep(seconds):
+                return await asyncio.sleep(seconds)
+            case Slot():
+                return await self._slot()
+            case Work(function):
+                return await asyncio.to_thread(function)
+            case All(exchanges):
+                return await self._all(exchanges)
+        raise TypeError(f"unknown effect {type(effect).__name__}")
+
+    async def _slot(self) -> Claim:
+        loop = asyncio.get_running_loop()
+        granted = asyncio.Event()
+
+        def notify() -> None:
+            loop.call_soon_threadsafe(granted.set)
+
+        claim = self.limiter.claim(notify)
+        try:
+            if not claim.granted:
+                await granted.wait()
+        except BaseException:
+            claim.release()
+            raise
+        return claim
+
+    async def _all(self, exchanges: Any) -> list[Any]:
+        tasks = [asyncio.ensure_future(self.run(exchange)) for exchange in exchanges]
+        try:
+            return list(await asyncio.gather(*tasks))
+        except BaseException:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            raise

@@ -1,0 +1,64 @@
+"""What an exchange asks of the world. A generator yields these; a driver performs them and sends back the answer.
+
+Sync and async share every rule because the rules live in generators of effects; only the two drivers differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from typing import Any, TypeAlias, TypeVar
+
+import msgspec
+
+from tieout.rest.call import Request
+
+T = TypeVar("T")
+
+
+class Send(msgspec.Struct, frozen=True):
+    """Send one request -> Reply. Raises NoAnswer. `timeout` in seconds, for this try."""
+
+    request: Request
+    timeout: float
+
+
+class Sleep(msgspec.Struct, frozen=True):
+    """Wait so many seconds -> None."""
+
+    seconds: float
+
+
+class Slot(msgspec.Struct, frozen=True):
+    """Wait for a place under the company's concurrency -> Claim, to be released by the asker."""
+
+
+class Work(msgspec.Struct, frozen=True):
+    """Run a function that blocks (a database, a lock) -> its result. The async driver uses a thread."""
+
+    function: Callable[[], Any]
+
+
+class All(msgspec.Struct, frozen=True):
+    """Run exchanges concurrently -> their results, in the order given. The first error stops the rest."""
+
+    exchanges: Sequence[Generator[Any, Any, Any]]
+
+
+class Stream(msgspec.Struct, frozen=True):
+    """Hand a value to whoever iterates -> None. Only in exchanges that are iterated, not run."""
+
+    value: Any
+
+
+Effect: TypeAlias = Send | Sleep | Slot | Work | All | Stream
+Exchange: TypeAlias = Generator[Effect, Any, T]
+
+
+class NoAnswer(Exception):
+    """No reply came. `sent` says whether the request may have reached Intacct.
+
+    `reason` is in plain words and holds no secret."""
+
+    def __init__(self, reason: str, *, sent: bool, timeout: bool = False) -> None:
+        super().__init__(reason)
+        self.reason, self.sent, self.timeout = reason, sent, timeout

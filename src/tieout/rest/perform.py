@@ -1,0 +1,237 @@
+"""What surrounds every call, written once: token, entity header, pacing, retry, renewal, metering, deadline.
+
+An exchange of effects; it knows no transport, no thread and no event loop.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from typing import Generic, TypeVar
+from urllib.parse import urlencode
+
+import msgspec
+
+from tieout.errors import (
+    ConflictError,
+    DeadlineError,
+    NotFoundError,
+    OutcomeUnknownError,
+    ReplyError,
+    TieoutError,
+    UnreachableError,
+)
+from tieout.rest.call import Call, Repeat, Reply, Request
+from tieout.rest.effects import Exchange, NoAnswer, Send, Sleep, Slot
+from tieout.rest.failures import Action, Refusal, refusal_of
+from tieout.rest.meter import Meter, Try
+from tieout.rest.tokens import Token, TokenSource
+
+T = TypeVar("T")
+
+ENTITY_HEADER = "X-IA-API-Param-Entity"
+"""A misspelt name is accepted and ignored by Intacct (REST reference 2), so it stands in one place."""
+ATTEMPTS = 5
+FIRST_WAIT = 0.5
+LONGEST_WAIT = 30.0
+"""Seconds; waits double from the first to the longest, with jitter, unless the server names its own."""
+
+
+class Session(msgspec.Struct, kw_only=True):
+    """What an exchange needs to know of its client. No I/O."""
+
+    base_url: str
+    tokens: TokenSource
+    meter: Meter
+    entity: str | None = None
+    timeout: float = 60.0
+    """Seconds for one try."""
+    deadline: float = 300.0
+    """Seconds for a call in total, retries and waits included."""
+    clock: Callable[[], float] = time.monotonic
+    jitter: Callable[[], float] = random.random
+
+
+def perform(session: Session, call: Call[T]) -> Exchange[T]:
+    """Carry out a call -> its parsed result.
+
+    Raises IntacctError when Intacct refuses, UnreachableError or ReplyError when no usable answer came and the
+    call cannot have changed anything, OutcomeUnknownError when a write was sent and nobody can tell."""
+    attempt = _Attempt(session, call)
+    token = (yield from session.tokens.token(session)) if call.authorised else None
+    while True:
+        try:
+            reply = yield from _send(session, call, attempt.request(token), attempt.remaining())
+        except NoAnswer as silence:
+            yield Sleep(attempt.after_silence(silence))
+            continue
+        verdict = attempt.judge(reply)
+        if isinstance(verdict, Done):
+            return verdict.result
+        if verdict.action is Action.RENEW and token is not None:
+            attempt.renewed = True
+            token = yield from session.tokens.token(session, refused=token)
+            continue
+        yield Sleep(attempt.before_retry(verdict, reply))
+
+
+def _send(session: Session, call: Call[T], request: Request, remaining: float) -> Exchange[Reply]:
+    """One try, inside a slot, metered."""
+    claim = yield Slot()
+    started = session.clock()
+    reply: Reply | None = None
+    try:
+        reply = yield Send(request, min(session.timeout, remaining))
+        return reply
+    finally:
+        claim.release()
+        ok = reply is not None and reply.status < 400
+        session.meter.record(
+            Try(
+                method=call.method,
+                path=call.path,
+                entity=call.entity if call.entity is not None else session.entity,
+                status=reply.status if reply is not None else 0,
+                transactions=call.transactions if ok else 0,
+                sent=len(request.body or b""),
+                received=len(reply.body) if reply is not None else 0,
+                seconds=session.clock() - started,
+            )
+        )
+
+
+class Done(msgspec.Struct, Generic[T], frozen=True):
+    result: T
+
+
+class Again(msgspec.Struct, frozen=True):
+    action: Action
+    error: TieoutError
+
+
+class _Attempt(Generic[T]):
+    """The state of one call over its tries, and every decision about another one."""
+
+    def __init__(self, session: Session, call: Call[T]) -> None:
+        self.session = session
+        self.call = call
+        self.label = f"{call.method} {call.path}"
+        self.started = session.clock()
+        self.tries = 0
+        self.renewed = False
+        self.unanswered = False
+        """An earlier try may have reached Intacct and its answer is not known."""
+
+    def remaining(self) -> float:
+        return max(0.001, self.session.deadline - (self.session.clock() - self.started))
+
+    def request(self, token: Token | None) -> Request:
+        self.tries += 1
+        call = self.call
+        headers = {"Accept": "application/json", **call.headers}
+        if call.body is not None:
+            headers["Content-Type"] = call.content_type
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token.value}"
+            entity = call.entity if call.entity is not None else self.session.entity
+            if entity:
+                headers[ENTITY_HEADER] = entity
+        if call.idempotency_key is not None:
+            headers["Idempotency-Key"] = call.idempotency_key
+        url = self.session.base_url + call.path
+        if call.query:
+            url += "?" + urlencode(call.query)
+        return Request(call.method, url, headers, call.body)
+
+    def judge(self, reply: Reply) -> Done[T] | Again:
+        """A reply -> the result, or why to go on; raises where going on cannot help."""
+        call = self.call
+        if reply.status < 300 or (call.batch and _is_item_list(reply)):
+            try:
+                return Done(call.parse(reply))
+            except ReplyError as error:
+                found = refusal_of(reply, self.label)  # a refusal can hide under 200
+                if isinstance(found, Refusal) and found.error.message and (found.error.error_id or found.error.code):
+                    raise found.error from None
+                if call.repeat is not Repeat.FREE:
+                    self.unanswered = True
+                return Again(Action.RETRY, error)
+        found = refusal_of(reply, self.label)
+        if isinstance(found, ReplyError):
+            if call.repeat is not Repeat.FREE:
+                self.unanswered = True
+            return Again(Action.RETRY, found)
+        return self._judge_refusal(found, reply)
+
+    def _judge_refusal(self, found: Refusal, reply: Reply) -> Done[T] | Again:
+        error = found.error
+        if found.action is Action.RENEW and not self.renewed and self.call.authorised:
+            return Again(Action.RENEW, error)
+        if self.unanswered and isinstance(error, NotFoundError) and self.call.repeat is Repeat.DELETE:
+            return Done(self.call.parse(reply))  # gone: the unanswered try worked
+        if self.unanswered and isinstance(error, ConflictError):
+            return Again(Action.RETRY, error)  # the earlier try is still in flight, or was processed
+        if found.action is not Action.RETRY or "x-ia-idempotency-cached-date" in reply.headers:
+            raise error
+        if reply.status >= 500 and self.call.repeat is not Repeat.FREE:
+            self.unanswered = True
+        return Again(Action.RETRY, error)
+
+    def after_silence(self, silence: NoAnswer) -> float:
+        """No reply: seconds to wait before the next try, or raises."""
+        if silence.sent and self.call.repeat is not Repeat.FREE:
+            self.unanswered = True
+        host = self.session.base_url.split("://", 1)[-1].split("/", 1)[0]
+        kind = DeadlineError if silence.timeout else UnreachableError
+        error = kind(
+            f"Intacct at {host} did not answer: {silence.reason}.",
+            advice="Check the address and your network, then run the same command again.",
+        )
+        return self._wait(error, None)
+
+    def before_retry(self, verdict: Again, reply: Reply) -> float:
+        return self._wait(verdict.error, reply)
+
+    def _wait(self, error: TieoutError, reply: Reply | None) -> float:
+        repeatable = self.call.repeat is not Repeat.NEVER
+        wait = server_wait(reply) if reply is not None else None
+        if wait is None:
+            wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** (self.tries - 1)) * (0.5 + self.session.jitter() / 2)
+        if not repeatable or self.tries >= ATTEMPTS or wait >= self.remaining():
+            raise self._final(error) from None
+        return wait
+
+    def _final(self, error: TieoutError) -> TieoutError:
+        """The error to end with: whoever wrote and got no answer must be told that the outcome is unknown."""
+        if not self.unanswered:
+            return error
+        return OutcomeUnknownError(
+            f"{self.label} was sent, but its outcome is unknown: {error.message}",
+            advice="It was not sent under a new key. Look in Intacct, or replay it under the same idempotency key.",
+        )
+
+
+def server_wait(reply: Reply) -> float | None:
+    """The longest wait the server asks for, in seconds: `Retry-After` and every `X-IA-*Retry-After`, whose
+    hyphens vary (REST reference 8.6)."""
+    waits = []
+    for name, value in reply.headers.items():
+        if name.replace("-", "").endswith("retryafter"):
+            try:
+                waits.append(float(value))
+            except ValueError:
+                continue
+    return max(waits, default=None)
+
+
+class _Items(msgspec.Struct):
+    result: list[msgspec.Raw] = msgspec.field(name="ia::result")
+
+
+def _is_item_list(reply: Reply) -> bool:
+    try:
+        msgspec.json.decode(reply.body, type=_Items)
+    except msgspec.MsgspecError:
+        return False
+    return True

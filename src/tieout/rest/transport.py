@@ -1,0 +1,183 @@
+"""One request in, one reply out. The only module that knows the HTTP library.
+
+A transport never follows a redirect (a bearer token belongs to one host) and never repeats a request.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Protocol
+
+from tieout.rest.call import Reply, Request
+from tieout.rest.effects import NoAnswer
+
+if TYPE_CHECKING:
+    import httpx2
+
+USER_AGENT = "tieout/0.1"
+CONNECT_TIMEOUT = 10.0
+"""Seconds to reach the host; a read may take longer, a handshake may not."""
+MAX_CONNECTIONS = 64
+
+
+class Transport(Protocol):
+    """What the sync driver needs."""
+
+    def send(self, request: Request, timeout: float) -> Reply:
+        """-> Reply, or raises NoAnswer."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class AsyncTransport(Protocol):
+    """What the async driver needs."""
+
+    async def send(self, request: Request, timeout: float) -> Reply:
+        """-> Reply, or raises NoAnswer."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class HttpTransport:
+    """HTTP over the network, keep-alive, gzip, one pool per client. Threads may share it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._client: httpx2.Client | None = None
+
+    def send(self, request: Request, timeout: float) -> Reply:
+        import httpx2
+
+        try:
+            answer = self._open().request(
+                request.method,
+                request.url,
+                headers=dict(request.headers),
+                content=request.body,
+                timeout=_limits(timeout),
+            )
+        except (httpx2.TransportError, httpx2.InvalidURL, httpx2.DecodingError) as error:
+            raise _no_answer(error) from None
+        return _reply(answer)
+
+    def close(self) -> None:
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    def _open(self) -> httpx2.Client:
+        import httpx2
+
+        with self._lock:
+            if self._client is None:
+                self._client = httpx2.Client(
+                    follow_redirects=False,
+                    headers={"user-agent": USER_AGENT},
+                    limits=httpx2.Limits(max_connections=MAX_CONNECTIONS),
+                )
+            return self._client
+
+
+class AsyncHttpTransport:
+    """The same for asyncio."""
+
+    def __init__(self) -> None:
+        self._client: httpx2.AsyncClient | None = None
+
+    async def send(self, request: Request, timeout: float) -> Reply:
+        import httpx2
+
+        if self._client is None:
+            self._client = httpx2.AsyncClient(
+                follow_redirects=False,
+                headers={"user-agent": USER_AGENT},
+                limits=httpx2.Limits(max_connections=MAX_CONNECTIONS),
+            )
+        try:
+            answer = await self._client.request(
+                request.method,
+                request.url,
+                headers=dict(request.headers),
+                content=request.body,
+                timeout=_limits(timeout),
+            )
+        except (httpx2.TransportError, httpx2.InvalidURL, httpx2.DecodingError) as error:
+            raise _no_answer(error) from None
+        return _reply(answer)
+
+    async def close(self) -> None:
+        if self._client is not None:
+            await self._client.aclose()
+            self._client = None
+
+
+Answer = Callable[[str, str, Mapping[str, str], bytes], tuple[int, Mapping[str, str], bytes]]
+"""(method, target, headers, body) -> (status, headers, body): a server without a network."""
+
+
+class InProcessTransport:
+    """Asks a function instead of a network: how `tieout.simulated()` needs no port."""
+
+    def __init__(self, answer: Answer, close: Callable[[], None] | None = None) -> None:
+        self._answer = answer
+        self._close = close
+
+    def send(self, request: Request, timeout: float) -> Reply:
+        target = "/" + request.url.split("://", 1)[-1].partition("/")[2]
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        status, answered, body = self._answer(request.method, target, headers, request.body or b"")
+        return Reply(status, {name.lower(): value for name, value in answered.items()}, body)
+
+    def close(self) -> None:
+        if self._close is not None:
+            self._close()
+
+
+class AsyncInProcessTransport:
+    """The same for asyncio: the answer is computed in a thread."""
+
+    def __init__(self, inner: InProcessTransport) -> None:
+        self._inner = inner
+
+    async def send(self, request: Request, timeout: float) -> Reply:
+        import asyncio
+
+        return await asyncio.to_thread(self._inner.send, request, timeout)
+
+    async def close(self) -> None:
+        self._inner.close()
+
+
+def _limits(timeout: float) -> httpx2.Timeout:
+    import httpx2
+
+    return httpx2.Timeout(timeout, connect=min(timeout, CONNECT_TIMEOUT))
+
+
+def _reply(answer: httpx2.Response) -> Reply:
+    return Reply(answer.status_code, {name.lower(): value for name, value in answer.headers.items()}, answer.content)
+
+
+def _no_answer(error: Exception) -> NoAnswer:
+    """Was it sent? Only a failure to connect proves that it was not."""
+    import httpx2
+
+    if isinstance(error, httpx2.InvalidURL | httpx2.UnsupportedProtocol):
+        return NoAnswer("the address is not a valid http(s) URL", sent=False)
+    if isinstance(error, httpx2.ConnectTimeout):
+        return NoAnswer(f"no connection within {CONNECT_TIMEOUT:.0f} seconds", sent=False, timeout=True)
+    if isinstance(error, httpx2.PoolTimeout):
+        return NoAnswer("all connections were busy", sent=False, timeout=True)
+    if isinstance(error, httpx2.ConnectError):
+        return NoAnswer(f"the connection failed ({_plain(error)})", sent=False)
+    if isinstance(error, httpx2.TimeoutException):
+        return NoAnswer("no answer in time", sent=True, timeout=True)
+    return NoAnswer(f"the connection broke ({_plain(error)})", sent=True)
+
+
+def _plain(error: Exception) -> str:
+    text = str(error).strip()
+    return text.split("\n", 1)[0][:120] if text else type(error).__name__
