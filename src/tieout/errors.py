@@ -230,7 +230,7 @@ class IntacctError(TieoutError):
             inner = detail.error_id or detail.code
             text += f" [{inner}: {detail.message}]" if inner else f" [{detail.message}]"
         if self.advice:
-            text += f" {self.advice}"
+            text += f"{'' if text.endswith(('.', '!', '?')) else '.'} {self.advice}"
         if self.support_id:
             text += f" (support id {self.support_id})"
         return text

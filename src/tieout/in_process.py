@@ -32,7 +32,7 @@ def simulated(
     `simulator` of your own to share one company between clients; it then stays open. Other options are Intacct's.
 
     >>> with simulated() as intacct:
-    ...     intacct.count("vendors")
+    ...     intacct.count("vendors", private=True)
     120
     """
     return Intacct(user=user, entity=entity, **_wiring(seed, recordings, simulator), **options)

@@ -135,9 +135,7 @@ def test_a_delete_that_finds_nothing_after_a_lost_answer_has_worked_but_not_othe
 
 
 def test_the_servers_own_wait_is_kept_whatever_the_header_is_called() -> None:
-    world = World(
-        refused(429, "", retry_after="3"), refused(429, "", x_ia_throttle_limit_retryafter="11"), RECORD
-    )
+    world = World(refused(429, "", retry_after="3"), refused(429, "", x_ia_throttle_limit_retryafter="11"), RECORD)
     world.run(perform(session(world), read()))
     assert world.slept == [3.0, 11.0]
 

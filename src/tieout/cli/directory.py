@@ -1,0 +1,76 @@
+"""Which commands exist, where they live and what `tieout --help` says of them. It imports none of them, so that help
+stays instant.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One command: its name, the module and function behind it, and its line in the help."""
+
+    name: str
+    module: str
+    function: str
+    summary: str
+
+
+SECTIONS: dict[str, tuple[Entry, ...]] = {
+    "Start here": (
+        Entry(
+            "demo",
+            "tieout.cli.local",
+            "demo",
+            "Show the whole job against a local Sage Intacct",
+        ),
+        Entry("simulate", "tieout.cli.local", "simulate", "Run a local Sage Intacct"),
+        Entry("init", "tieout.cli.init", "init", "Make a project: tieout.toml with commented examples"),
+        Entry("connect", "tieout.cli.connect", "connect", "Connect to an Intacct company, or to a simulator"),
+    ),
+    "Read": (
+        Entry("query", "tieout.cli.query", "query", "Query an object: fields, filter, order; as table, CSV or JSON"),
+        Entry("get", "tieout.cli.get", "get", "Show whole records by key or id, with their lines"),
+        Entry("model", "tieout.cli.model", "model", "Show an object's fields, or list and search the objects"),
+    ),
+    "Move": (
+        Entry("pull", "tieout.cli.pull", "pull", "Copy objects into your database, then tie out"),
+        Entry("push", "tieout.cli.push", "push", "Post your records to Intacct, then tie out"),
+        Entry("failed", "tieout.cli.failed", "failed", "Show what was not posted: the reason, and whose move it is"),
+        Entry("retry", "tieout.cli.retry", "retry", "Send the records that failed again, corrected or not"),
+        Entry("verify", "tieout.cli.verify", "verify", "Prove that both sides agree: counts and exact sums"),
+    ),
+    "About": (Entry("version", "tieout.cli.version", "version", "Show the version"),),
+}
+
+COMMANDS: dict[str, Entry] = {entry.name: entry for entries in SECTIONS.values() for entry in entries}
+
+GLOBAL_OPTIONS: tuple[tuple[str, str], ...] = (
+    ("--project PATH", "A tieout.toml or its folder (else TIEOUT_PROJECT, else ./tieout.toml)"),
+    ("--json", "Print the result, or the error, as JSON on standard output"),
+    ("-q, --quiet", "No progress and no messages; errors and the result remain"),
+    ("-h, --help", "Show this help, or that of a command"),
+)
+
+
+def nearest(name: str) -> list[str]:
+    """Commands that look like `name`, best first."""
+    return difflib.get_close_matches(name, COMMANDS, n=2, cutoff=0.6)
+
+
+def help_text() -> str:
+    """What `tieout --help` prints."""
+    lines = [
+        "Usage: tieout COMMAND [OPTIONS]",
+        "",
+        "Connects other systems to Sage Intacct, and proves that every record is accounted for.",
+    ]
+    for title, entries in SECTIONS.items():
+        lines += ["", f"{title}:"]
+        lines += [f"  {entry.name:<10} {entry.summary}" for entry in entries]
+    lines += ["", "Every command takes:"]
+    lines += [f"  {option:<16} {text}" for option, text in GLOBAL_OPTIONS]
+    lines += ["", "New here? Try `tieout demo`. Exit codes: docs/reference/exit-codes.md."]
+    return "\n".join(lines) + "\n"

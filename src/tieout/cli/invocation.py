@@ -1,0 +1,125 @@
+"""One run of one command: the options every command takes, the project it stands in and where its output goes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tieout.cli.output import Output
+
+if TYPE_CHECKING:
+    from typer.core import TyperCommand
+
+    from tieout.connections import Connections
+    from tieout.project import Project
+    from tieout.rest import Intacct
+
+
+@dataclass
+class Invocation:
+    """What a command is given besides its own options. Travels as `ctx.obj`."""
+
+    output: Output = field(default_factory=Output)
+    project_path: Path | None = None
+
+    def project(self) -> Project:
+        """The project of `--project`, TIEOUT_PROJECT or the working directory."""
+        from tieout.project import load
+
+        return load(self.project_path)
+
+    @contextmanager
+    def client(self, connection: str | None, entity: str | None) -> Iterator[Intacct]:
+        """An open client of one connection, closed at the end."""
+        from tieout.connections import connect
+
+        with connect(self.project(), connection, entity) as client:
+            yield client
+
+    @contextmanager
+    def connections(self) -> Iterator[Connections]:
+        """The registry of connections in the project's state database, closed at the end."""
+        from tieout.connections import open_connections
+
+        connections = open_connections(self.project())
+        try:
+            yield connections
+        finally:
+            connections.store.close()
+
+
+def of(ctx: typer.Context) -> Invocation:
+    """The invocation behind a command's context."""
+    invocation = ctx.obj
+    assert isinstance(invocation, Invocation)
+    return invocation
+
+
+def _set_project(ctx: typer.Context, value: Path | None) -> None:
+    if value is not None and not ctx.resilient_parsing:
+        of(ctx).project_path = value
+
+
+def _set_json(ctx: typer.Context, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        of(ctx).output.json = True
+
+
+def _set_quiet(ctx: typer.Context, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        of(ctx).output.quiet = True
+
+
+def common_options() -> TyperCommand:
+    """A command that has nothing but the options every command takes; its parameters are added to each."""
+    app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+    @app.command()
+    def options(
+        project: Annotated[
+            Path | None,
+            typer.Option(
+                "--project",
+                metavar="PATH",
+                help="The project: a tieout.toml or its folder.",
+                callback=_set_project,
+                expose_value=False,
+                is_eager=True,
+            ),
+        ] = None,
+        json: Annotated[
+            bool,
+            typer.Option("--json", help="Print JSON.", callback=_set_json, expose_value=False, is_eager=True),
+        ] = False,
+        quiet: Annotated[
+            bool,
+            typer.Option(
+                "--quiet",
+                "-q",
+                help="No progress, no messages.",
+                callback=_set_quiet,
+                expose_value=False,
+                is_eager=True,
+            ),
+        ] = False,
+    ) -> None:
+        del project, json, quiet  # their callbacks have read them
+
+    command = typer.main.get_command(app)
+    assert isinstance(command, typer.core.TyperCommand)
+    return command
+
+
+ConnectionOption = Annotated[
+    str | None,
+    typer.Option("--connection", "-c", metavar="NAME", help="Which connection; needed only when there are several."),
+]
+EntityOption = Annotated[
+    str | None,
+    typer.Option("--entity", "--location", metavar="ID", help="Work in this entity (location) of the company."),
+]

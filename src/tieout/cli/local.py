@@ -1,0 +1,48 @@
+"""`tieout simulate` and `tieout demo`: the options of the two commands that run a local Sage Intacct."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Seed(StrEnum):
+    """What a new company holds."""
+
+    DEMO = "demo"
+    EMPTY = "empty"
+
+
+def simulate(
+    port: Annotated[int, typer.Option("--port", help="0 picks a free one.", show_default=True)] = 8765,
+    company: Annotated[
+        Path | None, typer.Option("--company", metavar="FILE", help="Keep the company in this file; else in memory.")
+    ] = None,
+    seed: Annotated[Seed, typer.Option("--seed", help="What a new company holds.", show_default=True)] = Seed.DEMO,
+    load: Annotated[
+        list[Path] | None,
+        typer.Option("--load", metavar="RECORDING", help="Recorded traffic to hold; may be repeated."),
+    ] = None,
+) -> int:
+    """Run a local Sage Intacct on 127.0.0.1 until Ctrl-C. Prints its address and the credentials it takes."""
+    from tieout.cli.simulate import simulate as run
+
+    return run(port=port, company=company, seed=seed.value, load=load or [])
+
+
+def demo(
+    directory: Annotated[
+        Path | None, typer.Argument(metavar="DIRECTORY", help="The project folder; else ./tieout-demo.")
+    ] = None,
+    keep: Annotated[
+        bool, typer.Option("--keep/--remove", help="Keep the folder afterwards.", show_default=True)
+    ] = True,
+    port: Annotated[int | None, typer.Option("--port", help="Port of the local Sage Intacct; else a free one.")] = None,
+) -> int:
+    """Show the whole job: a local Sage Intacct, connect, pull, push with failures, retry, tie out."""
+    from tieout.cli.demo import demo as run
+
+    return run(directory, keep, port)

@@ -1,0 +1,157 @@
+"""`tieout model`: what an object is made of, offline from the catalogue or live from a company."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tieout.cli.invocation import ConnectionOption, EntityOption, of
+from tieout.cli.output import Column, Output, Styled, counted
+
+if TYPE_CHECKING:
+    from tieout.catalogue.model import Field, Model
+
+EVIDENCE = {
+    "live": "the recorded model of a company; yours may have more fields: add --live",
+    "overlay": "Sage's API definition; your company may have more fields: add --live",
+    "inferred": "Sage's examples, so types and flags are inferred; add --live to ask your company",
+}
+
+
+def model(
+    ctx: typer.Context,
+    object: Annotated[
+        str | None, typer.Argument(metavar="OBJECT", help="vendors, or accounts-payable/vendor; none lists them all.")
+    ] = None,
+    search: Annotated[
+        str | None, typer.Option("--search", "-s", metavar="TEXT", help="Only names or fields that hold TEXT.")
+    ] = None,
+    live: Annotated[bool, typer.Option("--live", help="Ask the connected company: its own fields, too.")] = False,
+    connection: ConnectionOption = None,
+    entity: EntityOption = None,
+) -> None:
+    """Show an object's fields: type, what can be read, filtered and written, what a create needs.
+
+    Without OBJECT, list the objects. Works offline; with --live, or a connection named, the company is asked.
+    """
+    from tieout import catalogue
+
+    output = of(ctx).output
+    if object is None:
+        _list(output, search)
+        return
+    name = catalogue.resolve(object)
+    asked = live or connection is not None or entity is not None
+    if asked:
+        with of(ctx).client(connection, entity) as client:
+            found = client.model(name)
+    else:
+        found = catalogue.load(name)
+    rows = [row for row in describe(found) if search is None or search.lower() in row["path"].lower()]
+    if output.json:
+        output.result(
+            {
+                "object": found.name,
+                "kind": found.kind,
+                "methods": found.methods,
+                "evidence": "company" if asked else found.evidence,
+                "fields": rows,
+                "lists": {path: entry.object for path, entry in found.lists.items()},
+                "required_on_create": [{"path": r.path, "when": r.when} for r in found.required],
+            }
+        )
+        return
+    _show(output, found, rows, asked=asked)
+
+
+def describe(found: Model) -> list[dict[str, Any]]:
+    """One entry a field: path, type, flags, values, whether a create needs it."""
+    required = {entry.path: entry.when or "always" for entry in found.required}
+    targets = {path: ref.object for path, ref in found.references().items()}
+    rows = []
+    for path, field in found.paths().items():
+        owner = path.rpartition(".")[0]
+        rows.append(
+            {
+                "path": path,
+                "type": kind(field),
+                "access": access(field),
+                "required": required.get(path, required.get(owner, "") if path.endswith(".id") else ""),
+                "enum": None if field.enum is None else list(field.enum),
+                "max_length": field.max_length,
+                "refers_to": targets.get(owner) if path.endswith((".id", ".key")) else None,
+                "inferred": field.inferred,
+                "deprecated": field.deprecated,
+            }
+        )
+    return rows
+
+
+def kind(field: Field) -> str:
+    """The type in words: money and other exact numbers, date, time, choice, else the wire's type."""
+    if field.enum is not None:
+        return "choice"
+    if field.scale is not None:
+        return f"decimal({field.scale})"
+    return field.format if field.format in ("date", "date-time") else field.type
+
+
+def access(field: Field) -> str:
+    """`read`, `read write`, `read create` (settable once) or `write`."""
+    if field.write_only:
+        return "write"
+    if field.read_only:
+        return "read"
+    return "read create" if field.create_only else "read write"
+
+
+def _list(output: Output, search: str | None) -> None:
+    from tieout import catalogue
+
+    names = [name for name in catalogue.names() if search is None or search.lower() in name.lower()]
+    if output.json:
+        output.result(names)
+        return
+    for name in names:
+        output.line(name)
+    hint = "" if search else "; `tieout model --search TEXT` narrows it, `tieout model OBJECT` shows one"
+    output.say(f"{counted(len(names), 'object')}{hint}")
+
+
+def _show(output: Output, found: Model, rows: list[dict[str, Any]], *, asked: bool) -> None:
+    output.heading(found.name)
+    owned = "" if found.kind == "rootObject" else ", an owned object (it lives inside its owner)"
+    output.line(f"{counted(len(rows), 'field')}{owned}; {', '.join(found.methods) or 'no methods documented'}")
+    output.line(f"Known from {'the company itself' if asked else EVIDENCE[found.evidence]}.")
+    output.line()
+    columns: list[Column | str] = ["field", "type", "access", "on create", Column("values and notes", wrap=True)]
+    output.table(columns, [list(_cells(row)) for row in rows])
+    for path, entry in found.lists.items():
+        output.line()
+        output.line(
+            f"{path}[]: {entry.object or 'inline lines'}"
+            + (f", see `tieout model {entry.object}`" if entry.object else "")
+        )
+    conditional = [entry for entry in found.required if entry.when]
+    if conditional:
+        output.line()
+        output.line("A create also needs:")
+        output.table(["", ""], [[f"  {entry.path}", entry.when] for entry in conditional])
+
+
+def _cells(row: dict[str, Any]) -> Iterator[str | Styled]:
+    yield row["path"]
+    yield row["type"]
+    yield Styled(row["access"], "faint") if row["access"] == "read" else row["access"]
+    yield Styled("required", "strong") if row["required"] == "always" else ("if …" if row["required"] else "")
+    notes = []
+    if row["enum"]:
+        notes.append(" | ".join("null" if value is None else value for value in row["enum"]))
+    if row["refers_to"]:
+        notes.append(f"-> {row['refers_to']}")
+    if row["max_length"]:
+        notes.append(f"at most {row['max_length']} characters")
+    notes += [word for word in ("deprecated", "inferred") if row[word]]
+    yield Styled("; ".join(notes), "faint")

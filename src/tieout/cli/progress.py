@@ -1,0 +1,66 @@
+"""How far a long command is: one bar a subject on a terminal, one plain line a finished subject otherwise."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress as Bars
+    from rich.progress import TaskID
+
+    from tieout.cli.output import Output
+
+
+class Progress:
+    """Shows subjects (an object pulled, a push) with how much of each is done. Writes to standard error only."""
+
+    def __init__(self, output: Output, console: Console | None) -> None:
+        self._output = output
+        self._console = console
+        self._bars: Bars | None = None
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Self:
+        if self._console is not None:
+            from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+            from rich.progress import Progress as Bars
+
+            self._bars = Bars(
+                SpinnerColumn(finished_text="✓"),
+                TextColumn("{task.description}", markup=False),
+                BarColumn(bar_width=30),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[unit]}", markup=False),
+                TimeElapsedColumn(),
+                console=self._console,
+                transient=True,
+            )
+            self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bars is not None:
+            self._bars.stop()
+
+    def advance(self, subject: str, done: int, total: int | None, unit: str = "rows") -> None:
+        """`subject` has come to `done` of `total` (None: not known yet)."""
+        if self._bars is None:
+            return
+        task = self._tasks.get(subject)
+        if task is None:
+            task = self._tasks[subject] = self._bars.add_task(subject, total=total, unit=unit)
+        self._bars.update(task, completed=done, total=total)
+
+    def finish(self, subject: str, text: str) -> None:
+        """`subject` is done; `text` says what came of it. A plain line where there is no terminal."""
+        if self._bars is not None:
+            task = self._tasks.get(subject)
+            if task is not None:
+                done = self._bars.tasks[task].completed
+                self._bars.update(task, total=done, completed=done)
+            return
+        self._output.say(f"{subject}: {text}")

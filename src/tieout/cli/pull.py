@@ -1,0 +1,162 @@
+"""`tieout pull`: copies objects into a database and shows what came and whether it ties out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tieout.cli import tie_out
+from tieout.cli.invocation import of
+from tieout.cli.output import Column, Output, counted
+from tieout.errors import Exit
+
+if TYPE_CHECKING:
+    from tieout.cli.progress import Progress
+    from tieout.project import Project
+    from tieout.pull import OnProgress, PullReport
+    from tieout.pull import Progress as Step
+
+
+def pull(
+    ctx: typer.Context,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="NAMES", help="[pull.NAME] sections or objects (bills, vendors); none: every section."),
+    ] = None,
+    full: Annotated[bool, typer.Option("--full", help="Read everything again, not only what changed.")] = False,
+    connection: Annotated[
+        str | None,
+        typer.Option(
+            "--connection", "-c", metavar="NAME", help="Which connection; needed only when there are several."
+        ),
+    ] = None,
+    destination: Annotated[
+        str | None,
+        typer.Option(
+            "--destination", "-d", metavar="URL", help="Where to, else the section's: duckdb:///company.duckdb"
+        ),
+    ] = None,
+) -> int:
+    """Copy objects into your database: everything the first time, then what changed. Ends with the tie-out.
+
+    Exit code 1 where a count or a sum does not agree with Intacct's own.
+    """
+    from tieout.pull import pull as run
+
+    output = of(ctx).output
+    started = time.monotonic()
+    project = of(ctx).project()
+    sections, objects = split(project, "pull", names or [])
+    with output.progress() as progress:
+        reports = run(
+            project,
+            sections,
+            objects=objects,
+            connection=connection,
+            full=full,
+            destination=destination,
+            progress=following(progress),
+        )
+    if output.json:
+        output.result([as_json(report) for report in reports])
+    else:
+        show(output, reports, seconds=time.monotonic() - started)
+    return Exit.DONE if all(report.ties for report in reports) else Exit.RECORDS
+
+
+def split(project: Project, kind: str, words: Sequence[str]) -> tuple[list[str] | None, list[str] | None]:
+    """Words -> names of sections and names of objects; None where there are none. `pull.bills` is the section."""
+    known = project.names(kind)
+    sections: list[str] = []
+    objects: list[str] = []
+    for word in words:
+        bare = word.removeprefix(f"{kind}.")
+        (sections if bare in known or bare != word else objects).append(bare)
+    return sections or None, objects or None
+
+
+def following(progress: Progress) -> OnProgress:
+    """What the pull calls as it goes."""
+
+    def follow(step: Step) -> None:
+        if step.phase == "done" and step.rows:
+            progress.finish(step.table, counted(step.rows, "row"))
+        else:
+            progress.advance(step.table, step.rows, step.total)
+
+    return follow
+
+
+def show(output: Output, reports: Sequence[PullReport], *, seconds: float) -> None:
+    """What came, in one line and table by table, then whether it ties out."""
+    tables = [entry for report in reports for entry in report.all()]
+    busy = [entry for entry in tables if entry.rows_read or entry.missing or entry.misfits]
+    files = ", ".join(dict.fromkeys(Path(entry.destination.partition(":///")[2]).name for entry in tables))
+    read, paid = sum(entry.rows_read for entry in tables), sum(entry.transactions for entry in tables)
+    what = f"Pulled {counted(read, 'row')}" if read else "Nothing new"
+    output.heading(
+        f"{what}: {counted(len(tables), 'table')} in {files}, {counted(paid, 'transaction')}, {seconds:.1f} s"
+    )
+    if busy:
+        output.line()
+        _table(output, busy)
+        if len(busy) < len(tables):
+            output.line(f"  {counted(len(tables) - len(busy), 'more table')}: nothing to read")
+    output.line()
+    lines = [line for entry in tables for line in entry.tie_out]
+    tie_out.show(output, lines, every=False)
+    output.line()
+    tie_out.conclusion(output, lines)
+
+
+def _table(output: Output, tables: Sequence[PullReport]) -> None:
+    rows = [
+        [
+            entry.table,
+            entry.strategy,
+            f"{entry.rows_read:,}",
+            f"{entry.new:,}",
+            f"{entry.changed:,}",
+            f"{entry.transactions:,}",
+            f"{entry.seconds:.1f} s",
+        ]
+        for entry in tables
+    ]
+    numbers = ("rows", "new", "changed", "transactions", "time")
+    output.table(["table", "read", *(Column(title, right=True) for title in numbers)], rows)
+    for entry in tables:
+        for note in notes(entry):
+            output.line(f"  {entry.table}: {note}")
+
+
+def notes(entry: PullReport) -> list[str]:
+    """What a reader of the table should know beside the numbers."""
+    found = list(entry.notes)
+    if entry.reason:
+        found.append(entry.reason)
+    if entry.resumed:
+        found.append("continued where an interrupted pull had stopped")
+    if entry.deleted:
+        found.append(f"{counted(entry.deleted, 'line')} left documents that changed")
+    if entry.missing:
+        found.append(f"{counted(entry.missing, 'row')} in the table that Intacct no longer shows; they were kept")
+    if entry.misfits:
+        found.append(f"{counted(entry.misfits, 'value')} fit no column; kept raw in _tieout_misfits")
+    return found
+
+
+def as_json(report: PullReport) -> dict[str, object]:
+    """A report as JSON shows it, its line tables inside."""
+    import msgspec
+
+    facts = {name: getattr(report, name) for name in report.__struct_fields__}
+    facts["tie_out"] = tie_out.as_json(report.tie_out)
+    facts["children"] = [as_json(child) for child in report.children]
+    return {
+        name: msgspec.to_builtins(value) if isinstance(value, msgspec.Struct) else value
+        for name, value in facts.items()
+    }

@@ -1,0 +1,40 @@
+"""`tieout retry`: sends what was not posted again, read anew from the source or from a corrected file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tieout.cli.invocation import of
+from tieout.cli.push import conclude, section
+
+
+def retry(
+    ctx: typer.Context,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="Which [push.NAME]; needed only when there are several.")
+    ] = None,
+    from_file: Annotated[
+        Path | None, typer.Option("--from", metavar="FILE", help="Read the records from this corrected file.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything and say what would be sent; send nothing.")
+    ] = False,
+) -> int:
+    """Send the records again that failed, were not processed or were held. What is posted stays as it is."""
+    from tieout.push import retry as run
+
+    output = of(ctx).output
+    project = of(ctx).project()
+    chosen = section(project, name)
+    with output.progress() as progress:
+        report = run(
+            project,
+            chosen,
+            from_file=from_file,
+            dry_run=dry_run,
+            progress=lambda done, total: progress.advance(chosen, done, total, "records"),
+        )
+    return conclude(output, report, dry_run=dry_run)

@@ -1,0 +1,89 @@
+"""`tieout simulate`: the local Sage Intacct as a server on this machine, until Ctrl-C.
+
+What it simulates is `simulator`'s business; options are declared in `local`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from tieout.errors import ConfigurationError, Exit
+
+if TYPE_CHECKING:
+    from socket import socket as Socket
+
+    import uvicorn
+
+    from tieout.simulator.oauth import Rotation
+    from tieout.simulator.server import Simulator
+
+
+def simulate(
+    port: int = 8765,
+    company: Path | None = None,
+    seed: str = "demo",
+    load: Sequence[Path] = (),
+    *,
+    rotation: Rotation = "lenient",
+    token_lifetime: int | None = None,
+) -> int:
+    """Serve until interrupted; the first line printed holds the address and the credentials.
+
+    `company` is the file the company is kept in and opened again from (None: memory). `load` are recordings; a company
+    made from them holds nothing else, whatever `seed` says. `token_lifetime` in seconds. Raises ConfigurationError for
+    a taken port, a file that is not a company, a recording that cannot be read."""
+    if seed not in ("demo", "empty"):
+        raise ConfigurationError(f"There is no seed {seed!r}.", advice="Use demo or empty.")
+    try:
+        from tieout.simulator.app import PortTakenError, listen, server
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"The simulator needs the package {error.name}.", advice="Install it: pip install 'tieout[simulator]'"
+        ) from None
+    try:
+        socket = listen(port)
+    except PortTakenError as error:
+        raise ConfigurationError(str(error), advice="Choose another with --port; --port 0 picks a free one.") from None
+    with socket:
+        simulator = _simulator(company, "empty" if load or seed == "empty" else "demo", load, rotation, token_lifetime)
+        with simulator:
+            simulator.origin = f"http://127.0.0.1:{socket.getsockname()[1]}"
+            print(_welcome(simulator), flush=True)  # noqa: T201 - the command's result
+            _serve(server(simulator), socket)
+    return Exit.DONE
+
+
+def _simulator(
+    path: Path | None,
+    seed: Literal["demo", "empty"],
+    load: Sequence[Path],
+    rotation: Rotation,
+    token_lifetime: int | None,
+) -> Simulator:
+    from tieout.simulator.oauth import TOKEN_LIFETIME
+    from tieout.simulator.server import CompanyError, Simulator
+
+    lifetime = TOKEN_LIFETIME if token_lifetime is None else token_lifetime
+    try:
+        return Simulator(seed, path=path, recordings=load, rotation=rotation, token_lifetime=lifetime)
+    except CompanyError as error:
+        raise ConfigurationError(str(error)) from None
+
+
+def _welcome(simulator: Simulator) -> str:
+    client, secret = next(iter(simulator.clients.items()))
+    return (
+        f"Sage Intacct simulator at {simulator.origin} (client {client}, secret {secret}, company demo, "
+        f"users {' '.join(simulator.company().users)}, password demo). Ctrl-C stops it."
+    )
+
+
+def _serve(running: uvicorn.Server, socket: Socket) -> None:
+    """Ctrl-C and SIGTERM are how a server is stopped: no error."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with contextlib.suppress(KeyboardInterrupt):
+        running.run(sockets=[socket])

@@ -1,0 +1,121 @@
+"""The tie-out table: your side, Intacct's side, the difference. Shared by pull, push and verify."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from tieout.cli.output import Column, Output, Styled, counted, money
+
+if TYPE_CHECKING:
+    from tieout.project.report import TieOutLine
+
+
+def show(output: Output, lines: Sequence[TieOutLine], *, every: bool) -> None:
+    """Prints the lines as one table. Without `every`, sums that tie are counted instead of listed."""
+    if not lines:
+        return
+    rows: list[list[Any]] = []
+    empty = 0
+    for subject in dict.fromkeys(line.subject for line in lines):
+        mine = [line for line in lines if line.subject == subject]
+        if all(_is_nothing(line) for line in mine):
+            empty += 1
+            continue
+        listed, folded = _fold(mine, every=every)
+        for number, line in enumerate(listed):
+            rows.append([subject if number == 0 else "", *_cells(output, line)])
+        if folded:
+            what = counted(len(folded), "more sum" if listed else "sum")
+            rows.append(["" if listed else subject, Styled(what, "faint"), "", "", "", output.ok(True)])
+    if empty:
+        rows.append([Styled(f"{empty:,} with no rows", "faint"), "", "0", "0", "0", output.ok(True)])
+    head = [
+        Column("tie-out"),
+        Column(""),
+        Column("your side", right=True),
+        Column("Intacct", right=True),
+        Column("difference", right=True),
+        Column(""),
+    ]
+    output.table(head, rows)
+
+
+def conclusion(output: Output, lines: Sequence[TieOutLine]) -> None:
+    """One sentence: what was proven, what was not."""
+    differ = sum(line.ties is False for line in lines)
+    unproven = sum(line.ties is None for line in lines)
+    tie = len(lines) - differ - unproven
+    if not lines:
+        return
+    if differ:
+        text = f"{counted(differ, 'comparison')} of {len(lines):,} {'does' if differ == 1 else 'do'} not tie out."
+        output.heading(text)
+    else:
+        output.heading(f"Everything ties out: {counted(tie, 'comparison')}.")
+    if unproven:
+        output.line(f"{counted(unproven, 'comparison')} could not be made, so neither proves nor disproves.")
+
+
+def as_json(lines: Iterable[TieOutLine]) -> list[dict[str, Any]]:
+    """The lines as JSON shows them: sums as exact strings."""
+    return [
+        {
+            "subject": line.subject,
+            "what": line.what,
+            "source": line.source,
+            "intacct": line.intacct,
+            "difference": line.difference,
+            "ties": line.ties,
+            "note": line.note,
+        }
+        for line in lines
+    ]
+
+
+def _is_nothing(line: TieOutLine) -> bool:
+    """Nothing on either side, and proven."""
+    return line.ties is True and not line.source and not line.intacct and not line.note
+
+
+def _fold(lines: Sequence[TieOutLine], *, every: bool) -> tuple[list[TieOutLine], list[TieOutLine]]:
+    """Lines to list and lines only to count: tying sums, or where all are wanted, those of nothing but zeros."""
+    listed: list[TieOutLine] = []
+    folded: list[TieOutLine] = []
+    for line in lines:
+        is_sum = isinstance(line.intacct, Decimal) and line.ties is True and not line.note
+        fold = is_sum and (not every or (line.intacct == 0 and line.source == 0))
+        (folded if fold else listed).append(line)
+    if len(folded) == 1:
+        return list(lines), []
+    return listed, folded
+
+
+def _cells(output: Output, line: TieOutLine) -> list[str | Styled]:
+    scale = max((_digits(side) for side in (line.source, line.intacct)), default=0)
+    verdict = Styled("not provable", "faint") if line.ties is None else output.ok(line.ties)
+    if line.note:
+        verdict = Styled(f"{verdict.text}: {line.note}", verdict.look)
+    return [
+        line.what,
+        _side(line.source, scale),
+        _side(line.intacct, scale),
+        Styled(_side(line.difference, scale), "bad") if line.ties is False else _side(line.difference, scale),
+        verdict,
+    ]
+
+
+def _digits(value: object) -> int:
+    if not isinstance(value, Decimal):
+        return 0
+    exponent = value.as_tuple().exponent
+    return -exponent if isinstance(exponent, int) and exponent < 0 else 0
+
+
+def _side(value: object, scale: int) -> str:
+    if isinstance(value, Decimal):
+        return money(value, scale)
+    if isinstance(value, int):
+        return f"{value:,}"
+    return "" if value is None else str(value)

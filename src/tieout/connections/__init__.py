@@ -1,0 +1,19 @@
+"""Who we may be: connections, grants, tokens, the vault. Borrows the REST room's clients and the store's rows."""
+
+from __future__ import annotations
+
+from tieout.connections.opening import connect, find, open_connections
+from tieout.connections.registry import Connection, Connections
+from tieout.connections.settings import ConnectionSettings
+from tieout.connections.vault import Vault, open_vault
+
+__all__ = [
+    "Connection",
+    "ConnectionSettings",
+    "Connections",
+    "Vault",
+    "connect",
+    "find",
+    "open_connections",
+    "open_vault",
+]

@@ -1,0 +1,11 @@
+"""Intacct -> your database: reads objects page by page, merges them by key, and proves that both sides agree.
+
+Refuses to know how Intacct is reached (rest, connections) and how rows are scheduled (jobs).
+"""
+
+from tieout.pull.report import OnProgress, Progress, PullReport
+from tieout.pull.run import pull
+from tieout.pull.settings import PullSettings
+from tieout.pull.tieout import verify
+
+__all__ = ["OnProgress", "Progress", "PullReport", "PullSettings", "pull", "verify"]

@@ -1,0 +1,380 @@
+"""A DuckDB file as a destination: merge by key from Arrow, state and rows in one transaction.
+
+The file is open only while writing, since DuckDB shuts out every reader of a file that is open for writing. Knows
+columns and states; knows nothing of Intacct.
+"""
+
+# ruff: noqa: S608 - statements are built from quoted identifiers only; values are bound
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tieout.errors import BusyError, StoreError
+from tieout.pull.columns import Column, Kind
+from tieout.pull.pages import Misfit
+from tieout.pull.state import FORMAT, TableState
+from tieout.store.crashpoints import reached
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+MEMORY_LIMIT = "256MB"
+LOCK_WAIT = 10.0
+"""Seconds to wait for another program to let go of the file."""
+
+_SYSTEM_TABLES = (
+    "CREATE TABLE IF NOT EXISTS _tieout_state (table_name VARCHAR NOT NULL, object VARCHAR, company VARCHAR,"
+    " entity VARCHAR, watermark VARCHAR, rows BIGINT, run VARCHAR, version BIGINT NOT NULL, state VARCHAR NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS _tieout_misfits (table_name VARCHAR NOT NULL, object VARCHAR, key VARCHAR,"
+    ' field VARCHAR, raw VARCHAR, run VARCHAR, "at" VARCHAR)',
+)
+
+
+class Commit(msgspec.Struct, kw_only=True):
+    """One transaction: rows, their misfits, and the state that is true once they are in."""
+
+    before: TableState
+    after: TableState
+    columns: Sequence[Column]
+    """The columns of `rows`, in order."""
+    rows: pa.Table
+    """Each key once."""
+    misfits: Sequence[Misfit] = ()
+    stamp: str | None = None
+    """Column of modified stamps; a row without one makes the table `whole`."""
+    owners: tuple[str, Sequence[str]] | None = None
+    """(owner column, owner keys): lines of these owners that are not in `rows` are gone and are deleted."""
+
+
+class Committed(msgspec.Struct):
+    """What a commit did. `state` is the stored one; the next commit's `before`."""
+
+    new: int
+    changed: int
+    deleted: int
+    state: TableState
+
+
+class DuckFile:
+    """One DuckDB file. Every method opens it, works, and closes it again. Raises StoreError, BusyError."""
+
+    def __init__(self, path: Path, *, wait: float = LOCK_WAIT) -> None:
+        self.path = path
+        self.wait = wait
+
+    def __str__(self) -> str:
+        return f"duckdb:///{self.path}"
+
+    def state(self, table: str) -> TableState | None:
+        """The state of a table, None where tieout has not written it."""
+        if not self.path.exists():
+            return None
+        with self._open(read_only=True) as db:
+            return self._state(db, table)
+
+    def check(self, state: TableState) -> None:
+        """Raises StoreError if the table is not as tieout left it: removed, or a column gone or of another type."""
+        if not self.path.exists():
+            return
+        with self._open(read_only=True) as db:
+            self._check(db, state)
+
+    def commit(self, commit: Commit) -> Committed:
+        """Write it all or nothing. Raises BusyError if another run has moved the state since it was read."""
+        self._check_folder()
+        with self._open() as db:
+            db.execute("BEGIN")
+            for statement in _SYSTEM_TABLES:
+                db.execute(statement)
+            found = self._state(db, commit.before.table)
+            if (found.version if found else 0) != commit.before.version or (found.watermark if found else "") != (
+                commit.before.watermark
+            ):
+                raise BusyError(
+                    f"Another run has written table {commit.before.table} of {self.path} while this one was reading.",
+                    advice="Nothing was overwritten. Run the command again.",
+                )
+            if found is not None:
+                self._check(db, found)
+            self._ensure_table(db, commit, exists=found is not None)
+            new, changed = self._merge(db, commit)
+            deleted = self._delete_lines(db, commit)
+            self._keep_misfits(db, commit)
+            total = _number(db, f"SELECT count(*) FROM {quote(commit.after.table)}")
+            state = msgspec.structs.replace(commit.after, version=commit.before.version + 1, rows=total)
+            if commit.stamp is not None and _number(
+                db, f"SELECT count(*) FROM {quote(state.table)} WHERE {quote(commit.stamp)} IS NULL"
+            ):
+                state = msgspec.structs.replace(state, whole=True)
+            self._keep_state(db, state)
+            reached("pull.before_commit")
+            db.execute("COMMIT")
+            reached("pull.after_commit")
+        return Committed(new, changed, deleted, state)
+
+    def keys_since(self, table: str, stamp: str, since: str) -> list[str]:
+        """Keys of rows stamped at or after a moment (ISO 8601 UTC)."""
+        with self._open(read_only=True) as db:
+            sql = f'SELECT "key" FROM {quote(table)} WHERE {quote(stamp)} >= CAST(? AS TIMESTAMPTZ) ORDER BY "key"'
+            return [str(key) for (key,) in db.execute(sql, [since]).fetchall()]
+
+    def not_among(self, table: str, keys: pa.Table) -> int:
+        """How many rows have a key that is not in `keys` (one column `key`)."""
+        with self._open(read_only=True) as db:
+            db.register("seen", keys)
+            return _number(db, f'SELECT count(*) FROM {quote(table)} t ANTI JOIN seen s ON t."key" = s."key"')
+
+    def sums(self, table: str, columns: Sequence[str]) -> tuple[int, dict[str, Decimal | None]]:
+        """Row count and exact sums of decimal columns, of one snapshot. None is the sum of nothing."""
+        parts = "".join(f", sum({quote(name)})" for name in columns)
+        with self._open(read_only=True) as db:
+            (row,) = db.execute(f"SELECT count(*){parts} FROM {quote(table)}").fetchall()
+        return int(row[0]), dict(zip(columns, row[1:], strict=True))
+
+    def _check_folder(self) -> None:
+        if not self.path.parent.is_dir():
+            raise StoreError(
+                f"The folder {self.path.parent} of the destination does not exist.",
+                advice="Create it, or name another destination.",
+            )
+
+    @contextmanager
+    def _open(self, *, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+        # Rows are the customer's books: the file and its write-ahead log are for this user only.
+        mask = os.umask(0o077)
+        try:
+            with self._explained():
+                db = self._connect(read_only)
+                try:
+                    yield db
+                finally:
+                    db.close()
+        finally:
+            os.umask(mask)
+
+    def _connect(self, read_only: bool) -> duckdb.DuckDBPyConnection:
+        import duckdb
+
+        give_up = time.monotonic() + self.wait
+        while True:
+            try:
+                db = duckdb.connect(str(self.path), read_only=read_only)
+            except duckdb.IOException as error:
+                if "lock" not in str(error) or time.monotonic() >= give_up:
+                    raise
+                time.sleep(0.1)
+                continue
+            db.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
+            db.execute("SET TimeZone = 'UTC'")
+            db.execute("SET preserve_insertion_order = false")
+            return db
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        import duckdb
+
+        try:
+            yield
+        except (  # what is left are mistakes in a statement (ours)
+            duckdb.IOException,
+            duckdb.OutOfMemoryException,
+            duckdb.TransactionException,
+            duckdb.FatalException,
+            duckdb.SerializationException,
+        ) as error:
+            raise explain(self.path, str(error)) from None
+
+    @staticmethod
+    def _state(db: duckdb.DuckDBPyConnection, table: str) -> TableState | None:
+        known = db.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = '_tieout_state'").fetchall()
+        if not known:
+            return None
+        rows = db.execute("SELECT state FROM _tieout_state WHERE lower(table_name) = lower(?)", [table]).fetchall()
+        if not rows:
+            return None
+        (row,) = rows
+        if msgspec.json.decode(row[0]).get("format", FORMAT) > FORMAT:
+            raise StoreError(f"Table {table} was written by a newer tieout.", advice="Upgrade tieout.")
+        return msgspec.json.decode(row[0], type=TableState)
+
+    def _check(self, db: duckdb.DuckDBPyConnection, state: TableState) -> None:
+        types = dict(
+            db.execute(
+                "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = ? AND schema_name = 'main'",
+                [state.table],
+            ).fetchall()
+        )
+        again = "Undo the change, or drop the table and its row in _tieout_state; `tieout pull` then reads all of it."
+        if not types:
+            raise StoreError(f"Table {state.table} is gone from {self.path}, but its state is not.", advice=again)
+        for column in state.columns:
+            found = types.get(column.name)
+            if found is None:
+                raise StoreError(f"Table {state.table} has lost its column {column.name}.", advice=again)
+            if found != sql_type(column):
+                raise StoreError(
+                    f"Column {column.name} of table {state.table} is {found}; tieout made it {sql_type(column)}.",
+                    advice=again,
+                )
+
+    def _ensure_table(self, db: duckdb.DuckDBPyConnection, commit: Commit, *, exists: bool) -> None:
+        table = quote(commit.after.table)
+        if not exists:
+            taken = db.execute(
+                "SELECT 1 FROM duckdb_columns() WHERE lower(table_name) = lower(?)", [commit.after.table]
+            ).fetchall()
+            if taken:
+                raise StoreError(
+                    f"{self.path} already has a table {commit.after.table} that tieout did not make.",
+                    advice="Set `table` to another name, or remove that table.",
+                )
+            body = ", ".join(f"{quote(c.name)} {sql_type(c)}" for c in commit.after.columns)
+            db.execute(f"CREATE TABLE {table} ({body})")
+            return
+        had = {column.name for column in commit.before.columns}
+        for column in commit.after.columns:
+            if column.name not in had:
+                db.execute(f"ALTER TABLE {table} ADD COLUMN {quote(column.name)} {sql_type(column)}")
+
+    @staticmethod
+    def _merge(db: duckdb.DuckDBPyConnection, commit: Commit) -> tuple[int, int]:
+        table = quote(commit.after.table)
+        if not commit.rows.num_rows:
+            return 0, 0
+        before = _number(db, f"SELECT count(*) FROM {table}")
+        db.register("batch", commit.rows)
+        names = [quote(column.name) for column in commit.columns]
+        listed = ", ".join(names)
+        if before == 0:
+            db.execute(f"INSERT INTO {table} ({listed}) SELECT {listed} FROM batch")
+            return commit.rows.num_rows, 0
+        others = [name for name in names if name != '"key"']
+        differs = " OR ".join(f"t.{name} IS DISTINCT FROM s.{name}" for name in others)
+        update = f"WHEN MATCHED AND ({differs}) THEN UPDATE SET {', '.join(f'{n} = s.{n}' for n in others)}"
+        insert = f"WHEN NOT MATCHED THEN INSERT ({listed}) VALUES ({', '.join(f's.{name}' for name in names)})"
+        touched = _number(
+            db, f'MERGE INTO {table} t USING batch s ON t."key" = s."key" {update if others else ""} {insert}'
+        )
+        new = _number(db, f"SELECT count(*) FROM {table}") - before
+        return new, touched - new
+
+    @staticmethod
+    def _delete_lines(db: duckdb.DuckDBPyConnection, commit: Commit) -> int:
+        if commit.owners is None:
+            return 0
+        import pyarrow as pa
+
+        column, keys = commit.owners
+        db.register("owners", pa.table({"key": pa.array(list(keys), pa.string())}))
+        db.register("present", commit.rows.select(["key"]))
+        return _number(
+            db,
+            f"DELETE FROM {quote(commit.after.table)} WHERE {quote(column)} IN (SELECT key FROM owners)"
+            ' AND "key" NOT IN (SELECT key FROM present)',
+        )
+
+    @staticmethod
+    def _keep_misfits(db: duckdb.DuckDBPyConnection, commit: Commit) -> None:
+        table, state = commit.after.table, commit.after
+        if commit.rows.num_rows and _number(db, "SELECT count(*) FROM _tieout_misfits WHERE table_name = ?", [table]):
+            db.register("reread", commit.rows.select(["key"]))
+            db.execute("DELETE FROM _tieout_misfits WHERE table_name = ? AND key IN (SELECT key FROM reread)", [table])
+        if not commit.misfits:
+            return
+        import pyarrow as pa
+
+        found = pa.table(
+            {
+                "key": [m.key for m in commit.misfits],
+                "field": [m.field for m in commit.misfits],
+                "raw": [m.raw for m in commit.misfits],
+            },
+            schema=pa.schema([("key", pa.string()), ("field", pa.string()), ("raw", pa.string())]),
+        )
+        db.register("misfits", found)
+        db.execute(
+            "INSERT INTO _tieout_misfits SELECT ?, ?, key, field, raw, ?, strftime(now(), '%Y-%m-%dT%H:%M:%SZ')"
+            " FROM misfits",
+            [table, state.object, state.run],
+        )
+
+    @staticmethod
+    def _keep_state(db: duckdb.DuckDBPyConnection, state: TableState) -> None:
+        db.execute("DELETE FROM _tieout_state WHERE table_name = ?", [state.table])
+        db.execute(
+            "INSERT INTO _tieout_state VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                state.table,
+                state.object,
+                state.company,
+                state.entity,
+                state.watermark,
+                state.rows,
+                state.run,
+                state.version,
+                msgspec.json.encode(state).decode(),
+            ],
+        )
+
+
+def quote(name: str) -> str:
+    """An SQL identifier, whatever is in it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def sql_type(column: Column) -> str:
+    """The DuckDB type of a column, spelt as DuckDB's catalogue spells it."""
+    match column.kind:
+        case Kind.INTEGER:
+            return "BIGINT"
+        case Kind.DECIMAL:
+            return f"DECIMAL(38,{column.scale})"
+        case Kind.BOOLEAN:
+            return "BOOLEAN"
+        case Kind.DATE:
+            return "DATE"
+        case Kind.TIMESTAMP:
+            return "TIMESTAMP WITH TIME ZONE"
+        case _:
+            return "VARCHAR"
+
+
+def explain(path: Path, reason: str) -> StoreError:
+    """One sentence for what DuckDB said."""
+    for words, sentence, advice in _REASONS:
+        if words in reason:
+            return StoreError(f"The destination {path} {sentence}.", advice=advice)
+    first = reason.strip().partition("\n")[0]
+    return StoreError(f"DuckDB could not use {path}: {first}", advice="Nothing of this step was written.")
+
+
+_REASONS = (
+    (
+        "Could not set lock",
+        "is open in another program",
+        "Close it there (a notebook, the duckdb shell, another pull), then run the command again.",
+    ),
+    ("No space left", "cannot grow: the disk is full", "Free some space, then run the command again: nothing is lost."),
+    ("Permission denied", "may not be written by this user", "Make the file and its folder writable."),
+    ("Read-only file system", "lies on a read-only disk", "Name another destination."),
+    ("not a valid DuckDB", "is not a DuckDB file", "Name another destination, or move the file away."),
+    ("Is a directory", "is a folder, not a file", "Name a file, such as duckdb:///company.duckdb."),
+    ("No such file", "is in a folder that does not exist", "Create the folder, or name another destination."),
+    ("newer version of DuckDB", "was written by a newer DuckDB", "Upgrade duckdb in this environment."),
+    ("Out of Memory", "needs more memory than this step may use", "Pull fewer fields, or report this as a bug."),
+)
+
+
+def _number(db: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any] = ()) -> int:
+    rows = db.execute(sql, list(parameters)).fetchall()
+    return int(rows[0][0]) if rows else 0

@@ -1,0 +1,71 @@
+"""What a pull tells its caller: progress while it runs, a report per table when it is done.
+
+Knows nothing of how rows are read or written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from tieout.project.report import TieOutLine
+
+Strategy: TypeAlias = Literal["full", "incremental"]
+Phase: TypeAlias = Literal["reading", "writing", "proving", "done"]
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """One step forward. `rows` of `total` (Intacct's own count for this read) are read so far."""
+
+    object: str
+    table: str
+    rows: int
+    total: int
+    phase: Phase
+
+
+OnProgress: TypeAlias = Callable[[Progress], None]
+
+
+class PullReport(msgspec.Struct, kw_only=True):
+    """What happened to one table. Stamps are ISO 8601 UTC, the server's clock; empty where there is none."""
+
+    object: str
+    table: str
+    destination: str
+    strategy: Strategy = "full"
+    reason: str = ""
+    """Why the whole object was read, where one could have expected less."""
+    resumed: bool = False
+    """An earlier, interrupted first read was continued."""
+    rows_read: int = 0
+    new: int = 0
+    changed: int = 0
+    deleted: int = 0
+    """Lines that left a document which changed."""
+    missing: int = 0
+    """Rows in the table that a full read did not see any more. They are reported, not removed."""
+    pages: int = 0
+    transactions: int = 0
+    """Billable transactions, the tie-out included."""
+    seconds: float = 0.0
+    watermark_before: str = ""
+    watermark_after: str = ""
+    misfits: int = 0
+    """Values that fit no column type: null in the table, raw in `_tieout_misfits`."""
+    left_out: tuple[str, ...] = ()
+    """Fields not read: not queryable, or personal and not named."""
+    notes: list[str] = msgspec.field(default_factory=list)
+    tie_out: list[TieOutLine] = msgspec.field(default_factory=list)
+    children: list[PullReport] = msgspec.field(default_factory=list)
+
+    def all(self) -> list[PullReport]:
+        """This table and its line tables, in reading order."""
+        return [self, *(report for child in self.children for report in child.all())]
+
+    @property
+    def ties(self) -> bool:
+        """False if any line of this table or its line tables does not tie. `None` (not provable) does not count."""
+        return not any(line.ties is False for report in self.all() for line in report.tie_out)

@@ -1,0 +1,319 @@
+"""A run: which tables to pull, over which connections, lines after their documents, the tie-out after both."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+
+from tieout import catalogue
+from tieout.catalogue.model import Model
+from tieout.errors import (
+    CheckError,
+    ConfigurationError,
+    InvalidRequestError,
+    NotFoundError,
+    Problem,
+    StoreError,
+    UnknownNameError,
+)
+from tieout.project.report import TieOutLine
+from tieout.pull.columns import choose, table_name
+from tieout.pull.duckdb_file import DuckFile
+from tieout.pull.report import OnProgress, Progress, PullReport
+from tieout.pull.settings import DEFAULT_DESTINATION, PullSettings
+from tieout.pull.table import TableJob, TablePull
+from tieout.pull.tieout import TRANSACTIONS, tie_out
+
+if TYPE_CHECKING:
+    from tieout.project import Project
+    from tieout.rest import Filter, Intacct
+
+R = TypeVar("R")
+
+
+class Target(msgspec.Struct, frozen=True):
+    """One section, or one object named directly."""
+
+    name: str
+    settings: PullSettings
+
+
+class Source(msgspec.Struct, frozen=True):
+    """A connected client and the company it reads."""
+
+    client: Intacct
+    company: str
+
+
+def pull(
+    project: Project,
+    names: Sequence[str] | None = None,
+    *,
+    objects: Sequence[str] | None = None,
+    connection: str | None = None,
+    full: bool = False,
+    destination: str | None = None,
+    progress: OnProgress | None = None,
+    source: Source | None = None,
+) -> list[PullReport]:
+    """Copy objects into the destination: all rows the first time, then what changed; then tie out.
+
+    `names` are [pull.*] sections (none and no `objects`: every section); `objects` are pulled with default settings.
+    `connection` and `destination` go before what the sections say. An interrupted pull can simply be run again.
+    Raises UnknownNameError, CheckError and ConfigurationError before the first page, StoreError, BusyError, and
+    whatever the client raises. What was committed before an error stays and is consistent.
+    """
+    with _sources(project, source) as reach:
+        sections = [
+            _Section(project, target, reach(target.settings.connection), full=full, progress=progress)
+            for target in _targets(project, names, objects, connection, destination)
+        ]
+        return [section.pull() for section in sections]
+
+
+def tie_out_sections(
+    project: Project, names: Sequence[str] | None = None, *, source: Source | None = None
+) -> list[TieOutLine]:
+    """See tieout.pull.verify."""
+    with _sources(project, source) as reach:
+        sections = [
+            _Section(project, target, reach(target.settings.connection))
+            for target in _targets(project, names, None, None, None)
+        ]
+        return [line for section in sections for line in section.verify()]
+
+
+@contextmanager
+def _sources(project: Project, given: Source | None) -> Iterator[Callable[[str | None], Source]]:
+    """Opens each connection once, when it is first needed, and closes all of them."""
+    opened: dict[str | None, Source] = {}
+
+    def reach(name: str | None) -> Source:
+        if given is not None:
+            return given
+        if name not in opened:
+            from tieout.connections import connect, find
+
+            opened[name] = Source(connect(project, name), find(project, name).company)
+        return opened[name]
+
+    try:
+        yield reach
+    finally:
+        for source in opened.values():
+            source.client.close()
+
+
+def _targets(
+    project: Project,
+    names: Sequence[str] | None,
+    objects: Sequence[str] | None,
+    connection: str | None,
+    destination: str | None,
+) -> list[Target]:
+    sections = [name.removeprefix("pull.") for name in names or ()]
+    if not sections and not objects:
+        sections = list(project.names("pull"))
+        if not sections:
+            raise ConfigurationError(
+                "Nothing says what to pull.",
+                advice="Name objects (`tieout pull vendors bills`) or add [pull.NAME] sections to tieout.toml.",
+            )
+    over = {k: v for k, v in (("connection", connection), ("destination", destination)) if v is not None}
+    targets = [Target(name, project.section("pull", name, PullSettings)) for name in sections]
+    targets += [Target(name, PullSettings(object=name)) for name in objects or ()]
+    targets = [Target(t.name, msgspec.structs.replace(t.settings, **over)) for t in targets]
+    seen: dict[tuple[Path, str], str] = {}
+    for target in targets:  # every name is looked up before anything is asked of Intacct
+        place = destination_path(project, target.settings.destination), _table(target.settings).lower()
+        if place in seen:
+            raise ConfigurationError(
+                f"{seen[place]} and {target.name} both write table {place[1]}.", advice="Set `table` for one of them."
+            )
+        seen[place] = target.name
+    return targets
+
+
+def _table(settings: PullSettings) -> str:
+    return settings.table or table_name(catalogue.resolve(settings.object))
+
+
+def destination_path(project: Project, url: str) -> Path:
+    """`duckdb:///company.duckdb` -> a path below the project's root; four slashes make it absolute. A plain name that
+    ends in .duckdb will do."""
+    scheme, separator, rest = url.partition(":///")
+    if not separator and url.endswith(".duckdb"):
+        scheme, rest = "duckdb", url
+    if scheme != "duckdb" or not rest:
+        raise ConfigurationError(
+            f"There is no destination for {url!r}.", advice=f"Use a DuckDB file: {DEFAULT_DESTINATION}"
+        )
+    return project.root / Path(rest).expanduser()
+
+
+class _Section:
+    """One target: its table, and a table for every list of lines."""
+
+    def __init__(
+        self,
+        project: Project,
+        target: Target,
+        source: Source,
+        *,
+        full: bool = False,
+        progress: OnProgress | None = None,
+    ) -> None:
+        self.settings = target.settings
+        self.client, self.company = source.client, source.company
+        self.full, self.progress = full, progress
+        self.file = DuckFile(destination_path(project, target.settings.destination))
+        self.private = target.settings.private and not self.client.entity
+        self.model = self.client.model(catalogue.resolve(target.settings.object))
+        self.where = _where(self.settings.where, self.model)
+        choose(self.model, self.settings.fields)  # every mistake is found before the first page of the first section
+        self.notes: list[str] = []
+        self.lines = list(self._lines())
+
+    def pull(self) -> PullReport:
+        job = self._job(self.model, _table(self.settings), self.where, self.settings.fields)
+        main = TablePull(job)
+        report = main.run()
+        report.notes += self.notes
+        for child, owner, where in self.lines:
+            lines = self._job(child, self._line_table(child), where, None)
+            lines.owner, lines.owner_table = owner, main.stamped
+            line_pull = TablePull(lines)
+            report.children.append(line_pull.run())
+            self._prove(line_pull, where)
+        self._prove(main, self.where)
+        return report
+
+    def verify(self) -> list[TieOutLine]:
+        places = [(self.model, _table(self.settings), self.where)]
+        places += [(child, self._line_table(child), where) for child, _, where in self.lines]
+        lines: list[TieOutLine] = []
+        for model, table, where in places:
+            state = self.file.state(table)
+            if state is None:
+                raise StoreError(
+                    f"Table {table} was never pulled into {self.file.path}.", advice="Run `tieout pull` first."
+                )
+            self.file.check(state)
+            known = set(model.paths())
+            columns = [column for column in state.columns if column.path in known]
+            lines += tie_out(self.client, model, self.file, table, columns, where=where, private=self.private)
+        return lines
+
+    def _job(self, model: Model, table: str, where: Filter | None, fields: Sequence[str] | None) -> TableJob:
+        return TableJob(
+            client=self.client,
+            company=self.company,
+            model=model,
+            file=self.file,
+            table=table,
+            fields=fields,
+            where=where,
+            private=self.private,
+            page_size=self.settings.page_size,
+            full=self.full,
+            progress=self.progress,
+        )
+
+    def _prove(self, done: TablePull, where: Filter | None) -> None:
+        report, job = done.report, done.job
+        began = time.monotonic()
+        self._tell(report, "proving")
+        report.tie_out = tie_out(
+            self.client, job.model, self.file, job.table, done.columns, where=where, private=self.private
+        )
+        report.transactions += min(TRANSACTIONS, len(report.tie_out))
+        report.seconds += time.monotonic() - began
+        self._tell(report, "done")
+
+    def _tell(self, report: PullReport, phase: str) -> None:
+        if self.progress is not None:
+            rows = report.rows_read
+            self.progress(Progress(report.object, report.table, rows, rows, phase))  # type: ignore[arg-type]  # literals
+
+    def _line_table(self, child: Model) -> str:
+        base = self.settings.table
+        own = table_name(child.name)
+        return f"{base}_{own.rpartition('_')[2]}" if base else own
+
+    def _lines(self) -> Iterator[tuple[Model, str, Filter | None]]:
+        """The line objects to pull: (model, path of the reference to the document, filter)."""
+        wanted = self.settings.lines
+        owned = {name: entry.object for name, entry in self.model.lists.items() if entry.object}
+        if isinstance(wanted, tuple) and (unknown := [name for name in wanted if name not in owned]):
+            problems = [
+                Problem(
+                    path=name,
+                    reason="is no list of owned lines",
+                    nearest="".join(catalogue.nearest(name, list(owned), 1)),
+                )
+                for name in unknown
+            ]
+            raise CheckError(f"The lines of {self.model.name}", problems, advice="Nothing was read.")
+        names = [] if wanted is False else list(wanted) if isinstance(wanted, tuple) else list(owned)
+        for object in dict.fromkeys(owned[name] for name in names):
+            try:
+                child = self.client.model(object)
+            except (UnknownNameError, NotFoundError, InvalidRequestError):
+                self.notes.append(f"{object} is not known to this company, so these lines are left out")
+                continue
+            owner = _owner_path(child, self.model.name)
+            if owner is None:
+                self.notes.append(f"{object} names no owner in {self.model.name}, so these lines are left out")
+                continue
+            where, outside = _translate(self.where, owner, child)
+            if outside and wanted is None:
+                self.notes.append(f"{child.name} is left out: its rows cannot be filtered by {', '.join(outside)}")
+            elif outside:
+                raise ConfigurationError(
+                    f"Lines of {child.name} cannot be filtered by {', '.join(outside)} of their document.",
+                    advice=f"Set lines = false, and pull {child.name} in a section of its own with a filter it knows.",
+                )
+            else:
+                yield child, owner, where
+
+
+def _where(text: str | None, model: Model) -> Filter | None:
+    if text is None:
+        return None
+    from tieout.rest import Query, parse_where
+    from tieout.rest.check import check_query
+
+    return check_query(Query(object=model.name, fields=("key",), where=parse_where(text)), model).where
+
+
+def _owner_path(child: Model, parent: str) -> str | None:
+    known = catalogue.owner(child.name)
+    references = child.references()
+    if known is not None and known[2] in references:
+        return known[2]
+    marked = [path for path, ref in references.items() if ref.is_owner]
+    pointing = [path for path, ref in references.items() if ref.object == parent]
+    return next(iter([*marked, *pointing]), None)
+
+
+def _translate(where: Filter | None, owner: str, child: Model) -> tuple[Filter | None, tuple[str, ...]]:
+    """The document's filter as its lines' filter: `state` -> `bill.state`; and the paths that lines do not know."""
+    if where is None:
+        return None, ()
+    paths = child.paths()
+    outside = tuple(dict.fromkeys(c.path for c in where.conditions() if f"{owner}.{c.path}" not in paths))
+    return (None, outside) if outside else (_moved(where, owner), ())
+
+
+def _moved(where: Filter, owner: str) -> Filter:
+    from tieout.rest.filters import Condition, Filter
+
+    if where.condition is not None:
+        found = where.condition
+        return Filter(Condition(found.operator, f"{owner}.{found.path}", found.value))
+    return Filter(joiner=where.joiner, children=tuple(_moved(child, owner) for child in where.children))

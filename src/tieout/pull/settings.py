@@ -1,0 +1,39 @@
+"""The [pull.NAME] section: what one table is pulled from, and how. Checks shapes, asks nobody."""
+
+from __future__ import annotations
+
+import msgspec
+
+DEFAULT_DESTINATION = "duckdb:///company.duckdb"
+MAX_PAGE = 4000
+"""Rows in one answer of the query service (REST reference 5.1)."""
+MIN_PAGE = 2
+"""Each page begins with the last row of the one before, to notice rows that move."""
+
+
+class PullSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[pull.NAME]. Only `object` is needed.
+
+    `fields` are dotted query paths (`vendor.id`); none means everything the company's model can be asked for, apart
+    from links and sensitive personal data. `where` is the text that `tieout query --where` takes. `private` includes
+    records owned by entities when reading at the top level. `lines`: true for every list of owned lines, a list of
+    names for some, false for none; unset means true where the filter allows it.
+    """
+
+    object: str
+    connection: str | None = None
+    destination: str = DEFAULT_DESTINATION
+    table: str | None = None
+    fields: tuple[str, ...] | None = None
+    where: str | None = None
+    private: bool = True
+    lines: bool | tuple[str, ...] | None = None
+    page_size: int = 2000
+    """Rows a request, 2 to 4000. Each request is one billable transaction."""
+
+    def __post_init__(self) -> None:
+        # ValueError, so that the project file's reader can add file and line.
+        if not MIN_PAGE <= self.page_size <= MAX_PAGE:
+            raise ValueError(f"a page has {MIN_PAGE} to {MAX_PAGE} rows, not {self.page_size}")
+        if self.table is not None and (not self.table.strip() or self.table.lower().startswith("_tieout")):
+            raise ValueError(f"table {self.table!r}: names that begin with _tieout are tieout's own; use another")

@@ -1,0 +1,240 @@
+"""Pulls one object into one table: decides what to read, reads it in order, and leaves rows and watermark together.
+
+Knows one query and one table; which tables a run has, and their connections, is `run`'s business.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import msgspec
+
+from tieout.catalogue.model import Model
+from tieout.errors import ConfigurationError, IntacctError
+from tieout.pull.columns import MODIFIED, Column, choose, name_columns
+from tieout.pull.duckdb_file import DuckFile
+from tieout.pull.loading import Loader
+from tieout.pull.pages import PageReader
+from tieout.pull.reading import Place, read
+from tieout.pull.report import OnProgress, Phase, Progress, PullReport
+from tieout.pull.state import TableState
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from tieout.rest import Filter, Intacct, Query
+    from tieout.rest.query import Direction
+
+OVERLAP = timedelta(seconds=120)
+"""How far behind the server's clock the watermark stays: a posting shows up when it commits, under a stamp taken
+before (REST reference 10.1)."""
+STAMP = "%Y-%m-%dT%H:%M:%SZ"
+OWNERS_A_QUERY = 500
+
+
+class TableJob(msgspec.Struct, kw_only=True):
+    """One table to pull."""
+
+    client: Intacct
+    company: str
+    model: Model
+    file: DuckFile
+    table: str
+    fields: Sequence[str] | None
+    where: Filter | None = None
+    private: bool = False
+    page_size: int = 2000
+    full: bool = False
+    progress: OnProgress | None = None
+    owner: str | None = None
+    """For lines: the path of the reference to their document, `bill`."""
+    owner_table: tuple[str, str] | None = None
+    """For lines: table of their documents and its column of modified stamps; None where stamps are not complete."""
+
+
+class TablePull:
+    """One pull of one table. `report` is filled as it goes; `state` is what the destination holds afterwards."""
+
+    def __init__(self, job: TableJob) -> None:
+        self.job = job
+        self.report = PullReport(object=job.model.name, table=job.table, destination=str(job.file))
+        self.columns: list[Column] = []
+        self._run = uuid4().hex
+        self._selection = selection_text(job)
+
+    def run(self) -> PullReport:
+        """Read and commit. Raises StoreError, BusyError, CheckError and whatever the client raises."""
+        began = time.monotonic()
+        state = self._state()
+        self.report.watermark_before = state.watermark
+        had_rows = state.rows
+        refused = dict(self.job.client.memory.unqueryable(self.job.model.name))
+        while True:
+            self._plan(state, refused)
+            try:
+                loader = self._read(state)
+                break
+            except IntacctError as error:
+                field = _refused_field(error)
+                if field not in {c.path for c in self.columns} or field == "key" or self._needed(field):
+                    raise
+                refused[field] = error.message
+                self.job.client.memory.keep_unqueryable(self.job.model.name, field, error.message)
+        self.state = loader.state
+        self.report.watermark_after = self.state.watermark
+        if self.state.whole and self.report.strategy == "full":
+            self.report.reason = "Intacct gives no complete modified stamps for it"
+        if self._seen is not None and had_rows:
+            self.report.missing = self.job.file.not_among(self.job.table, self._seen_table())
+        self.report.seconds = time.monotonic() - began
+        return self.report
+
+    @property
+    def stamped(self) -> tuple[str, str] | None:
+        """This table and its column of modified stamps, if every row has one. After `run`."""
+        stamp = self._stamp_column()
+        return (self.job.table, stamp) if stamp is not None and not self.state.whole else None
+
+    def _state(self) -> TableState:
+        job = self.job
+        found = job.file.state(job.table)
+        if found is None:
+            return TableState(
+                table=job.table, object=job.model.name, company=job.company, entity=job.client.entity or ""
+            )
+        for what, ours, theirs in (
+            ("object", job.model.name, found.object),
+            ("company", job.company, found.company),
+            ("entity", job.client.entity or "", found.entity),
+        ):
+            if ours != theirs:
+                raise ConfigurationError(
+                    f"Table {job.table} of {job.file.path} holds {what} {theirs or '(top level)'!r}, not {ours!r}.",
+                    advice="Set `table` to another name, or name another destination.",
+                )
+        job.file.check(found)
+        return found
+
+    def _plan(self, state: TableState, refused: dict[str, str]) -> None:
+        """Fields, columns, and whether to read all or what changed."""
+        fields, self.report.left_out = choose(self.job.model, self.job.fields, refused)
+        known = {column.path: column for column in state.columns}
+        self.columns = [known.get(column.path, column) for column in name_columns(fields, state.names())]
+        added = [column.path for column in self.columns if column.path not in known] if state.version else []
+        self._resume: Place | None = None
+        self.report.strategy, self.report.reason = "full", ""
+        if self.job.full or not state.version:
+            return
+        if added:
+            self.report.reason = f"new fields: {', '.join(added[:5])}{' ...' if len(added) > 5 else ''}"
+        elif state.selection != self._selection:
+            self.report.reason = "the filter is another one than last time"
+        elif state.unfinished is not None:
+            self._resume = Place(state.unfinished.position, state.unfinished.last_key)
+            self.report.resumed = True
+        elif self.job.owner is not None and self.job.owner_table is None:
+            self.report.reason = "its documents have no complete modified stamps"
+        elif state.watermark and not state.whole and MODIFIED in fields:
+            self.report.strategy = "incremental"
+
+    def _read(self, state: TableState) -> Loader:
+        """The main read: everything, or everything since the watermark."""
+        job, report = self.job, self.report
+        full = report.strategy == "full"
+        reader = PageReader(self.columns)
+        loader = Loader(job.file, state, self.columns, report, self._run)
+        self._seen: list[str] | None = [] if full and not self._resume and state.rows else None
+        if not full:
+            self._read_changed_owners(loader)
+        since = state.unfinished.since if self._resume and state.unfinished else None
+        for step in read(job.client, self._query(since=None if full else state.watermark), reader,
+                         size=job.page_size, after=self._resume):  # fmt: skip
+            if since is None:
+                since = (step.asked_at - OVERLAP).strftime(STAMP) if step.asked_at else ""
+            report.pages += 1
+            report.transactions += 1
+            loader.add(step.page)
+            if self._seen is not None:
+                self._seen += step.page.keys
+            self._tell(step.place.position, step.page.total, "reading")
+            if loader.due:
+                loader.checkpoint(full=full, selection=self._selection, since=since, place=step.place)
+        self._tell(report.rows_read, report.rows_read, "writing")
+        watermark = max(since or "", state.watermark if not full else "")
+        loader.finish(selection=self._selection, watermark=watermark, stamp=self._stamp_column())
+        return loader
+
+    def _read_changed_owners(self, loader: Loader) -> None:
+        """Lines of documents that changed since this table's watermark, before it moves: whether a line's own stamp
+        moves with its document's is not known, and a removed line leaves no trace (REST reference 10.1, 10.2)."""
+        owner, documents = self.job.owner, self.job.owner_table
+        if owner is None or documents is None:
+            return
+        from tieout.rest import F
+
+        column = next((c.name for c in self.columns if c.path == f"{owner}.key"), None)
+        if column is None:
+            self.report.notes.append(f"{owner}.key is not read, so lines that were removed stay")
+            return
+        reader = PageReader(self.columns)
+        changed = self.job.file.keys_since(*documents, loader.state.watermark)
+        for at in range(0, len(changed), OWNERS_A_QUERY):
+            owners = changed[at : at + OWNERS_A_QUERY]
+            query = self._query(narrow=F(f"{owner}.key").in_(owners))
+            for step in read(self.job.client, query, reader, size=self.job.page_size):
+                self.report.pages += 1
+                self.report.transactions += 1
+                loader.add(step.page)
+            loader.replace_lines(column, owners)
+
+    def _query(self, *, since: str | None = None, narrow: Filter | None = None) -> Query:
+        from tieout.rest import F, Query
+
+        where = self.job.where
+        order: tuple[tuple[str, Direction], ...] = (("key", "asc"),)
+        if since is not None:
+            narrow, order = F(MODIFIED) >= since, ((MODIFIED, "asc"), *order)
+        if narrow is not None:
+            where = narrow if where is None else where & narrow
+        return Query(
+            object=self.job.model.name,
+            fields=tuple(column.path for column in self.columns),
+            where=where,
+            order_by=order,
+            private=self.job.private,
+        )
+
+    def _stamp_column(self) -> str | None:
+        """The column that tells what changed, if there is one."""
+        return next((column.name for column in self.columns if column.path == MODIFIED), None)
+
+    def _needed(self, field: str) -> bool:
+        return self.job.where is not None and any(c.path == field for c in self.job.where.conditions())
+
+    def _seen_table(self) -> pa.Table:
+        import pyarrow as pa
+
+        return pa.table({"key": pa.array(self._seen or [], pa.string())})
+
+    def _tell(self, rows: int, total: int, phase: Phase) -> None:
+        if self.job.progress is not None:
+            self.job.progress(Progress(self.job.model.name, self.job.table, rows, total, phase))
+
+
+def selection_text(job: TableJob) -> str:
+    """Filter and scope in a canonical form: what a watermark is good for."""
+    filters, expression = job.where.to_wire() if job.where is not None else ([], "")
+    return msgspec.json.encode(
+        {"filters": filters, "expression": expression, "private": job.private}, order="deterministic"
+    ).decode()
+
+
+def _refused_field(error: IntacctError) -> str:
+    """The field that the query service names as not queryable, or nothing (REST reference 5.6, 8.4)."""
+    if error.error_id == "REST-1106":
+        return error.placeholders.get("FIELD", "")
+    return ""

@@ -1,0 +1,296 @@
+"""Checks what would be sent against the company's live model, before the first request that writes (DESIGN rule 6).
+
+Finds every mistake at once, with the nearest right name. Knows models and paths, no files and no ledger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from tieout import catalogue
+from tieout.catalogue.model import Field, ListOf, Model, Node, Ref, Required
+from tieout.errors import ConfigurationError, Problem, UnknownNameError
+from tieout.push.settings import Column
+from tieout.push.values import Misfit, Wire, convert, numeric, shown
+
+_AS_IS = Column()
+
+
+class Place(NamedTuple):
+    """A field that a path leads to. `list` names the list it sits in, "" for the header."""
+
+    path: str
+    list: str
+    inner: tuple[str, ...]
+    """The path below the list, or the whole path."""
+    field: Field
+
+
+class UnknownPath(Exception):
+    def __init__(self, reason: str, nearest: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.nearest = nearest
+
+
+class Target:
+    """The object that records go to: its live model, those of its lines, and what a create must hold."""
+
+    def __init__(self, model: Model, line_model: Callable[[str], Model]) -> None:
+        self.model = model
+        self._line_model = line_model
+        self._lines: dict[str, Node] = {}
+        self._line_required: dict[str, tuple[str, ...]] = {}
+        paths = [r.path.removesuffix("[]") for r in _required(model.name)]
+        self.required = tuple(dict.fromkeys(p for p in paths if "[]" not in p and _bites(model, p)))
+        """Paths that every create must hold (REST reference 9.2); what the model has a default for is left out."""
+
+    def lines(self, name: str) -> Node:
+        """The model of one line of the list `name`: the owned object's own, or the inline group."""
+        if name not in self._lines:
+            entry = self.model.lists[name]
+            self._lines[name] = self._line_model(entry.object) if entry.object else entry
+        return self._lines[name]
+
+    def line_required(self, name: str) -> tuple[str, ...]:
+        """Paths that every line of the list `name` must hold, below the line."""
+        if name not in self._line_required:
+            prefix = f"{name}[]."
+            paths = [r.path.removeprefix(prefix) for r in _required(self.model.name) if r.path.startswith(prefix)]
+            line_object = self.model.lists[name].object
+            if line_object is not None:
+                owner = catalogue.owner(line_object)
+                own = [r.path for r in _required(line_object) if owner is None or r.path.split(".")[0] != owner[2]]
+                paths += own
+            node = self.lines(name)
+            self._line_required[name] = tuple(dict.fromkeys(p for p in paths if _bites(node, p)))
+        return self._line_required[name]
+
+    def place(self, path: str) -> Place:
+        """Where a dotted path leads. Raises UnknownPath, also for what is read-only."""
+        first, _, rest = path.partition(".")
+        if first in self.model.lists:
+            if not rest:
+                raise UnknownPath("is a list; name a field of its lines", self._nearest(path))
+            field = self._field(self.lines(first), rest, path)
+            return Place(path, first, tuple(rest.split(".")), field)
+        return Place(path, "", tuple(path.split(".")), self._field(self.model, path, path))
+
+    def _field(self, node: Node, path: str, whole: str) -> Field:
+        *parents, last = path.split(".")
+        for name in parents:
+            below = node.groups.get(name) or node.refs.get(name)
+            if below is None:
+                raise UnknownPath(f"{self.model.name} has no field {whole!r}", self._nearest(whole))
+            if isinstance(below, Ref) and below.read_only:
+                raise UnknownPath("is read-only in Intacct")
+            node = below
+        field = node.fields.get(last)
+        if field is None:
+            if last in node.refs:
+                raise UnknownPath("is a reference; name its id or its key", f"{whole}.id")
+            if last in node.groups:
+                raise UnknownPath("is a group; name one of its fields", self._nearest(whole))
+            raise UnknownPath(f"{self.model.name} has no field {whole!r}", self._nearest(whole))
+        if field.read_only:
+            raise UnknownPath("is read-only in Intacct")
+        return field
+
+    def _nearest(self, path: str) -> str:
+        near = catalogue.nearest(path, tuple(self.writable()), 1)
+        return near[0] if near else ""
+
+    def writable(self) -> Iterator[str]:
+        """Every path that a create may hold, lines included. For hints: lists not used yet are read off the catalogue,
+        so that a mistake costs no further request."""
+        yield from _writable(self.model, "")
+        for name, entry in self.model.lists.items():
+            node: Node | None = self._lines.get(name)
+            if node is None:
+                try:
+                    node = catalogue.load(entry.object) if entry.object else entry
+                except UnknownNameError:
+                    continue
+            yield from _writable(node, f"{name}.")
+
+    def creatable(self) -> None:
+        """Raise ConfigurationError where the object takes no POST."""
+        if self.model.methods and "POST" not in self.model.methods:
+            raise ConfigurationError(
+                f"Intacct does not let anyone create {self.model.name} directly.",
+                advice="Owned lines are created with their owner: push that object with lines.* fields.",
+            )
+
+
+def _required(name: str) -> Iterable[Required]:
+    """The formal create list; the model service cannot tell (REST reference 9.2), so the catalogue does."""
+    try:
+        return [r for r in catalogue.load(name).required if not r.when]
+    except UnknownNameError:
+        return ()
+
+
+def _bites(node: Node, path: str) -> bool:
+    """False where the live model fills the field itself, or has no such field."""
+    *parents, last = path.split(".")
+    for name in parents:
+        below = node.groups.get(name) or node.refs.get(name)
+        if below is None:
+            return False
+        node = below
+    field = node.fields.get(last)
+    if field is None:
+        return last in node.refs or last in node.groups or last in node.lists
+    return not field.read_only and not isinstance(field.default, str | int | float)
+
+
+def _writable(node: Node, prefix: str) -> Iterator[str]:
+    for name, field in node.fields.items():
+        if not field.read_only:
+            yield prefix + name
+    for name, group in node.groups.items():
+        yield from _writable(group, f"{prefix}{name}.")
+    for name, ref in node.refs.items():
+        if not ref.read_only:
+            yield from (f"{prefix}{name}.{part}" for part in ("id", "key") if part in ref.fields)
+
+
+def holds(body: Mapping[str, Any], path: str) -> bool:
+    """True where a body holds something at a path; a reference counts by its id or its key."""
+    *parents, last = path.split(".")
+    here: Any = body
+    for name in parents:
+        if not isinstance(here, Mapping):
+            return False
+        here = here.get(name)
+    if not isinstance(here, Mapping):
+        return False
+    value = here.get(last)
+    if last == "id" and parents and value in (None, ""):
+        value = here.get("key")
+    if isinstance(value, Mapping):
+        return any(value.get(part) not in (None, "") for part in ("id", "key")) or (
+            "id" not in value and "key" not in value and bool(value)
+        )
+    return value not in (None, "", [])
+
+
+def missing(target: Target, body: Mapping[str, Any]) -> Iterator[str]:
+    """Required paths that a body does not hold. Rules of lines are asked of every line that is there."""
+    for path in target.required:
+        if not holds(body, path):
+            yield path
+    for name, lines in body.items():
+        if isinstance(lines, list) and name in target.model.lists:
+            for path in target.line_required(name):
+                if not all(holds(line, path) for line in lines):
+                    yield f"{name}.{path}"
+
+
+class Verbatim:
+    """Records that are sent as they stand: every value is looked up in the model and converted where it stands."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+
+    def body(self, record: Mapping[str, Any], row: int) -> tuple[dict[str, Any], list[Problem], dict[str, Decimal]]:
+        """A record -> the body to send, its problems, and the sums that the tie-out compares."""
+        problems: list[Problem] = []
+        totals: dict[str, Decimal] = {}
+        body = self._node(record, self._target.model, "", row, problems, totals)
+        if not problems:
+            problems.extend(
+                Problem(path=f"row {row}, {path}", reason="a create needs it", row=row)
+                for path in missing(self._target, body)
+            )
+        return body, problems, totals
+
+    def _node(
+        self,
+        record: Mapping[str, Any],
+        node: Node,
+        prefix: str,
+        row: int,
+        problems: list[Problem],
+        totals: dict[str, Decimal],
+    ) -> dict[str, Any]:
+        body: dict[str, Any] = {}
+        for name, value in record.items():
+            path = prefix + name
+            where = f"row {row}, {path}"
+            if name in node.lists or (not prefix and name in self._target.model.lists):
+                body[name] = self._list(value, node.lists[name], path, row, problems, totals)
+            elif (below := node.groups.get(name) or node.refs.get(name)) is not None:
+                if isinstance(below, Ref) and below.read_only:
+                    problems.append(Problem(path=where, reason="is read-only in Intacct", row=row))
+                elif isinstance(value, Mapping):
+                    body[name] = self._node(value, below, f"{path}.", row, problems, totals)
+                    if isinstance(below, Ref) and "" in (body[name].get("id"), body[name].get("key")):
+                        problems.append(Problem(path=where, reason="holds a blank id; leave it out", row=row))
+                elif value is None:
+                    continue
+                else:
+                    problems.append(Problem(path=where, reason='must be an object, such as {"id": "..."}', row=row))
+            else:
+                self._scalar(name, value, node, path, row, problems, totals, body)
+        return body
+
+    def _scalar(
+        self,
+        name: str,
+        value: object,
+        node: Node,
+        path: str,
+        row: int,
+        problems: list[Problem],
+        totals: dict[str, Decimal],
+        body: dict[str, Any],
+    ) -> None:
+        where = f"row {row}, {path}"
+        field = node.fields.get(name)
+        if field is None:
+            near = catalogue.nearest(path, tuple(self._target.writable()), 1)
+            reason = f"{self._target.model.name} has no such field"
+            problems.append(Problem(path=where, reason=reason, nearest=near[0] if near else "", row=row))
+            return
+        if field.read_only:
+            problems.append(Problem(path=where, reason="is read-only in Intacct", row=row))
+            return
+        try:
+            body[name] = convert(value, field, _AS_IS)
+        except Misfit as misfit:
+            problems.append(
+                Problem(path=where, reason=misfit.reason, nearest=misfit.nearest, row=row, value=shown(value, path))
+            )
+            return
+        add_total(totals, path, field, body[name])
+
+    def _list(
+        self,
+        value: object,
+        entry: ListOf,
+        path: str,
+        row: int,
+        problems: list[Problem],
+        totals: dict[str, Decimal],
+    ) -> list[dict[str, Any]]:
+        if not isinstance(value, list):
+            problems.append(Problem(path=f"row {row}, {path}", reason="must be a list of objects", row=row))
+            return []
+        inner: Node = self._target.lines(path) if path in self._target.model.lists else entry
+        lines = []
+        for line in value:
+            if isinstance(line, Mapping):
+                lines.append(self._node(line, inner, f"{path}.", row, problems, totals))
+            else:
+                problems.append(Problem(path=f"row {row}, {path}", reason="must be a list of objects", row=row))
+        return lines
+
+
+def add_total(totals: dict[str, Decimal], path: str, field: Field, value: Wire) -> None:
+    """Add one value to the sums that a tie-out reads back; what Intacct never returns cannot be compared."""
+    if value is None or isinstance(value, bool) or field.write_only or not numeric(field):
+        return
+    totals[path] = totals.get(path, Decimal(0)) + Decimal(value)

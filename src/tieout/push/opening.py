@@ -1,0 +1,54 @@
+"""What a push works with: a client, the ledger of its scope, and the lease that keeps two runs apart.
+
+Knows how to open and close them, not what they are used for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tieout import catalogue
+from tieout.connections import connect, find, open_vault
+from tieout.push.settings import PushSettings
+from tieout.store import Store, open_store
+from tieout.store.leases import Lease
+from tieout.store.ledger import Ledger, Scope
+
+if TYPE_CHECKING:
+    from tieout.project import Project
+    from tieout.rest import Intacct
+
+
+class Opened(msgspec.Struct, frozen=True):
+    """One push, ready to work. `client` runs in the push's entity; `object` is the full name."""
+
+    name: str
+    object: str
+    client: Intacct
+    ledger: Ledger
+    store: Store
+
+
+@contextmanager
+def opened(project: Project, name: str, settings: PushSettings) -> Iterator[Opened]:
+    """Open client and ledger; both are closed at the end.
+
+    The ledger belongs to company, environment and entity, whatever the connection is called (DESIGN rule 1)."""
+    object = catalogue.resolve(settings.object)
+    who = find(project, settings.connection, settings.entity)
+    with ExitStack() as stack:
+        client = stack.enter_context(connect(project, settings.connection, settings.entity))
+        store = stack.enter_context(open_store(project.state_url))
+        scope = Scope(company=who.company, environment=who.environment, entity=who.entity or "", push=name)
+        yield Opened(name, object, client, Ledger(store, scope, open_vault(project)), store)
+
+
+def lease(desk: Opened) -> Lease:
+    """The exclusive right to run this push, over all processes that share the state database."""
+    scope = desk.ledger.scope
+    name = "/".join(("push", scope.environment, scope.company, scope.entity, scope.push))
+    return Lease(desk.store, name, f"push {scope.push}")

@@ -1,0 +1,190 @@
+"""One cell -> one value as Intacct wants it on the wire, or the reason why not.
+
+Knows field types (REST reference 6, 9.1) and how people write dates, numbers and booleans. Knows no rows and no files.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any, TypeAlias
+
+from tieout.catalogue import nearest
+from tieout.catalogue.model import Field
+from tieout.push.settings import BooleanFormat, Column, NumberFormat
+
+Wire: TypeAlias = str | int | bool | Decimal | None
+"""A scalar as it goes into a body: Decimal becomes a JSON number, money is text already."""
+
+_TRUE = ("true", "t", "yes", "y", "1")
+_FALSE = ("false", "f", "no", "n", "0")
+_PLAIN_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)")
+_SENSITIVE = re.compile(r"(ssn|birth ?date|social|routing|account ?number|bank|iban|password|ach\.)", re.IGNORECASE)
+_ISO_DATE = "%Y-%m-%d"
+
+
+class Misfit(Exception):
+    """A value that does not fit its field: the reason, and the nearest right value if there is one."""
+
+    def __init__(self, reason: str, nearest: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.nearest = nearest
+
+
+def convert(raw: object, field: Field, column: Column) -> Wire:
+    """A cell or JSON value for one field. Raises Misfit."""
+    if field.type in ("array", "object"):
+        raise Misfit("is a structure that tieout cannot check; leave it out")
+    if column.map is not None:
+        raw = _mapped(raw, column.map)
+    if raw is None:
+        if not field.nullable:
+            raise Misfit("null is not allowed here")
+        return None
+    if isinstance(raw, list | dict):
+        raise Misfit("a single value belongs here")
+    value = _typed(raw, field, column)
+    if field.enum is not None and value not in field.enum:
+        words = [str(word) for word in field.enum if word]
+        near = nearest(str(value), words, 1)
+        raise Misfit(f"is not one of {', '.join(words)}", near[0] if near else "")
+    if field.max_length is not None and isinstance(value, str) and len(value) > field.max_length:
+        raise Misfit(f"has {len(value)} characters, Intacct takes {field.max_length}")
+    return value
+
+
+def _mapped(raw: object, table: dict[str, Any]) -> object:
+    word = _text(raw)
+    if word in table:
+        return table[word]
+    near = nearest(word, tuple(table), 1)
+    raise Misfit("is not in the map of this field", near[0] if near else "")
+
+
+def _typed(raw: object, field: Field, column: Column) -> Wire:
+    if field.type == "boolean":
+        return _boolean(raw, column.boolean)
+    if field.type == "integer":
+        return _integer(raw, column.number)
+    if field.type == "number":
+        number = _number(raw, column.number)
+        return int(number) if number == number.to_integral_value() and number.adjusted() < 18 else number
+    if field.scale is not None or (field.format or "").startswith("percent-precision"):
+        return _scaled(raw, field.scale, column.number)
+    if field.format == "date":
+        return _date(raw, column.date_formats).isoformat()
+    if field.format == "date-time":
+        return _date_time(raw, column.date_formats)
+    if isinstance(raw, bool):
+        # A JSON true in a text field, or an enum of "true" and "false" (REST reference 9.1).
+        return "true" if raw else "false"
+    return _text(raw)
+
+
+def _text(raw: object) -> str:
+    if isinstance(raw, bool):
+        return "true" if raw else "false"
+    return format(raw, "f") if isinstance(raw, Decimal) else str(raw)
+
+
+def _number(raw: object, style: NumberFormat | None) -> Decimal:
+    if isinstance(raw, bool):
+        raise Misfit("is not a number")
+    if isinstance(raw, int | Decimal):
+        return Decimal(raw)
+    text = str(raw).strip()
+    if style is not None:
+        if style.group:
+            text = text.replace(style.group, "")
+        if style.decimal != ".":
+            if "." in text:
+                raise Misfit(f"is not a number with {style.decimal!r} as the decimal sign")
+            text = text.replace(style.decimal, ".")
+    if not _PLAIN_NUMBER.fullmatch(text):
+        if "," in text and style is None:
+            raise Misfit('is not a number (for a decimal comma say number = { decimal = "," })')
+        raise Misfit("is not a number")
+    try:
+        return Decimal(text)
+    except InvalidOperation:  # pragma: no cover - the pattern above lets nothing through that Decimal refuses
+        raise Misfit("is not a number") from None
+
+
+def _integer(raw: object, style: NumberFormat | None) -> int:
+    number = _number(raw, style)
+    if number != number.to_integral_value():
+        raise Misfit("is not a whole number")
+    return int(number)
+
+
+def _scaled(raw: object, scale: int | None, style: NumberFormat | None) -> str:
+    """Money and the like travel as text with a fixed number of decimals (REST reference 9.1)."""
+    number = _number(raw, style)
+    if scale is None:
+        return format(number, "f")
+    exact = number.quantize(Decimal(1).scaleb(-scale)) if number.adjusted() + scale < 27 else number
+    if exact != number:
+        raise Misfit(f"has more than {scale} decimals")
+    return format(exact, "f")
+
+
+def _boolean(raw: object, style: BooleanFormat | None) -> bool:
+    if isinstance(raw, bool):
+        return raw
+    word = _text(raw).strip().casefold()
+    yes = tuple(w.casefold() for w in style.true) if style else _TRUE
+    no = tuple(w.casefold() for w in style.false) if style else _FALSE
+    if word in yes:
+        return True
+    if word in no:
+        return False
+    raise Misfit(f"is neither {yes[0]} nor {no[0]}")
+
+
+def _date(raw: object, formats: tuple[str, ...]) -> date:
+    text = str(raw).strip()
+    for pattern in formats or (_ISO_DATE,):
+        try:
+            return datetime.strptime(text, pattern).date()  # noqa: DTZ007 - a calendar date has no zone
+        except ValueError:
+            continue
+    if formats:
+        raise Misfit(f"is not a date like {' or '.join(date(2026, 1, 31).strftime(f) for f in formats)}")
+    hint = ' (say how it is written: date = "%m/%d/%Y")' if "/" in text or "." in text else ""
+    raise Misfit(f"is not a date like 2026-01-31{hint}")
+
+
+def _date_time(raw: object, formats: tuple[str, ...]) -> str:
+    text = str(raw).strip()
+    moment: datetime | None = None
+    for pattern in formats:
+        try:
+            moment = datetime.strptime(text, pattern)  # noqa: DTZ007 - a pattern without a zone is refused below
+            break
+        except ValueError:
+            continue
+    if not formats:
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError:
+            moment = None
+    if moment is None:
+        raise Misfit("is not a time like 2026-01-31T17:00:00Z")
+    if moment.tzinfo is None:
+        raise Misfit("is a time without a zone; write it like 2026-01-31T17:00:00Z")
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def numeric(field: Field) -> bool:
+    """True for fields whose exact sum proves something: money, quantities, rates."""
+    return field.type in ("number", "integer") or field.scale is not None
+
+
+def shown(raw: object, path: str, limit: int = 40) -> str:
+    """A value for a message: shortened, and empty where the field holds personal or bank data (rule 11)."""
+    if _SENSITIVE.search(path):
+        return ""
+    text = _text(raw) if raw is not None else "null"
+    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -1,0 +1,46 @@
+"""The company's clock: frozen at a moment, or running. Knows UTC and whole seconds only."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+
+class Clock:
+    """Whole seconds in UTC, as Sage stamps them (REST reference 10.1). `Clock()` runs, `Clock(moment)` stands still."""
+
+    def __init__(self, now: datetime | None = None) -> None:
+        self._frozen: datetime | None = None
+        self._ahead = timedelta()
+        if now is not None:
+            self.freeze(now)
+
+    @property
+    def is_frozen(self) -> bool:
+        return self._frozen is not None
+
+    def now(self) -> datetime:
+        """Aware, UTC, whole seconds."""
+        moment = self._frozen if self._frozen is not None else datetime.now(UTC) + self._ahead
+        return moment.replace(microsecond=0)
+
+    def stamp(self) -> str:
+        """`now` as the wire writes it: `2026-03-18T07:30:14Z`."""
+        return self.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def freeze(self, at: datetime) -> None:
+        """Stand still at a moment; a naive one is read as UTC."""
+        self._frozen = (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).astimezone(UTC)
+
+    def advance(self, seconds: float) -> None:
+        """Move on, whether frozen or running."""
+        step = timedelta(seconds=seconds)
+        if self._frozen is not None:
+            self._frozen += step
+        else:
+            self._ahead += step
+
+    def run(self) -> None:
+        """Run on from where the clock stands."""
+        if self._frozen is not None:
+            self._ahead = self._frozen - datetime.now(UTC)
+            self._frozen = None

@@ -1,0 +1,157 @@
+"""The object endpoints: list, read, create, update and delete, one record or up to 500, atomic or not.
+
+It shapes requests and replies (REST reference 4); what a record may hold is the company's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from tieout.simulator.call import Call
+from tieout.simulator.http import Response, items, json_reply, one, page, refused_item
+from tieout.simulator.refusal import Refusal, required_field
+
+MAX_BATCH = 500
+"""Records in one request, keys in one path (REST reference 8.7)."""
+
+Record = Mapping[str, Any]
+
+
+def answer(call: Call) -> Response:
+    """`/objects/<application>/<object>[/<key>[,<key>...]]`. Raises Refusal where one answer stands for the whole."""
+    name, keys = _address(call)
+    try:
+        model = call.company.model(name)
+    except Refusal:
+        raise Refusal.unknown_resource(call.request.path) from None
+    method = call.request.method
+    if method not in model.methods or (method == "POST" and keys):
+        raise Refusal.method_not_allowed(method, name)
+    if len(keys) > MAX_BATCH:
+        raise Refusal.batch_too_large(len(keys), MAX_BATCH)
+    if method == "GET":
+        return _read(call, name, keys) if keys else _list(call, name)
+    if method == "POST":
+        return _create(call, name)
+    if method == "PATCH":
+        return _update(call, name, keys)
+    return _delete(call, name, keys)
+
+
+def _address(call: Call) -> tuple[str, list[str]]:
+    """Object name and keys of a path; keys are separated by commas."""
+    application, name, *keys = (*call.rest, "", "")[: max(2, len(call.rest))]
+    if not application or not name or len(keys) > 1:
+        raise Refusal.unknown_resource(call.request.path)
+    return f"{application}/{name}", [key for key in ",".join(keys).split(",") if key]
+
+
+def _list(call: Call, name: str) -> Response:
+    """The first 100 references. The query string is ignored: whether `start` and `size` work is UNKNOWN (4.1)."""
+    answer = call.company.list(name, call.who)
+    return json_reply(200, page(answer.rows, total=answer.total, start=answer.start, size=answer.size))
+
+
+def _read(call: Call, name: str, keys: Sequence[str]) -> Response:
+    """One record, or several in the order asked for; a missing one fails alone (INFERRED, 4.3). Records that were
+    found carry no `ia::status`, as a record's own fields stand there."""
+    if len(keys) == 1:
+        return one(200, call.company.read(name, keys[0], call.who))
+    entries: list[Record] = []
+    for key in keys:
+        try:
+            entries.append(call.company.read(name, key, call.who))
+        except Refusal as refusal:
+            entries.append(refused_item(refusal))
+    return items(entries, shared=200)
+
+
+def _create(call: Call, name: str) -> Response:
+    body = call.payload()
+
+    def create(record: Record) -> Record:
+        return call.company.create(name, record, call.who)
+
+    if isinstance(body, list):
+        return _batch(call, body, create, done=201)
+    return one(201, _alone(call, _record(body), create))
+
+
+def _update(call: Call, name: str, keys: Sequence[str]) -> Response:
+    body = call.payload()
+
+    def update(record: Record) -> Record:
+        key = record.get("key")
+        if not isinstance(key, str) or not key:
+            raise Refusal.payload_errors([required_field("/key")])
+        changes = {field: value for field, value in record.items() if field != "key"}
+        return call.company.update(name, key, changes, call.who)
+
+    if not keys:
+        return _batch(call, body if isinstance(body, list) else [body], update, done=200)
+    if len(keys) > 1:
+        raise Refusal.unknown_resource(call.request.path)
+    return one(200, _alone(call, {**_record(body), "key": keys[0]}, update))
+
+
+def _delete(call: Call, name: str, keys: Sequence[str]) -> Response:
+    """204 when all went well, whatever their number; else items, where deleted ones carry no key (4.6)."""
+    if not keys:
+        raise Refusal.payload_errors([required_field("/key")])
+
+    def delete(record: Record) -> Record:
+        call.company.delete(name, record["key"], call.who)
+        return {}
+
+    if len(keys) == 1:
+        _alone(call, {"key": keys[0]}, delete)
+        return Response(204)
+    response = _batch(call, [{"key": key} for key in keys], delete, done=204)
+    return Response(204) if response.status == 204 else response
+
+
+def _alone(call: Call, record: Record, act: Callable[[Record], Record]) -> Record:
+    with call.company.atomically():
+        return act(record)
+
+
+def _record(body: object) -> Record:
+    if not isinstance(body, dict):
+        raise Refusal.invalid_request("A record must be a JSON object")
+    return body
+
+
+class _Undone(Exception):
+    """Takes an atomic batch back."""
+
+
+def _batch(call: Call, records: Sequence[object], act: Callable[[Record], Record], *, done: int) -> Response:
+    """Each record stands alone unless `X-IA-API-Param-Transaction: true` makes all of them one (REST reference 4.7).
+
+    Whether 500 means records or bytes is settled (records); the answer to more is INFERRED: 429, no Retry-After."""
+    if not records:
+        raise Refusal.payload_required(call.request.method)
+    if len(records) > MAX_BATCH:
+        raise Refusal.batch_too_large(len(records), MAX_BATCH)
+    entries: list[Record] = []
+    try:
+        with call.company.atomically():
+            for record in records:
+                entry = _attempt(call, record, act, done)
+                entries.append(entry)
+                if call.atomic and "ia::error" in entry:
+                    raise _Undone
+    except _Undone:
+        skipped = refused_item(Refusal.unprocessed())
+        failure = entries[-1]
+        entries = [failure if place == len(entries) - 1 else skipped for place in range(len(records))]
+    return items(entries)
+
+
+def _attempt(call: Call, record: object, act: Callable[[Record], Record], done: int) -> Record:
+    try:
+        with call.company.atomically():
+            return {**act(_record(record)), "ia::status": done}
+    except Refusal as refusal:
+        return refused_item(refusal)

@@ -1,0 +1,387 @@
+"""Every refusal of the simulated Intacct, and the one place where its wire texts live.
+
+It knows statuses, ids, codes and words (REST reference 1.8, 4.4, 8.4, 8.5); it does not know when they apply.
+A text marked INFERRED is our wording: no recording or document shows Sage's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+Envelope = Literal["ia", "error", "oauth"]
+"""Where the error object sits (REST reference 8.2): under `ia::result`, top-level, or as the token endpoint does it."""
+
+
+def detail(
+    message: str,
+    *,
+    error_id: str | None = None,
+    code: str = "invalidRequest",
+    target: str | None = None,
+    correction: str | None = None,
+    message_id: str | None = None,
+    placeholders: dict[str, str] | None = None,
+) -> dict[str, Any]:
+    """One entry of `ia::error.details` (REST reference 8.3); what is None is left out."""
+    entry: dict[str, Any] = {}
+    if error_id is not None:
+        entry["errorId"] = error_id
+    entry["code"] = code
+    entry["message"] = message
+    if target is not None:
+        entry["target"] = target
+    if correction is not None:
+        entry["correction"] = correction
+    if message_id is not None:
+        entry["additionalInfo"] = {
+            "messageId": message_id,
+            "placeholders": placeholders or {},
+            "propertySet": {},
+        }
+    return entry
+
+
+class Refusal(Exception):
+    """One request, or one record of a batch, is refused.
+
+    `status` is the HTTP status, `details` are ready for the wire. `to_error` gives the error object; the shell puts it
+    into the envelope that `envelope` names."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        error_id: str = "",
+        message_id: str = "",
+        placeholders: dict[str, str] | None = None,
+        details: Sequence[dict[str, Any]] = (),
+        envelope: Envelope = "ia",
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.error_id = error_id
+        self.message_id = message_id
+        self.placeholders = placeholders or {}
+        self.details = list(details)
+        self.envelope: Envelope = envelope
+
+    def to_error(self, support_id: str) -> dict[str, Any]:
+        """The error object in the order of the recordings (REST reference 8.4)."""
+        if self.envelope == "oauth":
+            return {"error": self.code, "error_description": self.message}
+        error: dict[str, Any] = {"code": self.code, "message": self.message}
+        if self.error_id:
+            error["errorId"] = self.error_id
+        if self.message_id:
+            error["additionalInfo"] = {
+                "messageId": self.message_id,
+                "placeholders": self.placeholders,
+                "propertySet": {},
+            }
+        error["supportId"] = support_id
+        if self.details:
+            error["details"] = self.details
+        return error
+
+    # ---- the request as a whole -------------------------------------------------------------------------------
+
+    @classmethod
+    def invalid_request(cls, message: str, *, status: int = 400) -> Refusal:
+        """A bare 400 whose words are INFERRED by the caller's constructor or by the shell."""
+        return cls(status, "invalidRequest", message)
+
+    @classmethod
+    def payload_required(cls, operation: str = "POST") -> Refusal:
+        """REST-1028, verbatim (8.4)."""
+        return cls(
+            400,
+            "invalidRequest",
+            f"A {operation} request requires a payload",
+            error_id="REST-1028",
+            message_id="IA.REQUEST_REQUIRES_A_PAYLOAD",
+            placeholders={"OPERATION": operation},
+        )
+
+    @classmethod
+    def malformed_json(cls) -> Refusal:
+        """REST-1030 (8.5); the id is known, the words are INFERRED."""
+        return cls(400, "invalidRequest", "Payload contains malformed JSON", error_id="REST-1030")
+
+    @classmethod
+    def not_found(cls, object: str, key: str) -> Refusal:
+        """404 `notFound` (8.5); the words are INFERRED."""
+        return cls(404, "notFound", f"objects/{object} with key {key} could not be found")
+
+    @classmethod
+    def unknown_resource(cls, path: str) -> Refusal:
+        """404 for a path that names nothing; INFERRED."""
+        return cls(404, "notFound", f"The resource {path} could not be found")
+
+    @classmethod
+    def unsupported_version(cls, version: str) -> Refusal:
+        """INFERRED."""
+        return cls(400, "invalidRequest", f"Unsupported version {version}")
+
+    @classmethod
+    def method_not_allowed(cls, method: str, object: str) -> Refusal:
+        """405 (8.1); the words are INFERRED."""
+        return cls(405, "invalidRequest", f"{method} is not allowed on {object}")
+
+    @classmethod
+    def batch_too_large(cls, count: int, limit: int = 500) -> Refusal:
+        """429 without Retry-After (4.7); the body is UNKNOWN, these words INFERRED."""
+        return cls(429, "invalidRequest", f"The batch holds {count} records, more than the limit of {limit}")
+
+    @classmethod
+    def unprocessed(cls) -> Refusal:
+        """The innocents of an atomic batch, verbatim (4.7)."""
+        return cls(422, "unprocessed", "Operation skipped due to atomic transaction failure")
+
+    @classmethod
+    def idempotency_conflict(cls) -> Refusal:
+        """409: the key was used for another request; INFERRED."""
+        return cls(409, "conflict", "The Idempotency-Key was already used for a different request")
+
+    # ---- who asks ---------------------------------------------------------------------------------------------
+
+    @classmethod
+    def token_invalid(cls) -> Refusal:
+        """REST-2102, verbatim, under the key `error` (1.8)."""
+        return cls(
+            401,
+            "tokenInvalid",
+            "Token is not valid",
+            error_id="REST-2102",
+            message_id="IA.TOKEN_IS_INVALID",
+            envelope="error",
+        )
+
+    @classmethod
+    def token_malformed(cls) -> Refusal:
+        """REST-1206 with status 400, as seen (1.8)."""
+        return cls(400, "invalidRequest", "The token is not valid", error_id="REST-1206")
+
+    @classmethod
+    def token_expired(cls) -> Refusal:
+        """GW-0040 (1.8)."""
+        return cls(401, "unauthorized", "Expired token", error_id="GW-0040", envelope="error")
+
+    @classmethod
+    def gateway_token_invalid(cls) -> Refusal:
+        """GW-0031 (1.8)."""
+        return cls(401, "unauthorized", "Invalid Token", error_id="GW-0031", envelope="error")
+
+    @classmethod
+    def authorization_missing(cls) -> Refusal:
+        """GW-0034 (1.8); its status is INFERRED."""
+        return cls(401, "unauthorized", "Invalid Authorization Header", error_id="GW-0034", envelope="error")
+
+    @classmethod
+    def forbidden_entity(cls, user: str, entity: str) -> Refusal:
+        """403: no such entity, or not for this user; INFERRED throughout."""
+        return cls(403, "forbidden", f"User {user} has no access to entity {entity}")
+
+    @classmethod
+    def oauth(cls, status: int, error: str, description: str) -> Refusal:
+        """The token endpoint's own shape (1.8)."""
+        return cls(status, error, description, envelope="oauth")
+
+    # ---- query ------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def not_queryable(cls, field: str, object: str) -> Refusal:
+        """REST-1106, verbatim (8.4): unknown or write-only field; the first bad one only."""
+        return cls(
+            400,
+            "invalidRequest",
+            f"The {field} field in {object} object cannot be used in query in version 1",
+            error_id="REST-1106",
+            message_id="IA.THE_FIELD_IN_OBJECT_CANNOT_BE_USED_IN_QUERY",
+            placeholders={"FIELD": field, "OBJECT": object, "VERSION": "1"},
+        )
+
+    @classmethod
+    def unrecognized_key(cls, name: str, where: str = "query payload") -> Refusal:
+        """Verbatim for the query payload (5.1); for `filterParameters` the same words, INFERRED."""
+        return cls(400, "invalidRequest", f"Unrecognized key {name} in {where}")
+
+    @classmethod
+    def unknown_object(cls, name: str) -> Refusal:
+        """A query or a model on an object that is not there; UNKNOWN, so INFERRED."""
+        return cls(400, "invalidRequest", f"{name} is not a valid object")
+
+    @classmethod
+    def unknown_operator(cls, name: str) -> Refusal:
+        """UNKNOWN (5.2); simulated as 400 invalidRequest."""
+        return cls(400, "invalidRequest", f"{name} is not a valid filter operator")
+
+    @classmethod
+    def bad_filter(cls, operator: str, field: str, reason: str) -> Refusal:
+        """An operator that does not take this value or field; INFERRED."""
+        return cls(400, "invalidRequest", f"{operator} on {field}: {reason}")
+
+    @classmethod
+    def bad_expression(cls, text: str) -> Refusal:
+        """INFERRED."""
+        return cls(400, "invalidRequest", f"filterExpression {text!r} is not valid")
+
+    @classmethod
+    def bad_query(cls, name: str, reason: str) -> Refusal:
+        """A query key whose value has the wrong shape or range; INFERRED."""
+        return cls(400, "invalidRequest", f"{name} in query payload {reason}")
+
+    # ---- bodies -----------------------------------------------------------------------------------------------
+
+    @classmethod
+    def payload_errors(cls, details: Sequence[dict[str, Any]]) -> Refusal:
+        """REST-1064 around its details, verbatim (8.4)."""
+        return cls(
+            400,
+            "invalidRequest",
+            "Payload contains errors",
+            error_id="REST-1064",
+            message_id="IA.PAYLOAD_CONTAINS_ERRORS",
+            details=details,
+        )
+
+    @classmethod
+    def invalid_state(cls) -> Refusal:
+        """`State must be draft …` with code invalidParameter and 400 [CPW LIVE]; which text is whose is INFERRED."""
+        return cls(
+            400,
+            "invalidParameter",
+            "Not a valid state",
+            details=[
+                detail(
+                    "State must be draft or not included in the request.",
+                    code="invalidParameter",
+                    target="/state",
+                )
+            ],
+        )
+
+    @classmethod
+    def operation_failed(cls, operation: str, object: str, details: Sequence[dict[str, Any]]) -> Refusal:
+        """REST-7001, verbatim (8.4); 422 for object failures (8.1)."""
+        return cls(
+            422,
+            "operationFailed",
+            f"{operation} request on objects/{object} object was unsuccessful",
+            error_id="REST-7001",
+            message_id="IA.REQUEST_ON_OBJECT_FAILED",
+            placeholders={"OPERATION": operation, "RESOURCE_NAME": f"objects/{object}"},
+            details=details,
+        )
+
+    @classmethod
+    def unbalanced(cls, operation: str, object: str) -> Refusal:
+        """The journal entry that does not balance, verbatim (8.4)."""
+        return cls.operation_failed(
+            operation,
+            object,
+            [
+                detail(
+                    "Could not create GLBatch record.",
+                    error_id="GL-0951",
+                    code="unableToCreateRecordError",
+                    message_id="IA.COULD_NOT_CREATE_GLBATCH_RECORD",
+                ),
+                detail(
+                    "Transactions do not balance for Place ,",
+                    error_id="GL-1009",
+                    code="invalidConfiguration",
+                    message_id="IA.TRANSACTIONS_DO_NOT_BALANCE_FOR",
+                    placeholders={"RENAMED_TEXT": "Place", "ERR_STR": ", "},
+                ),
+            ],
+        )
+
+    @classmethod
+    def duplicate(cls, operation: str, object: str, value: str) -> Refusal:
+        """The text that integrations match on (8.4); its place in the details is INFERRED."""
+        return cls.operation_failed(
+            operation,
+            object,
+            [
+                detail(
+                    "Another record with the value already exists",
+                    code="duplicateRecord",
+                    target="/id",
+                    correction=f"Use an id other than {value}",
+                )
+            ],
+        )
+
+    @classmethod
+    def unknown_reference(cls, operation: str, object: str, target: str, value: str, referenced: str) -> Refusal:
+        """A reference to a record that is not in the company; the words are INFERRED."""
+        return cls.operation_failed(
+            operation,
+            object,
+            [
+                detail(
+                    f"{referenced} {value} does not exist",
+                    code="invalidKey",
+                    target=target,
+                    correction=f"Provide a valid {referenced}",
+                )
+            ],
+        )
+
+    @classmethod
+    def inactive_reference(cls, operation: str, object: str, target: str, value: str, referenced: str) -> Refusal:
+        """Inactive master data in a new transaction; the words are INFERRED."""
+        return cls.operation_failed(
+            operation,
+            object,
+            [
+                detail(
+                    f"{referenced} {value} is inactive and cannot be used in a transaction",
+                    code="invalidRecord",
+                    target=target,
+                    correction=f"Use an active {referenced}",
+                )
+            ],
+        )
+
+
+def not_a_valid_field(path: str) -> dict[str, Any]:
+    """REST-1043, verbatim (8.4). `path` is `/newDate`, in a line `/lines/2/newDate`."""
+    return detail(
+        f"{path} is not a valid field",
+        error_id="REST-1043",
+        target=path,
+        message_id="IA.NOT_A_VALID_FIELD",
+        placeholders={"FIELD": path},
+    )
+
+
+def read_only_field(path: str) -> dict[str, Any]:
+    """REST-1050, verbatim text and message id (4.4); its placeholders are INFERRED."""
+    return detail(
+        f"{path} is a read-only field",
+        error_id="REST-1050",
+        target=path,
+        message_id="IA.READ_ONLY_FIELD",
+        placeholders={"FIELD": path},
+    )
+
+
+def not_a_valid_value(path: str, expected: str) -> dict[str, Any]:
+    """Wrong type, format, enum word or length; INFERRED (a value error found by the payload validator is 400, 8.1)."""
+    return detail(f"{path} is not valid: {expected} expected", target=path)
+
+
+def required_field(path: str) -> dict[str, Any]:
+    """A field that a create body must hold; INFERRED."""
+    return detail(f"{path} is a required field", target=path)
+
+
+def blank_reference(path: str) -> dict[str, Any]:
+    """`{"id": ""}` is refused [CPW LIVE]; the words are INFERRED."""
+    return detail(f"{path} cannot be blank", target=path)

@@ -1,0 +1,242 @@
+"""A query answered by SQLite: one page of flat rows, the count, aggregates (REST reference 5).
+
+Knows how to write the statement so that the indexes serve it. Refuses to know bodies, writes and envelopes.
+"""
+
+# ruff: noqa: S608 - identifiers are quoted names of models, every value is bound
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from tieout.catalogue.model import Model
+from tieout.simulator import filters, payload, visibility
+from tieout.simulator.identity import Who
+from tieout.simulator.paths import Paths, Target
+from tieout.simulator.payload import Query, Wanted
+from tieout.simulator.refusal import Refusal
+from tieout.simulator.tables import ROW, Table, Tables
+from tieout.simulator.values import Codec, Kind, Stored, render_scaled
+
+_EXACT_IN_SQLITE = 4
+"""Largest scale whose sums SQLite adds natively; beyond, 64 bits may be too few."""
+_BROAD = 5
+"""A filter that keeps more than a fifth of the rows is not worth its index when the order has one."""
+
+
+class QueryAnswer(msgspec.Struct, frozen=True):
+    """One page. `rows` are flat, values ready for JSON: money str, numbers int, float or (what a float would lose)
+    Decimal, so encode with `msgspec.json.Encoder(decimal_format="number")`."""
+
+    rows: list[dict[str, Any]]
+    total: int
+    start: int
+    size: int
+
+
+class Statement(msgspec.Struct, frozen=True):
+    """What a page is read with, for looking at its plan."""
+
+    sql: str
+    values: list[Any]
+    decode: list[tuple[str, Callable[[Stored], Any] | None]]
+
+
+class Selector:
+    """Answers queries over one company's tables."""
+
+    def __init__(self, tables: Tables, find: Callable[[str], Model | None]) -> None:
+        self._tables = tables
+        self._find = find
+        self._counts: dict[tuple[str, tuple[Stored, ...]], tuple[tuple[int, ...], int]] = {}
+
+    def query(self, body: object, who: Who, today: date) -> QueryAnswer:
+        object = payload.object_name(body)
+        model = self._find(object)
+        if model is None:
+            raise Refusal.unknown_object(object)
+        asked = payload.parse(body, today, model.filter_parameters)
+        table = self._tables.get(object)
+        if any(field.function for field in asked.fields):
+            return self._aggregate(asked, table, who)
+        statement, total = self.statement(asked, table, who)
+        rows = self._tables.rows(statement.sql, statement.values) if asked.start <= total else []
+        return QueryAnswer(_decode(rows, statement.decode), total, asked.start, asked.size)
+
+    def statement(self, asked: Query, table: Table, who: Who) -> tuple[Statement, int]:
+        """The page's statement and the total count."""
+        paths = Paths(self._tables, self._find)
+        targets = [paths.resolve(table, field.path) for field in asked.fields]
+        order = [self._order_target(paths, table, field, way) for field, way in asked.order]
+        where, values = self._where(asked, table, who, paths)
+        total = self._count(table, where, values, paths)
+        source = f"{table.sql} AS t"
+        if order and order[0][0].column is table.columns["key"]:
+            everything = self._count(table, "", [], Paths(self._tables, self._find))
+            if total * _BROAD > everything:
+                source += f" INDEXED BY {self._tables.walk(table)}"
+        ordering = ", ".join([*(f"{target.ordered} {way}" for target, way in order), f"t.{ROW}"])
+        page = f"SELECT t.{ROW} AS r FROM {source}{where} ORDER BY {ordering} LIMIT ? OFFSET ?"
+        columns = ", ".join(target.sql for target in targets)
+        sql = f"SELECT {columns} FROM ({page}) AS p CROSS JOIN {table.sql} AS t ON t.{ROW} = p.r"
+        decode = [
+            (field.text, None if _passes(target) else target.codec.decoder())
+            for field, target in zip(asked.fields, targets, strict=True)
+        ]
+        return Statement(sql, [*values, asked.size, asked.start - 1], decode), total
+
+    def _order_target(self, paths: Paths, table: Table, field: Wanted, way: str) -> tuple[Target, str]:
+        if field.function or field.path == "href" or field.path.endswith(".href"):
+            raise Refusal.not_queryable(field.text, table.object)
+        return paths.resolve(table, field.path), way
+
+    def _where(self, asked: Query, table: Table, who: Who, paths: Paths) -> tuple[str, list[Stored]]:
+        def resolve(path: str) -> Target:
+            target = paths.resolve(table, path)
+            if target.inner is not None and target.inner.link is not None:
+                self._tables.index(table, target.inner.link.path)
+            elif target.column is not None and target.codec.kind is Kind.KEY and path != "key":
+                self._tables.index(table, path)
+            return target
+
+        parts: list[str] = []
+        values: list[Stored] = []
+        for part in (
+            filters.where(asked.filters, asked.expression, resolve, asked.settings),
+            visibility.condition(self._tables, table, who, private=asked.private),
+        ):
+            if part is not None:
+                parts.append(part[0])
+                values += part[1]
+        if table.owner is not None:
+            paths.touched.add(table.owner[0])
+        return (" WHERE " + " AND ".join(parts) if parts else ""), values
+
+    def _count(self, table: Table, where: str, values: Sequence[Stored], paths: Paths, inner: str = "") -> int:
+        """Counted once per condition and state of the data that it reads."""
+        sql = inner or f"SELECT COUNT(*) FROM {table.sql} AS t{where}"
+        state = tuple(self._tables.version(object) for object in sorted({table.object, *paths.touched}))
+        known = self._counts.get((sql, tuple(values)))
+        if known is not None and known[0] == state:
+            return known[1]
+        if len(self._counts) > 1000:
+            self._counts.clear()
+        total = int(self._tables.rows(sql, values)[0][0])
+        self._counts[sql, tuple(values)] = (state, total)
+        return total
+
+    # ---- aggregates -------------------------------------------------------------------------------------------
+
+    def _aggregate(self, asked: Query, table: Table, who: Who) -> QueryAnswer:
+        """Plain fields group, the key of an aggregate is the requested text (INFERRED, REST reference 5.5)."""
+        paths = Paths(self._tables, self._find)
+        columns = [_Computed(field, paths.resolve(table, field.path), table.object) for field in asked.fields]
+        where, values = self._where(asked, table, who, paths)
+        groups = [str(i) for i, column in enumerate(columns, 1) if not column.wanted.function]
+        order = []
+        for field, way in asked.order:
+            at = next((i for i, column in enumerate(columns, 1) if column.wanted == field), None)
+            if at is None:
+                raise Refusal.bad_query("orderBy", f"names {field.text}, which is not among the fields of the totals")
+            order.append(f"{at} {way}")
+        try:
+            rows, total = self._groups(table, columns, where, values, groups, order, asked)
+        except sqlite3.OperationalError as error:
+            if "overflow" not in str(error):
+                raise
+            for column in columns:
+                column.native = False
+            rows, total = self._groups(table, columns, where, values, groups, order, asked)
+        decode = [(column.wanted.text, column.decoder()) for column in columns]
+        return QueryAnswer(_decode(rows, decode), total, asked.start, asked.size)
+
+    def _groups(
+        self,
+        table: Table,
+        columns: list[_Computed],
+        where: str,
+        values: list[Stored],
+        groups: list[str],
+        order: list[str],
+        asked: Query,
+    ) -> tuple[list[tuple[Any, ...]], int]:
+        grouping = f" GROUP BY {', '.join(groups)}" if groups else ""
+        body = f"SELECT {', '.join(column.sql() for column in columns)} FROM {table.sql} AS t{where}{grouping}"
+        ordering = f" ORDER BY {', '.join(order or groups)}" if order or groups else ""
+        rows = self._tables.rows(f"{body}{ordering} LIMIT ? OFFSET ?", [*values, asked.size, asked.start - 1])
+        if len(rows) < asked.size and (rows or asked.start == 1):
+            return rows, asked.start - 1 + len(rows)
+        return rows, int(self._tables.rows(f"SELECT COUNT(*) FROM ({body})", values)[0][0])
+
+
+class _Computed:
+    """One column of an aggregate query."""
+
+    def __init__(self, field: Wanted, target: Target, object: str) -> None:
+        self.wanted, self.target = field, target
+        self.codec: Codec = target.codec
+        kind = self.codec.kind
+        self.native = kind is Kind.MONEY and not target.irregular and self.codec.scale <= _EXACT_IN_SQLITE
+        summed = kind in (Kind.MONEY, Kind.NUMBER) or (kind is Kind.TEXT and target.field.format is None)
+        if field.function in ("sum", "avg") and not summed:
+            raise Refusal.not_queryable(field.text, object)
+
+    def sql(self) -> str:
+        function, target = self.wanted.function, self.target
+        if not function:
+            return target.sql
+        if function == "count":
+            return f"COUNT({target.sql})"
+        if function in ("min", "max"):
+            return f"{function.upper()}({target.ordered})"
+        if function == "sum" and self.native:
+            return f"SUM({target.sql})"
+        return f"ia_{function}({target.sql}, {self.codec.scale})"
+
+    def decoder(self) -> Callable[[Stored], Any] | None:
+        function = self.wanted.function
+        if function == "count":
+            return None
+        if function in ("sum", "avg"):
+            if self.codec.kind is Kind.NUMBER:
+                return _to_number
+            scale = self.codec.scale
+            return lambda stored: render_scaled(stored, scale) if type(stored) is int else stored
+        return self.codec.decoder()
+
+
+def _to_number(stored: Stored) -> int | float | Decimal | None:
+    if stored is None:
+        return None
+    exact = Decimal(str(stored))
+    if exact == exact.to_integral_value():
+        return int(exact)
+    as_float = float(exact)
+    return as_float if Decimal(repr(as_float)) == exact else exact
+
+
+def _passes(target: Target) -> bool:
+    """Whether the stored value is the wire value."""
+    return target.codec.kind in (Kind.TEXT, Kind.NUMBER) and not target.irregular
+
+
+def _decode(
+    rows: list[tuple[Any, ...]], columns: list[tuple[str, Callable[[Stored], Any] | None]]
+) -> list[dict[str, Any]]:
+    names = [name for name, _ in columns]
+    if not rows:
+        return []
+    if any(decode is not None for _, decode in columns):
+        by_column = zip(*rows, strict=True)
+        decoded = [
+            values if decode is None else list(map(decode, values))
+            for values, (_, decode) in zip(by_column, columns, strict=True)
+        ]
+        rows = list(zip(*decoded, strict=True))
+    return [dict(zip(names, row, strict=True)) for row in rows]

@@ -1,0 +1,238 @@
+"""The simulated Intacct as one pure function: a request goes in, a reply comes out, companies remember.
+
+It routes and identifies; it opens no socket (see `app`) and holds no records (see `company`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+import threading
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from tieout.simulator import control, idempotency, oauth, objects, services
+from tieout.simulator.call import Call
+from tieout.simulator.clock import Clock
+from tieout.simulator.company import Company
+from tieout.simulator.desk import Desk
+from tieout.simulator.http import Request, Response, finish, refused
+from tieout.simulator.refusal import Refusal
+
+Seed = Literal["demo", "empty"]
+"""What a new company holds: the demo's two years of business, or only its users and entities."""
+
+VERSION = "v1"
+_FILLED = "server/filled"
+_FROZEN = "server/frozen"
+
+
+class CompanyError(Exception):
+    """A company that cannot be opened or made; the text says why."""
+
+
+class Tenant(msgspec.Struct, frozen=True):
+    """One company of the server, its front desk, and how to make it anew."""
+
+    company: Company
+    desk: Desk
+    seed: Seed
+    path: Path | None
+    recordings: tuple[Path, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """The company's number in tokens (`cnyKey`); ours is made from its name."""
+        return str(100_000 + int.from_bytes(hashlib.sha256(self.company.name.encode()).digest()[:4], "big") % 900_000)
+
+
+class Simulator:
+    """One server with many companies; the token names the company. Threads may share it.
+
+    `seed`, `path` and `recordings` describe the first company, `demo`. `path` is its SQLite file, kept and used again
+    (None: memory). A clock given here is shared by all companies. `rotation` and `token_lifetime` (seconds) set what
+    Sage leaves open (REST reference 1.3) or what a test wants shorter.
+    """
+
+    def __init__(
+        self,
+        seed: Seed = "demo",
+        *,
+        path: Path | None = None,
+        recordings: Sequence[Path] = (),
+        clock: Clock | None = None,
+        rotation: oauth.Rotation = "lenient",
+        token_lifetime: int = oauth.TOKEN_LIFETIME,
+        clients: Mapping[str, str] | None = None,
+    ) -> None:
+        self.clock = clock if clock is not None else Clock()
+        self._frozen_at: datetime | None = self.clock.now() if self.clock.is_frozen else None
+        self.rotation: oauth.Rotation = rotation
+        self.token_lifetime = token_lifetime
+        self.clients = dict(oauth.CLIENTS if clients is None else clients)
+        self.origin = "http://127.0.0.1:8765"
+        """Where the server says it is; a door with a port of its own sets it."""
+        self._lock = threading.RLock()
+        self._tenants: dict[str, Tenant] = {}
+        self.add_company("demo", seed, path=path, recordings=recordings)
+
+    def __enter__(self) -> Simulator:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close every company. What is in files stays there."""
+        with self._lock:
+            for tenant in self._tenants.values():
+                tenant.company.close()
+            self._tenants.clear()
+
+    def company(self, name: str = "demo") -> Company:
+        """Raises KeyError for a company that is not here."""
+        return self._tenants[name].company
+
+    def tenant(self, name: str) -> Tenant | None:
+        return self._tenants.get(name)
+
+    def tenants(self) -> tuple[Tenant, ...]:
+        """All companies, in the order they were made."""
+        with self._lock:
+            return tuple(self._tenants.values())
+
+    def add_company(
+        self, name: str, seed: Seed = "empty", *, path: Path | None = None, recordings: Sequence[Path] = ()
+    ) -> Company:
+        """Make or open a company. A file that already holds one is opened as it is; recordings go into an empty one.
+
+        Raises CompanyError when the name is taken, the file is not one of ours, or a recording cannot be read."""
+        with self._lock:
+            if name in self._tenants:
+                raise CompanyError(f"There is already a company {name!r}.")
+            if not name or any(mark in name for mark in "@|/") or not name.isprintable():
+                raise CompanyError(f"{name!r} cannot be a company id: letters, digits and - only.")
+            if recordings:
+                seed = "empty"  # the demo's records would stand among the recorded ones, under the same keys
+            tenant = _open(name, seed, path, tuple(recordings), self.clock)
+            self._tenants[name] = tenant
+            return tenant.company
+
+    def reset(self) -> None:
+        """Every company as it was when it was made, files included; every token dead; the clock as at the start."""
+        with self._lock:
+            before = list(self._tenants.values())
+            self.close()
+            if self._frozen_at is not None:
+                self.clock.freeze(self._frozen_at)
+            else:
+                self.clock.freeze(datetime.now(UTC))
+                self.clock.run()
+            for tenant in before:
+                if tenant.path is not None:
+                    for suffix in ("", "-wal", "-shm"):
+                        tenant.path.with_name(tenant.path.name + suffix).unlink(missing_ok=True)
+                self.add_company(tenant.company.name, tenant.seed, path=tenant.path, recordings=tenant.recordings)
+
+    def handle(self, request: Request) -> Response:
+        """Answer one request. Never raises for anything a request can hold."""
+        try:
+            response = self._route(request)
+        except Refusal as refusal:
+            response = refused(refusal)
+        return finish(request, response, self.clock.now())
+
+    def answer(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """`handle` in plain terms, for a client's in-process transport."""
+        response = self.handle(Request.of(method, target, headers, body))
+        return response.status, response.headers, response.body
+
+    def _route(self, request: Request) -> Response:
+        segments = request.segments
+        if segments[0] == "_simulator":
+            return control.answer(self, request)
+        if request.method == "GET" and segments == (".well-known", "openid-configuration"):
+            return oauth.discovery(self)
+        if request.method == "GET" and segments == (".well-known", "jwks.json"):
+            return oauth.key_set(self)
+        if segments[:2] != ("ia", "api") or len(segments) < 4:
+            raise Refusal.unknown_resource(request.path)
+        if segments[2] != VERSION:
+            raise Refusal.unsupported_version(segments[2])
+        if segments[3] == "oauth2":
+            return self._oauth(request, segments[4:])
+        return self._call(request, segments[3], segments[4:])
+
+    def _oauth(self, request: Request, rest: tuple[str, ...]) -> Response:
+        if rest not in (("token",), ("revoke",)):
+            raise Refusal.unknown_resource(request.path)
+        if request.method != "POST":
+            raise Refusal.method_not_allowed(request.method, request.path)
+        return (oauth.token_endpoint if rest == ("token",) else oauth.revoke_endpoint)(self, request)
+
+    def _call(self, request: Request, area: str, rest: tuple[str, ...]) -> Response:
+        tenant, session = oauth.admit(self, request)
+        if area not in ("objects", "services"):
+            raise Refusal.unknown_resource(request.path)
+
+        def act() -> Response:
+            # The header goes before the token's entity; a misspelt header name is ignored (REST reference 2).
+            entity_id = request.headers.get("x-ia-api-param-entity", "").strip() or session.entity_id
+            call = Call(tenant.company, tenant.company.who(session.user_id, entity_id), request, rest)
+            return objects.answer(call) if area == "objects" else services.answer(call)
+
+        return idempotency.once(request, tenant.company, tenant.desk, act)
+
+
+def _open(name: str, seed: Seed, path: Path | None, recordings: tuple[Path, ...], clock: Clock) -> Tenant:
+    company = _connect(name, path, clock)
+    try:
+        filled = company.recall(_FILLED) is not None
+        if filled and recordings:
+            raise CompanyError(f"{path} already holds a company; recordings load into a new file.")
+        moment = company.recall(_FROZEN)
+        if moment is not None:
+            clock.freeze(datetime.fromisoformat(moment.decode()))
+        if not filled:
+            with company.atomically():  # a company that is half there would be taken for a whole one next time
+                _fill(company, seed, recordings)
+                company.remember(_FILLED, seed.encode())
+        return Tenant(company, Desk(company, lasting=path is not None), seed, path, recordings)
+    except BaseException:
+        company.close()
+        raise
+
+
+def _connect(name: str, path: Path | None, clock: Clock) -> Company:
+    if path is None:
+        return Company(name, None, clock)
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        return Company(name, path, clock)
+    except OSError as error:
+        raise CompanyError(f"The company file {path} cannot be opened: {error.strerror}.") from None
+    except sqlite3.DatabaseError as error:
+        raise CompanyError(f"{path} is not a company file of this simulator ({error}).") from None
+
+
+def _fill(company: Company, seed: Seed, recordings: tuple[Path, ...]) -> None:
+    from tieout.simulator.recordings import Recorded, RecordingError
+    from tieout.simulator.seed import load_demo, load_empty
+
+    try:
+        recorded = Recorded.read(*recordings) if recordings else None
+        if recorded is not None and recorded.moment is not None:
+            company.clock.freeze(recorded.moment)
+            company.remember(_FROZEN, recorded.moment.isoformat().encode())
+        (load_demo if seed == "demo" else load_empty)(company, company.clock.now().date())
+        if recorded is not None:
+            recorded.load(company)
+    except RecordingError as error:
+        raise CompanyError(str(error)) from None

@@ -1,0 +1,104 @@
+"""The core services: query and model.
+
+It reads their parameters and shapes their answers (REST reference 5, 6); rows and models come from the company.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tieout.catalogue import Model, names
+from tieout.simulator.call import Call
+from tieout.simulator.http import Response, items, json_reply, one, page, refused_item, totals
+from tieout.simulator.refusal import Refusal
+
+KINDS = {"object": ("rootObject", "ownedObject")}
+"""`type=object` means both kinds; any other word is a kind itself (REST reference 6)."""
+
+
+def answer(call: Call) -> Response:
+    """`/services/core/query` and `/services/core/model`; other services are not simulated and answer 404."""
+    if call.rest == ("core", "query"):
+        if call.request.method != "POST":
+            raise Refusal.method_not_allowed(call.request.method, "services/core/query")
+        return _query(call)
+    if call.rest == ("core", "model"):
+        if call.request.method != "GET":
+            raise Refusal.method_not_allowed(call.request.method, "services/core/model")
+        return _model(call)
+    raise Refusal.unknown_resource(call.request.path)
+
+
+def _query(call: Call) -> Response:
+    """One query, or an array of them: the answer to an array is INFERRED from composite's (REST reference 5.1)."""
+    payload = call.payload()
+    if not isinstance(payload, list):
+        return json_reply(200, _page(call, payload))
+    if not payload:
+        raise Refusal.payload_required("POST")
+    entries: list[Mapping[str, Any]] = []
+    for each in payload:
+        try:
+            entries.append({**_page(call, each), "ia::status": 200})
+        except Refusal as refusal:
+            entries.append({**refused_item(refusal), "ia::meta": totals(1, 1)})
+    return items(entries)
+
+
+def _page(call: Call, payload: object) -> dict[str, Any]:
+    if not isinstance(payload, dict):
+        raise Refusal.invalid_request("A query must be a JSON object")
+    answer = call.company.query(payload, call.who)
+    return page(answer.rows, total=answer.total, start=answer.start, size=answer.size)
+
+
+def _model(call: Call) -> Response:
+    wanted = call.request.query
+    version = wanted.get("version", "v1")
+    if version not in ("v1", "all"):
+        raise Refusal.unsupported_version(version)
+    name = wanted.get("name", "").removeprefix("/").removeprefix("objects/")
+    if not name:
+        return _model_list(call, whole=wanted.get("schema", "false") == "true")
+    model = _find(call, name)
+    if model is None:
+        return json_reply(200, {"ia::result": [], "ia::meta": totals(0)})
+    if version == "all":  # that versions are listed is documented, how is UNKNOWN
+        return one(200, [{"version": "v1", "href": model.to_wire()["href"]}])
+    return one(200, model.to_wire() if wanted.get("schema", "true") == "true" else _entry(model))
+
+
+def _find(call: Call, name: str) -> Model | None:
+    try:
+        return call.company.model(name)
+    except Refusal:
+        return None
+
+
+def _model_list(call: Call, *, whole: bool) -> Response:
+    """All objects the company has, filtered by `type` (comma list) and `filter` (regular expression on the name)."""
+    wanted = call.request.query
+    kinds = {kind for word in wanted.get("type", "object").split(",") for kind in KINDS.get(word, (word,))}
+    try:
+        pattern = re.compile(wanted.get("filter", ""))
+    except re.error:
+        raise Refusal.invalid_request("filter is not a valid regular expression") from None
+    entries = [
+        model.to_wire() if whole else _entry(model)
+        for model in _models(call)
+        if model.kind in kinds and pattern.search(f"objects/{model.name}")
+    ]
+    return json_reply(200, {"ia::result": entries, "ia::meta": totals(len(entries))})
+
+
+def _models(call: Call) -> Iterator[Model]:
+    for name in sorted({*names(), *call.company.objects_in_use()}):
+        yield call.company.model(name)
+
+
+def _entry(model: Model) -> dict[str, Any]:
+    """The list form of a model (REST reference 6)."""
+    wire = model.to_wire()
+    return {name: wire[name] for name in ("apiObject", "type", "httpMethods", "href")}

@@ -1,0 +1,260 @@
+"""Opens the state database, brings it up to date, and hands out transactions. Knows no table by name.
+
+SQLite (one file, one writer at a time, others wait up to 30 s) or PostgreSQL. SQLAlchemy loads with the first
+`open_store`.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from tieout.errors import ConfigurationError, StoreError
+from tieout.store import migrations
+from tieout.store.failures import explained
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL, Connection, Engine, Table
+    from sqlalchemy.engine.interfaces import DBAPICursor
+
+BUSY_SECONDS = 30
+"""How long a transaction waits for another program's before it gives up."""
+
+_MIGRATION_LOCK = 0x7469656F7574  # "tieout": one number for all, so that two programs do not migrate at once
+
+
+class Store:
+    """The state database. Threads may share it; close it when done.
+
+    Everything it raises about the database itself is StoreError in one sentence; a violated constraint is
+    `sqlalchemy.exc.IntegrityError`.
+    """
+
+    def __init__(self, engine: Engine, place: str) -> None:
+        self._engine = engine
+        self._place = place
+        self.dialect: Literal["sqlite", "postgresql"] = "sqlite" if engine.dialect.name == "sqlite" else "postgresql"
+
+    @property
+    def url(self) -> str:
+        """Where it is, without its password and options."""
+        return f"sqlite:///{self._place}" if self.dialect == "sqlite" else self._place
+
+    @contextmanager
+    def begin(self) -> Iterator[Connection]:
+        """A transaction that may write: commits at the end, rolls back on an exception.
+
+        On SQLite it holds the one write lock from its beginning, so that what it reads stays true while it writes.
+        """
+        with explained(self._place), self._engine.connect() as connection:
+            writing = connection.execution_options(tieout_begin="BEGIN IMMEDIATE")
+            with writing.begin():
+                yield writing
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that only reads; on SQLite it sees one state of the database and blocks nobody."""
+        with explained(self._place), self._engine.connect() as connection, connection.begin():
+            yield connection
+
+    def clock(self, connection: Connection) -> float:
+        """Seconds since 1970 on the clock that all users of the database share: the server's, or this machine's."""
+        if self.dialect == "sqlite":
+            return time.time()
+        return float(connection.exec_driver_sql("select extract(epoch from clock_timestamp())").scalar_one())
+
+    def upsert(self, connection: Connection, table: Table, row: Mapping[str, object]) -> None:
+        """Inserts `row`, or replaces its other columns where one with the same primary key is there."""
+        if self.dialect == "sqlite":
+            from sqlalchemy.dialects.sqlite import insert
+        else:
+            from sqlalchemy.dialects.postgresql import insert  # type: ignore[assignment]  # the same clause by another class
+        key = [column.name for column in table.primary_key]
+        connection.execute(
+            insert(table)
+            .values(dict(row))
+            .on_conflict_do_update(
+                index_elements=key, set_={name: value for name, value in row.items() if name not in key}
+            )
+        )
+
+    def close(self) -> None:
+        """Closes all connections. A closed store may be used again and then opens new ones."""
+        self._engine.dispose()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Store({self.url!r})"
+
+
+def open_store(url: str) -> Store:
+    """Opens the state database at `url`, making and migrating it where needed.
+
+    `sqlite:///tieout.db` (relative to the working directory), `sqlite:////absolute/path.db` or
+    `postgresql://user:password@host/database`. A new SQLite file is readable by its owner only. Raises StoreError where
+    it cannot be reached, read or written, or was made by a newer tieout; ConfigurationError for a URL that is none.
+    """
+    try:
+        import sqlalchemy
+    except ModuleNotFoundError:
+        raise ConfigurationError(
+            "The state database needs packages that are not installed.", advice="Run: pip install 'tieout[sync]'"
+        ) from None
+    parsed = _parse(url)
+    sqlite = parsed.get_backend_name() == "sqlite"
+    place = _place(parsed)
+    if sqlite:
+        _make_private(place)
+        engine = sqlalchemy.create_engine(parsed, connect_args={"timeout": BUSY_SECONDS})
+        sqlalchemy.event.listen(engine, "connect", _prepare_sqlite)
+        sqlalchemy.event.listen(engine, "begin", _begin_sqlite)
+    else:
+        engine = _postgres_engine(parsed)
+    store = Store(engine, place)
+    try:
+        with explained(place):
+            if sqlite:
+                _use_write_ahead_log(engine)
+            _migrate(store)
+    except BaseException:
+        store.close()
+        raise
+    return store
+
+
+def _parse(url: str) -> URL:
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        parsed = make_url(url)
+        backend = parsed.get_backend_name()
+    except (ArgumentError, ValueError):
+        # The text may hold a password: it is not repeated.
+        raise ConfigurationError("The state URL is not a database URL.", advice=_EXAMPLES) from None
+    if backend in {"postgresql", "postgres"}:
+        return parsed.set(drivername="postgresql+psycopg")
+    if backend != "sqlite":
+        raise ConfigurationError(f"The state database cannot be {backend!r}.", advice=_EXAMPLES)
+    if not parsed.database or parsed.database == ":memory:":
+        raise ConfigurationError("The state database must be a file: what it holds has to last.", advice=_EXAMPLES)
+    return parsed.set(drivername="sqlite+pysqlite")
+
+
+def _place(url: URL) -> str:
+    """How messages name the database: never with its password, which may also stand among the options."""
+    if url.get_backend_name() == "sqlite":
+        return url.database or ""
+    return url.create("postgresql", url.username, None, url.host, url.port, url.database).render_as_string()
+
+
+_EXAMPLES = "Use sqlite:///tieout.db or postgresql://user@host/database."
+
+
+def _postgres_engine(url: URL) -> Engine:
+    import sqlalchemy
+
+    try:
+        return sqlalchemy.create_engine(
+            url, pool_pre_ping=True, connect_args={"connect_timeout": 10, "application_name": "tieout"}
+        )
+    except ModuleNotFoundError:
+        raise ConfigurationError(
+            "PostgreSQL needs a driver that is not installed.", advice="Run: pip install 'tieout[postgres]'"
+        ) from None
+
+
+def _make_private(file: str) -> None:
+    """Makes a missing file with mode 0600 before SQLite would make it with the user's default."""
+    if file.startswith("file:"):
+        return
+    try:
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except FileExistsError:
+        pass
+    except OSError as error:
+        folder = Path(file).absolute().parent
+        advice = "Make the folder and give this user the right to write in it." if folder != Path(file) else ""
+        raise StoreError(f"The state database {file} cannot be made: {error.strerror}.", advice=advice) from None
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _: object) -> None:
+    connection.isolation_level = None  # we say BEGIN ourselves: the driver would start writing transactions too late
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA synchronous = FULL")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    connection.exec_driver_sql(connection.get_execution_options().get("tieout_begin", "BEGIN"))
+
+
+def _use_write_ahead_log(engine: Engine) -> None:
+    """Readers then never wait for the writer. The switch stays in the file."""
+    raw = engine.raw_connection()
+    try:
+        cursor = raw.cursor()
+        deadline = time.monotonic() + BUSY_SECONDS
+        while not _switched(cursor, deadline):
+            time.sleep(0.02)
+    finally:
+        raw.close()
+
+
+def _switched(cursor: DBAPICursor, deadline: float) -> bool:
+    try:
+        cursor.execute("PRAGMA journal_mode")
+        if cursor.fetchone() != ("wal",):
+            cursor.execute("PRAGMA journal_mode = WAL")
+    except sqlite3.OperationalError as error:
+        # SQLite does not wait by itself when two programs switch a new file at the same moment.
+        if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+            raise
+        return False
+    return True
+
+
+def _migrate(store: Store) -> None:
+    known = migrations.known()
+    with store.read() as connection:
+        current = _version(connection)
+    if current == known[-1]:
+        return
+    with store.begin() as connection:
+        if store.dialect == "postgresql":
+            connection.exec_driver_sql(f"select pg_advisory_xact_lock({_MIGRATION_LOCK})")
+        current = _version(connection)
+        if current is not None and current not in known:
+            raise StoreError(
+                f"The state database {store._place} was made by a newer tieout "
+                f"(its schema is {current}, this version knows {known[-1]}).",
+                advice="Upgrade tieout: pip install --upgrade tieout",
+            )
+        if current != known[-1]:
+            _upgrade(connection)
+
+
+def _version(connection: Connection) -> str | None:
+    if not connection.dialect.has_table(connection, migrations.VERSION_TABLE):
+        return None
+    found = connection.exec_driver_sql(f"select version_num from {migrations.VERSION_TABLE}").scalar()  # noqa: S608
+    return None if found is None else str(found)
+
+
+def _upgrade(connection: Connection) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(migrations.DIRECTORY).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

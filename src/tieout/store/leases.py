@@ -1,0 +1,136 @@
+"""Leases: at most one run holds a name at a time, over all processes and machines that share the state database.
+
+Knows names and holders, not what a run does.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import uuid
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Column, Double, Integer, String, Table, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from tieout.errors import BusyError, StoreError
+from tieout.store.tables import metadata
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Row
+
+    from tieout.store.engine import Store
+
+STALE_SECONDS = 60.0
+"""A holder that was not heard of for so long is gone, and its lease may be taken over."""
+HEARTBEAT_SECONDS = 15.0
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String(1024), primary_key=True),
+    Column("holder", String(36), nullable=False),
+    Column("host", String(255), nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("since", String(32), nullable=False),
+    Column("heard_at", Double, nullable=False),
+    comment="Who runs what right now. `heard_at` is on the database's clock.",
+)
+
+
+class Lease:
+    """A held name; a context manager. A thread keeps it alive, `assure` proves inside a transaction that it is ours.
+
+    Entering raises BusyError where another living run holds the name. A holder is dead when it was silent for 60 s, or
+    ran on this machine and its process is gone."""
+
+    def __init__(self, store: Store, name: str, what: str) -> None:
+        self._store = store
+        self._name = name
+        self._what = what
+        """What the name is for a reader: `push timesheets`."""
+        self.holder = str(uuid.uuid4())
+        self._stop = threading.Event()
+        self._beat = threading.Thread(target=self._keep_alive, name="tieout-lease", daemon=True)
+
+    def __enter__(self) -> Lease:
+        try:
+            with self._store.begin() as connection:
+                self._take(connection)
+        except IntegrityError:
+            raise BusyError(f"Another run of {self._what} has just begun.", advice="Wait for it to finish.") from None
+        self._beat.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._beat.join()
+        try:
+            with self._store.begin() as connection:
+                connection.execute(delete(leases).where(leases.c.name == self._name, leases.c.holder == self.holder))
+        except StoreError:
+            if error is None:
+                raise
+            # The run's own error says more; a lease that stays is taken over when it is stale.
+
+    def assure(self, connection: Connection) -> None:
+        """Renew inside the caller's transaction. Raises BusyError where another run has taken over: write nothing."""
+        renewed = connection.execute(
+            update(leases)
+            .where(leases.c.name == self._name, leases.c.holder == self.holder)
+            .values(heard_at=self._store.clock(connection))
+        )
+        if renewed.rowcount != 1:
+            raise BusyError(
+                f"Another run has taken over {self._what}, because this one was silent for a minute.",
+                advice="Let the other one finish; nothing is lost.",
+            )
+
+    def _take(self, connection: Connection) -> None:
+        now = self._store.clock(connection)
+        row = connection.execute(select(leases).where(leases.c.name == self._name).with_for_update()).one_or_none()
+        if row is not None and not _gone(row, now):
+            raise BusyError(
+                f"Another run of {self._what} is going on: process {row.pid} on {row.host}, since {row.since}.",
+                advice="Wait for it to finish, or stop it; a run that died is replaced after a minute.",
+            )
+        values = {
+            "holder": self.holder,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "since": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "heard_at": now,
+        }
+        if row is None:
+            connection.execute(insert(leases).values(name=self._name, **values))
+        else:
+            connection.execute(update(leases).where(leases.c.name == self._name).values(**values))
+
+    def _keep_alive(self) -> None:
+        while not self._stop.wait(HEARTBEAT_SECONDS):
+            try:
+                with self._store.begin() as connection:
+                    self.assure(connection)
+            except BusyError:
+                return  # the run notices by itself before it writes again
+            except StoreError:
+                continue  # a busy or briefly unreachable database: the next beat may still be in time
+
+
+def _gone(row: Row[tuple[object, ...]], now: float) -> bool:
+    if now - row.heard_at > STALE_SECONDS:
+        return True
+    if row.host != socket.gethostname():
+        return False
+    try:
+        os.kill(row.pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False

@@ -1,0 +1,419 @@
+"""The push ledger: which source record went out in which request, and what became of it (DESIGN rule 1).
+
+Written before every request and after every answer. Knows no files, no mapping and no wire; bodies come in sealed.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+
+import msgspec
+from sqlalchemy import and_, bindparam, delete, func, insert, select, update
+
+from tieout.errors import StoreError
+from tieout.store.crashpoints import reached
+from tieout.store.ledger_tables import push_batches, push_entries, push_records, push_runs
+
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement, Connection, Row, Table
+
+    from tieout.store.engine import Store
+    from tieout.store.leases import Lease
+
+State: TypeAlias = Literal["pending", "sending", "posted", "failed", "unprocessed", "unknown", "held"]
+NOT_ARRIVED: tuple[State, ...] = ("failed", "unprocessed", "held", "pending")
+"""States of a record that Intacct does not hold, for certain."""
+IN_FLIGHT: tuple[State, ...] = ("sending", "unknown")
+"""States of a record in a batch that is not resolved: never to be sent under another key."""
+_CHUNK = 500
+
+
+class Seal(Protocol):
+    """Encrypts and opens bytes, bound to a context. The vault is one."""
+
+    def encrypt(self, plain: bytes, context: str) -> bytes: ...
+    def decrypt(self, sealed: bytes, context: str) -> bytes: ...
+
+
+class Scope(msgspec.Struct, frozen=True):
+    """Whose ledger: company, environment, entity ("" at the top level) and the push's name."""
+
+    company: str
+    environment: str
+    entity: str
+    push: str
+
+    def values(self) -> dict[str, str]:
+        return {"company": self.company, "environment": self.environment, "entity": self.entity, "push": self.push}
+
+
+class LedgerRecord(msgspec.Struct, kw_only=True):
+    """One record as the ledger has it. `error` holds what `IntacctError.to_dict` gave, or a `reason`."""
+
+    source_id: str
+    payload_hash: str
+    state: State
+    rows: tuple[int, ...] = ()
+    entries: tuple[str, ...] = ()
+    totals: dict[str, Decimal] = msgspec.field(default_factory=dict)
+    batch_id: str | None = None
+    position: int | None = None
+    sage_key: str | None = None
+    sage_id: str | None = None
+    href: str | None = None
+    sage_state: str | None = None
+    error: dict[str, Any] | None = None
+    attempt: int = 0
+    updated_at: str = ""
+
+
+class Result(msgspec.Struct, kw_only=True):
+    """What became of the record at one position of a batch."""
+
+    position: int
+    state: State
+    sage_key: str | None = None
+    sage_id: str | None = None
+    href: str | None = None
+    sage_state: str | None = None
+    error: dict[str, Any] | None = None
+
+
+class Batch(msgspec.Struct, kw_only=True):
+    """One request, exactly as it goes out and would go out again."""
+
+    id: str
+    object: str
+    method: str
+    path: str
+    body: bytes
+    idempotency_key: str
+    epoch: int
+    count: int
+    created_at: str = ""
+    note: str | None = None
+
+
+def now_text() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+class Ledger:
+    """The ledger of one scope. Every method is one transaction; those that write first assure the lease."""
+
+    def __init__(self, store: Store, scope: Scope, seal: Seal, *, operation: str = "create", step: int = 0) -> None:
+        self._store = store
+        self.scope = scope
+        self._seal = seal
+        self._identity = scope.values() | {"operation": operation, "step": step}
+
+    # Reading -------------------------------------------------------------------------------------------------------
+
+    def known(self, source_ids: Sequence[str]) -> dict[str, LedgerRecord]:
+        """What the ledger has of these records, by source id."""
+        found: dict[str, LedgerRecord] = {}
+        with self._store.read() as connection:
+            for start in range(0, len(source_ids), _CHUNK):
+                chunk = source_ids[start : start + _CHUNK]
+                query = select(push_records).where(self._mine(push_records), push_records.c.source_id.in_(chunk))
+                for row in connection.execute(query):
+                    found[row.source_id] = _record(row)
+        return found
+
+    def records(self, states: Iterable[State] | None = None) -> Iterator[LedgerRecord]:
+        """Every record, or those in some states, in the order of their ids."""
+        query = select(push_records).where(self._mine(push_records)).order_by(push_records.c.source_id)
+        if states is not None:
+            query = query.where(push_records.c.state.in_(tuple(states)))
+        with self._store.read() as connection:
+            for row in connection.execute(query):
+                yield _record(row)
+
+    def owners(self, entries: Sequence[str]) -> dict[str, str]:
+        """Row id -> the document it was last in, for grouped pushes."""
+        found: dict[str, str] = {}
+        columns = push_entries.c
+        with self._store.read() as connection:
+            for start in range(0, len(entries), _CHUNK):
+                chunk = entries[start : start + _CHUNK]
+                query = select(columns.entry_id, columns.source_id).where(
+                    self._in_scope(push_entries), columns.entry_id.in_(chunk)
+                )
+                found.update((row.entry_id, row.source_id) for row in connection.execute(query))
+        return found
+
+    def entry_counts(self, source_ids: Sequence[str]) -> dict[str, int]:
+        """How many rows each document was last made of, for grouped pushes."""
+        found: dict[str, int] = {}
+        columns = push_entries.c
+        with self._store.read() as connection:
+            for start in range(0, len(source_ids), _CHUNK):
+                chunk = source_ids[start : start + _CHUNK]
+                query = (
+                    select(columns.source_id, func.count())
+                    .where(self._in_scope(push_entries), columns.source_id.in_(chunk))
+                    .group_by(columns.source_id)
+                )
+                found.update((source_id, number) for source_id, number in connection.execute(query))
+        return found
+
+    def open_batches(self) -> list[Batch]:
+        """Requests whose outcome is not known, oldest first, with the very bytes that were sent."""
+        query = (
+            select(push_batches)
+            .where(self._in_scope(push_batches), push_batches.c.state == "open")
+            .order_by(push_batches.c.created_at)
+        )
+        with self._store.read() as connection:
+            return [self._batch(row) for row in connection.execute(query)]
+
+    def source_ids(self, batch_id: str) -> list[str]:
+        """The records of a batch in the order sent: position is the mapping (DESIGN rule 2)."""
+        query = (
+            select(push_records.c.source_id)
+            .where(self._mine(push_records), push_records.c.batch_id == batch_id)
+            .order_by(push_records.c.position)
+        )
+        with self._store.read() as connection:
+            return list(connection.scalars(query))
+
+    # Writing -------------------------------------------------------------------------------------------------------
+
+    def begin_batch(self, lease: Lease, run_id: str, batch: Batch, records: Sequence[LedgerRecord]) -> None:
+        """Write a batch and its records as `sending`, before the request. After this the bytes outlive a crash.
+
+        Raises StoreError, and writes nothing, where one of the records is posted or in flight already."""
+        moment = now_text()
+        with self._store.begin() as connection:
+            lease.assure(connection)
+            row = self.scope.values() | {
+                "id": batch.id,
+                "object": batch.object,
+                "method": batch.method,
+                "path": batch.path,
+                "body_sealed": self._seal.encrypt(zlib.compress(batch.body, 1), _context(batch.id)),
+                "idempotency_key": batch.idempotency_key,
+                "epoch": batch.epoch,
+                "record_count": batch.count,
+                "state": "open",
+                "created_at": moment,
+                "sent_at": moment,
+                "run_id": run_id,
+            }
+            connection.execute(insert(push_batches).values(row))
+            rows = [
+                self._row(record, run_id, moment)
+                | {"state": "sending", "batch_id": batch.id, "position": position, "error": None}
+                for position, record in enumerate(records)
+            ]
+            self._upsert(connection, rows)
+            written = connection.scalar(
+                select(func.count()).where(self._mine(push_records), push_records.c.batch_id == batch.id)
+            )
+            if written != len(records):
+                raise StoreError(
+                    f"The ledger of push {self.scope.push} holds other states than when the run began.",
+                    advice="Run the command again; nothing was sent.",
+                )
+            self._own(connection, records)
+
+    def resolve(self, lease: Lease, batch_id: str, results: Sequence[Result]) -> None:
+        """Record what became of every position, and close the batch. Its body is dropped."""
+        self._store_results(lease, batch_id, results, {"state": "resolved", "body_sealed": None, "note": None})
+
+    def leave_open(self, lease: Lease, batch_id: str, note: str, results: Sequence[Result]) -> None:
+        """The answer never came: records are `unknown`, the bytes stay, and only they may be sent again."""
+        self._store_results(lease, batch_id, results, {"state": "open", "note": note})
+
+    def hold(self, lease: Lease, run_id: str, records: Sequence[LedgerRecord]) -> None:
+        """Write records that are not sent, with the reason in `error`."""
+        moment = now_text()
+        columns = push_records.c
+        with self._store.begin() as connection:
+            lease.assure(connection)
+            # Rows without an id are known by their row number, which means something in this source only.
+            connection.execute(
+                delete(push_records).where(
+                    self._mine(push_records), columns.state == "held", columns.source_id.like("(row %)")
+                )
+            )
+            for start in range(0, len(records), _CHUNK):
+                chunk = records[start : start + _CHUNK]
+                rows = [
+                    self._row(record, run_id, moment) | {"state": "held", "error": _json(record.error)}
+                    for record in chunk
+                ]
+                self._upsert(connection, rows)
+            self._own(connection, records)
+
+    def forget(self, lease: Lease, source_ids: Sequence[str]) -> None:
+        """Drop records that never reached Intacct and whose rows now belong to other documents."""
+        with self._store.begin() as connection:
+            lease.assure(connection)
+            for start in range(0, len(source_ids), _CHUNK):
+                chunk = source_ids[start : start + _CHUNK]
+                connection.execute(
+                    delete(push_records).where(
+                        self._mine(push_records),
+                        push_records.c.source_id.in_(chunk),
+                        push_records.c.state.in_(NOT_ARRIVED),
+                    )
+                )
+
+    def start_run(self, run_id: str, source: str) -> None:
+        with self._store.begin() as connection:
+            row = self.scope.values() | {"id": run_id, "started_at": now_text(), "source": source}
+            connection.execute(insert(push_runs).values(row))
+
+    def finish_run(self, run_id: str, sha256: str, rows: int, counts: Mapping[str, int]) -> None:
+        with self._store.begin() as connection:
+            connection.execute(
+                update(push_runs)
+                .where(push_runs.c.id == run_id)
+                .values(finished_at=now_text(), source_sha256=sha256, source_rows=rows, counts=_json(dict(counts)))
+            )
+
+    # Inside --------------------------------------------------------------------------------------------------------
+
+    def _store_results(
+        self, lease: Lease, batch_id: str, results: Sequence[Result], batch: Mapping[str, object]
+    ) -> None:
+        moment = now_text()
+        columns = push_records.c
+        statement = (
+            update(push_records)
+            .where(self._mine(push_records), columns.batch_id == batch_id, columns.position == bindparam("at"))
+            .values(
+                state=bindparam("to"),
+                sage_key=bindparam("key"),
+                sage_id=bindparam("id"),
+                href=bindparam("link"),
+                sage_state=bindparam("sage"),
+                error=bindparam("why"),
+                attempt=columns.attempt + bindparam("again"),
+                updated_at=moment,
+            )
+        )
+        rows = [
+            {
+                "at": result.position,
+                "to": result.state,
+                "key": result.sage_key,
+                "id": result.sage_id,
+                "link": result.href,
+                "sage": result.sage_state,
+                "why": _json(result.error),
+                # The epoch rises with a definite failure only (DESIGN rule 1).
+                "again": int(result.state in ("failed", "unprocessed")),
+            }
+            for result in results
+        ]
+        with self._store.begin() as connection:
+            lease.assure(connection)
+            if rows:
+                connection.execute(statement, rows)
+            done = {"resolved_at": moment} if batch["state"] == "resolved" else {}
+            connection.execute(update(push_batches).where(push_batches.c.id == batch_id).values(**batch, **done))
+            reached("push.before_result_commit")
+
+    def _upsert(self, connection: Connection, rows: list[dict[str, object]]) -> None:
+        """Insert, or update what is neither posted nor in flight."""
+        if not rows:
+            return
+        if self._store.dialect == "sqlite":
+            from sqlalchemy.dialects.sqlite import insert as upsert
+        else:
+            from sqlalchemy.dialects.postgresql import insert as upsert  # type: ignore[assignment]  # same surface
+        statement = upsert(push_records)
+        keep = {*self._identity, "source_id", "attempt"}
+        statement = statement.on_conflict_do_update(
+            index_elements=list(push_records.primary_key.columns),
+            set_={name: statement.excluded[name] for name in rows[0] if name not in keep},
+            where=and_(*(push_records.c.state != state for state in ("posted", *IN_FLIGHT))),
+        )
+        connection.execute(statement, rows)
+
+    def _own(self, connection: Connection, records: Sequence[LedgerRecord]) -> None:
+        """Remember which document each row of a grouped source was last in."""
+        owners = {entry: record.source_id for record in records for entry in record.entries}
+        entries = list(owners)
+        for start in range(0, len(entries), _CHUNK):
+            chunk = entries[start : start + _CHUNK]
+            connection.execute(
+                delete(push_entries).where(self._in_scope(push_entries), push_entries.c.entry_id.in_(chunk))
+            )
+            rows = [self.scope.values() | {"entry_id": entry, "source_id": owners[entry]} for entry in chunk]
+            connection.execute(insert(push_entries), rows)
+
+    def _row(self, record: LedgerRecord, run_id: str, moment: str) -> dict[str, object]:
+        return self._identity | {
+            "source_id": record.source_id,
+            "payload_hash": record.payload_hash,
+            "rows": _json(record.rows),
+            "totals": _json(record.totals),
+            "attempt": record.attempt,
+            "updated_at": moment,
+            "run_id": run_id,
+        }
+
+    def _in_scope(self, table: Table) -> ColumnElement[bool]:
+        scope = self.scope
+        columns = table.c
+        return (
+            (columns.company == scope.company)
+            & (columns.environment == scope.environment)
+            & (columns.entity == scope.entity)
+            & (columns.push == scope.push)
+        )
+
+    def _mine(self, table: Table) -> ColumnElement[bool]:
+        return (
+            self._in_scope(table)
+            & (table.c.operation == self._identity["operation"])
+            & (table.c.step == self._identity["step"])
+        )
+
+    def _batch(self, row: Row[Any]) -> Batch:
+        return Batch(
+            id=row.id,
+            object=row.object,
+            method=row.method,
+            path=row.path,
+            body=zlib.decompress(self._seal.decrypt(row.body_sealed, _context(row.id))),
+            idempotency_key=row.idempotency_key,
+            epoch=row.epoch,
+            count=row.record_count,
+            created_at=row.created_at,
+            note=row.note,
+        )
+
+
+def _context(batch_id: str) -> str:
+    return f"push_batches/{batch_id}/body"
+
+
+def _json(value: object) -> str | None:
+    return None if value is None else msgspec.json.encode(value).decode()
+
+
+def _record(row: Row[Any]) -> LedgerRecord:
+    return LedgerRecord(
+        source_id=row.source_id,
+        payload_hash=row.payload_hash,
+        state=row.state,
+        rows=msgspec.json.decode(row.rows, type=tuple[int, ...]),
+        totals=msgspec.json.decode(row.totals, type=dict[str, Decimal]),
+        batch_id=row.batch_id,
+        position=row.position,
+        sage_key=row.sage_key,
+        sage_id=row.sage_id,
+        href=row.href,
+        sage_state=row.sage_state,
+        error=msgspec.json.decode(row.error) if row.error else None,
+        attempt=row.attempt,
+        updated_at=row.updated_at,
+    )

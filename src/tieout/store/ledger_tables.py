@@ -1,0 +1,96 @@
+"""Tables of the push ledger. What a row means is in `ledger`; this module only knows its columns.
+
+Moments are ISO 8601 text in UTC.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Integer, LargeBinary, String, Table, Text
+
+from tieout.store.tables import metadata
+
+push_records = Table(
+    "push_records",
+    metadata,
+    Column("company", String(255), primary_key=True),
+    Column("environment", String(64), primary_key=True),
+    Column("entity", String(255), primary_key=True, comment="'' at the top level"),
+    Column("push", String(255), primary_key=True),
+    Column("operation", String(32), primary_key=True),
+    Column("step", Integer, primary_key=True),
+    Column("source_id", String(1024), primary_key=True),
+    Column("payload_hash", String(64), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("batch_id", String(36)),
+    Column("position", Integer),
+    Column("rows", Text, nullable=False, comment="row numbers of the source, a JSON array"),
+    Column("totals", Text, nullable=False, comment="exact sums by field path, JSON"),
+    Column("sage_key", String(255)),
+    Column("sage_id", String(1024)),
+    Column("href", String(1024)),
+    Column("sage_state", String(64)),
+    Column("error", Text, comment="JSON; never a request body"),
+    Column("attempt", Integer, nullable=False, comment="definite failures so far: the epoch of the next request"),
+    Column("updated_at", String(32), nullable=False),
+    Column("run_id", String(36), nullable=False),
+    CheckConstraint(
+        "state in ('pending', 'sending', 'posted', 'failed', 'unprocessed', 'unknown', 'held')", name="state"
+    ),
+    Index("ix_push_records_batch_id", "batch_id"),
+    comment="One per record of a source. No connection name in it: reconnecting never posts twice.",
+)
+
+push_entries = Table(
+    "push_entries",
+    metadata,
+    Column("company", String(255), primary_key=True),
+    Column("environment", String(64), primary_key=True),
+    Column("entity", String(255), primary_key=True),
+    Column("push", String(255), primary_key=True),
+    Column("entry_id", String(1024), primary_key=True),
+    Column("source_id", String(1024), nullable=False),
+    Index("ix_push_entries_source_id", "source_id"),
+    comment="Where rows are grouped: the document that each row was last in.",
+)
+
+push_batches = Table(
+    "push_batches",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("company", String(255), nullable=False),
+    Column("environment", String(64), nullable=False),
+    Column("entity", String(255), nullable=False),
+    Column("push", String(255), nullable=False),
+    Column("object", String(255), nullable=False),
+    Column("method", String(8), nullable=False),
+    Column("path", String(1024), nullable=False),
+    Column("body_sealed", LargeBinary, comment="compressed and encrypted; dropped when resolved"),
+    Column("idempotency_key", String(256), nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("record_count", Integer, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("note", Text, comment="why it is still open"),
+    Column("created_at", String(32), nullable=False),
+    Column("sent_at", String(32)),
+    Column("resolved_at", String(32)),
+    Column("run_id", String(36), nullable=False),
+    CheckConstraint("state in ('open', 'resolved')", name="state"),
+    Index("ix_push_batches_push_state", "push", "state"),
+)
+
+push_runs = Table(
+    "push_runs",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("company", String(255), nullable=False),
+    Column("environment", String(64), nullable=False),
+    Column("entity", String(255), nullable=False),
+    Column("push", String(255), nullable=False),
+    Column("started_at", String(32), nullable=False),
+    Column("finished_at", String(32)),
+    Column("source", Text, nullable=False),
+    Column("source_sha256", String(64)),
+    Column("source_rows", BigInteger),
+    Column("counts", Text, comment="documents by outcome, JSON"),
+    Index("ix_push_runs_push", "push"),
+)

@@ -1,0 +1,36 @@
+"""What `import tieout` gives, and what it must not cost."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import tieout
+
+HEAVY = (
+    "httpx2",
+    "sqlalchemy",
+    "duckdb",
+    "pyarrow",
+    "starlette",
+    "uvicorn",
+    "typer",
+    "rich",
+    "alembic",
+    "cryptography",
+)
+
+
+def test_every_public_name_is_there_and_listed() -> None:
+    assert [getattr(tieout, name) for name in tieout.__all__]
+    assert dir(tieout) == sorted(tieout.__all__)
+
+
+def test_importing_loads_no_http_client_database_or_web_framework() -> None:
+    program = (
+        "import sys, tieout; before = [m for m in sys.modules if m.startswith('tieout.')];"
+        "from tieout import Intacct, F;"
+        f"print(before, [m for m in {HEAVY!r} if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[] []"
