@@ -105,6 +105,19 @@ def test_a_write_without_a_usable_answer_is_replayed_under_its_key_and_then_unkn
     assert len(world.sent) == 5
 
 
+@pytest.mark.parametrize("door", [[refused(403, "X-1")], [refused(401, "GW-0040"), refused(401, "GW-0040")]])
+def test_a_door_shut_after_a_lost_answer_says_nothing_about_the_lost_write(door: list[Reply]) -> None:
+    world = World(LOST, *door)
+    with pytest.raises(OutcomeUnknownError):
+        world.run(perform(session(world), write()))
+
+
+def test_a_business_refusal_under_the_same_key_settles_the_lost_write() -> None:
+    world = World(LOST, refused(422, "REST-7001"))
+    with pytest.raises(RefusedError):
+        world.run(perform(session(world), write()))
+
+
 def test_a_replay_that_answers_settles_the_write() -> None:
     world = World(LOST, created("9"))
     assert world.run(perform(session(world), write())).key == "9"

@@ -10,6 +10,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -51,13 +52,23 @@ def demo(directory: Path | None, keep: bool, port: int | None) -> int:
     began = time.monotonic()
     _prepare(folder)
     try:
-        code = _play(Stage(folder.resolve(), output), folder, today, port)
-        if code == Exit.DONE:
-            output.line(f"\nAll of it took {time.monotonic() - began:.0f} seconds.")
+        with _terminable():
+            rows, address = _play(Stage(folder.resolve(), output), folder, today, port)
+        _farewell(output, folder, rows, address, time.monotonic() - began)
     finally:
         if not keep:
             _remove(folder)
-    return code
+    return Exit.DONE
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM ends the story as Ctrl-C does, so that the simulator is stopped then too."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 class Stage:
@@ -136,7 +147,8 @@ class _UnexpectedError(TieoutError):
         self.exit_code = code or Exit.RECORDS
 
 
-def _play(stage: Stage, folder: Path, today: date, port: int | None) -> int:
+def _play(stage: Stage, folder: Path, today: date, port: int | None) -> tuple[int, str]:
+    """The story. Gives the rows that were posted and the simulator's address."""
     from tieout.simulator.seed_export import demo_timesheets
 
     output = stage.output
@@ -168,7 +180,7 @@ def _play(stage: Stage, folder: Path, today: date, port: int | None) -> int:
         stage.run("failed", "timesheets", expected=Exit.RECORDS)
 
         stage.scene("7. Correct it: two cells in the file, the rest in Intacct")
-        _correct(stage, today)
+        rows = _correct(stage, today)
 
         stage.scene("8. Post what was left, and only that")
         stage.run("retry", "timesheets")
@@ -178,8 +190,7 @@ def _play(stage: Stage, folder: Path, today: date, port: int | None) -> int:
 
         stage.scene("10. Prove it: both sides, everything, again")
         stage.run("verify")
-        _farewell(stage, folder, address)
-    return Exit.DONE
+    return rows, address
 
 
 def _write_project(folder: Path) -> None:
@@ -188,8 +199,8 @@ def _write_project(folder: Path) -> None:
     (folder / MARKER).write_text(f"{MARK}tieout.toml {_digest(project)}\n")
 
 
-def _correct(stage: Stage, today: date) -> None:
-    """Correct the two cells that no check could read, show them, and run the script for the rest."""
+def _correct(stage: Stage, today: date) -> int:
+    """Correct the two cells that nobody could read, show them, and run the script for the rest. Gives the rows."""
     from tieout.simulator.seed_export import COLUMNS, demo_corrections, read_export
 
     source = stage.folder / SOURCE
@@ -202,22 +213,25 @@ def _correct(stage: Stage, today: date) -> None:
                 stage.output.line(f"{SOURCE} line {number}, {column}: {old[column]} becomes {new[column]}")
     (stage.folder / FIX).write_text(_text(f"{FIX}.txt"), encoding="utf-8")
     stage.script(FIX)
+    return len(after)
 
 
-def _farewell(stage: Stage, folder: Path, address: str) -> None:
-    tieout = "tieout" if shutil.which("tieout") else f"{_quoted(sys.executable)} -m tieout"
-    output = stage.output
+def _farewell(output: Output, folder: Path, rows: int, address: str, seconds: float) -> None:
+    beside = Path(sys.executable).with_name("tieout")
+    tieout = "tieout" if shutil.which("tieout") or not beside.exists() else _quoted(str(beside))
     output.line()
-    output.heading("What you saw")
-    output.line("Every row of the file is in Intacct exactly once, and the database agrees with Intacct to the cent.")
-    output.line(f"It is all in {folder}: the project, {COMPANY} (the company), company.duckdb (the copy).")
-    output.line("To play on, start the company again and use a second terminal:")
-    output.line(f"  cd {_quoted(str(folder))}")
-    output.line(f"  {tieout} simulate --company {COMPANY} --port {address.rpartition(':')[2]}")
-    output.line(f"  {tieout} push          posts nothing: it is all there")
+    output.heading(f"What you saw, in {seconds:.0f} seconds")
     output.line(
-        f"  {tieout} query bills --where \"state = 'posted' and totalTxnAmountDue > 5000\" --fields id,vendor.name"
+        f"All {rows} rows of {SOURCE} are in Intacct exactly once, and the copy agrees with Intacct to the cent."
     )
+    output.line(f"It is all in {folder}: the project, the company ({COMPANY}) and the copy (company.duckdb).")
+    output.line("To play on, start the company again, and try these in a second terminal:")
+    for command in (
+        f"simulate --company {COMPANY} --port {address.rpartition(':')[2]}",
+        "push          # posts nothing: it is all there",
+        'query bills --fields billNumber,vendor.name,totalTxnAmountDue --where "totalTxnAmountDue > 5000"',
+    ):
+        output.line(f"  cd {_quoted(str(folder))} && {tieout} {command}")
 
 
 def _prepare(folder: Path) -> None:

@@ -61,7 +61,7 @@ def show(output: Output, records: Sequence[FailedRecord]) -> None:
 
 
 def spoken(source_id: str) -> str:
-    """The id as its owner would write it: `["EMP-007", "11/16/2026"]`, an id of two columns, is `EMP-007 11/16/2026`."""
+    """An id of several columns without its brackets: `["EMP-007", "11/16/2026"]` is `EMP-007 11/16/2026`."""
     try:
         parts = json.loads(source_id) if source_id.startswith("[") else source_id
     except ValueError:

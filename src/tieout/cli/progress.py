@@ -55,12 +55,17 @@ class Progress:
             task = self._tasks[subject] = self._bars.add_task(subject, total=total, unit=unit)
         self._bars.update(task, completed=done, total=total)
 
+    def drop(self, subject: str) -> None:
+        """`subject` had nothing to do and is not worth a line."""
+        if self._bars is not None and (task := self._tasks.pop(subject, None)) is not None:
+            self._bars.remove_task(task)
+
     def finish(self, subject: str, text: str) -> None:
         """`subject` is done; `text` says what came of it. A plain line where there is no terminal."""
         if self._bars is not None:
             task = self._tasks.get(subject)
             if task is not None:
-                done = self._bars.tasks[task].completed
+                done = next(bar.completed for bar in self._bars.tasks if bar.id == task)
                 self._bars.update(task, total=done, completed=done)
             return
         self._output.say(f"{subject}: {text}")

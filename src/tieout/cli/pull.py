@@ -83,7 +83,9 @@ def following(progress: Progress) -> OnProgress:
     """What the pull calls as it goes."""
 
     def follow(step: Step) -> None:
-        if step.phase == "done" and step.rows:
+        if step.phase == "done" and not step.rows:
+            progress.drop(step.table)
+        elif step.phase == "done":
             progress.finish(step.table, counted(step.rows, "row"))
         else:
             progress.advance(step.table, step.rows, step.total)

@@ -32,8 +32,8 @@ def show(output: Output, lines: Sequence[TieOutLine], *, every: bool) -> None:
     if empty:
         rows.append([Styled(f"{empty:,} with no rows", "faint"), "", "0", "0", "0", output.ok(True)])
     head = [
-        Column("tie-out"),
-        Column(""),
+        Column("tie-out", wrap=True),  # on a narrow terminal words give way, never numbers nor verdicts
+        Column("", wrap=True),
         Column("your side", right=True),
         Column("Intacct", right=True),
         Column("difference", right=True),

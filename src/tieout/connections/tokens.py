@@ -6,6 +6,7 @@ REST room's business.
 
 from __future__ import annotations
 
+import threading
 import time
 import uuid
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from tieout.connections.vault import Vault
 from tieout.errors import DeadlineError, NotAuthorisedError
 from tieout.rest.effects import Exchange, Sleep, Work
 from tieout.rest.perform import Session
-from tieout.rest.tokens import ClientCredentials, Grant, RefreshToken, Token, Turn
+from tieout.rest.tokens import ClientCredentials, Grant, RefreshToken, Token
 from tieout.store import Store
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ LEASE_MINTING = 10.0
 LEASE_MARGIN = 15.0
 """Seconds by which the lease of a refresh outlives the request's timeout: two would cost the grant (DESIGN rule 4)."""
 POLL = 0.05
-"""Seconds between looks while another program fetches."""
+"""Seconds between looks while another thread, task or program fetches."""
 
 
 class Secrets(msgspec.Struct, frozen=True):
@@ -55,7 +56,7 @@ class StoreTokens:
         self._store, self._vault, self._grant_id, self._level = store, vault, grant_id, level
         self._now = now
         self._held: Token | None = None
-        self._turn = Turn()
+        self._turn = threading.Lock()
 
     def token(self, session: Session, *, refused: Token | None = None) -> Exchange[Token]:
         """-> a token that is valid now and is not `refused`: held, from the database, or fetched.
@@ -65,13 +66,15 @@ class StoreTokens:
         """
         if (held := self._usable(self._held, refused)) is not None:
             return held
-        yield from self._turn.enter()
+        # Not a blocking wait: tasks that wait in threads would leave none for the one that fetches.
+        while not self._turn.acquire(blocking=False):
+            yield Sleep(POLL)
         try:
             if (held := self._usable(self._held, refused)) is None:
                 held = self._held = yield from self._shared(session, refused)
             return held
         finally:
-            self._turn.leave()
+            self._turn.release()
 
     def _shared(self, session: Session, refused: Token | None) -> Exchange[Token]:
         started, holder = session.clock(), str(uuid.uuid4())

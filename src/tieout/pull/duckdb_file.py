@@ -32,6 +32,11 @@ MEMORY_LIMIT = "256MB"
 LOCK_WAIT = 10.0
 """Seconds to wait for another program to let go of the file."""
 
+_SETTINGS: dict[str, str | bool | int | float | list[str]] = {
+    "memory_limit": MEMORY_LIMIT,
+    "preserve_insertion_order": False,
+    "autoinstall_known_extensions": False,
+}
 _SYSTEM_TABLES = (
     "CREATE TABLE IF NOT EXISTS _tieout_state (table_name VARCHAR NOT NULL, object VARCHAR, company VARCHAR,"
     " entity VARCHAR, watermark VARCHAR, rows BIGINT, run VARCHAR, version BIGINT NOT NULL, state VARCHAR NOT NULL)",
@@ -68,30 +73,27 @@ class Committed(msgspec.Struct):
 class DuckFile:
     """One DuckDB file. Every method opens it, works, and closes it again. Raises StoreError, BusyError."""
 
-    def __init__(self, path: Path, *, wait: float = LOCK_WAIT) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self.wait = wait
 
     def __str__(self) -> str:
         return f"duckdb:///{self.path}"
 
     def state(self, table: str) -> TableState | None:
-        """The state of a table, None where tieout has not written it."""
+        """The state of a table, None where tieout has not written it.
+
+        Raises StoreError if the table is not as tieout left it: removed, or a column gone or of another type."""
+        self._check_place()
         if not self.path.exists():
             return None
         with self._open(read_only=True) as db:
-            return self._state(db, table)
-
-    def check(self, state: TableState) -> None:
-        """Raises StoreError if the table is not as tieout left it: removed, or a column gone or of another type."""
-        if not self.path.exists():
-            return
-        with self._open(read_only=True) as db:
-            self._check(db, state)
+            found = self._state(db, table)
+            if found is not None:
+                self._check(db, found)
+            return found
 
     def commit(self, commit: Commit) -> Committed:
         """Write it all or nothing. Raises BusyError if another run has moved the state since it was read."""
-        self._check_folder()
         with self._open() as db:
             db.execute("BEGIN")
             for statement in _SYSTEM_TABLES:
@@ -141,12 +143,21 @@ class DuckFile:
             (row,) = db.execute(f"SELECT count(*){parts} FROM {quote(table)}").fetchall()
         return int(row[0]), dict(zip(columns, row[1:], strict=True))
 
-    def _check_folder(self) -> None:
-        if not self.path.parent.is_dir():
+    def _check_place(self) -> None:
+        """What would only be found out when the first rows are written, found before any are read."""
+        folder = self.path.parent
+        if not folder.is_dir():
             raise StoreError(
-                f"The folder {self.path.parent} of the destination does not exist.",
+                f"The folder {folder} of the destination does not exist.",
                 advice="Create it, or name another destination.",
             )
+        if not os.access(self.path if self.path.exists() else folder, os.W_OK):
+            raise explain(self.path, "Permission denied")
+        if self.path.is_file():
+            with self.path.open("rb") as file:
+                head = file.read(12)
+            if head[8:] != b"DUCK":  # DuckDB itself would try to download a reader for some other formats
+                raise explain(self.path, "not a valid DuckDB")
 
     @contextmanager
     def _open(self, *, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -165,18 +176,16 @@ class DuckFile:
     def _connect(self, read_only: bool) -> duckdb.DuckDBPyConnection:
         import duckdb
 
-        give_up = time.monotonic() + self.wait
+        give_up = time.monotonic() + LOCK_WAIT
         while True:
             try:
-                db = duckdb.connect(str(self.path), read_only=read_only)
+                db = duckdb.connect(str(self.path), read_only=read_only, config=_SETTINGS)
             except duckdb.IOException as error:
                 if "lock" not in str(error) or time.monotonic() >= give_up:
                     raise
                 time.sleep(0.1)
                 continue
-            db.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
             db.execute("SET TimeZone = 'UTC'")
-            db.execute("SET preserve_insertion_order = false")
             return db
 
     @contextmanager

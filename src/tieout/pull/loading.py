@@ -1,18 +1,21 @@
 """Collects pages and commits them in large steps, each with the state that is true once its rows are in.
 
-Knows when to commit and what the state then says; the destination knows how, the reader what comes.
+Knows when to commit and what the state then says; the destination knows how, the reader what comes. One commit is
+written while the next pages are read.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
 
 import msgspec
 
 from tieout.pull.columns import Column
-from tieout.pull.duckdb_file import Commit, DuckFile
+from tieout.pull.duckdb_file import Commit, Committed, DuckFile
 from tieout.pull.pages import Misfit, Table
 from tieout.pull.reading import Place
 from tieout.pull.report import PullReport
@@ -28,7 +31,8 @@ SECONDS_A_COMMIT = 5.0
 
 
 class Loader:
-    """Takes the pages of one read into one table. `state` is always what the destination holds."""
+    """Takes the pages of one read into one table. `state` is what the destination held at the last look; inside a
+    `with` block it follows, after it it is final."""
 
     def __init__(
         self, file: DuckFile, state: TableState, columns: Sequence[Column], report: PullReport, run: str
@@ -38,6 +42,19 @@ class Loader:
         self._misfits: list[Misfit] = []
         self._rows = self._bytes = 0
         self._last = time.monotonic()
+        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tieout-commit")
+        self._pending: Future[Committed] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # Also after Ctrl-C: a commit under way is finished, so the file is never left open.
+        self._writer.shutdown(wait=True)
+        if kind is None:
+            self._settle()
 
     def add(self, page: Table) -> None:
         """Keep a page until the next commit."""
@@ -60,66 +77,89 @@ class Loader:
     def checkpoint(self, *, full: bool, selection: str, since: str, place: Place) -> None:
         """Commit what is there, in the middle of a read. An interrupted full read goes on from `place`; an
         interrupted incremental one starts again from its old watermark."""
-        after = msgspec.structs.replace(self.state, columns=self._all_columns(), run=self.run)
-        if full:
-            after = msgspec.structs.replace(
-                after, selection=selection, watermark="", unfinished=Unfinished(since, place.position, place.last_key)
-            )
-        self._commit(after)
+
+        def change(before: TableState) -> TableState:
+            after = msgspec.structs.replace(before, columns=self._all_columns(before), run=self.run)
+            if not full:
+                return after
+            unfinished = Unfinished(since, place.position, place.last_key)
+            return msgspec.structs.replace(after, selection=selection, watermark="", unfinished=unfinished)
+
+        self._commit(change)
 
     def finish(self, *, selection: str, watermark: str, stamp: str | None) -> None:
         """Commit the rest: the read is complete up to `watermark`. `stamp` names the column of modified stamps."""
-        after = msgspec.structs.replace(
-            self.state,
-            columns=self._all_columns(),
-            run=self.run,
-            selection=selection,
-            watermark=watermark,
-            unfinished=None,
-            whole=stamp is None,
-        )
-        self._commit(after, stamp=stamp)
+
+        def change(before: TableState) -> TableState:
+            return msgspec.structs.replace(
+                before,
+                columns=self._all_columns(before),
+                run=self.run,
+                selection=selection,
+                watermark=watermark,
+                unfinished=None,
+                whole=stamp is None,
+            )
+
+        self._commit(change, stamp=stamp)
 
     def replace_lines(self, owner_column: str, owners: Sequence[str]) -> None:
         """Commit what is there as all lines of these owners: other lines of theirs are gone."""
-        self._commit(msgspec.structs.replace(self.state, run=self.run), owners=(owner_column, owners))
+        self._commit(lambda before: msgspec.structs.replace(before, run=self.run), owners=(owner_column, owners))
 
     def _commit(
-        self, after: TableState, *, stamp: str | None = None, owners: tuple[str, Sequence[str]] | None = None
+        self,
+        change: Callable[[TableState], TableState],
+        *,
+        stamp: str | None = None,
+        owners: tuple[str, Sequence[str]] | None = None,
     ) -> None:
-        done = self.file.commit(
-            Commit(
-                before=self.state,
-                after=after,
-                columns=self.columns,
-                rows=self._batch(),
-                misfits=self._misfits,
-                stamp=stamp,
-                owners=owners,
+        self._settle()
+        pages, misfits, before = self._pages, self._misfits, self.state
+
+        def write() -> Committed:
+            return self.file.commit(
+                Commit(
+                    before=before,
+                    after=change(before),
+                    columns=self.columns,
+                    rows=self._batch(pages),
+                    misfits=misfits,
+                    stamp=stamp,
+                    owners=owners,
+                )
             )
-        )
+
+        self._pending = self._writer.submit(write)
+        self._pages, self._misfits, self._rows, self._bytes = [], [], 0, 0
+        self._last = time.monotonic()
+
+    def _settle(self) -> None:
+        """Wait for the commit under way, if there is one."""
+        if self._pending is None:
+            return
+        pending, self._pending = self._pending, None
+        done = pending.result()
         self.state = done.state
         self.report.new += done.new
         self.report.changed += done.changed
         self.report.deleted += done.deleted
-        self._pages, self._misfits, self._rows, self._bytes = [], [], 0, 0
-        self._last = time.monotonic()
 
-    def _batch(self) -> pa.Table:
+    def _batch(self, pages: Sequence[pa.Table]) -> pa.Table:
         """Each key once, its last appearance."""
         import pyarrow as pa
 
         from tieout.pull.pages import arrow_type
 
-        if not self._pages:
+        if not pages:
             return pa.table({c.name: pa.array([], arrow_type(c)) for c in self.columns})
-        table = pa.concat_tables(self._pages)
+        table = pa.concat_tables(pages)
         keys: list[str] = table.column("key").to_pylist()
         if len(set(keys)) == len(keys):
             return table
         last = {key: index for index, key in enumerate(keys)}
         return table.take(pa.array(sorted(last.values())))
 
-    def _all_columns(self) -> tuple[Column, ...]:
-        had = set(self.state.names())
-        return (*self.state.columns, *(column for column in self.columns if column.path not in had))
+    def _all_columns(self, before: TableState) -> tuple[Column, ...]:
+        had = set(before.names())
+        return (*before.columns, *(column for column in self.columns if column.path not in had))

@@ -7,7 +7,7 @@ back to value by value, and the columns that caused it are read that way from th
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from decimal import Decimal
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, cast
@@ -74,10 +74,10 @@ class PageReader:
             loose = self._loose
         return self._table(values, loose, len(rows), meta)
 
-    def _table(self, values: list[list[Any]], loose: Iterable[int], count: int, meta: _Meta) -> Table:
+    def _table(self, values: list[list[Any]], loose: Collection[int], count: int, meta: _Meta) -> Table:
         import pyarrow as pa
 
-        whole, misfits = self._drop_keyless(values)
+        whole, misfits = self._drop_keyless(values, typed=self._key not in loose)
         keys = cast("list[str]", whole[self._key])
         arrays = []
         for index, column in enumerate(self.columns):
@@ -115,13 +115,13 @@ class PageReader:
             self._decode = self._decoder()
         return pa.array(converted, arrow_type(column))
 
-    def _drop_keyless(self, values: list[list[Any]]) -> tuple[list[list[Any]], list[Misfit]]:
+    def _drop_keyless(self, values: list[list[Any]], *, typed: bool) -> tuple[list[list[Any]], list[Misfit]]:
         """Without a key nothing can be merged or found again; the row is kept as a misfit."""
         keys = values[self._key]
-        for index, key in enumerate(keys):
-            if not isinstance(key, str):
-                plain = _unwrap(key)
-                keys[index] = str(plain) if isinstance(plain, int) and not isinstance(plain, bool) else None
+        if not typed:
+            for index, key in enumerate(keys):
+                if not isinstance(key, str):
+                    keys[index] = str(key) if isinstance(key, int) and not isinstance(key, bool) else None
         if None not in keys:
             return values, []
         names = [column.path for column in self.columns]

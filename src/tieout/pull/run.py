@@ -203,7 +203,6 @@ class _Section:
                 raise StoreError(
                     f"Table {table} was never pulled into {self.file.path}.", advice="Run `tieout pull` first."
                 )
-            self.file.check(state)
             known = set(model.paths())
             columns = [column for column in state.columns if column.path in known]
             lines += tie_out(self.client, model, self.file, table, columns, where=where, private=self.private)
@@ -259,7 +258,10 @@ class _Section:
                 for name in unknown
             ]
             raise CheckError(f"The lines of {self.model.name}", problems, advice="Nothing was read.")
-        names = [] if wanted is False else list(wanted) if isinstance(wanted, tuple) else list(owned)
+        if wanted is None:
+            names = [name for name, object in owned.items() if _are_lines(name, object)]
+        else:
+            names = list(wanted) if isinstance(wanted, tuple) else list(owned) if wanted else []
         for object in dict.fromkeys(owned[name] for name in names):
             try:
                 child = self.client.model(object)
@@ -289,6 +291,12 @@ def _where(text: str | None, model: Model) -> Filter | None:
     from tieout.rest.check import check_query
 
     return check_query(Query(object=model.name, fields=("key",), where=parse_where(text)), model).where
+
+
+def _are_lines(name: str, object: str) -> bool:
+    """Lines of a document, as against a vendor's contacts or restrictions: those are pulled only when asked for,
+    since each list is a table with transactions of its own."""
+    return name.lower().endswith("lines") or object.endswith(("-line", "-entry")) or "-line::" in object
 
 
 def _owner_path(child: Model, parent: str) -> str | None:

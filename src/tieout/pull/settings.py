@@ -16,8 +16,8 @@ class PullSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     `fields` are dotted query paths (`vendor.id`); none means everything the company's model can be asked for, apart
     from links and sensitive personal data. `where` is the text that `tieout query --where` takes. `private` includes
-    records owned by entities when reading at the top level. `lines`: true for every list of owned lines, a list of
-    names for some, false for none; unset means true where the filter allows it.
+    records owned by entities when reading at the top level. `lines`: unset means the lines of documents
+    (not, say, a vendor's contacts) where the filter allows it; true every owned list, names those lists, false none.
     """
 
     object: str

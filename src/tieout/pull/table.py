@@ -116,7 +116,6 @@ class TablePull:
                     f"Table {job.table} of {job.file.path} holds {what} {theirs or '(top level)'!r}, not {ours!r}.",
                     advice="Set `table` to another name, or name another destination.",
                 )
-        job.file.check(found)
         return found
 
     def _plan(self, state: TableState, refused: dict[str, str]) -> None:
@@ -146,26 +145,26 @@ class TablePull:
         job, report = self.job, self.report
         full = report.strategy == "full"
         reader = PageReader(self.columns)
-        loader = Loader(job.file, state, self.columns, report, self._run)
         self._seen: list[str] | None = [] if full and not self._resume and state.rows else None
-        if not full:
-            self._read_changed_owners(loader)
         since = state.unfinished.since if self._resume and state.unfinished else None
-        for step in read(job.client, self._query(since=None if full else state.watermark), reader,
-                         size=job.page_size, after=self._resume):  # fmt: skip
-            if since is None:
-                since = (step.asked_at - OVERLAP).strftime(STAMP) if step.asked_at else ""
-            report.pages += 1
-            report.transactions += 1
-            loader.add(step.page)
-            if self._seen is not None:
-                self._seen += step.page.keys
-            self._tell(step.place.position, step.page.total, "reading")
-            if loader.due:
-                loader.checkpoint(full=full, selection=self._selection, since=since, place=step.place)
-        self._tell(report.rows_read, report.rows_read, "writing")
-        watermark = max(since or "", state.watermark if not full else "")
-        loader.finish(selection=self._selection, watermark=watermark, stamp=self._stamp_column())
+        query = self._query(since=None if full else state.watermark)
+        with Loader(job.file, state, self.columns, report, self._run) as loader:
+            if not full:
+                self._read_changed_owners(loader)
+            for step in read(job.client, query, reader, size=job.page_size, after=self._resume):
+                if since is None:
+                    since = (step.asked_at - OVERLAP).strftime(STAMP) if step.asked_at else ""
+                report.pages += 1
+                report.transactions += 1
+                loader.add(step.page)
+                if self._seen is not None:
+                    self._seen += step.page.keys
+                self._tell(step.place.position, step.page.total, "reading")
+                if loader.due:
+                    loader.checkpoint(full=full, selection=self._selection, since=since, place=step.place)
+            self._tell(report.rows_read, report.rows_read, "writing")
+            watermark = max(since or "", state.watermark if not full else "")
+            loader.finish(selection=self._selection, watermark=watermark, stamp=self._stamp_column())
         return loader
 
     def _read_changed_owners(self, loader: Loader) -> None:

@@ -43,6 +43,7 @@ class Target:
         self._line_model = line_model
         self._lines: dict[str, Node] = {}
         self._line_required: dict[str, tuple[str, ...]] = {}
+        self._hints: dict[str, str] = {}
         paths = [r.path.removesuffix("[]") for r in _required(model.name)]
         self.required = tuple(dict.fromkeys(p for p in paths if "[]" not in p and _bites(model, p)))
         """Paths that every create must hold (REST reference 9.2); what the model has a default for is left out."""
@@ -73,7 +74,7 @@ class Target:
         first, _, rest = path.partition(".")
         if first in self.model.lists:
             if not rest:
-                raise UnknownPath("is a list; name a field of its lines", self._nearest(path))
+                raise UnknownPath("is a list; name a field of its lines", self.nearest(path))
             field = self._field(self.lines(first), rest, path)
             return Place(path, first, tuple(rest.split(".")), field)
         return Place(path, "", tuple(path.split(".")), self._field(self.model, path, path))
@@ -83,7 +84,7 @@ class Target:
         for name in parents:
             below = node.groups.get(name) or node.refs.get(name)
             if below is None:
-                raise UnknownPath(f"{self.model.name} has no field {whole!r}", self._nearest(whole))
+                raise UnknownPath(f"{self.model.name} has no field {whole!r}", self.nearest(whole))
             if isinstance(below, Ref) and below.read_only:
                 raise UnknownPath("is read-only in Intacct")
             node = below
@@ -92,15 +93,18 @@ class Target:
             if last in node.refs:
                 raise UnknownPath("is a reference; name its id or its key", f"{whole}.id")
             if last in node.groups:
-                raise UnknownPath("is a group; name one of its fields", self._nearest(whole))
-            raise UnknownPath(f"{self.model.name} has no field {whole!r}", self._nearest(whole))
+                raise UnknownPath("is a group; name one of its fields", self.nearest(whole))
+            raise UnknownPath(f"{self.model.name} has no field {whole!r}", self.nearest(whole))
         if field.read_only:
             raise UnknownPath("is read-only in Intacct")
         return field
 
-    def _nearest(self, path: str) -> str:
-        near = catalogue.nearest(path, tuple(self.writable()), 1)
-        return near[0] if near else ""
+    def nearest(self, path: str) -> str:
+        """The writable path closest to a misspelt one, or ""."""
+        if path not in self._hints:
+            near = catalogue.nearest(path, tuple(self.writable()), 1)
+            self._hints[path] = near[0] if near else ""
+        return self._hints[path]
 
     def writable(self) -> Iterator[str]:
         """Every path that a create may hold, lines included. For hints: lists not used yet are read off the catalogue,
@@ -190,103 +194,63 @@ def missing(target: Target, body: Mapping[str, Any]) -> Iterator[str]:
 
 
 class Verbatim:
-    """Records that are sent as they stand: every value is looked up in the model and converted where it stands."""
+    """One record that is sent as it stands: every value is looked up in the model and converted in its place.
 
-    def __init__(self, target: Target) -> None:
+    `body` is what to send, `totals` the sums that the tie-out compares; with `problems` it must not be sent."""
+
+    def __init__(self, target: Target, record: Mapping[str, Any], row: int) -> None:
         self._target = target
+        self._row = row
+        self.problems: list[Problem] = []
+        self.totals: dict[str, Decimal] = {}
+        self.body = self._node(record, target.model, "")
+        if not self.problems:
+            for path in missing(target, self.body):
+                self._problem(path, "a create needs it")
 
-    def body(self, record: Mapping[str, Any], row: int) -> tuple[dict[str, Any], list[Problem], dict[str, Decimal]]:
-        """A record -> the body to send, its problems, and the sums that the tie-out compares."""
-        problems: list[Problem] = []
-        totals: dict[str, Decimal] = {}
-        body = self._node(record, self._target.model, "", row, problems, totals)
-        if not problems:
-            problems.extend(
-                Problem(path=f"row {row}, {path}", reason="a create needs it", row=row)
-                for path in missing(self._target, body)
-            )
-        return body, problems, totals
+    def _problem(self, path: str, reason: str, nearest: str = "", value: str = "") -> None:
+        where = f"row {self._row}, {path}"
+        self.problems.append(Problem(path=where, reason=reason, nearest=nearest, row=self._row, value=value))
 
-    def _node(
-        self,
-        record: Mapping[str, Any],
-        node: Node,
-        prefix: str,
-        row: int,
-        problems: list[Problem],
-        totals: dict[str, Decimal],
-    ) -> dict[str, Any]:
+    def _node(self, record: Mapping[str, Any], node: Node, prefix: str) -> dict[str, Any]:
         body: dict[str, Any] = {}
         for name, value in record.items():
             path = prefix + name
-            where = f"row {row}, {path}"
-            if name in node.lists or (not prefix and name in self._target.model.lists):
-                body[name] = self._list(value, node.lists[name], path, row, problems, totals)
-            elif (below := node.groups.get(name) or node.refs.get(name)) is not None:
-                if isinstance(below, Ref) and below.read_only:
-                    problems.append(Problem(path=where, reason="is read-only in Intacct", row=row))
-                elif isinstance(value, Mapping):
-                    body[name] = self._node(value, below, f"{path}.", row, problems, totals)
-                    if isinstance(below, Ref) and "" in (body[name].get("id"), body[name].get("key")):
-                        problems.append(Problem(path=where, reason="holds a blank id; leave it out", row=row))
-                elif value is None:
-                    continue
-                else:
-                    problems.append(Problem(path=where, reason='must be an object, such as {"id": "..."}', row=row))
-            else:
-                self._scalar(name, value, node, path, row, problems, totals, body)
+            below = node.groups.get(name) or node.refs.get(name)
+            if name in node.lists:
+                body[name] = self._list(value, node.lists[name], path)
+            elif below is None:
+                self._scalar(name, value, node, path, body)
+            elif isinstance(below, Ref) and below.read_only:
+                self._problem(path, "is read-only in Intacct")
+            elif isinstance(value, Mapping):
+                body[name] = self._node(value, below, f"{path}.")
+                if isinstance(below, Ref) and "" in (body[name].get("id"), body[name].get("key")):
+                    self._problem(path, "holds a blank id; leave it out")
+            elif value is not None:
+                self._problem(path, 'must be an object, such as {"id": "..."}')
         return body
 
-    def _scalar(
-        self,
-        name: str,
-        value: object,
-        node: Node,
-        path: str,
-        row: int,
-        problems: list[Problem],
-        totals: dict[str, Decimal],
-        body: dict[str, Any],
-    ) -> None:
-        where = f"row {row}, {path}"
+    def _scalar(self, name: str, value: object, node: Node, path: str, body: dict[str, Any]) -> None:
         field = node.fields.get(name)
         if field is None:
-            near = catalogue.nearest(path, tuple(self._target.writable()), 1)
-            reason = f"{self._target.model.name} has no such field"
-            problems.append(Problem(path=where, reason=reason, nearest=near[0] if near else "", row=row))
-            return
-        if field.read_only:
-            problems.append(Problem(path=where, reason="is read-only in Intacct", row=row))
-            return
-        try:
-            body[name] = convert(value, field, _AS_IS)
-        except Misfit as misfit:
-            problems.append(
-                Problem(path=where, reason=misfit.reason, nearest=misfit.nearest, row=row, value=shown(value, path))
-            )
-            return
-        add_total(totals, path, field, body[name])
-
-    def _list(
-        self,
-        value: object,
-        entry: ListOf,
-        path: str,
-        row: int,
-        problems: list[Problem],
-        totals: dict[str, Decimal],
-    ) -> list[dict[str, Any]]:
-        if not isinstance(value, list):
-            problems.append(Problem(path=f"row {row}, {path}", reason="must be a list of objects", row=row))
-            return []
-        inner: Node = self._target.lines(path) if path in self._target.model.lists else entry
-        lines = []
-        for line in value:
-            if isinstance(line, Mapping):
-                lines.append(self._node(line, inner, f"{path}.", row, problems, totals))
+            self._problem(path, f"{self._target.model.name} has no such field", self._target.nearest(path))
+        elif field.read_only:
+            self._problem(path, "is read-only in Intacct")
+        else:
+            try:
+                body[name] = convert(value, field, _AS_IS)
+            except Misfit as misfit:
+                self._problem(path, misfit.reason, misfit.nearest, shown(value, path))
             else:
-                problems.append(Problem(path=f"row {row}, {path}", reason="must be a list of objects", row=row))
-        return lines
+                add_total(self.totals, path, field, body[name])
+
+    def _list(self, value: object, entry: ListOf, path: str) -> list[dict[str, Any]]:
+        inner: Node = self._target.lines(path) if path in self._target.model.lists else entry
+        if not isinstance(value, list) or not all(isinstance(line, Mapping) for line in value):
+            self._problem(path, "must be a list of objects")
+            return []
+        return [self._node(line, inner, f"{path}.") for line in value]
 
 
 def add_total(totals: dict[str, Decimal], path: str, field: Field, value: Wire) -> None:

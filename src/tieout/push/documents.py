@@ -79,7 +79,6 @@ class Assembly:
         self._settings = settings
         self._target = target
         self._mapping = mapping
-        self._verbatim = Verbatim(target) if mapping is None else None
         self._places = mapping.places() if mapping is not None else {}
         self._drafts: dict[object, _Draft] = {}
         self._documents: list[Document] = []
@@ -98,11 +97,11 @@ class Assembly:
             self._twice.setdefault(entry, [self._first_seen[entry]]).append(row.number)
         else:
             self._first_seen[entry] = row.number
-        if self._verbatim is not None:
-            body, found, totals = self._verbatim.body(row.values, row.number)
-            self._documents.append(Document(entry, [row.number], [entry], body, problems + found, totals))
+        if self._mapping is None:
+            checked = Verbatim(self._target, row.values, row.number)
+            problems += checked.problems
+            self._documents.append(Document(entry, [row.number], [entry], checked.body, problems, checked.totals))
             return
-        assert self._mapping is not None
         mapped = self._mapping.row(row)
         mapped.problems[:0] = problems
         draft = self._draft(row, entry, mapped)

@@ -124,10 +124,15 @@ def failed_record(
         reason=reason,
         error_id=next((i for i in reversed(ids) if i), "") or str(error.get("error_id") or error.get("code") or ""),
         whose_move=str(error.get("whose_move") or Whose.TIEOUT),
-        advice=" ".join([*corrections, str(error.get("advice") or "")]).strip(),
+        advice=" ".join(_sentence(part) for part in [*dict.fromkeys(corrections), error.get("advice")] if part),
         href=href,
         support_id=str(error.get("support_id") or ""),
     )
+
+
+def _sentence(text: object) -> str:
+    words = str(text).strip()
+    return words if words.endswith((".", "!", "?")) else f"{words}."
 
 
 def _fallback(state: str) -> str:

@@ -152,7 +152,8 @@ def _send(desk: Opened, job: _Job, held: Lease) -> PushReport:
         result = sender.outcomes.get(item.document.source_id)
         item.fate = "pending" if result is None else _fate_of(result.state)
     report = _report(job.name, desk, job.path, reading, items, dry_run=False)
-    report.ready, report.replayed, report.notes = len(to_send), len(settled), sender.notes
+    report.ready, report.replayed = len(to_send), len(settled)
+    report.notes += sender.notes
     report.tie_out = _prove(desk, reading, items)
     counts = {bucket: getattr(report, bucket) for bucket in BUCKETS}
     desk.ledger.finish_run(run_id, report.sha256, report.rows, counts)

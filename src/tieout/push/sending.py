@@ -33,6 +33,7 @@ from tieout.push.documents import ENCODER, Document
 from tieout.push.report import error_facts
 from tieout.rest import Outcome, operations
 from tieout.rest.batch import cut
+from tieout.rest.meter import CountingMeter
 from tieout.store.crashpoints import reached
 from tieout.store.ledger import Batch, Ledger, LedgerRecord, Result, Scope, State
 
@@ -83,6 +84,7 @@ class Sender:
         self._settled = settled
         self.outcomes: dict[str, Result] = {}
         self.notes: list[str] = []
+        self._uncounted = 0
 
     # Earlier runs --------------------------------------------------------------------------------------------------
 
@@ -132,6 +134,7 @@ class Sender:
     def _exchange(self, batch: Batch, sources: Sequence[str], *, first: bool) -> TieoutError | None:
         """Send a batch's bytes and record what became of each position -> the error that met the whole request."""
         call = operations.post(batch.object, batch.body, count=batch.count, idempotency_key=batch.idempotency_key)
+        tries = self._tries()
         try:
             outcomes = self._client.call(call)
         except NOT_KNOWN as error:
@@ -140,6 +143,10 @@ class Sender:
         except (*NOT_TRIED, UnreachableError) as error:
             if not first:
                 raise  # this refusal says nothing about the first time
+            if self._tries() - tries > 1:
+                # An earlier try of this very call may have arrived before the door was shut.
+                self._leave_open(batch, sources, error)
+                raise
             state: State = "unprocessed" if isinstance(error, IntacctError) else "pending"
             self._resolve(batch, sources, [_result(p, state, error) for p in range(batch.count)])
             raise
@@ -151,6 +158,14 @@ class Sender:
         reached("push.after_send")
         self._resolve(batch, sources, [_from_outcome(outcome) for outcome in outcomes])
         return None
+
+    def _tries(self) -> int:
+        """Requests made so far, where the client counts them; else a number that only grows."""
+        meter = self._client.meter
+        if isinstance(meter, CountingMeter):
+            return meter.usage.calls
+        self._uncounted += 2
+        return self._uncounted
 
     def _resolve(self, batch: Batch, sources: Sequence[str], results: Sequence[Result], *, final: bool = True) -> None:
         self._ledger.resolve(self._lease, batch.id, results)

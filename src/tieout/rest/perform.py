@@ -38,6 +38,10 @@ LONGEST_WAIT = 30.0
 """Seconds; waits double from the first to the longest, with jitter, unless the server names its own."""
 
 
+AT_THE_DOOR = (401, 403)
+"""Refusals that say nothing about an earlier try of the same call: it was not looked at this time."""
+
+
 class Session(msgspec.Struct, kw_only=True):
     """What an exchange needs to know of its client. No I/O."""
 
@@ -71,7 +75,10 @@ def perform(session: Session, call: Call[T]) -> Exchange[T]:
             return verdict.result
         if verdict.action is Action.RENEW and token is not None:
             attempt.renewed = True
-            token = yield from session.tokens.token(session, refused=token)
+            try:
+                token = yield from session.tokens.token(session, refused=token)
+            except TieoutError as error:
+                raise attempt.final(error) from None
             continue
         yield Sleep(attempt.before_retry(verdict, reply))
 
@@ -172,8 +179,10 @@ class _Attempt(Generic[T]):
             return Done(self.call.parse(reply))  # gone: the unanswered try worked
         if self.unanswered and isinstance(error, ConflictError):
             return Again(Action.RETRY, error)  # the earlier try is still in flight, or was processed
-        if found.action is not Action.RETRY or "x-ia-idempotency-cached-date" in reply.headers:
+        if "x-ia-idempotency-cached-date" in reply.headers:
             raise error
+        if found.action is not Action.RETRY:
+            raise self.final(error) if reply.status in AT_THE_DOOR else error
         if reply.status >= 500 and self.call.repeat is not Repeat.FREE:
             self.unanswered = True
         return Again(Action.RETRY, error)
@@ -199,10 +208,10 @@ class _Attempt(Generic[T]):
         if wait is None:
             wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** (self.tries - 1)) * (0.5 + self.session.jitter() / 2)
         if not repeatable or self.tries >= ATTEMPTS or wait >= self.remaining():
-            raise self._final(error) from None
+            raise self.final(error) from None
         return wait
 
-    def _final(self, error: TieoutError) -> TieoutError:
+    def final(self, error: TieoutError) -> TieoutError:
         """The error to end with: whoever wrote and got no answer must be told that the outcome is unknown."""
         if not self.unanswered:
             return error

@@ -44,7 +44,9 @@ CREATE TABLE IF NOT EXISTS "ia::memory" (name TEXT PRIMARY KEY, value BLOB NOT N
 
 
 class Company:
-    """A company in memory, or in a file (SQLite, WAL) that survives restarts. Threads may share it."""
+    """A company in memory, or in a file (SQLite, WAL, mode 0600) that survives restarts. Threads may share it.
+
+    sqlite3.Error when the file cannot be opened, is no database, or another process has it open."""
 
     def __init__(self, name: str, path: Path | None = None, clock: Clock | None = None) -> None:
         self.name = name
@@ -54,14 +56,8 @@ class Company:
         self._depth = 0
         self._models: dict[str, Model] = {}
         self._users: dict[str, User] = {}
-        self._db = sqlite3.connect(
-            ":memory:" if path is None else path, isolation_level=None, check_same_thread=False, cached_statements=512
-        )
-        if path is not None:
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=NORMAL")
+        self._db = _connect(path)
         functions.register(self._db)
-        self._db.executescript(_SCHEMA)
         self._recollect()
         self._tables = Tables(self._db, self.find_model)
         self._selector = Selector(self._tables, self.find_model)
@@ -94,8 +90,9 @@ class Company:
             try:
                 yield
             except BaseException:
-                self._db.execute(f"ROLLBACK TO {name}")
-                self._db.execute(f"RELEASE {name}")
+                if self._db.in_transaction:  # a full disk ends the whole transaction by itself
+                    self._db.execute(f"ROLLBACK TO {name}")
+                    self._db.execute(f"RELEASE {name}")
                 if self._tables.undone(before):
                     self._recollect()
                 raise
@@ -198,8 +195,11 @@ class Company:
 
     def list(self, object: str, who: Who, start: int = 1, size: int = 100) -> QueryAnswer:
         """References only: key, id and href (REST reference 4.1)."""
-        fields = [name for name in ("key", "id", "href") if name in self.model(object).fields]
-        return self.query({"object": object, "fields": fields, "start": start, "size": size}, who)
+        fields = [name for name in ("key", "id") if name in self.model(object).fields]
+        answer = self.query({"object": object, "fields": fields, "start": start, "size": size}, who)
+        for row in answer.rows:
+            row["href"] = f"/objects/{object}/{row['key']}"
+        return answer
 
     def read(self, object: str, key: str, who: Who) -> dict[str, Any]:
         """The full record with its lines; Refusal 404. At top level private records can be read by key (INFERRED)."""
@@ -255,6 +255,29 @@ class Company:
     def remember(self, name: str, value: bytes) -> None:
         with self.atomically():
             self._db.execute('INSERT OR REPLACE INTO "ia::memory" VALUES (?, ?)', (name, value))
+
+
+def _connect(path: Path | None) -> sqlite3.Connection:
+    """Memory, or a file that this process has to itself: keys, counts and facts are kept in memory beside it."""
+    if path is not None:
+        path.touch(mode=0o600)
+    db = sqlite3.connect(
+        ":memory:" if path is None else path,
+        timeout=1,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=512,
+    )
+    try:
+        if path is not None:
+            db.execute("PRAGMA locking_mode=EXCLUSIVE")
+            db.execute("PRAGMA journal_mode=WAL")
+            db.execute("PRAGMA synchronous=NORMAL")
+        db.executescript(_SCHEMA)
+    except sqlite3.Error:
+        db.close()
+        raise
+    return db
 
 
 @cache

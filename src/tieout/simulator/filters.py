@@ -288,14 +288,9 @@ class _Comparison:
         elif word == "startswith":
             sql, values = self._prefix(expression, needle)
         else:
-            sql, values = (
-                (f"substr({expression}, -{len(needle)}) = ?", [needle])
-                if needle
-                else (
-                    f"{expression} IS NOT NULL",
-                    [],
-                )
-            )
+            # substr(x, -0) would be all of x: an empty ending is the text before its end
+            at = f"-{len(needle)}" if needle else f"length({expression}) + 1"
+            sql, values = f"substr({expression}, {at}) = ?", [needle]
         return (f"NOT ({sql})" if negated else sql), list(values)
 
     def _prefix(self, expression: str, needle: str) -> tuple[str, list[str]]:

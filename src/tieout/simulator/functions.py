@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 
 from tieout.simulator.values import (
+    EXACT,
     Stored,
     decimal_of,
     number_of,
@@ -42,12 +43,13 @@ class _Exact:
     def step(self, stored: Stored, scale: int, /) -> None:
         number = decimal_of(stored, scale)
         if number is not None:
-            self.total += number
+            self.total = EXACT.add(self.total, number)
             self.count += 1
         self.scale = scale
 
     def answer(self, number: Decimal) -> str:
-        return f"{number.quantize(Decimal(1).scaleb(-self.scale), ROUND_HALF_UP) if self.scale else number:f}"
+        unit = Decimal(1).scaleb(-self.scale)
+        return f"{number.quantize(unit, ROUND_HALF_UP, EXACT) if self.scale else number:f}"
 
 
 class ExactSum(_Exact):
@@ -64,8 +66,11 @@ class ExactSum(_Exact):
 class ExactAverage(_Exact):
     """Mean as text, money rounded half up to its own precision (INFERRED), None of no values."""
 
+    def _mean(self) -> Decimal:
+        return Context(prec=28).divide(self.total, Decimal(self.count))
+
     def finalize(self) -> str | None:
-        return self.answer(self.total / self.count) if self.count else None
+        return self.answer(self._mean()) if self.count else None
 
 
 def register(db: sqlite3.Connection) -> None:

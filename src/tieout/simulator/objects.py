@@ -75,7 +75,7 @@ def _create(call: Call, name: str) -> Response:
 
     if isinstance(body, list):
         return _batch(call, body, create, done=201)
-    return one(201, _alone(call, _record(body), create))
+    return one(201, create(_record(body)))
 
 
 def _update(call: Call, name: str, keys: Sequence[str]) -> Response:
@@ -92,7 +92,7 @@ def _update(call: Call, name: str, keys: Sequence[str]) -> Response:
         return _batch(call, body if isinstance(body, list) else [body], update, done=200)
     if len(keys) > 1:
         raise Refusal.unknown_resource(call.request.path)
-    return one(200, _alone(call, {**_record(body), "key": keys[0]}, update))
+    return one(200, update({**_record(body), "key": keys[0]}))
 
 
 def _delete(call: Call, name: str, keys: Sequence[str]) -> Response:
@@ -105,15 +105,10 @@ def _delete(call: Call, name: str, keys: Sequence[str]) -> Response:
         return {}
 
     if len(keys) == 1:
-        _alone(call, {"key": keys[0]}, delete)
+        call.company.delete(name, keys[0], call.who)
         return Response(204)
     response = _batch(call, [{"key": key} for key in keys], delete, done=204)
     return Response(204) if response.status == 204 else response
-
-
-def _alone(call: Call, record: Record, act: Callable[[Record], Record]) -> Record:
-    with call.company.atomically():
-        return act(record)
 
 
 def _record(body: object) -> Record:
@@ -129,7 +124,7 @@ class _Undone(Exception):
 def _batch(call: Call, records: Sequence[object], act: Callable[[Record], Record], *, done: int) -> Response:
     """Each record stands alone unless `X-IA-API-Param-Transaction: true` makes all of them one (REST reference 4.7).
 
-    Whether 500 means records or bytes is settled (records); the answer to more is INFERRED: 429, no Retry-After."""
+    More than 500 are answered 429 without Retry-After (INFERRED)."""
     if not records:
         raise Refusal.payload_required(call.request.method)
     if len(records) > MAX_BATCH:
@@ -138,20 +133,20 @@ def _batch(call: Call, records: Sequence[object], act: Callable[[Record], Record
     try:
         with call.company.atomically():
             for record in records:
-                entry = _attempt(call, record, act, done)
+                entry = _attempt(record, act, done)
                 entries.append(entry)
                 if call.atomic and "ia::error" in entry:
                     raise _Undone
     except _Undone:
         skipped = refused_item(Refusal.unprocessed())
+        del skipped["ia::error"]["supportId"]  # Sage's own sample has none
         failure = entries[-1]
         entries = [failure if place == len(entries) - 1 else skipped for place in range(len(records))]
     return items(entries)
 
 
-def _attempt(call: Call, record: object, act: Callable[[Record], Record], done: int) -> Record:
+def _attempt(record: object, act: Callable[[Record], Record], done: int) -> Record:
     try:
-        with call.company.atomically():
-            return {**act(_record(record)), "ia::status": done}
+        return {**act(_record(record)), "ia::status": done}
     except Refusal as refusal:
         return refused_item(refusal)

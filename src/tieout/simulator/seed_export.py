@@ -49,8 +49,8 @@ class _Row:
 
 
 def demo_timesheets(today: date) -> bytes:
-    """The export as it comes: about 400 rows, 62 timesheets. Wrong on purpose: one date without its second slash, one
-    `7,5h`, one employee whom Intacct does not know, and two people's time on a closed project."""
+    """The export as it comes: about 400 rows, 62 timesheets. Wrong on purpose: one date without its first slash, hours
+    like `7,5h`, one employee whom Intacct does not know, and two people's time on a closed project."""
     rows = _rows(today)
     mistakes = dict(_mistakes(rows))
     return _csv([mistakes.get(position, row) for position, row in enumerate(rows)])

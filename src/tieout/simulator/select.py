@@ -26,8 +26,8 @@ from tieout.simulator.values import Codec, Kind, Stored, render_scaled
 
 _EXACT_IN_SQLITE = 4
 """Largest scale whose sums SQLite adds natively; beyond, 64 bits may be too few."""
-_BROAD = 5
-"""A filter that keeps more than a fifth of the rows is not worth its index when the order has one."""
+_BROAD = 20
+"""A filter that keeps more than a twentieth of the rows is not worth its index when the order has one."""
 
 
 class QueryAnswer(msgspec.Struct, frozen=True):
@@ -77,11 +77,14 @@ class Selector:
         where, values = self._where(asked, table, who, paths)
         total = self._count(table, where, values, paths)
         source = f"{table.sql} AS t"
+        terms = [f"{target.ordered} {way}" for target, way in order]
         if order and order[0][0].column is table.columns["key"]:
             everything = self._count(table, "", [], Paths(self._tables, self._find))
             if total * _BROAD > everything:
                 source += f" INDEXED BY {self._tables.walk(table)}"
-        ordering = ", ".join([*(f"{target.ordered} {way}" for target, way in order), f"t.{ROW}"])
+            else:
+                terms[0] = f"+{terms[0]}"  # few rows: find them by the filter's index and sort, do not walk the keys
+        ordering = ", ".join([*terms, f"t.{ROW}"])
         page = f"SELECT t.{ROW} AS r FROM {source}{where} ORDER BY {ordering} LIMIT ? OFFSET ?"
         columns = ", ".join(target.sql for target in targets)
         sql = f"SELECT {columns} FROM ({page}) AS p CROSS JOIN {table.sql} AS t ON t.{ROW} = p.r"

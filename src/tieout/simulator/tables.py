@@ -116,7 +116,9 @@ class Table:
         self._taken = {name.lower() for name in present}
         self._find = find
         self._node(model, "", self.tree, top=True)
-        self.walk = [path for path in ("key", "entity.key", "audit.modifiedDateTime") if path in self.columns]
+        self.walk: list[str] = [
+            path for path in ("key", "entity.key", "audit.modifiedDateTime") if path in self.columns
+        ]
         self.order = self._column(ORDER, Field(type="integer"), Codec(Kind.NUMBER))
         for link in self.links.values():
             self._wire(link)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Any
 
@@ -19,6 +19,9 @@ from tieout.catalogue.model import Field
 Stored = int | float | str | bytes | None
 
 _LARGEST = 2**63 - 1
+_DIGITS = 400
+EXACT = Context(prec=2 * _DIGITS)
+"""Decimal's own context rounds to 28 digits."""
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -195,7 +198,7 @@ def text_of(stored: Stored) -> str | None:
 def decimal_of(stored: Stored, scale: int = 0) -> Decimal | None:
     """A money or number column's value (money: INTEGER scaled) as an exact Decimal, None where it is no number."""
     if type(stored) is int:
-        return Decimal(stored).scaleb(-scale)
+        return Decimal(stored).scaleb(-scale, EXACT)
     if type(stored) is float:
         return Decimal(repr(stored))
     if type(stored) is bytes or type(stored) is str:
@@ -204,17 +207,22 @@ def decimal_of(stored: Stored, scale: int = 0) -> Decimal | None:
 
 
 def parse_decimal(text: object) -> Decimal | None:
+    """None of what is no number, or of a size that only an attacker sends (`1e999999999`)."""
     try:
         number = Decimal(str(text).strip())
     except InvalidOperation:
         return None
-    return number if number.is_finite() else None
+    if not number.is_finite():
+        return None
+    if not number:
+        return Decimal(0)
+    return number if abs(number.adjusted()) < _DIGITS else None
 
 
 def comparable(number: Decimal, scale: int) -> int | float:
     """A number as SQLite compares it with a column scaled by `scale`: a whole one exactly, any other by lying between
     the whole ones beside it."""
-    scaled = number.scaleb(scale)
+    scaled = number.scaleb(scale, EXACT)
     whole = int(scaled.to_integral_value(rounding="ROUND_FLOOR"))
     if scaled == whole:
         return whole if abs(whole) <= _LARGEST else float(whole)
@@ -228,13 +236,13 @@ def number_of(stored: Stored, scale: int) -> int | float | None:
     number = decimal_of(stored)
     if number is None:
         return None
-    scaled = number.scaleb(scale)
+    scaled = number.scaleb(scale, EXACT)
     whole = int(scaled)
     return whole if scaled == whole and abs(whole) <= _LARGEST else float(scaled)
 
 
 def plain_number_of(stored: Stored) -> int | float | None:
-    """For ordering a number kept verbatim beside regular ones."""
+    """For ordering a number kept verbatim beside regular ones: as the nearest double."""
     if type(stored) is int or type(stored) is float:
         return stored
     number = decimal_of(stored)

@@ -175,7 +175,7 @@ class Ledger:
         """The records of a batch in the order sent: position is the mapping (DESIGN rule 2)."""
         query = (
             select(push_records.c.source_id)
-            .where(self._mine(push_records), push_records.c.batch_id == batch_id)
+            .where(push_records.c.batch_id == batch_id)
             .order_by(push_records.c.position)
         )
         with self._store.read() as connection:
@@ -211,9 +211,7 @@ class Ledger:
                 for position, record in enumerate(records)
             ]
             self._upsert(connection, rows)
-            written = connection.scalar(
-                select(func.count()).where(self._mine(push_records), push_records.c.batch_id == batch.id)
-            )
+            written = connection.scalar(select(func.count()).where(push_records.c.batch_id == batch.id))
             if written != len(records):
                 raise StoreError(
                     f"The ledger of push {self.scope.push} holds other states than when the run began.",
@@ -286,7 +284,8 @@ class Ledger:
         columns = push_records.c
         statement = (
             update(push_records)
-            .where(self._mine(push_records), columns.batch_id == batch_id, columns.position == bindparam("at"))
+            # By batch and position only, so that the index of these two is used: the scope would look better to SQLite.
+            .where(columns.batch_id == batch_id, columns.position == bindparam("at"))
             .values(
                 state=bindparam("to"),
                 sage_key=bindparam("key"),

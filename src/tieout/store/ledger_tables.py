@@ -36,7 +36,7 @@ push_records = Table(
     CheckConstraint(
         "state in ('pending', 'sending', 'posted', 'failed', 'unprocessed', 'unknown', 'held')", name="state"
     ),
-    Index("ix_push_records_batch_id", "batch_id"),
+    Index("ix_push_records_batch_id_position", "batch_id", "position"),
     comment="One per record of a source. No connection name in it: reconnecting never posts twice.",
 )
 

@@ -88,7 +88,7 @@ def _create_records() -> None:
         ),
         comment="One per record of a source. No connection name in it: reconnecting never posts twice.",
     )
-    op.create_index("ix_push_records_batch_id", "push_records", ["batch_id"])
+    op.create_index("ix_push_records_batch_id_position", "push_records", ["batch_id", "position"])
 
 
 def _create_batches() -> None:

@@ -1,0 +1,57 @@
+"""`tieout model` works offline, for every object, and names what a create needs."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cli.conftest import Run
+from tieout import catalogue
+
+
+def test_lists_every_object(tieout: Run) -> None:
+    shown = tieout("model")
+    assert shown.code == 0
+    assert shown.out.splitlines() == list(catalogue.names())
+    assert "518 objects" in shown.err
+    assert tieout("model", "--json").json == list(catalogue.names())
+
+
+def test_search_narrows_the_list_and_the_fields(tieout: Run) -> None:
+    assert set(tieout("model", "--search", "TIMESHEET").out.split()) >= {"time/timesheet", "time/timesheet-line"}
+    paths = [row["path"] for row in tieout("model", "vendors", "--search", "currency", "--json").json["fields"]]
+    assert paths
+    assert all("currency" in path.lower() for path in paths)
+
+
+@pytest.mark.parametrize("spelling", ["vendor", "vendors", "accounts-payable/vendor"])
+def test_shows_an_object_by_any_of_its_names(tieout: Run, spelling: str) -> None:
+    shown = tieout("model", spelling)
+    assert shown.code == 0
+    assert shown.out.startswith("accounts-payable/vendor\n")
+    rows = {line[0]: line for line in shown.table() if line}
+    assert rows["name"][1:3] == ["string", "read write"]
+    assert rows["key"][2] == "read"
+
+
+def test_json_tells_flags_values_and_targets(tieout: Run) -> None:
+    facts = tieout("model", "bill", "--json").json
+    rows = {row["path"]: row for row in facts["fields"]}
+    assert rows["vendor.id"]["refers_to"] == "accounts-payable/vendor"
+    assert rows["state"]["enum"]
+    assert facts["lists"]["lines"] == "accounts-payable/bill-line"
+    assert "POST" in facts["methods"]
+
+
+def test_an_unknown_object_is_code_2_with_the_nearest(tieout: Run) -> None:
+    shown = tieout("model", "vendrs")
+    assert shown.code == 2
+    assert "vendor" in shown.err
+    assert shown.out == ""
+
+
+def test_every_object_can_be_shown(tieout: Run) -> None:
+    from tieout.cli.model import describe
+
+    for name in catalogue.names():
+        rows = describe(catalogue.load(name))
+        assert all(row["type"] and row["access"] for row in rows), name

@@ -1,0 +1,177 @@
+"""What pull, push, failed and verify say of given reports: the tie-out table, the causes, the exit code."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tieout.cli import failed, pull, push, tie_out
+from tieout.cli.output import Output
+from tieout.errors import Problem
+from tieout.project.report import TieOutLine
+from tieout.pull.report import PullReport
+from tieout.push.report import FailedRecord, PushReport
+
+Side = str | Decimal | int | None
+
+
+def line(what: str, source: Side, intacct: Side, *, subject: str = "bills", ties: bool | None = True) -> TieOutLine:
+    difference: Decimal | int | None = None
+    if isinstance(source, (int, Decimal)) and isinstance(intacct, (int, Decimal)):
+        difference = source - intacct
+    return TieOutLine(
+        subject=subject,
+        what=what,
+        source=source,
+        intacct=intacct,
+        difference=difference,
+        ties=ties,
+        note="" if ties is not None else "Intacct refused the sum",
+    )
+
+
+LINES = [
+    line("rows", 1440, 1440),
+    line("sum totalTxnAmount", Decimal("1234567.80"), Decimal("1234567.80")),
+    line("sum totalTxnDue", Decimal("10.5"), Decimal("10.50")),
+    line("sum totalTxnPaid", Decimal("100"), Decimal("99.99"), ties=False),
+    line("sum odd", None, None, ties=None),
+]
+
+
+def test_folding_never_hides_a_difference_or_a_gap(capsys: pytest.CaptureFixture[str]) -> None:
+    tie_out.show(Output(), LINES, every=False)
+    shown = capsys.readouterr().out.splitlines()
+    assert "1,440" in shown[1]
+    assert "ties" in shown[1]
+    assert "0.01" in shown[2]
+    assert "differs" in shown[2]
+    assert "not provable: Intacct refused the sum" in shown[3]
+    assert "2 more sums" in shown[4]
+    assert len(shown) == 5
+
+
+def test_every_line_is_shown_on_demand_with_the_same_digits_on_both_sides(capsys: pytest.CaptureFixture[str]) -> None:
+    tie_out.show(Output(), LINES, every=True)
+    shown = capsys.readouterr().out
+    assert "1,234,567.80  1,234,567.80" in shown
+    assert "10.50         10.50" in shown
+    assert len(shown.splitlines()) == len(LINES) + 1
+
+
+@given(st.lists(st.sampled_from([True, False, None])), st.booleans())
+def test_the_conclusion_follows_from_the_lines(verdicts: list[bool | None], every: bool) -> None:
+    lines = [line(f"sum {number}", Decimal(1), Decimal(1), ties=ties) for number, ties in enumerate(verdicts)]
+    listed, folded = tie_out._fold(lines, every=every)
+    assert sorted(entry.what for entry in [*listed, *folded]) == sorted(entry.what for entry in lines)
+    assert all(entry.ties is True for entry in folded)
+
+
+def test_empty_objects_share_a_line_but_gaps_do_not(capsys: pytest.CaptureFixture[str]) -> None:
+    empty = [line("rows", 0, 0, subject=name) for name in ("a", "b")]
+    tie_out.show(Output(), [*empty, line("rows", 0, None, subject="unknown", ties=None)], every=True)
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[1].startswith("unknown")
+    assert "not provable" in shown[1]
+    assert shown[2].split() == ["2", "with", "no", "rows", "0", "0", "0", "✓", "ties"]
+
+
+def test_conclusion_counts(capsys: pytest.CaptureFixture[str]) -> None:
+    tie_out.conclusion(Output(), LINES)
+    shown = capsys.readouterr().out
+    assert "1 comparison of 5 does not tie out." in shown
+    assert "1 comparison could not be made" in shown
+    tie_out.conclusion(Output(), LINES[:3])
+    assert capsys.readouterr().out == "Everything ties out: 3 comparisons.\n"
+
+
+def test_pull_shows_tables_lines_and_what_to_know(capsys: pytest.CaptureFixture[str]) -> None:
+    child = PullReport(object="accounts-payable/bill-line", table="bill_lines", destination="duckdb:///c.duckdb")
+    report = PullReport(
+        object="accounts-payable/bill",
+        table="bill",
+        destination="duckdb:///c.duckdb",
+        rows_read=1440,
+        new=1400,
+        changed=40,
+        missing=2,
+        misfits=1,
+        transactions=3,
+        tie_out=LINES[:3],
+        children=[child],
+    )
+    pull.show(Output(), [report], seconds=1.2)
+    shown = capsys.readouterr().out
+    assert shown.startswith("Pulled 1,440 rows: 2 tables in c.duckdb, 3 transactions, 1.2 s\n")
+    assert "1 more table: nothing to read" in shown
+    assert "2 rows in the table that Intacct no longer shows" in shown
+    assert "1 value fit" in shown
+    assert "Everything ties out: 3 comparisons." in shown
+    facts = json.loads(json.dumps(pull.as_json(report), default=str))
+    assert facts["children"][0]["table"] == "bill_lines"
+    assert facts["tie_out"][0]["what"] == "rows"
+
+
+def push_report(**counts: int) -> PushReport:
+    return PushReport(name="timesheets", object="time/timesheet", source="t.csv", rows=412, documents=60, **counts)
+
+
+def test_push_shows_each_outcome_and_the_next_step(capsys: pytest.CaptureFixture[str]) -> None:
+    report = push_report(posted=52, failed=6, held=2)
+    report.problems = [
+        Problem(path=f"row {n}, column Hours", reason="'7,5h' is not a number", row=n) for n in range(30)
+    ]
+    assert push.conclude(Output(), report, dry_run=False) == 1
+    shown = capsys.readouterr()
+    assert "timesheets: 412 rows, 60 records of time/timesheet" in shown.out
+    assert "52" in shown.out
+    assert "and 20 more" in shown.out
+    assert "unknown" not in shown.out
+    assert "tieout failed timesheets" in shown.err
+    assert push.conclude(Output(), push_report(posted=60), dry_run=False) == 0
+    assert "tieout failed" not in capsys.readouterr().err
+
+
+def test_push_as_json_is_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    report = push_report(posted=60)
+    report.tie_out = [line("sum quantity", Decimal("40.00"), Decimal("40.00"))]
+    assert push.conclude(Output(json=True), report, dry_run=False) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["posted"] == 60
+    assert facts["exit_code"] == 0
+    assert facts["tie_out"][0]["source"] == "40.00"
+
+
+def record(source_id: str, rows: tuple[int, ...], reason: str, **facts: str) -> FailedRecord:
+    return FailedRecord(push="timesheets", source_id=source_id, rows=rows, state="failed", reason=reason, **facts)
+
+
+def test_failed_groups_by_cause_commonest_first(capsys: pytest.CaptureFixture[str]) -> None:
+    records = [
+        record("T1", (2,), "Employee 'E-999' is not valid.", error_id="BL03000130", advice="Add the employee."),
+        *(record(f"T{n}", (n, n + 100), "Project is inactive.", error_id="BL0300") for n in range(10, 30)),
+    ]
+    failed.show(Output(), records)
+    shown = capsys.readouterr().out
+    assert "21 records not posted, 2 causes" in shown
+    assert shown.index("Project is inactive") < shown.index("E-999")
+    assert "and 28 more" in shown
+    assert "Add the employee." in shown
+    assert "yours" in shown
+
+
+def test_shortened() -> None:
+    assert failed.shortened(["a", "b"]) == "a, b"
+    assert failed.shortened(range(15), most=3) == "0, 1, 2 and 12 more"
+
+
+@pytest.mark.parametrize(
+    ("source_id", "shown"),
+    [('["EMP-007", "11/16/2026"]', "EMP-007 11/16/2026"), ("T1", "T1"), ("[half", "[half"), ("[7]", "7")],
+)
+def test_ids_of_several_columns_are_readable(source_id: str, shown: str) -> None:
+    assert failed.spoken(source_id) == shown

@@ -1,0 +1,33 @@
+"""A simulated Intacct, in process or behind a port, and the connections of an empty project beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.connections.support import Wire
+from tieout.connections import Connections, Vault
+from tieout.connections.keys import Keys
+from tieout.simulator import Simulator
+from tieout.store import open_store
+
+
+@pytest.fixture
+def simulator() -> Iterator[Simulator]:
+    """With strict rotation: a refresh token works once, so that a second refresh at the same time would fail."""
+    with Simulator("empty", rotation="strict") as running:
+        yield running
+
+
+@pytest.fixture
+def wire(simulator: Simulator) -> Wire:
+    return Wire(simulator)
+
+
+@pytest.fixture
+def connections(state_url: str, tmp_path: Path) -> Iterator[Connections]:
+    """On SQLite and on PostgreSQL."""
+    with open_store(state_url) as store:
+        yield Connections(store, Vault(Keys(tmp_path)))

@@ -1,0 +1,37 @@
+"""A wire to a simulated Intacct that counts the tokens fetched over it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+
+from tieout.rest import InProcessTransport
+from tieout.simulator import Simulator
+
+
+class Wire:
+    """`transport` reaches the simulator. `fetched` counts tokens, `most_at_once` how many were asked for together."""
+
+    def __init__(self, simulator: Simulator) -> None:
+        self.origin = simulator.origin
+        self.fetched = 0
+        self.most_at_once = 0
+        self._under_way = 0
+        self.transport = InProcessTransport(self._answer)
+        self._simulator = simulator
+        self._lock = threading.Lock()
+
+    def _answer(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        if "/oauth2/token" not in target:
+            return self._simulator.answer(method, target, headers, body)
+        with self._lock:
+            self.fetched += 1
+            self._under_way += 1
+            self.most_at_once = max(self.most_at_once, self._under_way)
+        try:
+            return self._simulator.answer(method, target, headers, body)
+        finally:
+            with self._lock:
+                self._under_way -= 1

@@ -1,0 +1,207 @@
+"""A company with one object and its lines, whose every answer a test decides: odd values, rows that move, refusals.
+
+The simulator answers as Intacct should; this answers as Intacct also might.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from email.utils import format_datetime
+from typing import Any
+
+from tieout.rest import InProcessTransport, Intacct
+
+BILL = "accounts-payable/bill"
+LINE = "accounts-payable/bill-line"
+
+
+def field(type: str = "string", format: str | None = None, **more: Any) -> dict[str, Any]:
+    wire = {"type": type, "readOnly": False, "writeOnly": False, "required": False, "nullable": True, "mutable": True}
+    return wire | ({"format": format} if format else {}) | more
+
+
+def ref(target: str, **more: Any) -> dict[str, Any]:
+    return {"apiObject": target, "fields": {"key": field(), "id": field(), "href": field()}} | more
+
+
+AUDIT = {"fields": {"modifiedDateTime": field("string", "date-time", readOnly=True)}}
+
+BILL_MODEL = {
+    "apiObject": f"objects/{BILL}",
+    "type": "rootObject",
+    "httpMethods": "OPTIONS,GET,DELETE,PATCH,POST",
+    "idempotenceSupported": True,
+    "fields": {
+        "key": field(readOnly=True),
+        "id": field(),
+        "href": field(),
+        "description": field(),
+        "totalDue": field("string", "decimal-precision-2"),
+        "rate": field("number"),
+        "days": field("integer"),
+        "isOnHold": field("boolean"),
+        "dueDate": field("string", "date"),
+        "action": field(writeOnly=True),
+        "accountLabel": field(),
+        "accountlabel": field(),
+        "SSN": field(),
+        "extra": field("object"),
+    },
+    "groups": {"audit": AUDIT},
+    "refs": {"vendor": ref("accounts-payable/vendor")},
+    "lists": {"lines": {"apiObject": LINE}},
+}
+
+LINE_MODEL = {
+    "apiObject": f"objects/{LINE}",
+    "type": "ownedObject",
+    "httpMethods": "OPTIONS,GET",
+    "idempotenceSupported": True,
+    "fields": {"key": field(), "id": field(), "txnAmount": field("string", "decimal-precision-2")},
+    "groups": {"audit": AUDIT},
+    "refs": {"bill": ref(BILL, isOwner=True)},
+    "lists": [],
+}
+
+
+def bill(number: int, **more: Any) -> dict[str, Any]:
+    """One row as the query service sends it: flat, refs dotted."""
+    return {
+        "key": str(number),
+        "id": str(number),
+        "description": f"bill {number}",
+        "totalDue": f"{number}.10",
+        "rate": Decimal("1.5"),
+        "days": number,
+        "isOnHold": number % 2 == 0,
+        "dueDate": "2026-03-01",
+        "accountLabel": "A",
+        "accountlabel": "b",
+        "SSN": "078-05-1120",
+        "extra": None,
+        "audit.modifiedDateTime": "2026-01-01T00:00:00Z",
+        "vendor.key": "7",
+        "vendor.id": "V7",
+    } | more
+
+
+def line(number: int, owner: int, **more: Any) -> dict[str, Any]:
+    return {
+        "key": str(number),
+        "id": str(number),
+        "txnAmount": f"{number}.01",
+        "audit.modifiedDateTime": "2026-01-01T00:00:00Z",
+        "bill.key": str(owner),
+        "bill.id": str(owner),
+    } | more
+
+
+class ScriptedCompany:
+    """Rows and models in plain dictionaries. `on_query(company, payload)` runs before each page is answered."""
+
+    def __init__(self, rows: list[dict[str, Any]], lines: list[dict[str, Any]] | None = None) -> None:
+        self.models: dict[str, dict[str, Any]] = {
+            BILL: json.loads(json.dumps(BILL_MODEL)),
+            LINE: json.loads(json.dumps(LINE_MODEL)),
+        }
+        self.rows: dict[str, list[dict[str, Any]]] = {BILL: rows, LINE: lines or []}
+        self.refused: set[str] = set()
+        self.no_sums = False
+        self.now: datetime | None = datetime(2026, 2, 1, 12, 0, 0, tzinfo=UTC)
+        self.queries: list[dict[str, Any]] = []
+        self.on_query: Callable[[ScriptedCompany, dict[str, Any]], None] = lambda company, payload: None
+
+    def client(self, **options: Any) -> Intacct:
+        credentials = {"client_id": "demo-client", "client_secret": "demo-secret", "user": "admin", "company": "demo"}
+        return Intacct(
+            **credentials, base_url="http://127.0.0.1:1", transport=InProcessTransport(self.answer), **options
+        )
+
+    def pages(self, object: str = BILL) -> list[dict[str, Any]]:
+        """The queries for rows, without counts and sums."""
+        return [q for q in self.queries if q["object"] == object and q["size"] > 1 and ":" not in q["fields"][0]]
+
+    def answer(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        path, _, parameters = target.partition("?")
+        if path.endswith("/oauth2/token"):
+            return self._reply(200, {"token_type": "Bearer", "access_token": "t", "expires_in": 43200})
+        if path.endswith("/services/core/model"):
+            name = parameters.partition("name=")[2].partition("&")[0].replace("%2F", "/")
+            return self._reply(200, {"ia::result": self.models.get(name, []), "ia::meta": {"totalCount": 1}})
+        payload = json.loads(body)
+        self.queries.append(payload)
+        self.on_query(self, payload)
+        return self._query(payload)
+
+    def _query(self, payload: dict[str, Any]) -> tuple[int, Mapping[str, str], bytes]:
+        sums = [name for name in payload["fields"] if name.startswith("sum:")]
+        for name in payload["fields"]:
+            if name in self.refused or (sums and self.no_sums):
+                return self._refusal(name, payload["object"])
+        found = [
+            row for row in self.rows[payload["object"]] if all(_matches(row, f) for f in payload.get("filters", []))
+        ]
+        if sums:
+            totals = {n: str(sum(Decimal(row[n[4:]] or 0) for row in found)) if found else None for n in sums}
+            return self._reply(200, {"ia::result": [totals], "ia::meta": {"totalCount": 1}})
+        for order in reversed(payload["orderBy"]):
+            ((name, _),) = order.items()
+            found.sort(key=lambda row: _order(row[name], name))
+        start, size = payload["start"], payload["size"]
+        page = found[start - 1 : start - 1 + size]
+        rows = [{name: row.get(name) for name in payload["fields"]} | {"API_QUERY_ALIAS__25": None} for row in page]
+        following = start + size if start - 1 + size < len(found) else None
+        meta = {"totalCount": len(found), "start": start, "pageSize": size, "next": following, "previous": None}
+        return self._reply(200, {"ia::result": rows, "ia::meta": meta})
+
+    def _refusal(self, name: str, object: str) -> tuple[int, Mapping[str, str], bytes]:
+        error = {
+            "code": "invalidRequest",
+            "message": f"The {name} field in {object} object cannot be used in query in version 1",
+            "errorId": "REST-1106",
+            "additionalInfo": {"messageId": "IA.X", "placeholders": {"FIELD": name, "OBJECT": object}},
+        }
+        return self._reply(400, {"ia::result": {"ia::error": error}, "ia::meta": {"totalCount": 1, "totalError": 1}})
+
+    def _reply(self, status: int, body: dict[str, Any]) -> tuple[int, Mapping[str, str], bytes]:
+        headers = {"Content-Type": "application/json"}
+        if self.now is not None:
+            headers["Date"] = format_datetime(self.now, usegmt=True)
+        return status, headers, _encode(body)
+
+
+def _encode(value: Any) -> bytes:
+    """JSON with Decimals as numbers, digit by digit; a bytes value is put in as it is."""
+    marks: dict[str, str] = {}
+
+    def mark(odd: Any) -> str:
+        name = f"@@{len(marks)}@@"
+        marks[name] = odd.decode() if isinstance(odd, bytes) else str(odd)
+        return name
+
+    text = json.dumps(value, default=mark)
+    for name, digits in marks.items():
+        text = text.replace(f'"{name}"', digits)
+    return text.encode()
+
+
+def _matches(row: dict[str, Any], condition: dict[str, Any]) -> bool:
+    ((operator, inner),) = condition.items()
+    ((path, value),) = inner.items()
+    match operator:
+        case "$eq":
+            return bool(row[path] == value)
+        case "$gte":
+            return row[path] is not None and bool(row[path] >= value)
+        case "$in":
+            return row[path] in value
+    raise AssertionError(f"the scripted company does not know {operator}")
+
+
+def _order(value: Any, name: str) -> Any:
+    return int(value) if name == "key" else value or ""

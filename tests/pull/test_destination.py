@@ -1,0 +1,136 @@
+"""What can be wrong with a DuckDB file: each gives one sentence that says what to do, and harms nothing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from tests.pull.conftest import Pull
+from tests.pull.scripted import ScriptedCompany, bill
+from tieout.errors import StoreError
+from tieout.project import Project
+from tieout.pull import duckdb_file
+from tieout.pull.duckdb_file import explain
+from tieout.pull.run import Source, pull
+
+HOLDER = "import duckdb, sys; db = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
+
+
+@pytest.fixture
+def company() -> ScriptedCompany:
+    return ScriptedCompany([bill(1), bill(2)])
+
+
+@pytest.fixture
+def held(project: Project) -> Iterator[Path]:
+    """The destination, open for writing in another process."""
+    file = project.root / "company.duckdb"
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(file)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    yield file
+    holder.communicate("")
+
+
+def test_a_file_open_elsewhere(
+    company: ScriptedCompany, pull_bills: Pull, held: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(duckdb_file, "LOCK_WAIT", 0.0)
+    with pytest.raises(StoreError, match="open in another program"):
+        pull_bills(company)
+    assert company.queries == []
+
+
+def test_a_missing_folder_is_named_before_anything_is_read(company: ScriptedCompany, project: Project) -> None:
+    with company.client() as client, pytest.raises(StoreError, match=r"folder .*missing"):
+        pull(project, objects=["bills"], destination="duckdb:///missing/x.duckdb", source=Source(client, "demo"))
+    assert company.queries == []
+
+
+def test_a_file_that_is_no_duckdb(company: ScriptedCompany, project: Project, pull_bills: Pull) -> None:
+    (project.root / "company.duckdb").write_bytes(b"SQLite format 3\0" * 100)
+    with pytest.raises(StoreError, match="not a DuckDB file"):
+        pull_bills(company)
+    assert (project.root / "company.duckdb").read_bytes()[:6] == b"SQLite"
+
+
+def test_a_folder_instead_of_a_file(company: ScriptedCompany, project: Project, pull_bills: Pull) -> None:
+    (project.root / "company.duckdb").mkdir()
+    with pytest.raises(StoreError, match="folder, not a file"):
+        pull_bills(company)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_read_only_file(company: ScriptedCompany, project: Project, pull_bills: Pull) -> None:
+    pull_bills(company)
+    (project.root / "company.duckdb").chmod(0o400)
+    with pytest.raises(StoreError, match="may not be written"):
+        pull_bills(company)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ('ALTER TABLE bill DROP COLUMN "totalDue"', "lost its column totalDue"),
+        ('ALTER TABLE bill ALTER "totalDue" TYPE DOUBLE', "totalDue of table bill is DOUBLE"),
+        ("DROP TABLE bill", "bill is gone"),
+    ],
+)
+def test_an_edited_table(
+    company: ScriptedCompany, project: Project, pull_bills: Pull, change: str, sentence: str
+) -> None:
+    pull_bills(company, lines=False)
+    asked = len(company.queries)
+    with duckdb.connect(str(project.root / "company.duckdb")) as db:
+        db.execute(change)
+    with pytest.raises(StoreError, match=sentence):
+        pull_bills(company, lines=False)
+    assert len(company.queries) == asked
+
+
+def test_a_column_of_ones_own_is_left_alone(
+    company: ScriptedCompany, project: Project, pull_bills: Pull, select: Callable[..., list[tuple[Any, ...]]]
+) -> None:
+    pull_bills(company, lines=False)
+    with duckdb.connect(str(project.root / "company.duckdb")) as db:
+        db.execute("ALTER TABLE bill ADD COLUMN remark VARCHAR")
+        db.execute("UPDATE bill SET remark = 'mine' WHERE key = '1'")
+    company.rows["accounts-payable/bill"][0]["description"] = "new"
+    assert pull_bills(company, lines=False, full=True).changed == 1
+    assert select("SELECT description, remark FROM bill WHERE key = '1'") == [("new", "mine")]
+
+
+def test_a_table_of_ones_own_is_not_taken_over(company: ScriptedCompany, project: Project, pull_bills: Pull) -> None:
+    with duckdb.connect(str(project.root / "company.duckdb")) as db:
+        db.execute("CREATE TABLE Bill (x INTEGER)")
+    with pytest.raises(StoreError, match="did not make"):
+        pull_bills(company, lines=False)
+
+
+def test_identifiers_are_quoted(company: ScriptedCompany, pull_bills: Pull) -> None:
+    name = 'bill"; DROP TABLE _tieout_state; --'
+    assert pull_bills(company, lines=False, table=name).ties
+    assert pull_bills(company, lines=False, table=name).strategy == "incremental"
+
+
+@pytest.mark.parametrize(
+    ("reason", "sentence"),
+    [
+        ('IO Error: Could not write file "x": No space left on device', "disk is full"),
+        ('IO Error: Cannot open file "x": Permission denied', "may not be written"),
+        ('IO Error: Cannot open file "x": Read-only file system', "read-only disk"),
+    ],
+)
+def test_what_duckdb_says_becomes_one_sentence(reason: str, sentence: str) -> None:
+    error = explain(Path("x.duckdb"), reason)
+    assert sentence in error.message
+    assert error.advice

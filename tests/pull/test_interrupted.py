@@ -1,0 +1,136 @@
+"""Killed, interrupted or cut off in the middle: nothing is lost, nothing doubled, the next run goes on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.pull.conftest import Pull
+from tests.pull.scripted import BILL, ScriptedCompany, bill
+from tieout.pull import loading
+
+Select = Callable[..., list[tuple[Any, ...]]]
+ROOT = Path(__file__).parents[2]
+
+# A commit after each 20 rows, so that a hundred rows already have a middle.
+CHILD = """
+import sys
+from tests.pull.scripted import ScriptedCompany, bill
+from tieout.project import Project
+from tieout.pull import loading
+from tieout.pull.run import Source, pull
+from pathlib import Path
+loading.ROWS_A_COMMIT = 20
+changed = {"description": "later", "audit.modifiedDateTime": "2026-02-01T12:00:00Z"} if "changed" in sys.argv else {}
+company = ScriptedCompany([bill(i, **changed) for i in range(1, 101)])
+text = "[pull.bills]\\nobject = 'bills'\\nlines = false\\npage_size = 10\\n"
+folder = Path(sys.argv[1])
+with company.client() as client:
+    pull(Project(folder, folder / "tieout.toml", text), source=Source(client, "demo"))
+"""
+
+
+def crash(folder: Path, place: str, *words: str) -> int:
+    """Pull in a child process that kills itself at a crash point -> its exit status."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TIEOUT_CRASH_AT": place}
+    return subprocess.run(
+        [sys.executable, "-c", CHILD, str(folder), *words], env=environment, cwd=ROOT, check=False, timeout=60
+    ).returncode
+
+
+@pytest.fixture(autouse=True)
+def small_commits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loading, "ROWS_A_COMMIT", 20)
+
+
+@pytest.mark.parametrize(
+    ("place", "committed"),
+    [
+        ("pull.before_commit:1", 0),
+        ("pull.after_commit:1", 28),
+        ("pull.before_commit:3", 55),
+        ("pull.after_commit:3", 82),
+    ],
+)
+def test_a_killed_first_read_goes_on_where_it_was(
+    project: Any, pull_bills: Pull, select: Select, place: str, committed: int
+) -> None:
+    assert crash(project.root, place) == -signal.SIGKILL
+    it = ScriptedCompany([bill(i) for i in range(1, 101)])
+    report = pull_bills(it, lines=False, page_size=10)
+    assert report.resumed == (committed > 0)
+    assert report.rows_read == 100 - committed
+    assert select("SELECT count(*), count(DISTINCT key), sum(days) FROM bill") == [(100, 100, 5050)]
+    assert report.ties
+    assert report.watermark_after != ""
+
+
+@pytest.mark.parametrize("place", ["pull.before_commit:1", "pull.after_commit:1", "pull.before_commit:4"])
+def test_a_killed_incremental_read_starts_again_from_its_watermark(
+    project: Any, pull_bills: Pull, select: Select, place: str
+) -> None:
+    pull_bills(ScriptedCompany([bill(i) for i in range(1, 101)]), lines=False, page_size=10)
+    (before,) = select("SELECT watermark FROM _tieout_state")
+    assert crash(project.root, place, "changed") == -signal.SIGKILL
+    assert select("SELECT watermark FROM _tieout_state") == [before]
+    changed = {"description": "later", "audit.modifiedDateTime": "2026-02-01T12:00:00Z"}
+    report = pull_bills(ScriptedCompany([bill(i, **changed) for i in range(1, 101)]), lines=False, page_size=10)
+    assert report.strategy == "incremental"
+    assert select("SELECT count(*), count(DISTINCT key), min(description) FROM bill") == [(100, 100, "later")]
+
+
+def test_rows_deleted_between_two_halves_of_a_first_read_hide_no_others(
+    project: Any, pull_bills: Pull, select: Select
+) -> None:
+    crash(project.root, "pull.before_commit:3")
+    it = ScriptedCompany([bill(i) for i in range(1, 101) if i not in range(5, 40)])
+    report = pull_bills(it, lines=False, page_size=10)
+    assert report.resumed
+    there = {row["key"] for row in it.rows[BILL]}
+    assert there <= {key for (key,) in select("SELECT key FROM bill")}
+
+
+def test_an_interrupt_leaves_what_was_committed(pull_bills: Pull, select: Select) -> None:
+    it = ScriptedCompany([bill(i) for i in range(1, 101)])
+
+    def interrupt(company: ScriptedCompany, payload: dict[str, Any]) -> None:
+        if payload["start"] > 40:
+            company.on_query = lambda company, payload: None
+            raise KeyboardInterrupt
+
+    it.on_query = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        pull_bills(it, lines=False, page_size=10)
+    ((kept,),) = select("SELECT count(*) FROM bill")
+    assert 20 <= kept < 50
+    report = pull_bills(it, lines=False, page_size=10)
+    assert report.resumed
+    assert report.rows_read == 100 - kept
+    assert report.ties
+
+
+def test_full_starts_an_interrupted_read_again(project: Any, pull_bills: Pull) -> None:
+    crash(project.root, "pull.after_commit:2")
+    it = ScriptedCompany([bill(i) for i in range(1, 101)])
+    report = pull_bills(it, lines=False, page_size=10, full=True)
+    assert (report.resumed, report.rows_read, report.ties) == (False, 100, True)
+
+
+def test_an_interrupted_second_full_read_is_finished_before_anything_is_called_up_to_date(
+    project: Any, pull_bills: Pull, select: Select
+) -> None:
+    """A new filter makes the run read all; killed half-way, the old watermark must not count any more."""
+    it = ScriptedCompany([bill(i) for i in range(1, 101)])
+    pull_bills(it, lines=False, page_size=10, private=False)
+    assert crash(project.root, "pull.after_commit:2") == -signal.SIGKILL
+    it.rows[BILL][-1]["description"] = "changed under an old stamp"
+    report = pull_bills(it, lines=False, page_size=10)
+    assert report.resumed
+    assert select("SELECT description FROM bill WHERE key = '100'") == [("changed under an old stamp",)]

@@ -1,0 +1,211 @@
+"""Pages of JSON become exact Arrow columns, and one odd value never loses a page."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tieout.catalogue.model import Field
+from tieout.errors import ReplyError
+from tieout.pull.cells import Misfit, convert
+from tieout.pull.columns import Column, Kind, name_columns
+from tieout.pull.pages import PageReader, Table
+
+COLUMNS = name_columns(
+    {
+        "key": Field(),
+        "name": Field(),
+        "total": Field(format="decimal-precision-2"),
+        "rate": Field(type="number"),
+        "days": Field(type="integer"),
+        "flag": Field(type="boolean"),
+        "due": Field(format="date"),
+        "audit.modifiedDateTime": Field(format="date-time"),
+        "extra": Field(type="object"),
+    }
+)
+GOOD = {
+    "key": "1",
+    "name": "",
+    "total": "10.50",
+    "rate": 1.25,
+    "days": 3,
+    "flag": True,
+    "due": "2026-02-28",
+    "audit.modifiedDateTime": "2026-01-02T03:04:05Z",
+    "extra": None,
+}
+
+
+def page(*rows: dict[str, Any] | str, total: int | None = None) -> bytes:
+    texts = [row if isinstance(row, str) else json.dumps(row) for row in rows]
+    meta = json.dumps({"totalCount": total or len(rows), "start": 1, "pageSize": 9, "next": None, "previous": None})
+    return ('{"ia::result":[' + ",".join(texts) + '],"ia::meta":' + meta + "}").encode()
+
+
+def rows(table: Table) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = table.data.to_pylist()
+    return found
+
+
+def test_every_type_arrives_exactly() -> None:
+    table = PageReader(COLUMNS).read(page(GOOD, {"key": "2"}, total=77))
+    first, second = rows(table)
+    assert first == {
+        "key": "1",
+        "name": "",
+        "total": Decimal("10.50"),
+        "rate": Decimal("1.2500000000"),
+        "days": 3,
+        "flag": True,
+        "due": date(2026, 2, 28),
+        "audit__modifiedDateTime": datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
+        "extra": None,
+    }
+    assert second == dict.fromkeys(first) | {"key": "2"}
+    assert (table.total, table.next, table.misfits) == (77, None, [])
+
+
+@pytest.mark.parametrize("number", ["0.1", "123456789012345.6789", "-0.0000000001", "1e3", "9007199254740993"])
+def test_json_numbers_keep_every_digit(number: str) -> None:
+    table = PageReader(COLUMNS).read(page(f'{{"key":"1","rate":{number}}}'))
+    assert rows(table)[0]["rate"] == Decimal(number)
+
+
+def test_columns_nobody_asked_for_are_dropped() -> None:
+    table = PageReader(COLUMNS).read(page(GOOD | {"API_QUERY_ALIAS__25": "2"}))
+    assert table.data.column_names == [c.name for c in COLUMNS]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("total", "12.345"),
+        ("total", "n/a"),
+        ("total", ""),
+        ("total", "9" * 40),
+        ("rate", "1,5"),
+        ("rate", {"a": 1}),
+        ("days", 1.5),
+        ("days", 2**63),
+        ("flag", "partial"),
+        ("due", "2026-02-30"),
+        ("due", "02/28/2026"),
+        ("due", ""),
+        ("audit.modifiedDateTime", "yesterday"),
+        ("name", ["a"]),
+    ],
+)
+def test_a_misfit_is_null_in_its_column_and_kept_raw(field: str, value: Any) -> None:
+    odd = {**GOOD, "key": "2", field: value}
+    table = PageReader(COLUMNS).read(page(GOOD, odd, GOOD | {"key": "3"}))
+    name = next(c.name for c in COLUMNS if c.path == field)
+    one, two, three = rows(table)
+    assert one | {"key": "3"} == three
+    assert two == one | {"key": "2", name: None}
+    ((misfit),) = table.misfits
+    assert (misfit.key, misfit.field, json.loads(misfit.raw)) == ("2", field, value)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "expected"),
+    [
+        ("days", "12", 12),
+        ("days", 12.0, 12),
+        ("flag", "true", True),
+        ("rate", "1.50", Decimal("1.50")),
+        ("total", 7, Decimal(7)),
+        ("name", 7.10, "7.1"),
+        ("name", True, "true"),
+        ("audit.modifiedDateTime", "2026-01-02T03:04:05", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)),
+    ],
+)
+def test_another_spelling_of_the_same_value_is_no_misfit(field: str, value: Any, expected: Any) -> None:
+    reader = PageReader(COLUMNS)
+    name = next(c.name for c in COLUMNS if c.path == field)
+    for _ in range(2):  # the second page is read knowing about the column
+        table = reader.read(page({**GOOD, field: value}))
+        assert rows(table)[0][name] == expected
+        assert table.misfits == []
+
+
+def test_only_the_odd_column_is_read_slowly_from_then_on() -> None:
+    reader = PageReader(COLUMNS)
+    reader.read(page({**GOOD, "days": "12"}, GOOD | {"key": "2"}))
+    assert reader.loose == ("days",)
+
+
+def test_text_that_is_no_text_is_a_misfit() -> None:
+    table = PageReader(COLUMNS).read(page('{"key":"1","name":"a\\ud800b","total":"1.00"}'))
+    assert rows(table)[0]["name"] is None
+    assert rows(table)[0]["total"] == Decimal("1.00")
+    assert table.misfits[0].raw == '"a\\ud800b"'
+
+
+def test_a_row_without_a_key_is_kept_as_a_misfit() -> None:
+    table = PageReader(COLUMNS).read(page(GOOD, GOOD | {"key": None, "name": "lost"}))
+    assert table.keys == ["1"]
+    assert table.rows == 2
+    assert json.loads(table.misfits[0].raw)["name"] == "lost"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"<html>", b"{}", b'{"ia::result":{}}', b'{"ia::result":[1],"ia::meta":{}}', b'{"ia::result":[{"key":"1"'],
+)
+def test_what_is_no_page_is_refused(body: bytes) -> None:
+    with pytest.raises(ReplyError):
+        PageReader(COLUMNS).read(body)
+
+
+JSON_VALUES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.decimals(allow_nan=False, allow_infinity=False, places=3, min_value=-(10**9), max_value=10**9).map(float),
+    st.text(max_size=8),
+    st.sampled_from(["1", "-2.50", "2026-01-01", "2026-01-01T00:00:00Z", "true", "1e2", "2026-13-01"]),
+    st.lists(st.integers(), max_size=1),
+)
+
+
+@given(st.lists(st.fixed_dictionaries({c.path: JSON_VALUES for c in COLUMNS[1:]}), min_size=1, max_size=4))
+def test_whole_pages_and_single_values_agree(values: list[dict[str, Any]]) -> None:
+    """Whatever comes: each cell is the value itself or null beside a misfit, in whichever way the page was read."""
+    table = PageReader(COLUMNS).read(page(*({"key": str(i)} | row for i, row in enumerate(values))))
+    found = rows(table)
+    odd = {(m.key, m.field) for m in table.misfits}
+    for index, row in enumerate(values):
+        for column in COLUMNS[1:]:
+            cell = found[index][column.name]
+            assert cell == _expected(row[column.path], column)
+            if cell is None and row[column.path] is not None:
+                assert (str(index), column.path) in odd
+
+
+def _expected(value: Any, column: Column) -> Any:
+    exact = json.loads(json.dumps(value), parse_float=Decimal)
+    try:
+        return convert(exact, column)
+    except Misfit:
+        return None
+
+
+@given(st.integers(-(10**40), 10**40), st.integers(-16, 4), st.integers(0, 14))
+def test_a_decimal_is_exact_or_a_misfit(digits: int, exponent: int, scale: int) -> None:
+    number = Decimal(f"{digits}e{exponent}")
+    stored = Fraction(number) * 10**scale
+    column = Column(path="x", name="x", kind=Kind.DECIMAL, scale=scale)
+    try:
+        assert convert(number, column) == number
+        assert stored.denominator == 1
+        assert abs(stored) < 10**38
+    except Misfit:
+        assert stored.denominator != 1 or abs(stored) >= 10**38

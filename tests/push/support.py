@@ -1,0 +1,64 @@
+"""Shared by the push tests: settings, sources and targets without a project file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tieout import catalogue
+from tieout.push.check import Target
+from tieout.push.documents import Assembly, Document
+from tieout.push.mapping import check_columns, resolve
+from tieout.push.settings import PushSettings
+from tieout.push.source import Source
+
+TIMESHEET: dict[str, Any] = {
+    "object": "time/timesheet",
+    "source": "times.csv",
+    "id": "Entry",
+    "group_by": ["Employee", "Week"],
+    "fields": {
+        "employee.id": "Employee",
+        "beginDate": {"column": "Week", "date": "%m/%d/%Y"},
+        "description": "About",
+        "lines.entryDate": {"column": "Date", "date": "%m/%d/%Y"},
+        "lines.quantity": "Hours",
+        "lines.dimensions.project.id": "Project",
+        "lines.isBillable": "Billable",
+    },
+}
+HEADER = "Entry,Employee,Week,About,Date,Hours,Project,Billable"
+CUSTOMERS: dict[str, Any] = {"object": "customers", "source": "customers.jsonl"}
+
+
+def settings(**given: Any) -> PushSettings:
+    return msgspec.convert(given, PushSettings)
+
+
+def source(folder: Path, content: str | bytes, given: PushSettings) -> Source:
+    path = folder / given.source
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return Source(path, given, "[push.times]")
+
+
+def target(object: str) -> Target:
+    return Target(catalogue.load(object), catalogue.load)
+
+
+def assemble(folder: Path, content: str | bytes, given: PushSettings) -> list[Document]:
+    """Read, map and group a source against the catalogue's models."""
+    found = source(folder, content, given)
+    rows = found.rows()
+    if found.columns:
+        check_columns(given, "times", found)
+    aim = target(catalogue.resolve(given.object))
+    assembly = Assembly(given, aim, None if given.verbatim else resolve(given, "times", aim))
+    for row in rows:
+        assembly.add(row)
+    return assembly.documents()
+
+
+def times(*rows: str) -> str:
+    return "\n".join((HEADER, *rows)) + "\n"

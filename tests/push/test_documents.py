@@ -1,0 +1,178 @@
+"""Rows become documents: nothing lost, nothing doubled, and a bad row holds its whole document with the reason."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from tests.push.support import CUSTOMERS, TIMESHEET, assemble, settings, times
+from tieout.push.documents import held_reasons
+
+SHEETS = settings(**TIMESHEET)
+
+
+def test_rows_of_a_document_need_not_stand_together(tmp_path: Path) -> None:
+    content = times(
+        "1,E1,11/16/2026,,11/16/2026,8,P1,T",
+        "2,E2,11/16/2026,,11/16/2026,6,P1,F",
+        "3,E1,11/16/2026,,11/17/2026,7.25,P2,T",
+    )
+    first, second = assemble(tmp_path, content, SHEETS)
+    assert first.source_id == '["E1", "11/16/2026"]'
+    assert first.rows == [2, 4]
+    assert first.entries == ["1", "3"]
+    assert first.body["employee"] == {"id": "E1"}
+    assert first.body["beginDate"] == "2026-11-16"
+    assert [line["quantity"] for line in first.body["lines"]] == [8, Decimal("7.25")]
+    assert first.totals == {"lines.quantity": Decimal("15.25")}
+    assert second.rows == [3]
+
+
+def test_a_header_value_that_differs_is_a_problem_and_a_blank_one_is_not(tmp_path: Path) -> None:
+    content = times(
+        "1,E1,11/16/2026,Week 47,11/16/2026,8,P1,T",
+        "2,E1,11/16/2026,,11/17/2026,8,P1,T",
+        "3,E1,11/16/2026,Week 48,11/18/2026,8,P1,T",
+    )
+    (document,) = assemble(tmp_path, content, SHEETS)
+    assert [str(p) for p in document.problems] == [
+        "row 4, column About: Week 48 differs from Week 47 in row 2 of the same document"
+    ]
+    assert document.body["description"] == "Week 47"
+
+
+def test_a_bad_row_holds_the_others_of_its_document_only(tmp_path: Path) -> None:
+    content = times(
+        "1,E1,11/16/2026,,11/16/2026,8,P1,T",
+        '2,E1,11/16/2026,,11/17/2026,"7,5h",P1,T',
+        "3,E2,11/16/2026,,11/31/2026,8,P1,T",
+        "4,E3,11/16/2026,,11/16/2026,8,P1,T",
+    )
+    first, second, third = assemble(tmp_path, content, SHEETS)
+    assert held_reasons(first) == {
+        2: "held with row 3 of the same document",
+        3: "row 3, column Hours: '7,5h' is not a number (for a decimal comma say number = { decimal = \",\" })",
+    }
+    assert "'11/31/2026' is not a date like 01/31/2026" in str(second.problems[0])
+    assert third.problems == []
+
+
+def test_blank_and_repeated_ids_hold_their_rows(tmp_path: Path) -> None:
+    content = times(
+        ",E1,11/16/2026,,11/16/2026,8,P1,T",
+        "2,E2,11/16/2026,,11/16/2026,8,P1,T",
+        "2,E3,11/16/2026,,11/16/2026,8,P1,T",
+        "3,,11/16/2026,,11/16/2026,8,P1,T",
+    )
+    documents = assemble(tmp_path, content, SHEETS)
+    assert [str(d.problems[0]) for d in documents] == [
+        "row 2, column Entry: is blank, but it is this push's id",
+        "row 3, column Entry: '2' is also the id of row 4",
+        "row 4, column Entry: '2' is also the id of row 3",
+        "row 5, column Employee: is blank, but documents are grouped by it",
+    ]
+
+
+def test_rows_that_share_an_id_without_grouping_become_one_held_document(tmp_path: Path) -> None:
+    given = settings(object="customers", source="c.csv", id="id", fields={"id": "id", "name": "name"})
+    documents = assemble(tmp_path, "id,name\n1,a\n2,b\n1,c\n", given)
+    assert [(d.source_id, d.rows, len(d.problems)) for d in documents] == [("1", [2, 4], 2), ("2", [3], 0)]
+
+
+def test_a_blank_required_cell_is_found_at_its_row(tmp_path: Path) -> None:
+    content = times("1,E1,11/16/2026,,11/16/2026,8,P1,T", "2,E1,11/16/2026,,,8,P1,T")
+    (document,) = assemble(tmp_path, content, SHEETS)
+    assert [str(p) for p in document.problems] == ["row 3, column Date: is blank, but lines.entryDate is required"]
+
+
+def test_the_order_of_lines_does_not_change_the_content(tmp_path: Path) -> None:
+    rows = ["1,E1,11/16/2026,,11/16/2026,8,P1,T", "2,E1,11/16/2026,,11/17/2026,7,P1,T"]
+    (one,) = assemble(tmp_path, times(*rows), SHEETS)
+    (other,) = assemble(tmp_path, times(*reversed(rows)), SHEETS)
+    (changed,) = assemble(tmp_path, times(rows[0], rows[1].replace(",7,", ",7.5,")), SHEETS)
+    assert one.payload_hash == other.payload_hash != changed.payload_hash
+
+
+def test_several_id_columns_cannot_be_confused(tmp_path: Path) -> None:
+    given = settings(object="customers", source="c.csv", id=["a", "b"], fields={"id": "a", "name": "b"})
+    documents = assemble(tmp_path, 'a,b\n"x"", ""y",z\nx,"y"", ""z"\n', given)
+    assert len({d.source_id for d in documents}) == 2
+
+
+ROW = st.tuples(
+    st.sampled_from(["E1", "E2", "E3"]),
+    st.sampled_from(["11/16/2026", "11/23/2026"]),
+    st.decimals(min_value=0, max_value=24, places=2).map(lambda d: format(d, "f")) | st.just("x"),
+)
+
+
+@hypothesis_settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(ROW, max_size=25))
+def test_every_row_is_in_exactly_one_document_and_sums_agree(tmp_path: Path, rows: list[tuple[str, str, str]]) -> None:
+    content = times(*(f"{n},{e},{week},,11/16/2026,{hours},P1,T" for n, (e, week, hours) in enumerate(rows)))
+    documents = assemble(tmp_path, content, SHEETS)
+    assert sorted(row for d in documents for row in d.rows) == list(range(2, len(rows) + 2))
+    assert len(documents) == len({row[:2] for row in rows})
+    bad = {rows[number - 2][:2] for d in documents if d.problems for number in d.rows}
+    assert bad == {row[:2] for row in rows if row[2] == "x"}
+    for document in documents:
+        if not document.problems:
+            mine = [Decimal(rows[n - 2][2]) for n in document.rows]
+            assert document.totals["lines.quantity"] == sum(mine)
+            assert [Decimal(line["quantity"]) for line in document.body["lines"]] == mine
+
+
+def json_lines(*records: object) -> bytes:
+    return b"".join(msgspec.json.encode(record) + b"\n" for record in records)
+
+
+def test_json_records_are_sent_as_they_stand(tmp_path: Path) -> None:
+    record = {"id": "C1", "name": "Näme", "creditLimit": 10, "term": {"id": "N30"}, "taxId": None}
+    (document,) = assemble(tmp_path, json_lines(record), settings(**CUSTOMERS))
+    assert document.problems == []
+    assert document.body == record
+    assert document.source_id == "C1"
+
+
+def test_a_json_record_names_all_its_mistakes(tmp_path: Path) -> None:
+    record = {
+        "id": "C1",
+        "nmae": "x",
+        "key": "7",
+        "status": "activ",
+        "creditLimit": "much",
+        "term": {"id": ""},
+        "parent": "C2",
+        "audit": {"createdDateTime": "2026-01-01T00:00:00Z"},
+    }
+    (document,) = assemble(tmp_path, json_lines(record), settings(**CUSTOMERS))
+    found = {p.path.rpartition(" ")[2]: p for p in document.problems}
+    assert found["nmae"].nearest == "name"
+    assert found["key"].reason == "is read-only in Intacct"
+    assert found["status"].nearest == "active"
+    assert found["creditLimit"].reason == "is not a number"
+    assert "blank id" in found["term"].reason
+    assert "must be an object" in found["parent"].reason
+    assert found["audit.createdDateTime"].reason == "is read-only in Intacct"
+
+
+def test_a_json_record_without_what_a_create_needs_is_held(tmp_path: Path) -> None:
+    (document,) = assemble(tmp_path, json_lines({"id": "C1"}), settings(**CUSTOMERS))
+    assert [str(p) for p in document.problems] == ["row 1, name: a create needs it"]
+
+
+def test_nested_lines_of_json_records_are_checked_and_summed(tmp_path: Path) -> None:
+    given = settings(object="timesheets", source="t.jsonl", id="beginDate")
+    record = {
+        "beginDate": "2026-11-16",
+        "employee": {"id": "E1"},
+        "lines": [{"entryDate": "2026-11-16", "quantity": 7.25}, {"entryDate": "2026-11-17", "quantity": 8, "hous": 1}],
+    }
+    (document,) = assemble(tmp_path, json_lines(record), given)
+    assert [p.path for p in document.problems] == ["row 1, lines.hous"]
+    assert document.totals["lines.quantity"] == Decimal("15.25")

@@ -1,0 +1,246 @@
+"""Killed, cut off or left without an answer: a rerun settles it, and each record is in Intacct exactly once."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from tests.push.desk import Desk
+from tieout import push
+from tieout.errors import ForbiddenError, UnreachableError
+from tieout.push import opening
+from tieout.rest import Intacct, Reply, Request, perform
+from tieout.rest.effects import NoAnswer
+from tieout.rest.transport import InProcessTransport
+from tieout.simulator import Simulator
+from tieout.store import open_store
+
+ROWS = [
+    "1,A,2026-11-16,8,",
+    "2,B,2026-11-16,7.5,",
+    "3,B,2026-11-17,8,",
+    "4,C,2026-11-17,7.25,",
+    "5,D,2026-11-17,8,NONE",
+]
+ONCE = {"A": 1, "B": 1, "C": 1}
+
+
+@pytest.mark.parametrize("place", ["push.after_ledger_write", "push.after_send", "push.before_result_commit"])
+def test_a_kill_at_any_moment_posts_each_record_exactly_once(desk: Desk, place: str) -> None:
+    desk.sheets(ROWS)
+    killed = desk.child("times", place)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    arrived = {} if place == "push.after_ledger_write" else ONCE
+    assert desk.held_by_company("timesheets", "description") == arrived
+    rerun = desk.push("times")
+    assert (rerun.posted, rerun.failed, rerun.unknown, rerun.replayed, rerun.ready) == (3, 1, 0, 4, 0)
+    assert desk.held_by_company("timesheets", "description") == ONCE
+    again = desk.push("times")
+    assert (again.skipped, again.failed, again.replayed) == (3, 1, 0)
+
+
+class Line:
+    """The wire to a simulated company, with a fault where a test wants one."""
+
+    def __init__(self, simulator: Simulator) -> None:
+        self._inner = InProcessTransport(simulator.answer)
+        self.fault: Callable[[Request, Callable[[], Reply]], Reply] | None = None
+        self.posts: list[tuple[str, bytes]] = []
+
+    def send(self, request: Request, timeout: float) -> Reply:
+        def deliver() -> Reply:
+            return self._inner.send(request, timeout)
+
+        if request.method == "POST" and "/objects/" in request.url:
+            self.posts.append((request.headers["Idempotency-Key"], request.body or b""))
+            if self.fault is not None:
+                return self.fault(request, deliver)
+        return deliver()
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+@pytest.fixture
+def line(simulator: Simulator, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Line:
+    """The desk's connection over a line of the test's own. The deadline leaves no time for a second try."""
+    made = Line(simulator)
+
+    def connect(*_: Any) -> Intacct:
+        return Intacct(
+            client_id="demo-client",
+            client_secret="demo-secret",
+            user="admin",
+            company="demo",
+            base_url=simulator.origin,
+            transport=made,
+            deadline=0.2,
+        )
+
+    monkeypatch.setattr(opening, "connect", connect)
+    return made
+
+
+def lost_answer(_: Request, deliver: Callable[[], Reply]) -> Reply:
+    deliver()
+    raise NoAnswer("the connection was cut", sent=True)
+
+
+def lost_request(_: Request, deliver: Callable[[], Reply]) -> Reply:
+    raise NoAnswer("the connection was cut", sent=True)
+
+
+@pytest.mark.parametrize("fault", [lost_answer, lost_request])
+def test_an_unknown_outcome_is_settled_with_the_same_bytes_under_the_same_key(
+    desk: Desk, line: Line, fault: Callable[[Request, Callable[[], Reply]], Reply]
+) -> None:
+    desk.sheets(ROWS)
+    line.fault = fault
+    report = desk.push("times")
+    assert (report.unknown, report.posted, report.exit_code) == (4, 0, 1)
+    assert "cannot post twice" in report.notes[0]
+    assert {record.state for record in push.failed(desk.project)} == {"unknown"}
+    still = desk.push("times")
+    assert (still.unknown, still.ready) == (4, 0)
+    line.fault = None
+    settled = desk.push("times")
+    assert (settled.posted, settled.failed, settled.unknown) == (3, 1, 0)
+    assert len(set(line.posts)) == 1, "one body, one key, however often"
+    assert desk.held_by_company("timesheets", "description") == ONCE
+
+
+def test_a_changed_source_is_not_sent_while_the_old_bytes_are_in_doubt(desk: Desk, line: Line) -> None:
+    desk.sheets(ROWS)
+    line.fault = lost_answer
+    desk.push("times")
+    desk.sheets([row.replace(",7.5,", ",9,") for row in ROWS])
+    line.fault = None
+    report = desk.push("times")
+    assert (report.changed, report.posted, report.failed) == (1, 2, 1)
+    assert desk.held_by_company("timesheets", "description") == ONCE
+
+
+def test_an_old_unknown_is_never_sent_again(desk: Desk, line: Line) -> None:
+    desk.sheets(ROWS)
+    line.fault = lost_answer
+    desk.push("times")
+    with open_store(desk.project.state_url) as store, store.begin() as connection:
+        connection.execute(text("update push_batches set created_at = '2026-01-01T00:00:00.000000Z'"))
+    line.fault = None
+    sent = len(line.posts)
+    report = desk.retry("times")
+    assert (report.unknown, len(line.posts) - sent) == (4, 0)
+    assert "Look for them in Intacct" in report.notes[0]
+
+
+def test_a_reply_of_another_length_is_believed_by_nobody(desk: Desk, line: Line) -> None:
+    def cut_short(_: Request, deliver: Callable[[], Reply]) -> Reply:
+        reply = deliver()
+        body = b'{"ia::result":[{"key":"1","id":"1"}],"ia::meta":{"totalCount":1}}'
+        return Reply(200, reply.headers, body)
+
+    desk.sheets(ROWS)
+    line.fault = cut_short
+    report = desk.push("times")
+    assert (report.unknown, report.posted) == (4, 0)
+    line.fault = None
+    assert desk.push("times").posted == 3
+    assert desk.held_by_company("timesheets", "description") == ONCE
+
+
+def test_a_request_refused_at_the_door_is_not_processed_and_a_rerun_goes_on(desk: Desk, line: Line) -> None:
+    def forbidden(*_: Any) -> Reply:
+        error = b'{"ia::result":{"ia::error":{"code":"forbidden","message":"You may not"}}}'
+        return Reply(403, {}, error)
+
+    desk.sheets(ROWS[:4])
+    line.fault = forbidden
+    with pytest.raises(ForbiddenError):
+        desk.push("times")
+    assert {(r.state, r.reason) for r in push.failed(desk.project)} == {("unprocessed", "You may not")}
+    line.fault = None
+    assert desk.push("times").posted == 3
+    assert len({key for key, _ in line.posts}) == 2, "Intacct also remembers failures: a new epoch has a new key"
+
+
+def test_a_door_shut_after_a_lost_answer_leaves_the_outcome_unknown(
+    desk: Desk, line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def then_forbidden(request: Request, deliver: Callable[[], Reply]) -> Reply:
+        if len(line.posts) == 1:
+            return lost_answer(request, deliver)
+        return Reply(403, {}, b'{"ia::result":{"ia::error":{"code":"forbidden","message":"You may not"}}}')
+
+    monkeypatch.setattr(perform, "FIRST_WAIT", 0.001)
+    desk.sheets(ROWS)
+    line.fault = then_forbidden
+    with contextlib.suppress(ForbiddenError):
+        assert desk.push("times").unknown == 4
+    assert {record.state for record in push.failed(desk.project)} == {"unknown"}
+    line.fault = None
+    assert desk.push("times").posted == 3
+    assert len(set(line.posts)) == 1
+    assert desk.held_by_company("timesheets", "description") == ONCE
+
+
+def test_an_unreachable_company_loses_nothing(desk: Desk, line: Line) -> None:
+    def unreachable(*_: Any) -> Reply:
+        raise NoAnswer("connection refused", sent=False)
+
+    desk.sheets(ROWS[:4])
+    line.fault = unreachable
+    with pytest.raises(UnreachableError) as caught:
+        desk.push("times")
+    assert caught.value.exit_code == 4
+    line.fault = None
+    assert desk.push("times").posted == 3
+    assert desk.held_by_company("timesheets", "description") == ONCE
+
+
+def test_ctrl_c_between_sending_and_answer_loses_and_doubles_nothing(desk: Desk, line: Line) -> None:
+    def interrupted(_: Request, deliver: Callable[[], Reply]) -> Reply:
+        deliver()
+        raise KeyboardInterrupt
+
+    desk.sheets(ROWS)
+    line.fault = interrupted
+    with pytest.raises(KeyboardInterrupt):
+        desk.push("times")
+    line.fault = None
+    report = desk.push("times")
+    assert (report.posted, report.failed, report.replayed) == (3, 1, 4)
+    assert desk.held_by_company("timesheets", "description") == ONCE
+
+
+def test_a_request_refused_whole_for_one_record_is_cut_until_the_guilty_one_is_alone(desk: Desk, line: Line) -> None:
+    def picky(request: Request, deliver: Callable[[], Reply]) -> Reply:
+        if b"NONE" not in (request.body or b""):
+            return deliver()
+        error = b'{"ia::result":{"ia::error":{"code":"invalidRequest","message":"Payload contains errors"}}}'
+        return Reply(400, {}, error)
+
+    desk.sheets(ROWS)
+    line.fault = picky
+    report = desk.push("times")
+    assert (report.posted, report.failed, report.unprocessed) == (3, 1, 0)
+    (failed,) = push.failed(desk.project)
+    assert (failed.source_id, failed.reason) == ("D", "Payload contains errors")
+
+
+def test_two_records_with_the_same_content_are_two_records(desk: Desk, line: Line) -> None:
+    (desk.root / "tieout.toml").write_text(
+        '[push.notes]\nobject = "timesheets"\nsource = "n.csv"\nid = "n"\n'
+        '[push.notes.fields]\nbeginDate = "day"\ndescription = { constant = "same" }\n'
+    )
+    from tieout.project import load
+
+    project = load(desk.root)
+    for content in ("n,day\n1,2026-11-16\n", "n,day\n2,2026-11-16\n"):
+        (desk.root / "n.csv").write_text(content)
+        assert push.push(project, "notes").posted == 1
+    assert desk.held_by_company("timesheets", "description") == {"same": 2}

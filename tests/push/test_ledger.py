@@ -1,0 +1,201 @@
+"""The ledger on both state databases: what is in flight or posted cannot be sent under another key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+import pytest
+from sqlalchemy import select, text
+
+from tieout.errors import BusyError, StoreError
+from tieout.store import Store, open_store
+from tieout.store.leases import Lease, leases
+from tieout.store.ledger import Batch, Ledger, LedgerRecord, Result, Scope
+from tieout.store.ledger_tables import push_batches, push_runs
+
+SCOPE = Scope(company="demo", environment="simulator", entity="", push="times")
+BODY = b'[{"secret": "body"}]'
+
+
+class Reverse:
+    """A seal whose work can be seen: it turns bytes round and binds them to the context."""
+
+    def encrypt(self, plain: bytes, context: str) -> bytes:
+        return context.encode() + b"|" + plain[::-1]
+
+    def decrypt(self, sealed: bytes, context: str) -> bytes:
+        head, _, body = sealed.partition(b"|")
+        assert head == context.encode()
+        return body[::-1]
+
+
+@pytest.fixture
+def store(state_url: str) -> Iterator[Store]:
+    with open_store(state_url) as opened:
+        yield opened
+
+
+@pytest.fixture
+def ledger(store: Store) -> Ledger:
+    return Ledger(store, SCOPE, Reverse())
+
+
+@pytest.fixture
+def lease(store: Store) -> Iterator[Lease]:
+    with Lease(store, "push/test", "push test") as held:
+        yield held
+
+
+def batch(number: int, count: int) -> Batch:
+    return Batch(
+        id=f"b{number}",
+        object="time/timesheet",
+        method="POST",
+        path="/objects/time/timesheet",
+        body=BODY,
+        idempotency_key=f"k{number}",
+        epoch=0,
+        count=count,
+    )
+
+
+def record(source_id: str, **more: object) -> LedgerRecord:
+    given: dict[str, object] = {"payload_hash": "h", "state": "sending", "rows": (2, 3)} | more
+    return LedgerRecord(source_id=source_id, **given)  # type: ignore[arg-type]  # a test's shorthand
+
+
+def test_what_was_sent_can_be_sent_again_byte_for_byte_and_is_dropped_when_resolved(
+    ledger: Ledger, lease: Lease, store: Store
+) -> None:
+    ledger.begin_batch(lease, "run", batch(1, 2), [record("B"), record("A")])
+    (found,) = ledger.open_batches()
+    assert (found.body, found.idempotency_key, found.count) == (BODY, "k1", 2)
+    assert ledger.source_ids("b1") == ["B", "A"], "positions are those of sending, not of the alphabet"
+    with store.read() as connection:
+        sealed = connection.scalar(select(push_batches.c.body_sealed))
+    assert b"secret" not in sealed
+    assert BODY not in sealed
+    ledger.resolve(lease, "b1", [Result(position=0, state="posted", sage_key="7"), Result(position=1, state="failed")])
+    assert ledger.open_batches() == []
+    with store.read() as connection:
+        assert connection.scalar(select(push_batches.c.body_sealed)) is None
+
+
+def test_outcomes_land_on_their_positions(ledger: Ledger, lease: Lease) -> None:
+    names = [f"S{n:03}" for n in range(250)][::-1]
+    ledger.begin_batch(lease, "run", batch(1, 250), [record(name) for name in names])
+    results = [Result(position=p, state="posted" if p % 3 else "failed", sage_key=str(p)) for p in range(250)]
+    ledger.resolve(lease, "b1", results[::-1])
+    known = ledger.known(names)
+    assert [(known[name].sage_key, known[name].state) for name in names] == [
+        (str(p), "posted" if p % 3 else "failed") for p in range(250)
+    ]
+
+
+def test_facts_survive_the_round_trip(ledger: Ledger, lease: Lease) -> None:
+    sums = {"lines.quantity": Decimal("15.250"), "creditLimit": Decimal(10**20)}
+    ledger.begin_batch(lease, "run", batch(1, 1), [record("ü'\"%", totals=sums, entries=("1", "2"))])
+    error = {"message": "no", "details": [{"message": "why"}]}
+    ledger.resolve(lease, "b1", [Result(position=0, state="failed", error=error)])
+    known = ledger.known(["ü'\"%"])["ü'\"%"]
+    assert known.totals == sums
+    assert str(known.totals["lines.quantity"]) == "15.250"
+    assert (known.rows, known.error, known.attempt) == ((2, 3), error, 1)
+    assert ledger.owners(["1", "2", "3"]) == {"1": "ü'\"%", "2": "ü'\"%"}
+
+
+@pytest.mark.parametrize("state", ["posted", "unknown"])
+def test_posted_and_unknown_records_cannot_be_sent_under_another_key(ledger: Ledger, lease: Lease, state: str) -> None:
+    ledger.begin_batch(lease, "run", batch(1, 1), [record("A")])
+    if state == "posted":
+        ledger.resolve(lease, "b1", [Result(position=0, state="posted", sage_key="7")])
+    else:
+        ledger.leave_open(lease, "b1", "no answer", [Result(position=0, state="unknown")])
+    with pytest.raises(StoreError, match="other states"):
+        ledger.begin_batch(lease, "run", batch(2, 2), [record("B"), record("A")])
+    assert ledger.known(["A", "B"]).keys() == {"A"}, "nothing of the second batch was written"
+    assert ledger.known(["A"])["A"].state == state
+    assert [b.id for b in ledger.open_batches()] == (["b1"] if state == "unknown" else [])
+
+
+def test_the_epoch_rises_with_definite_failures_only(ledger: Ledger, lease: Lease) -> None:
+    ledger.begin_batch(lease, "run", batch(1, 4), [record(s) for s in "ABCD"])
+    ledger.leave_open(lease, "b1", "no answer", [Result(position=p, state="unknown") for p in range(4)])
+    assert {r.attempt for r in ledger.records()} == {0}
+    states = ("posted", "failed", "unprocessed", "pending")
+    ledger.resolve(lease, "b1", [Result(position=p, state=s) for p, s in enumerate(states)])  # type: ignore[arg-type]
+    assert [r.attempt for r in ledger.records()] == [0, 1, 1, 0]
+    ledger.begin_batch(lease, "run", batch(2, 1), [record("B")])
+    ledger.resolve(lease, "b2", [Result(position=0, state="failed")])
+    assert ledger.known(["B"])["B"].attempt == 2
+
+
+def test_held_rows_without_an_id_are_forgotten_with_their_source(ledger: Ledger, lease: Lease) -> None:
+    ledger.hold(lease, "r1", [record("(row 7)", error={"problems": []}), record("H", error={"problems": []})])
+    ledger.hold(lease, "r2", [])
+    assert [r.source_id for r in ledger.records(["held"])] == ["H"]
+
+
+def test_scopes_do_not_see_each_other(store: Store, ledger: Ledger, lease: Lease) -> None:
+    ledger.begin_batch(lease, "run", batch(1, 1), [record("A", entries=("1",))])
+    for changed in (
+        Scope(company="other", environment="simulator", entity="", push="times"),
+        Scope(company="demo", environment="production", entity="", push="times"),
+        Scope(company="demo", environment="simulator", entity="E110", push="times"),
+        Scope(company="demo", environment="simulator", entity="", push="bills"),
+    ):
+        other = Ledger(store, changed, Reverse())
+        assert other.known(["A"]) == {}
+        assert other.open_batches() == []
+        assert other.owners(["1"]) == {}
+
+
+def test_a_run_is_recorded_with_its_source_and_counts(ledger: Ledger, store: Store) -> None:
+    ledger.start_run("r1", "/data/times.csv")
+    ledger.finish_run("r1", "ab" * 32, 400, {"posted": 60})
+    with store.read() as connection:
+        row = connection.execute(select(push_runs)).one()
+    assert (row.source, row.source_rows, row.counts) == ("/data/times.csv", 400, '{"posted":60}')
+    assert row.finished_at >= row.started_at
+
+
+def test_a_second_run_is_told_who_holds_the_first(store: Store) -> None:
+    import os
+
+    with (
+        Lease(store, "push/x", "push times"),
+        pytest.raises(BusyError, match=rf"push times is going on: process {os.getpid()} on "),
+        Lease(store, "push/x", "push times"),
+    ):
+        pass
+    with Lease(store, "push/x", "push times"):
+        pass  # free again
+
+
+@pytest.mark.parametrize("sign", ["silent", "dead"])
+def test_a_dead_holder_is_replaced_and_can_write_no_more(store: Store, ledger: Ledger, sign: str) -> None:
+    with Lease(store, "push/x", "push times") as first:
+        with store.begin() as connection:
+            gone = "heard_at = heard_at - 61" if sign == "silent" else "pid = 2147483646"
+            connection.execute(text(f"update leases set {gone}"))
+        with Lease(store, "push/x", "push times") as second:
+            with pytest.raises(BusyError, match="taken over"):
+                ledger.begin_batch(first, "run", batch(1, 1), [record("A")])
+            ledger.begin_batch(second, "run", batch(1, 1), [record("A")])
+            with pytest.raises(BusyError, match="taken over"):
+                ledger.resolve(first, "b1", [Result(position=0, state="posted")])
+    assert ledger.known(["A"])["A"].state == "sending"
+    with store.read() as connection:
+        assert connection.execute(select(leases)).all() == []
+
+
+def test_the_migrations_make_the_tables_that_the_code_knows(store: Store) -> None:
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    from tieout.store.tables import metadata
+
+    with store.read() as connection:
+        context = MigrationContext.configure(connection, opts={"version_table": "tieout_version"})
+        assert compare_metadata(context, metadata) == []

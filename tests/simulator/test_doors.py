@@ -1,0 +1,107 @@
+"""The same simulator behind a real port: sockets, Host check, gzip, threads."""
+
+from __future__ import annotations
+
+import gzip
+import http.client
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tieout.simulator.app import PortTakenError, SimulatorThread
+
+if TYPE_CHECKING:
+    from tests.simulator.conftest import Caller
+
+    from tieout.simulator.server import Simulator
+
+DEPARTMENT = "/ia/api/v1/objects/company-config/department"
+
+
+@pytest.fixture
+def running(simulator: Simulator) -> Iterator[SimulatorThread]:
+    with SimulatorThread(simulator) as thread:
+        yield thread
+
+
+def ask(
+    port: int, method: str, path: str, headers: dict[str, str] | None = None, body: bytes | None = None
+) -> tuple[int, dict[str, str], bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request(method, path, body, headers or {})
+        reply = connection.getresponse()
+        return reply.status, {name.lower(): value for name, value in reply.getheaders()}, reply.read()
+    finally:
+        connection.close()
+
+
+def test_a_call_over_the_wire(running: SimulatorThread, caller: Caller) -> None:
+    body = json.dumps([{"id": f"D{n}", "name": "Küche " * 20} for n in range(100)]).encode()
+    status, headers, answer = ask(running.port, "POST", DEPARTMENT, caller.headers, body)
+    assert status == 201
+    assert headers["date"] == "Fri, 20 Mar 2026 10:00:00 GMT"
+    assert "server" not in headers
+    assert json.loads(answer)["ia::meta"]["totalSuccess"] == 100
+    status, headers, packed = ask(running.port, "GET", DEPARTMENT, caller.headers | {"accept-encoding": "gzip"})
+    assert headers["content-encoding"] == "gzip"
+    assert json.loads(gzip.decompress(packed))["ia::meta"]["totalCount"] == 100
+    key = json.loads(answer)["ia::result"][0]["key"]
+    status, headers, nothing = ask(running.port, "DELETE", f"{DEPARTMENT}/{key}", caller.headers)
+    assert (status, nothing) == (204, b"")
+
+
+def test_tokens_name_the_address_they_came_from(running: SimulatorThread) -> None:
+    _, _, body = ask(running.port, "GET", "/.well-known/openid-configuration")
+    assert json.loads(body)["token_endpoint"] == f"{running.base_url}/oauth2/token"
+    assert running.base_url == f"http://127.0.0.1:{running.port}/ia/api/v1"
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "localhost.evil", "0.0.0.0", "", "[::1]"])
+def test_other_hosts_are_refused(running: SimulatorThread, host: str) -> None:
+    """A web page whose name was pointed at 127.0.0.1 gets nothing."""
+    status, _, body = ask(running.port, "GET", "/_simulator/", {"host": host})
+    assert status == 400
+    assert b"companies" not in body
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LOCALHOST:8765", "127.0.0.1:1"])
+def test_our_own_names_are_answered(running: SimulatorThread, host: str) -> None:
+    assert ask(running.port, "GET", "/_simulator/", {"host": host})[0] == 200
+
+
+def test_only_the_loopback_is_bound(running: SimulatorThread) -> None:
+    assert running._socket.getsockname()[0] == "127.0.0.1"
+
+
+def test_a_taken_port_is_named(simulator: Simulator) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(PortTakenError, match=str(port)):
+            SimulatorThread(simulator, port=port)
+
+
+def test_many_callers_at_once(running: SimulatorThread, caller: Caller) -> None:
+    """Eight threads post ten each: eighty records, no key given twice."""
+    keys: list[str] = []
+
+    def work(worker: int) -> None:
+        for number in range(10):
+            body = json.dumps({"id": f"W{worker}-{number}", "name": "x"}).encode()
+            status, _, answer = ask(running.port, "POST", DEPARTMENT, caller.headers, body)
+            assert status == 201
+            keys.append(json.loads(answer)["ia::result"]["key"])
+
+    threads = [threading.Thread(target=work, args=(worker,)) for worker in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(keys)) == 80
+    assert caller.get("/objects/company-config/department").json()["ia::meta"]["totalCount"] == 80
