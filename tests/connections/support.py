@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from tieout.rest import InProcessTransport
 from tieout.simulator import Simulator
 
 
 class Wire:
-    """`transport` reaches the simulator. `fetched` counts tokens, `most_at_once` how many were asked for together."""
+    """`transport` reaches the simulator. `fetched` counts tokens, `most_at_once` how many were asked for together;
+    `meanwhile` runs while a token is on its way back."""
 
     def __init__(self, simulator: Simulator) -> None:
         self.origin = simulator.origin
         self.fetched = 0
         self.most_at_once = 0
+        self.meanwhile: Callable[[], None] = lambda: None
         self._under_way = 0
         self.transport = InProcessTransport(self._answer)
         self._simulator = simulator
@@ -31,7 +33,9 @@ class Wire:
             self._under_way += 1
             self.most_at_once = max(self.most_at_once, self._under_way)
         try:
-            return self._simulator.answer(method, target, headers, body)
+            answer = self._simulator.answer(method, target, headers, body)
+            self.meanwhile()
+            return answer
         finally:
             with self._lock:
                 self._under_way -= 1

@@ -10,9 +10,11 @@ import pytest
 from sqlalchemy import select
 
 from tests.connections.support import Wire
-from tieout.connections import Connections
+from tieout.connections import Connections, Vault
+from tieout.connections.keys import Keys
 from tieout.errors import ConfigurationError, NotAuthorisedError, TokenRefusedError, UnknownNameError, UnreachableError
 from tieout.simulator import Simulator
+from tieout.store import open_store
 from tieout.store.tables import connections as connection_rows
 from tieout.store.tables import grants, tokens
 
@@ -102,14 +104,16 @@ def test_a_wrong_secret_is_refused(connections: Connections, wire: Wire) -> None
     assert connections.add_client_credentials("x", client_secret="demo-secret", transport=wire.transport, **given)
 
 
-def test_a_host_that_does_not_answer_is_unreachable(tmp_path: Path, connections: Connections) -> None:
+def test_a_host_that_does_not_answer_is_unreachable(tmp_path: Path) -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
-    with pytest.raises(UnreachableError) as caught:
-        connections.add_simulator("x", f"http://127.0.0.1:{port}")
-    assert caught.value.exit_code == 4
-    assert rows(connections) == (0, 0, 0)
+    with open_store(f"sqlite:///{tmp_path / 't.db'}") as store:
+        connections = Connections(store, Vault(Keys(tmp_path)))
+        with pytest.raises(UnreachableError, match="did not answer") as caught:
+            connections.add_simulator("x", f"http://127.0.0.1:{port}")
+        assert caught.value.exit_code == 4
+        assert rows(connections) == (0, 0, 0)
 
 
 REAL = {"client_id": "c", "client_secret": "hush", "user": "u", "company": "Acme"}

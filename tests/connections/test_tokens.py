@@ -215,7 +215,7 @@ def test_a_connection_that_was_removed_says_so(connections: Connections, wire: W
     with connections.store.begin() as transaction:
         transaction.execute(connection_rows.delete())
         transaction.execute(grants.delete())
-    with pytest.raises(NotAuthorisedError, match=r"was removed\. Connect again"):
+    with pytest.raises(NotAuthorisedError, match=r"was removed from .*\. Connect again"):
         Asker(connections, wire, grant_id).token()
 
 
@@ -258,6 +258,14 @@ def test_a_refresh_stores_the_new_refresh_token_and_keeps_the_old(
     Asker(connections, wire, grant_id).token(refused=token)
     assert refresh_tokens(connections, grant_id)[1] == new
     assert wire.fetched == 2
+
+
+def test_a_refresh_token_that_another_program_stored_meanwhile_is_kept(
+    connections: Connections, wire: Wire, grant_id: str, refresh_token: str
+) -> None:
+    wire.meanwhile = lambda: make_refresh_grant(connections, grant_id, "theirs")
+    assert Asker(connections, wire, grant_id).token()
+    assert refresh_tokens(connections, grant_id) == ("theirs", None)
 
 
 def test_all_levels_refresh_under_one_lease(

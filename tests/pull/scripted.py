@@ -6,6 +6,7 @@ The simulator answers as Intacct should; this answers as Intacct also might.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -176,18 +177,9 @@ class ScriptedCompany:
 
 
 def _encode(value: Any) -> bytes:
-    """JSON with Decimals as numbers, digit by digit; a bytes value is put in as it is."""
-    marks: dict[str, str] = {}
-
-    def mark(odd: Any) -> str:
-        name = f"@@{len(marks)}@@"
-        marks[name] = odd.decode() if isinstance(odd, bytes) else str(odd)
-        return name
-
-    text = json.dumps(value, default=mark)
-    for name, digits in marks.items():
-        text = text.replace(f'"{name}"', digits)
-    return text.encode()
+    """JSON with Decimals as numbers, digit by digit."""
+    text = json.dumps(value, default=lambda number: f"@@{number}@@")
+    return re.sub(r'"@@(.*?)@@"', r"\1", text).encode()
 
 
 def _matches(row: dict[str, Any], condition: dict[str, Any]) -> bool:

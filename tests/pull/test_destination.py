@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import resource
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,7 +15,7 @@ import duckdb
 import pytest
 
 from tests.pull.conftest import Pull
-from tests.pull.scripted import ScriptedCompany, bill
+from tests.pull.scripted import BILL, ScriptedCompany, bill
 from tieout.errors import StoreError
 from tieout.project import Project
 from tieout.pull import duckdb_file
@@ -104,7 +106,7 @@ def test_a_column_of_ones_own_is_left_alone(
     with duckdb.connect(str(project.root / "company.duckdb")) as db:
         db.execute("ALTER TABLE bill ADD COLUMN remark VARCHAR")
         db.execute("UPDATE bill SET remark = 'mine' WHERE key = '1'")
-    company.rows["accounts-payable/bill"][0]["description"] = "new"
+    company.rows[BILL][0]["description"] = "new"
     assert pull_bills(company, lines=False, full=True).changed == 1
     assert select("SELECT description, remark FROM bill WHERE key = '1'") == [("new", "mine")]
 
@@ -120,6 +122,29 @@ def test_identifiers_are_quoted(company: ScriptedCompany, pull_bills: Pull) -> N
     name = 'bill"; DROP TABLE _tieout_state; --'
     assert pull_bills(company, lines=False, table=name).ties
     assert pull_bills(company, lines=False, table=name).strategy == "incremental"
+
+
+@pytest.fixture
+def full_disk() -> Iterator[Callable[[int], None]]:
+    """full_disk(n): from now on no file of this process can grow beyond n bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_disk_that_fills_up_loses_nothing(
+    company: ScriptedCompany, project: Project, pull_bills: Pull, full_disk: Callable[[int], None]
+) -> None:
+    pull_bills(company, lines=False)
+    later = {"audit.modifiedDateTime": "2026-02-01T12:00:00Z"}
+    noise = (hashlib.sha512(str(i).encode()).hexdigest() * 20 for i in range(2000))
+    company.rows[BILL] += [bill(i, description=text, **later) for i, text in enumerate(noise, start=10)]
+    full_disk((project.root / "company.duckdb").stat().st_size)
+    with pytest.raises(StoreError, match="cannot grow"):
+        pull_bills(company, lines=False)
+    full_disk(resource.RLIM_INFINITY)
+    report = pull_bills(company, lines=False)
+    assert (report.strategy, report.new, report.ties) == ("incremental", 2000, True)
 
 
 @pytest.mark.parametrize(

@@ -48,8 +48,8 @@ class World:
                 case Sleep(seconds):
                     self.slept.append(seconds)
                     self.now += seconds
-                case Slot():
-                    answer = self.limiter.claim(lambda: None)
+                case Slot(limiter):
+                    answer = (limiter or self.limiter).claim(lambda: None)
                     assert answer.granted, "a slot was not given back"
                 case Work(function):
                     answer = function()

@@ -174,6 +174,14 @@ def test_threads_share_one_client_and_one_token(simulator: Simulator) -> None:
     assert len(fetched) == 1
 
 
+def test_more_tasks_than_threads_share_one_token(simulator: Simulator) -> None:
+    async def crowd() -> list[int]:
+        async with simulated_async(simulator=simulator) as client:  # in process: every answer needs a thread
+            return await asyncio.gather(*[client.count("items") for _ in range(100)])
+
+    assert len(set(asyncio.run(crowd()))) == 1
+
+
 def test_a_refresh_token_that_rotates_is_handed_over_before_it_is_used() -> None:
     with Simulator("empty", rotation="strict", token_lifetime=60) as strict:  # every token counts as spent at once
         first = _grant(strict)

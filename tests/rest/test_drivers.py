@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from tieout.rest.drivers import AsyncDriver, SyncDriver
 from tieout.rest.effects import All, Exchange, Slot, Stream, Work
 from tieout.rest.limiter import Limiter
-from tieout.rest.tokens import Turn
 from tieout.rest.transport import AsyncInProcessTransport, InProcessTransport
 
 
@@ -124,22 +123,22 @@ def test_leaving_an_iteration_early_runs_the_cleanup() -> None:
 def test_a_cancelled_task_gives_its_slot_and_its_turn_back() -> None:
     async def scene() -> None:
         driver = async_driver(limit=1)
-        turn = Turn()
+        turn = Limiter(1)
         hold = threading.Event()
         entered = asyncio.Event()
         loop = asyncio.get_running_loop()
 
         def holding() -> Exchange[None]:
-            yield from turn.enter()
+            claim = yield Slot(turn)
             try:
                 loop.call_soon_threadsafe(entered.set)
                 yield Work(lambda: hold.wait(20))
             finally:
-                turn.leave()
+                claim.release()
 
         def queued() -> Exchange[str]:
-            yield from turn.enter()
-            turn.leave()
+            claim = yield Slot(turn)
+            claim.release()
             return "through"
 
         first = asyncio.ensure_future(driver.run(holding()))

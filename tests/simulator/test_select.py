@@ -88,6 +88,14 @@ def test_a_sum_beyond_64_bits_is_still_exact() -> None:
     assert row == {"sum:amount": "270000000000000000.00", "avg:amount": "90000000000000000.00"}
 
 
+def test_a_sum_of_more_digits_than_decimal_keeps_by_itself() -> None:
+    company = things()
+    company.load(THING, [{"amount": "123456789012345678901234567.89"}, {"amount": "0.0000000001"}, {"amount": "x"}])
+    row = company.query({"object": THING, "fields": ["sum:amount"]}, admin(company)).rows[0]
+    company.close()
+    assert row == {"sum:amount": "123456789012345678901234567.8900000001"}
+
+
 def test_a_number_of_absurd_size_is_refused_at_once(company: Company) -> None:
     for huge in ("1e999999999", "-1e-999999999", "NaN", "Infinity"):
         body = {"object": BILLS, "fields": ["key"], "filters": [{"$gt": {"totalTxnAmount": huge}}]}

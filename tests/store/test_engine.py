@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import os
+import pkgutil
 import socket
 import sqlite3
 import subprocess
@@ -17,6 +18,7 @@ import pytest
 from sqlalchemy import inspect, select, text
 from sqlalchemy.exc import IntegrityError
 
+import tieout.store
 from tieout.errors import ConfigurationError, StoreError
 from tieout.store import Store, migrations, open_store
 from tieout.store.tables import learnt_fields, meta, metadata
@@ -66,8 +68,8 @@ def test_migrations_make_exactly_the_tables_that_the_code_expects(state_url: str
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
-    if importlib.util.find_spec("tieout.store.ledger"):
-        importlib.import_module("tieout.store.ledger")  # its tables join the metadata
+    for module in pkgutil.iter_modules(tieout.store.__path__):
+        importlib.import_module(f"tieout.store.{module.name}")  # every table joins the metadata
     with open_store(state_url) as store, store.read() as connection:
         context = MigrationContext.configure(
             connection, opts={"version_table": migrations.VERSION_TABLE, "compare_type": True}
@@ -225,6 +227,22 @@ def test_a_busy_file_says_so(tmp_path: Path) -> None:
                 pass
         finally:
             other.close()
+
+
+def test_a_reader_that_writes_after_another_wrote_is_told(tmp_path: Path) -> None:
+    with open_store(f"sqlite:///{tmp_path / 't.db'}") as store:
+        with pytest.raises(StoreError, match="is held by another program"):
+            write_late(store)
+        with store.read() as connection:
+            assert connection.execute(select(learnt_fields.c.field)).all() == [("x",)]
+
+
+def write_late(store: Store) -> None:
+    with store.read() as late:
+        late.execute(select(meta.c.name)).all()
+        with store.begin() as early:
+            early.execute(learnt_fields.insert(), ROW)
+        late.execute(learnt_fields.insert(), ROW | {"field": "y"})
 
 
 @pytest.fixture

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from tieout.errors import ConfigurationError
+
 
 class Seed(StrEnum):
     """What a new company holds."""
@@ -24,13 +26,18 @@ def simulate(
     seed: Annotated[Seed, typer.Option("--seed", help="What a new company holds.", show_default=True)] = Seed.DEMO,
     load: Annotated[
         list[Path] | None,
-        typer.Option("--load", metavar="RECORDING", help="Recorded traffic to hold; may be repeated."),
+        typer.Option("--load", metavar="RECORDING...", help="Recorded traffic to hold: one file or several."),
     ] = None,
+    more: Annotated[list[Path] | None, typer.Argument(hidden=True, metavar="RECORDING...")] = None,
 ) -> int:
     """Run a local Sage Intacct on 127.0.0.1 until Ctrl-C. Prints its address and the credentials it takes."""
     from tieout.cli.simulate import simulate as run
 
-    return run(port=port, company=company, seed=seed.value, load=load or [])
+    if more and not load:
+        raise ConfigurationError(
+            f"`tieout simulate` takes no argument {str(more[0])!r}.", advice="Did you mean --load?"
+        )
+    return run(port=port, company=company, seed=seed.value, load=[*(load or []), *(more or [])])
 
 
 def demo(

@@ -42,13 +42,16 @@ class StoreMemory:
         """The cached live model, or None if there is none or it is too old."""
         with self._lock:
             kept = self._models.get(object)
-        if kept is None:
-            kept = self._read(object)
-        if kept is None or not 0 <= self._now() - kept[0] <= self._age:
+        if kept is None or not self._young(kept[0]):
+            kept = self._read(object)  # another program may have asked since
+        if kept is None or not self._young(kept[0]):
             return None
         with self._lock:
             self._models[object] = kept
         return kept[1]
+
+    def _young(self, fetched: float) -> bool:
+        return 0 <= self._now() - fetched <= self._age
 
     def _read(self, object: str) -> tuple[float, Model] | None:
         from sqlalchemy import select

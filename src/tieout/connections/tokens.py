@@ -145,7 +145,7 @@ class StoreTokens:
         return self._usable(Token(value.decode(), row.expires_at), refused)
 
     def _take_lease(self, holder: str, timeout: float) -> bool:
-        from sqlalchemy import case, or_, update
+        from sqlalchemy import case, or_, select, update
 
         from tieout.store.tables import grants
 
@@ -158,6 +158,11 @@ class StoreTokens:
                 .where(or_(grants.c.lease_until.is_(None), grants.c.lease_until < now))
                 .values(lease_holder=holder, lease_until=now + length)
             )
+            if (
+                taken.rowcount == 0
+                and connection.execute(select(grants.c.id).filter_by(id=self._grant_id)).first() is None
+            ):
+                raise _removed()
             return taken.rowcount == 1
 
     def _drop_lease(self, holder: str) -> None:
@@ -180,7 +185,7 @@ class StoreTokens:
         with self._store.read() as connection:
             row = connection.execute(select(grants).where(grants.c.id == self._grant_id)).first()
         if row is None:
-            raise NotAuthorisedError("This connection's grant was removed.", advice="Connect again.")
+            raise _removed()
 
         def opened(sealed: bytes | None, field: str) -> str | None:
             return self._vault.decrypt(sealed, grant_context(self._grant_id, field)).decode() if sealed else None
@@ -249,3 +254,7 @@ def grant_context(grant_id: str, field: str) -> str:
 def token_context(grant_id: str, level: str) -> str:
     """What binds an access token to its row."""
     return f"tokens/{grant_id}/{level}/access_token"
+
+
+def _removed() -> NotAuthorisedError:
+    return NotAuthorisedError("This connection was removed from the state database.", advice="Connect again.")

@@ -374,6 +374,7 @@ _REASONS = (
         "Close it there (a notebook, the duckdb shell, another pull), then run the command again.",
     ),
     ("No space left", "cannot grow: the disk is full", "Free some space, then run the command again: nothing is lost."),
+    ("File too large", "cannot grow: a file may not be that large here", "Raise the limit, then run it again."),
     ("Permission denied", "may not be written by this user", "Make the file and its folder writable."),
     ("Read-only file system", "lies on a read-only disk", "Name another destination."),
     ("not a valid DuckDB", "is not a DuckDB file", "Name another destination, or move the file away."),

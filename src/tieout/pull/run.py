@@ -24,7 +24,7 @@ from tieout.errors import (
 from tieout.project.report import TieOutLine
 from tieout.pull.columns import choose, table_name
 from tieout.pull.duckdb_file import DuckFile
-from tieout.pull.report import OnProgress, Progress, PullReport
+from tieout.pull.report import OnProgress, Phase, Progress, PullReport
 from tieout.pull.settings import DEFAULT_DESTINATION, PullSettings
 from tieout.pull.table import TableJob, TablePull
 from tieout.pull.tieout import TRANSACTIONS, tie_out
@@ -234,10 +234,10 @@ class _Section:
         report.seconds += time.monotonic() - began
         self._tell(report, "done")
 
-    def _tell(self, report: PullReport, phase: str) -> None:
+    def _tell(self, report: PullReport, phase: Phase) -> None:
         if self.progress is not None:
             rows = report.rows_read
-            self.progress(Progress(report.object, report.table, rows, rows, phase))  # type: ignore[arg-type]  # literals
+            self.progress(Progress(report.object, report.table, rows, rows, phase))
 
     def _line_table(self, child: Model) -> str:
         base = self.settings.table

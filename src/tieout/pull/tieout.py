@@ -85,7 +85,7 @@ def _unproven(model: Model, column: Column, ours: Decimal | None, reason: str) -
 
 def _explain_rows(difference: int) -> str:
     if difference > 0:
-        return "more here than in Intacct: deleted there, or no longer visible to this user"
+        return "more here than in Intacct: deleted there, or no longer in the filter or visible to this user"
     return "fewer here than in Intacct: pull again" if difference < 0 else ""
 
 

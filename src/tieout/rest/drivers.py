@@ -73,17 +73,17 @@ class SyncDriver:
                 return self.transport.send(request, timeout)
             case Sleep(seconds):
                 return time.sleep(seconds)
-            case Slot():
-                return self._slot()
+            case Slot(limiter):
+                return self._slot(limiter or self.limiter)
             case Work(function):
                 return function()
             case All(exchanges):
                 return self._all(exchanges)
         raise TypeError(f"unknown effect {type(effect).__name__}")
 
-    def _slot(self) -> Claim:
+    def _slot(self, limiter: Limiter) -> Claim:
         granted = threading.Event()
-        claim = self.limiter.claim(granted.set)
+        claim = limiter.claim(granted.set)
         try:
             if not claim.granted:
                 granted.wait()
@@ -156,22 +156,22 @@ class AsyncDriver:
                 return await self.transport.send(request, timeout)
             case Sleep(seconds):
                 return await asyncio.sleep(seconds)
-            case Slot():
-                return await self._slot()
+            case Slot(limiter):
+                return await self._slot(limiter or self.limiter)
             case Work(function):
                 return await asyncio.to_thread(function)
             case All(exchanges):
                 return await self._all(exchanges)
         raise TypeError(f"unknown effect {type(effect).__name__}")
 
-    async def _slot(self) -> Claim:
+    async def _slot(self, limiter: Limiter) -> Claim:
         loop = asyncio.get_running_loop()
         granted = asyncio.Event()
 
         def notify() -> None:
             loop.call_soon_threadsafe(granted.set)
 
-        claim = self.limiter.claim(notify)
+        claim = limiter.claim(notify)
         try:
             if not claim.granted:
                 await granted.wait()

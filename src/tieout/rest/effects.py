@@ -11,6 +11,7 @@ from typing import Any, TypeAlias, TypeVar
 import msgspec
 
 from tieout.rest.call import Request
+from tieout.rest.limiter import Limiter
 
 T = TypeVar("T")
 
@@ -29,7 +30,9 @@ class Sleep(msgspec.Struct, frozen=True):
 
 
 class Slot(msgspec.Struct, frozen=True):
-    """Wait for a place under the company's concurrency -> Claim, to be released by the asker."""
+    """Wait for a place -> Claim, to be released by the asker. No limiter: the company's concurrency."""
+
+    limiter: Limiter | None = None
 
 
 class Work(msgspec.Struct, frozen=True):

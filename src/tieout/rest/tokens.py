@@ -6,7 +6,6 @@ Intacct did not accept the last one, and must then not serve that one again.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -17,7 +16,8 @@ import msgspec
 
 from tieout.errors import ReplyError
 from tieout.rest.call import Call, Repeat, Reply
-from tieout.rest.effects import Exchange, Work
+from tieout.rest.effects import Exchange, Slot, Work
+from tieout.rest.limiter import Limiter
 
 if TYPE_CHECKING:
     from tieout.rest.perform import Session
@@ -92,13 +92,13 @@ class _Held:
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
         self._token: Token | None = None
-        self._turn = Turn()
+        self._turn = Limiter(1)
 
     def token(self, session: Session, *, refused: Token | None = None) -> Exchange[Token]:
         """-> a token that is valid now and is not `refused`."""
         if (token := self._valid(refused)) is not None:
             return token
-        yield from self._turn.enter()
+        turn = yield Slot(self._turn)
         try:
             if (token := self._valid(refused)) is None:
                 grant = yield from self.fetch(session)
@@ -106,7 +106,7 @@ class _Held:
                 token = self._token = grant.as_token(self._now())
             return token
         finally:
-            self._turn.leave()
+            turn.release()
 
     def fetch(self, session: Session) -> Exchange[Grant]:
         """Ask the token endpoint now, whatever is in memory. Whoever calls this stores what comes back."""
@@ -196,46 +196,3 @@ class RefreshToken(_Held):
 
     def __repr__(self) -> str:
         return f"RefreshToken(client_id={self.client_id!r})"
-
-
-class Turn:
-    """One at a time, for threads and tasks together. A waiter that is cancelled while its turn comes passes it on."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-
-    def enter(self) -> Exchange[None]:
-        ticket = _Ticket(self._lock)
-        try:
-            yield Work(ticket.take)
-        except BaseException:
-            ticket.abandon()
-            raise
-
-    def leave(self) -> None:
-        self._lock.release()
-
-
-class _Ticket:
-    """Taking the lock may end in a thread whose task is already gone: then it is given back at once."""
-
-    def __init__(self, lock: threading.Lock) -> None:
-        self._lock = lock
-        self._state = threading.Lock()
-        self._taken = False
-        self._abandoned = False
-
-    def take(self) -> None:
-        self._lock.acquire()
-        with self._state:
-            if self._abandoned:
-                self._lock.release()
-            else:
-                self._taken = True
-
-    def abandon(self) -> None:
-        with self._state:
-            self._abandoned = True
-            if self._taken:
-                self._taken = False
-                self._lock.release()

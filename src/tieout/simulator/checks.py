@@ -72,7 +72,7 @@ class Check:
         if not isinstance(body, Mapping):
             self._wrong(pointer or "/", "an object")
             return changes
-        self._node(model, model, body, "", pointer, changes, adding=adding, in_ref=False)
+        self._node(model, model, body, "", pointer, changes, adding=adding)
         if self._operation == "POST" and not pointer:
             self._required(model, body)
         return changes
@@ -92,7 +92,6 @@ class Check:
         changes: Changes,
         *,
         adding: bool,
-        in_ref: bool,
     ) -> None:
         for name, value in body.items():
             path, place = prefix + name, f"{pointer}/{name}"
@@ -100,9 +99,7 @@ class Check:
                 self._field(node.fields[name], path, place, value, changes, adding=adding)
             elif name in node.groups:
                 if isinstance(value, Mapping):
-                    self._node(
-                        model, node.groups[name], value, f"{path}.", place, changes, adding=adding, in_ref=in_ref
-                    )
+                    self._node(model, node.groups[name], value, f"{path}.", place, changes, adding=adding)
                 elif value is not None:
                     self._wrong(place, "an object")
             elif name in node.refs:
@@ -148,7 +145,7 @@ class Check:
                 setattr(change, name, str(given))
         rest = {name: item for name, item in value.items() if name not in ("key", "id", "href")}
         inner = Changes()
-        self._node(model, ref, rest, f"{path}.", pointer, inner, adding=adding, in_ref=True)
+        self._node(model, ref, rest, f"{path}.", pointer, inner, adding=adding)
         change.details = inner.values
         change.clear = (
             change.key is None and change.id is None and not any(item is not None for item in change.details.values())

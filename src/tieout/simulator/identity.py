@@ -1,4 +1,4 @@
-"""Who asks, and from which entity. Knows nothing of tokens and passwords' transport."""
+"""Who asks, and from which entity. Knows nothing of tokens and headers."""
 
 from __future__ import annotations
 

@@ -24,8 +24,6 @@ from tieout.simulator.refusal import Refusal
 from tieout.simulator.tables import ROW, Table, Tables
 from tieout.simulator.values import Codec, Kind, Stored, render_scaled
 
-_EXACT_IN_SQLITE = 4
-"""Largest scale whose sums SQLite adds natively; beyond, 64 bits may be too few."""
 _BROAD = 20
 """A filter that keeps more than a twentieth of the rows is not worth its index when the order has one."""
 
@@ -185,7 +183,7 @@ class _Computed:
         self.wanted, self.target = field, target
         self.codec: Codec = target.codec
         kind = self.codec.kind
-        self.native = kind is Kind.MONEY and not target.irregular and self.codec.scale <= _EXACT_IN_SQLITE
+        self.native = kind is Kind.MONEY and not target.irregular
         summed = kind in (Kind.MONEY, Kind.NUMBER) or (kind is Kind.TEXT and target.field.format is None)
         if field.function in ("sum", "avg") and not summed:
             raise Refusal.not_queryable(field.text, object)
