@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tieout.rest.call import Reply, Request
-from tieout.rest.effects import Exchange, NoAnswer, Send, Sleep, Slot, Work
+from tieout.rest.effects import Exchange, NoAnswer, Send, Sleep, Slot, Stream, Work
 from tieout.rest.limiter import Limiter
 from tieout.rest.meter import CountingMeter
 from tieout.rest.perform import Session
@@ -27,6 +27,7 @@ class World:
         self.slept: list[float] = []
         self.now = 0.0
         self.limiter = Limiter(1)
+        self.streamed: Callable[[Any], object] = lambda _: None
 
     def run(self, exchange: Exchange[Any]) -> Any:
         answer: Any = None
@@ -51,6 +52,8 @@ class World:
                 case Slot(limiter):
                     answer = (limiter or self.limiter).claim(lambda: None)
                     assert answer.granted, "a slot was not given back"
+                case Stream(value):
+                    self.streamed(value)
                 case Work(function):
                     answer = function()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import threading
 
 import pytest
@@ -153,6 +154,27 @@ def test_a_cancelled_task_gives_its_slot_and_its_turn_back() -> None:
         assert await asyncio.wait_for(driver.run(queued()), 20) == "through"
 
     asyncio.run(scene())
+
+
+def test_ctrl_c_while_waiting_for_a_slot_leaves_nobody_in_the_queue() -> None:
+    driver = sync_driver(limit=1)
+    held = driver.limiter.claim(lambda: None)
+
+    def waiting() -> Exchange[None]:
+        (yield Slot()).release()
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        with pytest.raises(KeyboardInterrupt):
+            driver.run(waiting())
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    held.release()
+    assert driver.limiter.claim(lambda: None).granted
 
 
 @given(

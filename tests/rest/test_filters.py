@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 
 import pytest
@@ -56,6 +56,9 @@ def test_every_operator_has_its_wire_form() -> None:
 def test_values_go_out_as_intacct_reads_them() -> None:
     moment = datetime(2026, 1, 31, 23, 59, 59, 999999, tzinfo=UTC)
     assert (F("a") >= moment).to_wire()[0] == [{"$gte": {"a": "2026-01-31T23:59:59Z"}}]
+    assert (F("a") < moment.astimezone(timezone(timedelta(hours=-8)))).to_wire()[0] == [
+        {"$lt": {"a": "2026-01-31T23:59:59Z"}}
+    ]
     assert (F("a") == date(2026, 1, 31)).to_wire()[0] == [{"$eq": {"a": "2026-01-31"}}]
     assert (F("a") > Decimal("0.10")).to_wire()[0] == [{"$gt": {"a": "0.10"}}]
 

@@ -15,7 +15,7 @@ from tieout.catalogue.model import Field, Model, Ref
 from tieout.errors import IntacctError, ReplyError
 from tieout.rest.call import Reply
 from tieout.rest.failures import refusal_of
-from tieout.rest.rows import Record, page_decoder, row_type, typed
+from tieout.rest.rows import Record, load_exact, page_decoder, row_type, typed
 
 MODEL = Model(
     name="test/thing",
@@ -93,6 +93,16 @@ def test_one_odd_value_never_loses_the_page(path: str, odd: object) -> None:
             assert rows[1][other] == rows[0][other]
 
 
+@pytest.mark.parametrize(
+    ("path", "odd"), [("total", "n/a"), ("day", "31.01.2026"), ("count", "3"), ("open", "true"), ("key", 7)]
+)
+def test_a_value_that_fits_no_type_is_kept_as_it_came_and_named(path: str, odd: object) -> None:
+    (row,) = decode(GOOD | {path: odd})
+    assert row.misfits == (path,)
+    assert row[path] == odd
+    assert row.as_dict()[path] == odd
+
+
 def test_a_page_knows_its_successor_and_the_servers_clock() -> None:
     decoder = page_decoder(row_type(MODEL, FIELDS))
     first = decoder(page([GOOD], next=101, totalCount=150))
@@ -107,6 +117,11 @@ def test_any_bytes_as_a_reply_give_a_typed_error_or_a_page(body: bytes) -> None:
         page_decoder(row_type(MODEL, FIELDS))(reply)
     found = refusal_of(Reply(502, {}, body), "GET /x")
     assert isinstance(found, ReplyError) or isinstance(found.error, IntacctError)
+
+
+def test_a_records_numbers_keep_every_digit() -> None:
+    values = load_exact(b'{"rate": 12345678901234567.123456789}')
+    assert typed(values, MODEL)["rate"] == Decimal("12345678901234567.123456789")
 
 
 def test_a_record_is_nested_and_typed() -> None:

@@ -41,7 +41,7 @@ class Limiter:
         from whatever thread released the place."""
         claim = Claim(self, notify)
         with self._lock:
-            if self._taken < self.limit and not self._queue:
+            if self._taken < self.limit:  # then nobody is queued
                 self._taken += 1
                 claim.granted = True
             else:
