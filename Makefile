@@ -53,4 +53,4 @@ lock: $(READY)  ## Resolve the lock files anew
 	@echo uv | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header - -o requirements-uv.lock
 
 clean:  ## Remove the environment and build products
-	rm -rf $(VENV) dist site demo-project .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) dist site tieout-demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -11,6 +11,8 @@ import pytest
 from tieout import errors
 from tieout.pull.settings import PullSettings
 from tieout.push.settings import Column, PushSettings
+from tieout.simulator import Simulator
+from tieout.simulator.app import SimulatorThread
 
 ROOT = Path(__file__).parents[1]
 PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
@@ -27,6 +29,22 @@ def test_the_first_snippet_runs_as_it_stands(page: str, capsys: pytest.CaptureFi
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) > 50
     assert lines[0].startswith("V-")
+
+
+def test_the_second_snippet_of_the_readme_runs_against_a_local_company(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Simulator("demo") as simulator, SimulatorThread(simulator) as server:
+        for name, value in {
+            "CLIENT_ID": "demo-client", "CLIENT_SECRET": "demo-secret", "USER": "admin", "COMPANY": "demo",
+            "BASE_URL": server.url,
+        }.items():  # fmt: skip
+            monkeypatch.setenv(f"TIEOUT_{name}", value)
+        exec(compile(snippets("README.md")[1], "README.md", "exec"), {})
+    lines = capsys.readouterr().out.splitlines()
+    half = len(lines) // 2
+    assert half > 50
+    assert lines[:half] == lines[half:]
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/sdk.md", "docs/index.md"])
