@@ -175,10 +175,18 @@ class BudgetError(TieoutError):
 
 
 class OutcomeUnknownError(TieoutError):
-    """A write was sent and no answer came: Intacct may or may not hold it. It was not sent again."""
+    """A write was sent, under one key however often, and no usable answer came: Intacct may or may not hold it.
+
+    Sending the same body again under `idempotency_key` settles it and cannot write twice (REST reference 7.6)."""
 
     exit_code = Exit.RECORDS
     whose = Whose.TIEOUT
+
+    def __init__(
+        self, message: str, *, advice: str = "", whose: Whose | None = None, idempotency_key: str | None = None
+    ) -> None:
+        super().__init__(message, advice=advice, whose=whose)
+        self.idempotency_key = idempotency_key
 
 
 class Detail(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -84,3 +84,39 @@ def test_cutting_keeps_every_record_once_in_order_and_within_both_limits(sizes, 
 
 def test_a_thousand_small_records_make_two_requests() -> None:
     assert [len(r) for r in cut([b"{}"] * 1000)] == [MAX_BATCH, MAX_BATCH]
+
+
+def reply(status: int, *items: dict, **meta: int) -> Reply:
+    return Reply(status, {}, json.dumps({"ia::result": list(items), "ia::meta": meta}).encode())
+
+
+GOOD = {"key": "1", "id": "A", "ia::status": 201}
+
+
+def test_an_item_that_broke_off_inside_intacct_is_unknown_and_never_failed() -> None:
+    """Retrying a `failed` record uses a new key, and would post twice what Intacct does hold."""
+    outcomes = read_outcomes(reply(207, GOOD, {"ia::status": 503, "ia::error": {"message": "x"}}), 2, "POST /x")
+    assert [o.state for o in outcomes] == ["posted", "unknown"]
+
+
+def test_an_item_that_was_throttled_was_not_processed() -> None:
+    outcomes = read_outcomes(reply(207, GOOD, {"ia::status": 429, "ia::error": {"message": "x"}}), 2, "POST /x")
+    assert outcomes[1].state == "unprocessed"
+
+
+@pytest.mark.parametrize("odd", [{}, {"id": "A", "ia::status": 201}, "text", None])
+def test_a_result_without_a_key_or_an_error_proves_nothing(odd: object) -> None:
+    with pytest.raises(ReplyError):
+        read_outcomes(reply(201, GOOD, odd), 2, "POST /x")  # type: ignore[arg-type]  # odd on purpose
+
+
+def test_an_error_in_any_form_is_an_error() -> None:
+    outcomes = read_outcomes(reply(207, GOOD, GOOD | {"ia::error": "just words"}), 2, "POST /x")
+    assert outcomes[1].state == "failed"
+    assert outcomes[1].error is not None
+    assert outcomes[1].error.message == "just words"
+
+
+def test_totals_that_count_errors_nobody_shows_are_not_believed() -> None:
+    with pytest.raises(ReplyError, match="counts 1 errors"):
+        read_outcomes(reply(201, GOOD, GOOD, totalCount=2, totalSuccess=1, totalError=1), 2, "POST /x")

@@ -110,6 +110,14 @@ def test_reading_many_keys_keeps_their_order_and_names_the_missing(intacct: Inta
     assert [r.key for r in found if not isinstance(r, NotFoundError)] == [k for k in reversed(keys) if k != "999999"]
 
 
+def test_a_single_missing_key_is_its_error_too(intacct: Intacct) -> None:
+    (alone,) = intacct.get_many("customers", ["999999"])
+    assert isinstance(alone, NotFoundError)
+    many = intacct.get_many("customers", [*(str(n) for n in range(1, 201)), *["1"] * 300, "999999"])
+    assert len(many) == 501
+    assert isinstance(many[500], NotFoundError)
+
+
 def test_lines_are_typed_too(intacct: Intacct) -> None:
     line = intacct.get("timesheets", "1")["lines"][0]
     assert isinstance(line["quantity"], Decimal)
@@ -183,14 +191,20 @@ def test_more_tasks_than_threads_share_one_token(simulator: Simulator) -> None:
 
 
 def test_a_refresh_token_that_rotates_is_handed_over_before_it_is_used() -> None:
-    with Simulator("empty", rotation="strict", token_lifetime=60) as strict:  # every token counts as spent at once
+    with Simulator("empty", rotation="strict") as strict:
         first = _grant(strict)
         kept: list[str] = []
+        clock = [0.0]
         source = RefreshToken(
-            client_id="demo-client", client_secret="demo-secret", refresh_token=first, rotated=kept.append
+            client_id="demo-client",
+            client_secret="demo-secret",
+            refresh_token=first,
+            rotated=kept.append,
+            now=lambda: clock[0],
         )
         with simulated(simulator=strict, tokens=source) as client:
             assert client.count("vendors") == 0
+            clock[0] += 43_200
             assert client.count("vendors") == 0
         assert len(kept) >= 2
         assert len({first, *kept}) == len(kept) + 1
@@ -226,6 +240,12 @@ def test_nobody_at_the_address() -> None:
     ):
         client.count("vendors")
     assert caught.value.exit_code == 4
+
+
+@pytest.mark.parametrize("entity", ["Zürich", "E1\nX-Evil: 1", " "])
+def test_an_entity_that_cannot_be_a_header_is_refused_where_it_is_given(entity: str) -> None:
+    with pytest.raises(ConfigurationError):
+        Intacct(**DOOR, entity=entity)
 
 
 @pytest.mark.parametrize("url", ["api.intacct.com", "http://api.intacct.com", "https://user:pw@x", "ftp://x", ""])

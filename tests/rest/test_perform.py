@@ -6,6 +6,7 @@ import pytest
 
 from tests.rest.conftest import World, created, json_reply, refused, session
 from tieout.errors import (
+    ConfigurationError,
     ConflictError,
     DeadlineError,
     InvalidRequestError,
@@ -151,6 +152,51 @@ def test_the_servers_own_wait_is_kept_whatever_the_header_is_called() -> None:
     world = World(refused(429, "", retry_after="3"), refused(429, "", x_ia_throttle_limit_retryafter="11"), RECORD)
     world.run(perform(session(world), read()))
     assert world.slept == [3.0, 11.0]
+
+
+@pytest.mark.parametrize("value", ["-1", "nan", "inf", "0", "soon"])
+def test_a_wait_that_makes_no_sense_is_replaced_by_our_own(value: str) -> None:
+    world = World(refused(429, "", x_ia_throttle_limit_retry_after=value), RECORD)
+    world.run(perform(session(world), read()))
+    assert world.slept == [0.5]
+
+
+def test_a_redirect_ends_the_call_at_once_and_a_write_was_not_processed() -> None:
+    world = World(Reply(302, {"location": "https://elsewhere"}, b""))
+    with pytest.raises(ReplyError, match="redirect") as caught:
+        world.run(perform(session(world), write()))
+    assert "base URL" in caught.value.advice
+    assert len(world.sent) == 1
+
+
+def test_an_unknown_outcome_carries_the_key_that_settles_it() -> None:
+    world = World(*[LOST] * 5)
+    with pytest.raises(OutcomeUnknownError) as caught:
+        world.run(perform(session(world), write()))
+    assert caught.value.idempotency_key == world.sent[0].headers["Idempotency-Key"]
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_list_of_items_under_a_throttle_or_a_server_error_is_sent_again(status: int) -> None:
+    item = f'{{"ia::result":[{{"ia::status":{status},"ia::error":{{"message":"x"}}}}]}}'
+    good = '{"ia::result":[{"key":"7","ia::status":201}]}'
+    world = World(json_reply(status, item), json_reply(201, good))
+    call = operations.post("accounts-payable/vendor", b"[{}]", count=1, idempotency_key="k")
+    assert [o.state for o in world.run(perform(session(world), call))] == ["posted"]
+
+
+def test_a_delete_reads_its_answer() -> None:
+    call = operations.delete("accounts-payable/vendor", "7")
+    for body in (
+        '{"ia::result":[{"ia::status":422,"ia::error":{"message":"in use"}}]}',
+        '{"ia::error":{"message":"in use"}}',
+    ):
+        world = World(json_reply(207, body))
+        with pytest.raises(RefusedError, match="in use"):
+            world.run(perform(session(world), call))
+    for key in ("", " ", "1,2"):
+        with pytest.raises(ConfigurationError):
+            operations.delete("accounts-payable/vendor", key)
 
 
 def test_a_wait_longer_than_the_deadline_ends_the_call_at_once() -> None:

@@ -69,6 +69,13 @@ def test_a_filter_value_takes_the_type_of_its_field() -> None:
     assert values == ["20017", True, "5"]
 
 
+def test_a_text_that_looks_boolean_takes_a_boolean() -> None:
+    """isBilled is true, false or partial (REST reference 9.1)."""
+    line = load("time/timesheet-line")
+    checked = check_query(Query(object=line.name, fields=("key",), where=F("isBilled") == True), line)  # noqa: E712
+    assert checked.where == (F("isBilled") == "true")
+
+
 def test_the_common_fields_are_queryable_and_hold_nothing_deprecated() -> None:
     paths = INVOICE.paths()
     common, everything = common_fields(INVOICE), queryable(INVOICE)

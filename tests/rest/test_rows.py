@@ -94,13 +94,28 @@ def test_one_odd_value_never_loses_the_page(path: str, odd: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "odd"), [("total", "n/a"), ("day", "31.01.2026"), ("count", "3"), ("open", "true"), ("key", 7)]
+    ("path", "odd"),
+    [
+        ("total", "n/a"),
+        ("day", "31.01.2026"),
+        ("count", "3"),
+        ("open", "true"),
+        ("key", 7),
+        ("at", "2026-01-31T10:11:12"),
+    ],
 )
 def test_a_value_that_fits_no_type_is_kept_as_it_came_and_named(path: str, odd: object) -> None:
     (row,) = decode(GOOD | {path: odd})
     assert row.misfits == (path,)
     assert row[path] == odd
     assert row.as_dict()[path] == odd
+
+
+def test_a_misfit_keeps_every_digit() -> None:
+    body = b'{"ia::result":[{"key":12345678901234567.89}],"ia::meta":{"totalCount":"1","next":"2","start":null}}'
+    found = page_decoder(row_type(MODEL, ["key"]))(Reply(200, {}, body))
+    assert str(found.rows[0]["key"]) == "12345678901234567.89"
+    assert (found.total, found.next) == (1, 2), "numbers of the meta may be text"
 
 
 def test_a_page_knows_its_successor_and_the_servers_clock() -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import json
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 
 import pytest
 
 from tests.rest.conftest import World, json_reply, refused, session
-from tieout import Intacct
-from tieout.errors import ForbiddenError, TieoutError
+from tieout import AsyncIntacct, Intacct
+from tieout.errors import DeadlineError, ForbiddenError, TieoutError
 from tieout.rest import ClientCredentials, RefreshToken, Token
 from tieout.rest.actions import Desk, create_many
 from tieout.rest.memory import ProcessMemory
@@ -73,6 +76,32 @@ def test_a_batch_stops_at_a_shut_door_instead_of_failing_every_record() -> None:
     assert len(world.sent) == 1
 
 
+def test_what_was_posted_before_the_door_shut_is_not_forgotten() -> None:
+    good = json.dumps({"ia::result": [{"key": str(n), "ia::status": 201} for n in range(500)]})
+    world = World(json_reply(201, good), refused(403, "X-1"))
+    desk = Desk(session=session(world), memory=ProcessMemory())
+    result = world.run(create_many(desk, "vendors", [{"id": str(n)} for n in range(700)]))
+    assert (len(result.posted), len(result.unprocessed)) == (500, 200)
+    assert isinstance(result[500].error, ForbiddenError)
+
+
+@pytest.mark.parametrize(("given", "lifetime"), [('"3600"', 3600), ("null", 43200), ('"soon"', 43200), ("-1", 43200)])
+def test_an_odd_lifetime_is_no_reason_to_refuse_a_token(given: str, lifetime: float) -> None:
+    world = World(json_reply(200, f'{{"access_token":"one","expires_in":{given}}}'))
+    token = world.run(source(Clock()).token(session(world)))
+    assert token.expires_at == 1000 + lifetime
+
+
+def test_a_short_lived_token_is_used_for_most_of_its_life() -> None:
+    clock, world = Clock(), World(grant("one", 100), grant("two", 100))
+    tokens, desk = source(clock), session(world)
+    world.run(tokens.token(desk))
+    clock.now += 80
+    assert world.run(tokens.token(desk)).value == "one"
+    clock.now += 15
+    assert world.run(tokens.token(desk)).value == "two"
+
+
 class Redirecting(BaseHTTPRequestHandler):
     """Answers a token, then redirects every call to another address."""
 
@@ -108,6 +137,43 @@ def redirecting() -> Iterator[HTTPServer]:
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+class Trickling(Redirecting):
+    """Sends a byte now and then, for ever: each read is in time, the answer never is."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(200)
+        self.end_headers()
+        with contextlib.suppress(OSError):
+            while not self.server.over.wait(0.05):  # type: ignore[attr-defined]
+                self.wfile.write(b" ")
+                self.wfile.flush()
+
+
+def test_an_answer_that_trickles_is_no_answer() -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Trickling)
+    server.over = threading.Event()  # type: ignore[attr-defined]
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    door = {"client_id": "c", "client_secret": "s", "user": "u", "company": "co"}
+    try:
+        url = f"http://127.0.0.1:{server.server_port}"
+        with Intacct(**door, base_url=url, timeout=0.3, deadline=0.5) as client, pytest.raises(DeadlineError):
+            client.count("vendors")
+
+        async def awaited() -> None:
+            async with AsyncIntacct(**door, base_url=url, timeout=0.3, deadline=0.5) as later:
+                await later.count("vendors")
+
+        with pytest.raises(DeadlineError):
+            asyncio.run(awaited())
+    finally:
+        server.over.set()  # type: ignore[attr-defined]
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def test_a_bearer_token_never_follows_a_redirect(redirecting: HTTPServer) -> None:

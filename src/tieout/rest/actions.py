@@ -11,7 +11,14 @@ import msgspec
 
 from tieout import catalogue
 from tieout.catalogue.model import Model, Node
-from tieout.errors import IntacctError, InvalidRequestError, OutcomeUnknownError, TieoutError, UnknownNameError
+from tieout.errors import (
+    IntacctError,
+    InvalidRequestError,
+    NotFoundError,
+    OutcomeUnknownError,
+    TieoutError,
+    UnknownNameError,
+)
 from tieout.rest import operations
 from tieout.rest.batch import MAX_BATCH, BatchResult, Outcome, Reference, all_failed, cut
 from tieout.rest.call import Call
@@ -134,11 +141,20 @@ def get_many(desk: Desk, object: str, keys: Iterable[str]) -> Exchange[list[Reco
     definition = yield from model(desk, object)
     name = catalogue.resolve(object)
     wanted = [str(key) for key in keys]
-    calls = [operations.get_many(name, wanted[at : at + MAX_BATCH]) for at in range(0, len(wanted), MAX_BATCH)]
+    chunks = [wanted[at : at + MAX_BATCH] for at in range(0, len(wanted), MAX_BATCH)]
     found: list[Record | IntacctError] = []
-    for chunk in (yield All([perform(desk.session, call) for call in calls])) if calls else []:
+    for chunk in (yield All([_chunk(desk.session, name, keys) for keys in chunks])) if chunks else []:
         found += [i if isinstance(i, IntacctError) else Record(typed(i, definition, _offline)) for i in chunk]
     return found
+
+
+def _chunk(session: Session, object: str, keys: Sequence[str]) -> Exchange[list[dict[str, Any] | IntacctError]]:
+    try:
+        return (yield from perform(session, operations.get_many(object, keys)))
+    except NotFoundError as error:
+        if len(keys) > 1:
+            raise
+        return [error]  # one key is answered like a single read
 
 
 def write(desk: Desk, call: Call[Reference]) -> Exchange[Reference]:
@@ -148,15 +164,23 @@ def write(desk: Desk, call: Call[Reference]) -> Exchange[Reference]:
 def create_many(desk: Desk, object: str, bodies: Sequence[Mapping[str, Any]]) -> Exchange[BatchResult]:
     """Post records in batches of at most 500 and 1 MB, one after the other, each under a key of its own.
 
-    An error of a whole request becomes the outcome of its records; the batches after it are still sent, unless
-    the connection itself is refused."""
+    An error of a whole request becomes the outcome of its records, and the batches after it are still sent. Where
+    nothing more can be sent (not authorised, not reachable) the rest is `unprocessed`; raises only if that was so
+    from the start."""
     name = catalogue.resolve(object)
     encoded = [operations.encode(body) for body in bodies]
     outcomes: list[Outcome] = []
     for positions in cut(encoded):
         body = b"[" + b",".join(encoded[i] for i in positions) + b"]"
         call = operations.post(name, body, count=len(positions), idempotency_key=operations.new_key())
-        batch = yield from _outcomes(desk.session, call, len(positions))
+        try:
+            batch = yield from _outcomes(desk.session, call, len(positions))
+        except TieoutError as error:
+            if not outcomes:
+                raise
+            rest = range(len(outcomes), len(bodies))
+            outcomes += [Outcome(position=p, state="unprocessed", error=error) for p in rest]
+            break
         outcomes += [msgspec.structs.replace(o, position=positions.start + o.position) for o in batch]
     return BatchResult(list(bodies), outcomes)
 

@@ -110,7 +110,12 @@ def read_outcomes(reply: Reply, count: int, request: str) -> list[Outcome]:
             f"{request} sent {count} records and got {len(result)} results.",
             advice="Results belong to records by position only, so none of them can be trusted.",
         )
-    return [_outcome(position, item, reply.status, request) for position, item in enumerate(result)]
+    outcomes = [_outcome(position, item, reply.status, request) for position, item in enumerate(result)]
+    meta = body.get("ia::meta") if isinstance(body, dict) else None
+    errors = meta.get("totalError") if isinstance(meta, dict) else None
+    if isinstance(errors, int) and errors > 0 and all(outcome.state == "posted" for outcome in outcomes):
+        raise ReplyError(f"{request}: Intacct counts {errors} errors but shows none.", advice="None can be trusted.")
+    return outcomes
 
 
 def _outcome(position: int, item: Any, http_status: int, request: str) -> Outcome:
@@ -122,6 +127,8 @@ def _outcome(position: int, item: Any, http_status: int, request: str) -> Outcom
     status = item.get("ia::status", inner.get("ia::status"))
     status = status if isinstance(status, int) else http_status
     if found is None and status < 300:
+        if inner.get("key") is None:
+            raise ReplyError(f"{request}: result {position + 1} has neither a key nor an error.")
         return Outcome(
             position=position,
             state="posted",
@@ -131,7 +138,9 @@ def _outcome(position: int, item: Any, http_status: int, request: str) -> Outcom
             sage_state=_text(inner.get("state")),
         )
     error: IntacctError = refusal_from(found or {}, status if status >= 400 else 422, request).error
-    state: State = "unprocessed" if error.code == "unprocessed" else "failed"
+    state: State = "unprocessed" if error.code == "unprocessed" or status == 429 else "failed"
+    if status >= 500:
+        state = "unknown"  # Intacct broke off at this record: it may hold it
     return Outcome(position=position, state=state, key=_text(inner.get("key")), error=error)
 
 

@@ -106,7 +106,7 @@ def _misfit(value: Any, field: Field) -> str:
     """Why a filter value cannot match this field, or nothing."""
     if value is None:
         return ""
-    text = str(value)
+    text = _word(value)
     if field.enum is not None and field.type == "string" and text not in field.enum:
         return f"{text!r} is not one of {', '.join(str(w) for w in field.enum if w is not None)}"
     if field.type == "boolean" and not isinstance(value, bool) and text.lower() not in ("true", "false"):
@@ -116,6 +116,11 @@ def _misfit(value: Any, field: Field) -> str:
     if (field.type in ("number", "integer") or field.scale is not None) and not _is_number(value):
         return f"{text!r} is not a number"
     return ""
+
+
+def _word(value: Any) -> str:
+    """`isBilled` and its like are texts that look boolean (REST reference 9.1): True means "true"."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _is_date(text: str) -> bool:
@@ -151,10 +156,10 @@ def _coerced(where: Filter, paths: dict[str, Field]) -> Filter:
 
 def _fit(value: Any, field: Field) -> Any:
     """`id = 20017` means the text "20017": a filter value in the type the field has on the wire."""
-    if isinstance(value, bool) or value is None:
+    if value is None:
         return value
-    if field.type == "string" and isinstance(value, int | float):
-        return str(value)
+    if field.type == "string" and isinstance(value, bool | int | float):
+        return _word(value)
     if field.type == "boolean" and isinstance(value, str):
         return value.lower() == "true"
     if field.type == "integer" and isinstance(value, str) and value.lstrip("-").isdigit():

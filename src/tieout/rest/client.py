@@ -75,6 +75,10 @@ class _Client(Generic[D]):
 
         `timeout` is seconds for one try, `deadline` seconds for a call with all its retries. `entity` runs every
         call in that entity (REST reference 2)."""
+        if entity is not None and not (entity.isascii() and entity.isprintable() and entity.strip()):
+            raise ConfigurationError(
+                f"{entity!r} cannot be an entity id.", advice="It is sent as a header: ASCII only."
+            )
         source = tokens or _source(client_id, client_secret, user, company, refresh_token)
         self.meter = meter if meter is not None else CountingMeter()
         session = Session(

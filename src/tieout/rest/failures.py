@@ -147,14 +147,14 @@ def find_error(body: Any) -> dict[str, Any] | None:
     if not isinstance(body, dict):
         return None
     result = body.get("ia::result")
-    if isinstance(result, dict) and isinstance(result.get("ia::error"), dict):
-        return dict(result["ia::error"])
-    if isinstance(body.get("ia::error"), dict):
-        return dict(body["ia::error"])
+    for place in (result, body):
+        if isinstance(place, dict) and place.get("ia::error") is not None:
+            error = place["ia::error"]
+            return dict(error) if isinstance(error, dict) else {"message": str(error)}
     error = body.get("error")
     if isinstance(error, dict):
         return dict(error)
-    if isinstance(error, str):  # the token endpoint, RFC 6749
+    if isinstance(error, str) and result is None:  # the token endpoint, RFC 6749
         return {
             "errorId": error,
             "message": body.get("error_description") or f"The token request was refused ({error})",
@@ -197,6 +197,15 @@ def strange_reply(reply: Reply, request: str) -> ReplyError:
     return ReplyError(
         f"{request} was answered with {what} (HTTP {reply.status}).",
         advice="Intacct or a proxy before it is in trouble; try again later.",
+    )
+
+
+def moved(reply: Reply, request: str) -> ReplyError:
+    """A redirect. Not followed: a bearer token belongs to one host. The request was not processed."""
+    return ReplyError(
+        f"{request} was answered with a redirect (HTTP {reply.status}).",
+        advice="Check the base URL: it must be the API's own address.",
+        whose=Whose.YOURS,
     )
 
 

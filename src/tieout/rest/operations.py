@@ -14,7 +14,7 @@ from uuid import uuid4
 import msgspec
 
 from tieout.catalogue.model import Model
-from tieout.errors import IntacctError, InvalidRequestError, ReplyError
+from tieout.errors import ConfigurationError, IntacctError, InvalidRequestError, ReplyError
 from tieout.rest.batch import MAX_BATCH, Outcome, Reference, read_outcomes
 from tieout.rest.call import Call, Repeat, Reply
 from tieout.rest.failures import find_error, refusal_from
@@ -29,6 +29,9 @@ ATOMIC_HEADER = "X-IA-API-Param-Transaction"
 def object_path(object: str, keys: Sequence[str] = ()) -> str:
     """`/objects/accounts-payable/bill/194,195`, percent-encoded; document types keep their `::`."""
     path = "/objects/" + quote(object, safe="/:")
+    for key in keys:
+        if not str(key).strip() or "," in str(key):
+            raise ConfigurationError(f"{str(key)!r} is not a key.", advice="A key is Sage's system key, such as 46.")
     return f"{path}/{','.join(quote(str(key), safe='') for key in keys)}" if keys else path
 
 
@@ -145,7 +148,20 @@ def _write(method: str, path: str, body: bytes, key: str) -> Call[Reference]:
 
 def delete(object: str, key: str) -> Call[None]:
     """DELETE one record."""
-    return Call(method="DELETE", path=object_path(object, [key]), parse=lambda _: None, repeat=Repeat.DELETE)
+    path = object_path(object, [key])
+
+    def parse(reply: Reply) -> None:
+        if not reply.body.strip():
+            return
+        body = load_exact(reply.body)
+        result = body.get("ia::result") if isinstance(body, dict) else None
+        item = result[0] if isinstance(result, list) and len(result) == 1 else body
+        found = find_error(item)
+        if found is not None:
+            status = item.get("ia::status")
+            raise refusal_from(found, status if isinstance(status, int) else 422, f"DELETE {path}").error
+
+    return Call(method="DELETE", path=path, parse=parse, repeat=Repeat.DELETE)
 
 
 def post(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 from urllib.parse import urlencode
 
 import msgspec
@@ -24,7 +24,7 @@ from tieout.errors import (
 )
 from tieout.rest.call import Call, Repeat, Reply, Request
 from tieout.rest.effects import Exchange, NoAnswer, Send, Sleep, Slot
-from tieout.rest.failures import Action, Refusal, refusal_of
+from tieout.rest.failures import Action, Refusal, moved, refusal_of
 from tieout.rest.meter import Meter, Try
 from tieout.rest.tokens import Token, TokenSource
 
@@ -38,6 +38,8 @@ LONGEST_WAIT = 30.0
 """Seconds; waits double from the first to the longest, with jitter, unless the server names its own."""
 
 
+ITEM_STATUSES = range(400, 429)
+"""Statuses under which a list of items speaks for each record; a throttle or a server error speaks for the request."""
 AT_THE_DOOR = (401, 403)
 """Refusals that say nothing about an earlier try of the same call: it was not looked at this time."""
 
@@ -154,7 +156,9 @@ class _Attempt(Generic[T]):
     def judge(self, reply: Reply) -> Done[T] | Again:
         """A reply -> the result, or why to go on; raises where going on cannot help."""
         call = self.call
-        if reply.status < 300 or (call.batch and _is_item_list(reply)):
+        if 300 <= reply.status < 400:
+            raise self.final(moved(reply, self.label))
+        if reply.status < 300 or (call.batch and reply.status in ITEM_STATUSES and _is_item_list(reply)):
             try:
                 return Done(call.parse(reply))
             except ReplyError as error:
@@ -176,7 +180,7 @@ class _Attempt(Generic[T]):
         if found.action is Action.RENEW and not self.renewed and self.call.authorised:
             return Again(Action.RENEW, error)
         if self.unanswered and isinstance(error, NotFoundError) and self.call.repeat is Repeat.DELETE:
-            return Done(self.call.parse(reply))  # gone: the unanswered try worked
+            return Done(cast("T", None))  # gone: the unanswered try worked, and a delete has no result
         if self.unanswered and isinstance(error, ConflictError):
             return Again(Action.RETRY, error)  # the earlier try is still in flight, or was processed
         if "x-ia-idempotency-cached-date" in reply.headers:
@@ -215,9 +219,12 @@ class _Attempt(Generic[T]):
         """The error to end with: whoever wrote and got no answer must be told that the outcome is unknown."""
         if not self.unanswered:
             return error
+        key = self.call.idempotency_key
+        again = "send it again with `idempotency_key` of this error" if key else "look in Intacct"
         return OutcomeUnknownError(
             f"{self.label} was sent, but its outcome is unknown: {error.message}",
-            advice="It was not sent under a new key. Look in Intacct, or replay it under the same idempotency key.",
+            advice=f"To settle it without writing twice, {again}.",
+            idempotency_key=key,
         )
 
 
@@ -228,9 +235,11 @@ def server_wait(reply: Reply) -> float | None:
     for name, value in reply.headers.items():
         if name.replace("-", "").endswith("retryafter"):
             try:
-                waits.append(float(value))
+                seconds = float(value)
             except ValueError:
                 continue
+            if 0 < seconds < float("inf"):  # -1 is among the documented sample values
+                waits.append(seconds)
     return max(waits, default=None)
 
 

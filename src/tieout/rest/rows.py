@@ -1,7 +1,7 @@
 """Typed rows: a struct made from the model for the fields asked, decoded in C, one odd value never losing a page.
 
-Money and numbers become Decimal exactly as written, dates `date`, date-times aware `datetime` in UTC. A value that
-fits no type stays as it came and is named in `row.misfits` (DESIGN rule 9).
+Money and numbers become Decimal exactly as written, dates `date`, date-times aware `datetime` (Intacct sends UTC). A
+value that fits no type stays as it came and is named in `row.misfits` (DESIGN rule 9).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import keyword
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
 import msgspec
 
@@ -72,15 +72,23 @@ class Page(msgspec.Struct, Generic[R], kw_only=True):
 
 
 class Meta(msgspec.Struct):
-    """`ia::meta` of a page; Sage's examples print 0 and leave members out (REST reference 10.3)."""
+    """`ia::meta` of a page. Sage's examples print 0 for none, text for numbers, and leave members out (REST
+    reference 9.1, 10.3)."""
 
-    totalCount: int = 0
-    start: int = 1
-    pageSize: int = 0
-    next: int | None = None
-    previous: int | None = None
+    totalCount: int | str | None = 0
+    start: int | str | None = 1
+    next: int | str | None = None
 
 
+def whole(number: int | str | None) -> int:
+    """A number of a page's meta; nothing, and what is no number, is 0."""
+    if isinstance(number, int):
+        return number
+    return int(number) if number is not None and number.isdecimal() else 0
+
+
+AWARE: Any = Annotated[datetime, msgspec.Meta(tz=True)]
+"""A date-time without a zone is a misfit: nobody can say which moment it means."""
 PLAIN_TYPES: Mapping[str, Any] = {"boolean": bool, "integer": int, "number": Decimal}
 
 
@@ -92,7 +100,7 @@ def python_type(field: Field | None) -> Any:
         if field.format == "date":
             return date
         if field.format == "date-time":
-            return datetime
+            return AWARE
         return Decimal if field.scale is not None else str
     return PLAIN_TYPES.get(field.type, Any)
 
@@ -168,7 +176,13 @@ def page_decoder(row: type[R]) -> Callable[[Reply], Page[R]]:
         except (msgspec.MsgspecError, UnicodeDecodeError):
             raise not_understood("a query") from None
         meta = envelope.meta
-        return Page(rows=rows, total=meta.totalCount, start=meta.start, next=meta.next or None, date=reply.date)
+        return Page(
+            rows=rows,
+            total=whole(meta.totalCount),
+            start=whole(meta.start),
+            next=whole(meta.next) or None,
+            date=reply.date,
+        )
 
     return parse
 
@@ -199,7 +213,7 @@ def _row_by_value(row: Any, raw: Mapping[str, msgspec.Raw]) -> Any:
         try:
             values[name] = msgspec.json.decode(raw[path], type=types[name])
         except msgspec.ValidationError:
-            misfits[path] = msgspec.json.decode(raw[path])
+            misfits[path] = json.loads(bytes(raw[path]), parse_float=Decimal)
     return row(misfit_values=misfits, **values)
 
 

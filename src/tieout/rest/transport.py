@@ -6,6 +6,7 @@ A transport never follows a redirect (a bearer token belongs to one host) and ne
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
@@ -51,17 +52,23 @@ class HttpTransport:
     def send(self, request: Request, timeout: float) -> Reply:
         import httpx2
 
+        end = time.monotonic() + timeout
         try:
-            answer = self._open().request(
+            with self._open().stream(
                 request.method,
                 request.url,
                 headers=dict(request.headers),
                 content=request.body,
                 timeout=_limits(timeout),
-            )
+            ) as answer:
+                body = bytearray()
+                for chunk in answer.iter_bytes():
+                    body += chunk
+                    if time.monotonic() > end:  # the library's own limit is for each read
+                        raise NoAnswer("no complete answer in time", sent=True, timeout=True)
+                return _reply(answer, bytes(body))
         except (httpx2.TransportError, httpx2.InvalidURL, httpx2.DecodingError) as error:
             raise _no_answer(error) from None
-        return _reply(answer)
 
     def close(self) -> None:
         if self._client is not None:
@@ -88,6 +95,8 @@ class AsyncHttpTransport:
         self._client: httpx2.AsyncClient | None = None
 
     async def send(self, request: Request, timeout: float) -> Reply:
+        import asyncio
+
         import httpx2
 
         if self._client is None:
@@ -97,16 +106,19 @@ class AsyncHttpTransport:
                 limits=httpx2.Limits(max_connections=MAX_CONNECTIONS),
             )
         try:
-            answer = await self._client.request(
-                request.method,
-                request.url,
-                headers=dict(request.headers),
-                content=request.body,
-                timeout=_limits(timeout),
-            )
+            async with asyncio.timeout(timeout):
+                answer = await self._client.request(
+                    request.method,
+                    request.url,
+                    headers=dict(request.headers),
+                    content=request.body,
+                    timeout=_limits(timeout),
+                )
+        except TimeoutError:
+            raise NoAnswer("no complete answer in time", sent=True, timeout=True) from None
         except (httpx2.TransportError, httpx2.InvalidURL, httpx2.DecodingError) as error:
             raise _no_answer(error) from None
-        return _reply(answer)
+        return _reply(answer, answer.content)
 
     async def close(self) -> None:
         if self._client is not None:
@@ -157,8 +169,8 @@ def _limits(timeout: float) -> httpx2.Timeout:
     return httpx2.Timeout(timeout, connect=min(timeout, CONNECT_TIMEOUT))
 
 
-def _reply(answer: httpx2.Response) -> Reply:
-    return Reply(answer.status_code, {name.lower(): value for name, value in answer.headers.items()}, answer.content)
+def _reply(answer: httpx2.Response, body: bytes) -> Reply:
+    return Reply(answer.status_code, {name.lower(): value for name, value in answer.headers.items()}, body)
 
 
 def _no_answer(error: Exception) -> NoAnswer:
