@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types architecture bench torture docs wheel lock clean
+.PHONY: help demo test lint types architecture bench torture docs wheel wheel-demo lock clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -47,10 +47,15 @@ docs: $(READY)  ## Build the documentation site into site/
 wheel: $(READY)  ## Build the wheel into dist/
 	@$(BIN)/python -m build --wheel --no-isolation --outdir dist
 
+wheel-demo: wheel  ## The demo from the wheel alone, in an empty environment without git or make
+	@rm -rf build/wheel-demo && $(PYTHON) -m venv build/wheel-demo/venv
+	@build/wheel-demo/venv/bin/pip install --quiet --disable-pip-version-check "$$(ls -t dist/tieout-*.whl | head -1)[sync,simulator]"
+	@cd build/wheel-demo && env -i PATH=/nonexistent HOME="$$PWD" venv/bin/tieout demo
+
 lock: $(READY)  ## Resolve the lock files anew
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --all-extras --group dev pyproject.toml -o requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --group docs -o requirements-docs.lock
 	@echo uv | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header - -o requirements-uv.lock
 
 clean:  ## Remove the environment and build products
-	rm -rf $(VENV) dist site tieout-demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist site tieout-demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
