@@ -47,6 +47,7 @@ class Exit:
     BUSY = 6
     BUDGET = 7
     INTERRUPTED = 130
+    CUT_OFF = 141
 
 
 class Whose(StrEnum):
@@ -57,6 +58,18 @@ class Whose(StrEnum):
     SAGE = "Sage's"
     NETWORK = "your network's"
     TIEOUT = "tieout's"
+
+
+def redacted(url: str) -> str:
+    """A URL as messages may show it: `postgresql://u:secret@host/db?password=x` -> `postgresql://***@host/db?***`.
+
+    Everything before the last @ counts as credentials, since a password may hold any character unescaped."""
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        return url
+    _, at, place = rest.rpartition("@")
+    place, question, _ = place.partition("?")
+    return f"{scheme}://{'***@' if at else ''}{place}{'?***' if question else ''}"
 
 
 class TieoutError(Exception):

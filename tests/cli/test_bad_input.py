@@ -122,6 +122,66 @@ def test_a_missing_source_or_column(connected: Run, tmp_path: Path) -> None:
     one_sentence(connected("push"), 2, "Nmae", "Name")
 
 
+PUSH = (
+    '[push.v]\nobject="vendors"\nsource="v.csv"\nid="Vendor"\n'
+    '[push.v.fields]\nid="Vendor"\nname="Name"\nisOneTimeUse={column="Once",boolean={true=["Y"],false=["N"]}}\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"Vendor,Nmae,Once\nV1,One,Y\n", ["v.csv", "'Name'", "'Nmae'"]),
+        (b"Vendor,Name,Once\nV1,One,Y\nV2,Two\n", ["v.csv", "line 3"]),
+        (b"Vendor,Name,Once\nV1,Caf\xe9,Y\n", ["v.csv", "line 2", 'encoding = "cp1252"']),
+        (b"", ["v.csv", "empty"]),
+        (b"Vendor,Name,Once\nV1,One\x00,Y\n", ["v.csv"]),
+    ],
+    ids=["missing column", "ragged line", "cp1252 bytes", "empty file", "NUL byte"],
+)
+@pytest.mark.parametrize("command", ["push", "retry"])
+def test_a_source_that_cannot_be_read_as_declared(
+    connected: Run, tmp_path: Path, command: str, content: bytes, words: list[str]
+) -> None:
+    (tmp_path / "tieout.toml").write_text(PUSH)
+    (tmp_path / "v.csv").write_bytes(content)
+    one_sentence(connected(command), 2, *words)
+    error = connected(command, "--json")
+    assert (error.code, error.json["exit_code"], error.err) == (2, 2, "")
+
+
+def test_no_rows_are_said_and_are_no_error(connected: Run, tmp_path: Path) -> None:
+    (tmp_path / "tieout.toml").write_text(PUSH)
+    (tmp_path / "v.csv").write_text("Vendor,Name,Once\n")
+    for command in ("push", "retry"):
+        shown = connected(command)
+        assert shown.code == 0, shown
+        assert "v.csv has no rows: there is nothing to push." in shown.out
+        assert connected(command, "--json").json["notes"] == ["v.csv has no rows: there is nothing to push."]
+
+
+def test_a_byte_order_mark_is_nothing_to_speak_of(connected: Run, tmp_path: Path) -> None:
+    (tmp_path / "tieout.toml").write_text(PUSH)
+    (tmp_path / "v.csv").write_bytes(b"\xef\xbb\xbfVendor,Name,Once,Remark\nV-BOM-1,One,Y,x\n")
+    shown = connected("push", "--dry-run")
+    assert shown.code == 0, shown
+    assert "columns not sent: Remark" in shown.out
+    assert connected("push", "--dry-run", "--json").json["unused_columns"] == ["Remark"]
+
+
+def test_a_bad_date_holds_its_record_and_says_what_a_date_looks_like(connected: Run, tmp_path: Path) -> None:
+    (tmp_path / "tieout.toml").write_text(
+        '[push.t]\nobject="time/timesheet"\nsource="t.csv"\nid="Entry"\n[push.t.fields]\n'
+        '"employee.id"="Employee"\nbeginDate={column="Week",date="%m/%d/%Y"}\n'
+    )
+    (tmp_path / "t.csv").write_text("Entry,Employee,Week\nBAD-1,EMP-001,13/45/2026\n")
+    shown = connected("push", "--dry-run")
+    assert shown.code == 1, shown
+    assert "row 2, column Week: '13/45/2026' is not a date like 01/31/2026" in shown.out
+    assert "tieout failed" not in shown.err, "a dry run leaves nothing for it to show"
+    assert "Next: correct the file, then `tieout push t`." in shown.err
+
+
 @pytest.mark.parametrize(
     "state", ["garbage", "directory", "postgresql"], ids=["not a database", "a folder", "no server"]
 )

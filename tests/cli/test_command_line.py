@@ -15,6 +15,7 @@ import typer
 
 from tests.cli.conftest import Run
 from tieout.cli import directory
+from tieout.cli.invocation import of
 from tieout.cli.main import main
 
 PYTHON = [sys.executable, "-m", "tieout"]
@@ -69,10 +70,13 @@ def test_help_of_a_command_loads_no_database_and_no_http() -> None:
         (["--colour"], "There is no option --colour."),
         (["query"], "Missing argument 'OBJECT'.\n       `tieout query --help`"),
         (["query", "vendors", "--limit", "many"], "Invalid value for '--limit'"),
-        (["query", "vendors", "--limit", "-1"], "--limit"),
+        (["query", "vendors", "--limit", "-1"], "it must be at least 0."),
+        (["simulate", "--port", "99999"], "it must be at most 65535."),
+        (["demo", "--port", "-1"], "it must be at least 0."),
         (["query", "vendors", "--format", "xml"], "Invalid value for '--format'"),
         (["model", "--serach", "x"], "No such option: --serach"),
-        (["connect"], "A connection needs a name."),
+        (["connect", "--user", "me"], "It needs a name."),
+        (["connect", "us", "--remove", "--user", "me"], "--remove goes with a name alone."),
         (["--project", "nowhere/tieout.toml", "push"], "nowhere/tieout.toml"),
     ],
 )
@@ -119,6 +123,14 @@ def declined_command() -> None:
     raise typer.Abort
 
 
+SIZE = 1
+
+
+def wordy_command(ctx: typer.Context) -> int:
+    of(ctx).output.line("x" * SIZE)
+    return 1
+
+
 @pytest.fixture
 def extra_commands(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("interrupted", "broken", "declined"):
@@ -158,6 +170,44 @@ def test_a_bug_shows_its_traceback_on_request(
     assert "Traceback (most recent call last)" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("size", "code"), [(1, 1), (1_000_000, 141)])
+def test_a_reader_that_leaves_does_not_turn_failure_into_success(size: int, code: int) -> None:
+    """The code is the command's own where it was known by then."""
+    script = (
+        "import sys; from tieout.cli import directory, main; import tests.cli.test_command_line as here;"
+        "directory.COMMANDS['wordy'] = directory.Entry('wordy', here.__name__, 'wordy_command', '');"
+        f"here.SIZE = {size}; sys.stdin.read(); sys.exit(main.main(['wordy']))"
+    )
+    running = subprocess.Popen(
+        [sys.executable, "-c", script],
+        cwd=Path(__file__).parents[2],
+        env={name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert running.stdout is not None
+    running.stdout.close()
+    running.stdout = None
+    _, error = running.communicate("")
+    assert (running.returncode, error) == (code, "")
+
+
+def test_ctrl_c_while_the_command_is_imported_is_one_word() -> None:
+    script = (
+        "import sys\n"
+        "class Interrupted:\n"
+        "    def find_spec(self, name, *rest):\n"
+        "        if name == 'tieout.cli.main': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupted())\n"
+        "from tieout.__main__ import main\n"
+        "sys.exit(main())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "Interrupted.\n")
+
+
 def test_a_reader_that_leaves_early_is_no_error() -> None:
     running = subprocess.Popen([*PYTHON, "model"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert running.stdout is not None
@@ -166,8 +216,8 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
     running.stdout.close()
     error = running.stderr.read()
     running.stderr.close()
-    assert running.wait() == 0
-    assert "Broken" not in error
+    assert running.wait() == 141
+    assert error == ""
 
 
 def test_a_missing_extra_says_what_to_install() -> None:

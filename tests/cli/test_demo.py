@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -13,7 +14,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from tieout.cli.demo import DEFAULT_DIRECTORY, MARKER, Stage, demo
+from tieout.cli.demo import DEFAULT_DIRECTORY, MARKER, Stage, _farewell, demo
 from tieout.cli.output import Output
 from tieout.errors import ConfigurationError, Exit, TieoutError
 
@@ -112,6 +113,50 @@ def test_edited_project_file_is_not_overwritten(told: tuple[Path, subprocess.Com
         project.write_bytes(before)
 
 
+def test_story_as_json_is_one_object_and_the_rest_is_on_the_other_stream(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [*COMMAND, "here", "--json"], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=180
+    )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert set(told) == {"steps", "project", "ties", "seconds"}
+    words = [step["command"].split()[1] for step in told["steps"]]
+    assert words == [
+        "init",
+        "connect",
+        "query",
+        "pull",
+        "push",
+        "failed",
+        "fix_in_intacct.py",
+        "retry",
+        "pull",
+        "verify",
+    ]
+    assert [step["exit_code"] for step in told["steps"]] == [0, 0, 0, 0, 1, 1, 0, 0, 0, 0]
+    assert all(step["seconds"] >= 0 for step in told["steps"])
+    assert (told["project"], told["ties"]) == (str(tmp_path / "here"), True)
+    assert "$ tieout push timesheets" in done.stderr
+
+
+def test_error_of_the_demo_as_json(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("")
+    done = subprocess.run([*COMMAND, ".", "--json"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (Exit.USAGE, "")
+    assert json.loads(done.stdout)["error"] == "ConfigurationError"
+
+
+def test_closing_words_after_remove_promise_nothing_that_is_gone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _farewell(Output(), tmp_path / "demo", 80, None, 1.0)
+    shown = capsys.readouterr().out
+    assert "is removed again" in shown
+    assert "$" not in shown
+    assert "simulate" not in shown
+    assert "It is all in" not in shown
+
+
 def test_folder_with_other_files_is_refused_and_untouched(tmp_path: Path) -> None:
     (tmp_path / "tieout.toml").write_text("mine")
     done = subprocess.run([*COMMAND, "."], cwd=tmp_path, capture_output=True, text=True, check=False)
@@ -178,5 +223,26 @@ def test_interrupt_stops_the_simulator_and_leaves_a_folder_that_can_be_used_agai
         _, errors = child.communicate(timeout=30)
     assert child.returncode == Exit.INTERRUPTED
     assert "Traceback" not in errors
+    assert errors.count("Interrupted.") == 1, errors
     assert not listens(address_in(said))
     assert (tmp_path / "here" / MARKER).exists()
+
+
+def test_ctrl_c_while_a_command_works_is_answered_once_and_the_demo_can_be_run_again(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [*COMMAND, "here"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, process_group=0
+    ) as child:
+        assert child.stderr is not None
+        said = ""
+        while "customer: 200 rows" not in said:  # the pull is at work
+            line = child.stderr.readline()
+            assert line, said
+            said += line
+        os.killpg(child.pid, signal.SIGINT)
+        out, errors = child.communicate(timeout=30)
+    assert child.returncode == Exit.INTERRUPTED
+    assert "Traceback" not in errors
+    assert errors.count("Interrupted.") == 1, errors
+    assert not listens(address_in(out))
+    again = subprocess.run([*COMMAND, "here"], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=180)
+    assert again.returncode == 0, again.stdout + again.stderr

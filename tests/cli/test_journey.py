@@ -43,7 +43,90 @@ def test_query_says_when_it_was_cut(connected: Run) -> None:
     assert len(whole.table()) == total + 1
     assert whole.err == ""
     assert whole.table()[0] == ["id", "name", "key"]
-    assert connected("query", "vendors", "--limit", str(total)).err == f"{total} rows\n"
+    assert connected("query", "vendors", "--limit", str(total)).err.startswith(f"{total} rows\n")
+
+
+def test_query_says_that_private_records_are_left_out(connected: Run) -> None:
+    count = connected("query", "vendors", "--count")
+    assert "--private includes them" in count.err
+    assert count.err.count("\n") == 1
+    whole = connected("query", "vendors", "--count", "--private")
+    assert int(whole.out) > int(count.out)
+    assert whole.err == ""
+    assert connected("query", "vendors", "--limit", "1").err.count("--private includes them") == 1
+    assert connected("query", "vendors", "--count", "--quiet").err == ""
+    assert "--private" not in connected("query", "vendors", "--count", "--entity", "E110").err
+
+
+def test_a_not_before_a_comparison_is_explained(connected: Run) -> None:
+    for text in ("not status = 'active'", "id = 'a' and not (name = 'b')"):
+        shown = connected("query", "vendors", "--where", text)
+        assert shown.code == 2
+        assert "no `not` before a comparison" in shown.err
+        assert "not in" in shown.err
+
+
+def test_connections_are_listed_and_forgotten(tieout: Run, simulator_url: str, tmp_path: Path) -> None:
+    assert "Nothing is connected yet" in tieout("connect").err
+    assert not (tmp_path / "tieout.db").exists()
+    tieout("connect", "demo", "--simulator", simulator_url)
+    tieout("connect", "trial", "--simulator", simulator_url, "--user", "us", "--entity", "E110")
+    shown = tieout("connect")
+    assert [line[:3] for line in shown.table()[1:]] == [
+        ["demo", "simulator", "admin@demo"],
+        ["trial", "simulator", "us@demo"],
+    ]
+    assert "E110" in shown.table()[2]
+    assert simulator_url in shown.out
+    gone = tieout("connect", "trial", "--remove")
+    assert gone.code == 0
+    assert "stay" in gone.out
+    assert [one["name"] for one in tieout("connect", "--json").json] == ["demo"]
+    assert tieout("connect", "trial", "--remove").code == 2
+
+
+def test_pull_of_an_unknown_name_lists_the_sections(connected: Run, tmp_path: Path) -> None:
+    (tmp_path / "tieout.toml").write_text('[pull.openbills]\nobject = "bills"\n[pull.people]\nobject = "employees"\n')
+    shown = connected("pull", "nope")
+    assert shown.code == 2
+    assert "openbills, people" in shown.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["connect", "us", "--simulator", "http://u:secretpw@127.0.0.1:1"],
+        ["connect", "us", "--simulator", "ftp://u:secretpw@127.0.0.1:1"],
+        ["connect", "us", "--base-url", "https://u:secretpw@127.0.0.1:1"],
+    ],
+)
+def test_a_password_in_an_address_is_not_printed(
+    tieout: Run, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    for name in ("CLIENT_ID", "CLIENT_SECRET", "USER", "COMPANY"):
+        monkeypatch.setenv(f"TIEOUT_{name}", "x")
+    shown = tieout(*arguments)
+    assert shown.code == 2
+    assert "must not hold a user" in shown.err
+    assert "secretpw" not in shown.out + shown.err
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://u:secretpw@127.0.0.1:1/x", "mysql://u:secretpw@127.0.0.1:1/x", "u:secretpw@127.0.0.1"]
+)
+def test_a_password_in_the_state_url_is_not_printed(tieout: Run, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("TIEOUT_STATE_URL", url)
+    shown = tieout("connect")
+    assert shown.code in (2, 5)
+    assert shown.err
+    assert "secretpw" not in shown.out + shown.err
+
+
+def test_a_password_in_a_destination_is_not_printed(connected: Run) -> None:
+    shown = connected("pull", "vendors", "-d", "postgresql://u:secretpw@127.0.0.1:5999/x")
+    assert shown.code == 2
+    assert "secretpw" not in shown.out + shown.err
+    assert "duckdb:///" in shown.err
 
 
 def test_query_filters_sorts_and_adds_up_exactly(connected: Run) -> None:
@@ -76,6 +159,10 @@ def test_get_shows_whole_records_by_key_and_id(connected: Run) -> None:
     assert many.code == 1
     assert many.json[0]["id"] == row["id"]
     assert many.json[1]["error"] == "NotFoundError"
+    by_mistake = connected("get", "vendor", row["id"])
+    assert by_mistake.code == 1
+    assert "add --by-id" in by_mistake.err
+    assert "add --by-id" in many.json[1]["advice"]
     missing = connected("get", "vendor", "nobody", "--by-id")
     assert missing.code == 1
     assert "No accounts-payable/vendor has the id nobody." in missing.err

@@ -23,6 +23,19 @@ def test_search_narrows_the_list_and_the_fields(tieout: Run) -> None:
     assert all("currency" in path.lower() for path in paths)
 
 
+def test_search_prints_nothing_that_does_not_match(tieout: Run) -> None:
+    shown = tieout("model", "vendor", "--search", "due")
+    _, _, _, *body = shown.out.splitlines()
+    assert all("due" in line.lower() for line in body if line and not line.startswith("field ")), shown.out
+
+
+def test_a_near_name_is_given_once(tieout: Run) -> None:
+    advice = tieout("model", "vendr").err.splitlines()[1]
+    assert advice.startswith("       Did you mean accounts-payable/vendor")
+    assert " vendor" not in advice
+    assert advice.count("accounts-payable/vendor?") + advice.count("accounts-payable/vendor ") == 1
+
+
 @pytest.mark.parametrize("spelling", ["vendor", "vendors", "accounts-payable/vendor"])
 def test_shows_an_object_by_any_of_its_names(tieout: Run, spelling: str) -> None:
     shown = tieout("model", spelling)

@@ -201,3 +201,32 @@ def test_a_terminal_gets_colour_and_lines_that_fit() -> None:
 def test_no_color_is_honoured() -> None:
     assert "\x1b[31m" not in on_terminal(TABLE, NO_COLOR="1")
     assert "\x1b[3" not in on_terminal(TABLE, TERM="dumb")
+
+
+WRAPPING = """
+from tieout.cli.output import Column, Output, Styled
+from tieout.errors import TieoutError
+output = Output()
+output.prose("Correct the record or the company's set-up, and then do the same thing again.", indent=2)
+output.table([Column("name"), Column("")], [["A", "differs: 25 failed, 12 held and quite some more"]])
+output.error(TieoutError("Something that takes more than one line to tell.", advice="Do this and then do that."))
+"""
+
+
+def test_a_narrow_terminal_breaks_between_words_and_loses_none() -> None:
+    import fcntl
+    import struct
+    import termios
+
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 30, 0, 0))
+    environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"} | {"NO_COLOR": "1"}
+    subprocess.run([sys.executable, "-c", WRAPPING], stdout=slave, stderr=slave, env=environment, check=True)
+    os.close(slave)
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", os.read(master, 65536).decode()).replace("\r", "").splitlines()
+    os.close(master)
+    assert all(len(line) <= 30 for line in lines), lines
+    assert lines[:3] == ["  Correct the record or the", "  company's set-up, and then", "  do the same thing again."]
+    assert " ".join(" ".join(lines[3:]).split()).count("quite some more") == 1
+    assert any(line.startswith("error: Something that takes") for line in lines)
+    assert lines[-1].startswith("       ")

@@ -77,7 +77,8 @@ def test_empty_objects_share_a_line_but_gaps_do_not(capsys: pytest.CaptureFixtur
     shown = capsys.readouterr().out.splitlines()
     assert shown[1].startswith("unknown")
     assert "not provable" in shown[1]
-    assert shown[2].split() == ["2", "with", "no", "rows", "0", "0", "0", "✓", "ties"]
+    assert shown[2] == "No rows on either side: a, b."
+    assert "ties" not in shown[2]
 
 
 def test_conclusion_counts(capsys: pytest.CaptureFixture[str]) -> None:
@@ -108,7 +109,7 @@ def test_pull_shows_tables_lines_and_what_to_know(capsys: pytest.CaptureFixture[
     shown = capsys.readouterr().out
     assert shown.startswith("Pulled 1,440 rows: 2 tables in c.duckdb, 3 transactions, 1.2 s\n")
     assert "1 more table: nothing to read" in shown
-    assert "2 rows in the table that Intacct no longer shows" in shown
+    assert "bill: 2 rows marked deleted" in shown
     assert "1 value fit" in shown
     assert "Everything ties out: 3 comparisons." in shown
     facts = json.loads(json.dumps(pull.as_json(report), default=str))
@@ -123,17 +124,37 @@ def push_report(**counts: int) -> PushReport:
 def test_push_shows_each_outcome_and_the_next_step(capsys: pytest.CaptureFixture[str]) -> None:
     report = push_report(posted=52, failed=6, held=2)
     report.problems = [
-        Problem(path=f"row {n}, column Hours", reason="'7,5h' is not a number", row=n) for n in range(30)
+        *(Problem(path=f"row {n}, column Day", reason=f"'{n}h' is not a date", row=n) for n in range(100, 120)),
+        *(Problem(path=f"row {n}, column Hours", reason="'7,5h' is not a number", row=n) for n in range(30)),
     ]
     assert push.conclude(Output(), report, dry_run=False) == 1
     shown = capsys.readouterr()
     assert "timesheets: 412 rows, 60 records of time/timesheet" in shown.out
     assert "52" in shown.out
-    assert "and 20 more" in shown.out
+    assert "rows 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 and 18 more: column Hours: '7,5h' is not a number" in shown.out
+    assert "row 108, column Day: '108h' is not a date" in shown.out
+    assert "row 109" not in shown.out
+    assert "11 more problems; --json lists them all" in shown.out
     assert "unknown" not in shown.out
     assert "tieout failed timesheets" in shown.err
     assert push.conclude(Output(), push_report(posted=60), dry_run=False) == 0
     assert "tieout failed" not in capsys.readouterr().err
+
+
+def test_push_prints_what_to_know_and_what_was_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    report = push_report(unknown=60)
+    report.notes = ["60 records were sent and their outcome is unknown. The next push asks again."]
+    report.unused_columns = ("Employee", "Notes")
+    assert push.conclude(Output(), report, dry_run=False) == 1
+    shown = capsys.readouterr().out
+    assert "  60 records were sent and their outcome is unknown. The next push asks again.\n" in shown
+    assert "  columns not sent: Employee, Notes\n" in shown
+    assert push.conclude(Output(json=True), report, dry_run=False) == 1
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["notes"] == report.notes
+    assert facts["unused_columns"] == ["Employee", "Notes"]
+    push.conclude(Output(), push_report(posted=60), dry_run=False)
+    assert "columns not sent" not in capsys.readouterr().out
 
 
 def test_push_as_json_is_whole(capsys: pytest.CaptureFixture[str]) -> None:

@@ -54,6 +54,29 @@ def test_no_secret_stands_in_the_database(connections: Connections, wire: Wire) 
     assert "demo-secret" not in repr(client) + repr(connections.get("demo"))
 
 
+def test_a_connection_is_forgotten_and_its_grant_with_the_last_that_borrows_it(
+    connections: Connections, wire: Wire
+) -> None:
+    connections.add_simulator("all", wire.origin, transport=wire.transport)
+    connections.add_simulator("us", wire.origin, "E110", transport=wire.transport)
+    assert connections.remove("us").entity == "E110"
+    assert [connection.name for connection in connections.all()] == ["all"]
+    assert rows(connections)[:2] == (1, 1)
+    connections.remove("all")
+    assert rows(connections) == (0, 0, 0)
+    with pytest.raises(NotAuthorisedError):
+        connections.remove("all")
+
+
+@pytest.mark.parametrize(
+    "url", ["https://u:secretpw@host/ia/api/v1", "ftp://u:secretpw@host", "http://host/?password=secretpw"]
+)
+def test_an_address_with_credentials_is_refused_and_not_repeated(connections: Connections, url: str) -> None:
+    with pytest.raises(ConfigurationError, match="must not hold a user, a password") as refused:
+        connections.add_simulator("demo", url)
+    assert "secretpw" not in f"{refused.value} {refused.value.to_dict()}"
+
+
 def test_connections_of_one_user_borrow_one_grant(connections: Connections, wire: Wire) -> None:
     first = connections.add_simulator("all", wire.origin, transport=wire.transport)
     second = connections.add_simulator("us", wire.origin, "E110", transport=wire.transport)

@@ -69,6 +69,18 @@ def test_another_key_fails_closed_and_says_what_to_do(tmp_path: Path, monkeypatc
         Vault(Keys(tmp_path)).decrypt(sealed, "x")
 
 
+def test_a_missing_key_file_is_named_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    key(monkeypatch, None)
+    Keys(tmp_path).make_for_simulator()
+    sealed = Vault(Keys(tmp_path)).encrypt(b"hush", "x")
+    (tmp_path / "tieout.key").unlink()
+    with pytest.raises(ConfigurationError, match="missing") as refused:
+        Vault(Keys(tmp_path)).decrypt(sealed, "x")
+    assert str(tmp_path / "tieout.key") in refused.value.message
+    assert "Restore the file" in refused.value.advice
+    assert "tieout connect NAME" in refused.value.advice
+
+
 @pytest.mark.parametrize("spell", [bytes.hex, lambda b: base64.b64encode(b).decode(), lambda b: f" {b.hex()}\n"])
 def test_a_key_may_be_hex_or_base64(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spell: Callable[[bytes], str]

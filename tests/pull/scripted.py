@@ -110,7 +110,10 @@ class ScriptedCompany:
         }
         self.rows: dict[str, list[dict[str, Any]]] = {BILL: rows, LINE: lines or []}
         self.refused: set[str] = set()
+        self.forbidden: set[str] = set()
         self.no_sums = False
+        self.unsummable: set[str] = set()
+        self.names_the_culprit = True
         self.now: datetime | None = datetime(2026, 2, 1, 12, 0, 0, tzinfo=UTC)
         self.queries: list[dict[str, Any]] = []
         self.on_query: Callable[[ScriptedCompany, dict[str, Any]], None] = lambda company, payload: None
@@ -141,12 +144,15 @@ class ScriptedCompany:
 
     def _query(self, payload: dict[str, Any]) -> tuple[int, Mapping[str, str], bytes]:
         sums = [name for name in payload["fields"] if name.startswith("sum:")]
+        if payload["object"] in self.forbidden:
+            error = {"code": "forbidden", "message": "You do not have permission", "errorId": "GW-0099"}
+            return self._reply(403, {"ia::result": {"ia::error": error}, "ia::meta": {"totalCount": 1}})
         for name in payload["fields"]:
+            if name.removeprefix("sum:") in self.unsummable and name in sums:
+                return self._refusal(name if self.names_the_culprit else "", payload["object"])
             if name in self.refused or (sums and self.no_sums):
                 return self._refusal(name, payload["object"])
-        found = [
-            row for row in self.rows[payload["object"]] if all(_matches(row, f) for f in payload.get("filters", []))
-        ]
+        found = [row for row in self.rows[payload["object"]] if _selected(row, payload)]
         if sums:
             totals = {n: str(sum(Decimal(row[n[4:]] or 0) for row in found)) if found else None for n in sums}
             return self._reply(200, {"ia::result": [totals], "ia::meta": {"totalCount": 1}})
@@ -182,6 +188,14 @@ def _encode(value: Any) -> bytes:
     return re.sub(r'"@@(.*?)@@"', r"\1", text).encode()
 
 
+def _selected(row: dict[str, Any], payload: dict[str, Any]) -> bool:
+    results = [_matches(row, condition) for condition in payload.get("filters", [])]
+    expression = payload.get("filterExpression", "and")
+    if expression in ("and", "or"):
+        return all(results) if expression == "and" else any(results)
+    return bool(eval(re.sub(r"\d+", lambda n: str(results[int(n[0]) - 1]), expression)))  # our own text, in a test
+
+
 def _matches(row: dict[str, Any], condition: dict[str, Any]) -> bool:
     ((operator, inner),) = condition.items()
     ((path, value),) = inner.items()
@@ -192,6 +206,8 @@ def _matches(row: dict[str, Any], condition: dict[str, Any]) -> bool:
             return row[path] is not None and bool(row[path] >= value)
         case "$in":
             return row[path] in value
+        case "$notIn":
+            return row[path] not in value
     raise AssertionError(f"the scripted company does not know {operator}")
 
 

@@ -10,7 +10,7 @@ from tests.pull.scripted import BILL_MODEL
 from tieout.catalogue import load
 from tieout.catalogue.model import Field, Model
 from tieout.errors import CheckError
-from tieout.pull.columns import Kind, choose, kind_of, name_columns, own_money, table_name
+from tieout.pull.columns import Kind, choose, kind_of, name_columns, own_sums, table_name
 
 PATHS = st.lists(
     st.one_of(
@@ -106,11 +106,11 @@ def test_all_wrong_fields_are_named_at_once_with_the_nearest() -> None:
     assert "table of its own" in problems["lines.quantity"].reason
 
 
-def test_only_the_objects_own_money_is_tied_out() -> None:
+def test_only_money_and_numbers_of_the_object_itself_are_tied_out() -> None:
     model = Model.from_wire(BILL_MODEL)
     model.refs["vendor"].fields["totalDue"] = Field(format="decimal-precision-2")
     columns = name_columns(choose(model, None)[0])
-    assert [c.path for c in own_money(columns, model)] == ["totalDue"]
+    assert [c.path for c in own_sums(columns, model)] == ["totalDue", "rate"]
 
 
 @pytest.mark.parametrize(

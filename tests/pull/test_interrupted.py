@@ -131,6 +131,30 @@ def test_an_interrupted_second_full_read_is_finished_before_anything_is_called_u
     pull_bills(it, lines=False, page_size=10, private=False)
     assert crash(project.root, "pull.after_commit:2") == -signal.SIGKILL
     it.rows[BILL][-1]["description"] = "changed under an old stamp"
+    del it.rows[BILL][94]
     report = pull_bills(it, lines=False, page_size=10)
     assert report.resumed
+    assert report.ties
+    assert select("SELECT key FROM bill WHERE _tieout_deleted IS NOT NULL") == [("95",)]
     assert select("SELECT description FROM bill WHERE key = '100'") == [("changed under an old stamp",)]
+
+
+@pytest.mark.parametrize("place", ["pull.before_commit:1", "pull.after_commit:1"])
+def test_what_a_killed_pull_leaves_is_for_its_owner_only(project: Any, place: str) -> None:
+    before = os.umask(0o022)
+    try:
+        assert crash(project.root, place) == -signal.SIGKILL
+    finally:
+        os.umask(before)
+    left = {path.name: path.stat().st_mode & 0o077 for path in project.root.iterdir()}
+    assert "company.duckdb.wal" in left  # rows are in there, not in the file
+    assert set(left.values()) == {0}
+
+
+def test_the_processs_umask_is_left_alone(pull_bills: Pull, project: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def changed(mask: int) -> int:
+        raise AssertionError("the umask belongs to the whole process")
+
+    monkeypatch.setattr(os, "umask", changed)
+    pull_bills(ScriptedCompany([bill(1)]), lines=False)
+    assert sorted(path.name for path in project.root.iterdir()) == ["company.duckdb"]

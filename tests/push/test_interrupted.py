@@ -7,6 +7,7 @@ import signal
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy import text
 
@@ -244,3 +245,99 @@ def test_two_records_with_the_same_content_are_two_records(desk: Desk, line: Lin
         (desk.root / "n.csv").write_text(content)
         assert push.push(project, "notes").posted == 1
     assert desk.held_by_company("timesheets", "description") == {"same": 2}
+
+
+def test_items_that_intacct_broke_off_at_are_settled_by_the_same_bytes(desk: Desk, line: Line) -> None:
+    """The company processed everything, and its answer says 503 for some items."""
+
+    def broken_off(_: Request, deliver: Callable[[], Reply]) -> Reply:
+        items = msgspec.json.decode(deliver().body)["ia::result"]
+        error = {"ia::error": {"code": "serviceUnavailable", "message": "Try again"}, "ia::status": 503}
+        body = {"ia::result": [items[0], error, error, items[3]], "ia::meta": {"totalCount": 4, "totalError": 3}}
+        return Reply(207, {}, msgspec.json.encode(body))
+
+    desk.sheets(ROWS)
+    line.fault = broken_off
+    report = desk.push("times")
+    assert (report.posted, report.unknown, report.failed, report.exit_code) == (1, 3, 0, 1)
+    assert {(r.source_id, r.state) for r in push.failed(desk.project)} == {(s, "unknown") for s in "BCD"}
+    retried = desk.retry("times")
+    assert (retried.unknown, retried.ready) == (3, 0), "nothing goes out under another key meanwhile"
+    line.fault = None
+    settled = desk.retry("times")
+    assert (settled.posted + settled.skipped, settled.failed, settled.unknown) == (3, 1, 0)
+    desk.retry("times")
+    assert len(set(line.posts[:3])) == 1
+    assert desk.held_by_company("timesheets", "description") == ONCE
+
+
+def test_after_a_doubtful_item_nothing_more_is_sent_until_it_is_settled(desk: Desk, line: Line) -> None:
+    def broken_off(_: Request, deliver: Callable[[], Reply]) -> Reply:
+        body = msgspec.json.decode(deliver().body)
+        body["ia::result"][0] = {"ia::error": {"code": "serviceUnavailable", "message": "Try again"}, "ia::status": 503}
+        return Reply(207, {}, msgspec.json.encode(body))
+
+    desk.customers([{"id": f"C{n:04}", "name": f"Customer {n}"} for n in range(501)])
+    line.fault = broken_off
+    report = desk.push()
+    assert (report.posted, report.unknown, report.pending, len(line.posts)) == (499, 1, 1, 1)
+    (standing,) = push.standings(desk.project, "customers")
+    assert standing.left == 1
+    line.fault = None
+    assert desk.push().exit_code == 0
+    assert desk.held_by_company("customers", "id").total() == 501
+
+
+def refused_as(status: int, code: str, **headers: str) -> Callable[[Request, Callable[[], Reply]], Reply]:
+    def fault(*_: object) -> Reply:
+        body = {"ia::result": {"ia::error": {"code": code, "message": "It is there already"}}}
+        return Reply(
+            status, {name.replace("_", "-"): value for name, value in headers.items()}, msgspec.json.encode(body)
+        )
+
+    return fault
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        refused_as(409, "conflict"),
+        refused_as(500, "internalServerError", x_ia_idempotency_cached_date="2026-11-20T10:00:00Z"),
+    ],
+)
+def test_a_definite_refusal_of_a_fresh_key_does_not_lock_the_records(
+    desk: Desk, line: Line, fault: Callable[[Request, Callable[[], Reply]], Reply]
+) -> None:
+    desk.sheets(ROWS[:4])
+    line.fault = fault
+    report = desk.push("times")
+    assert (report.failed, report.unknown) == (3, 0)
+    assert {r.reason for r in push.failed(desk.project)} == {"It is there already"}
+    line.fault = None
+    assert desk.retry("times").posted == 3
+    assert len({key for key, _ in line.posts}) == 2
+
+
+def test_a_conflict_on_asking_again_leaves_the_outcome_unknown(desk: Desk, line: Line) -> None:
+    desk.sheets(ROWS)
+    line.fault = lost_answer
+    desk.push("times")
+    line.fault = refused_as(409, "conflict")
+    assert desk.push("times").unknown == 4
+    line.fault = None
+    assert desk.push("times").posted == 3
+    assert desk.held_by_company("timesheets", "description") == ONCE
+
+
+def test_bytes_that_cannot_be_opened_any_more_do_not_stop_the_others(desk: Desk, line: Line) -> None:
+    desk.sheets(ROWS[:1])
+    line.fault = lost_answer
+    desk.push("times")
+    with open_store(desk.project.state_url) as store, store.begin() as connection:
+        connection.execute(text("update push_batches set body_sealed = x'00'"))
+    line.fault = None
+    desk.sheets(ROWS[:2])
+    report = desk.push("times")
+    assert (report.posted, report.unknown) == (1, 1)
+    assert "cannot be read" in report.notes[0]
+    assert len(line.posts) == 2, "the old bytes were not sent, and nothing in their place"

@@ -70,7 +70,7 @@ def test_what_was_sent_can_be_sent_again_byte_for_byte_and_is_dropped_when_resol
 ) -> None:
     ledger.begin_batch(lease, "run", batch(1, 2), [record("B"), record("A")])
     (found,) = ledger.open_batches()
-    assert (found.body, found.idempotency_key, found.count) == (BODY, "k1", 2)
+    assert (ledger.body("b1"), found.idempotency_key, found.count) == (BODY, "k1", 2)
     assert ledger.source_ids("b1") == ["B", "A"], "positions are those of sending, not of the alphabet"
     with store.read() as connection:
         sealed = connection.scalar(select(push_batches.c.body_sealed))
@@ -199,3 +199,39 @@ def test_the_migrations_make_the_tables_that_the_code_knows(store: Store) -> Non
     with store.read() as connection:
         context = MigrationContext.configure(connection, opts={"version_table": "tieout_version"})
         assert compare_metadata(context, metadata) == []
+
+
+def test_a_posted_record_stays_posted_whatever_a_later_answer_says(ledger: Ledger, lease: Lease) -> None:
+    ledger.begin_batch(lease, "run", batch(1, 2), [record("A"), record("B")])
+    halves = [Result(position=0, state="posted", sage_key="7"), Result(position=1, state="unknown")]
+    ledger.leave_open(lease, "b1", "broke off", halves)
+    ledger.resolve(lease, "b1", [Result(position=0, state="failed"), Result(position=1, state="failed")])
+    known = ledger.known(["A", "B"])
+    assert (known["A"].state, known["A"].sage_key, known["B"].state) == ("posted", "7", "failed")
+
+
+def test_what_another_push_of_the_same_books_sent_is_known(store: Store, ledger: Ledger, lease: Lease) -> None:
+    records = [record("A"), record("B"), record("C")]
+    ledger.begin_batch(lease, "run", batch(1, 3), records)
+    answers = [Result(position=0, state="posted", sage_key="7"), Result(position=1, state="failed")]
+    ledger.resolve(lease, "b1", answers)
+    other = Ledger(store, Scope(company="demo", environment="simulator", entity="", push="hours"), Reverse())
+    found = other.elsewhere("time/timesheet", ["A", "B", "C", "D"])
+    assert found == {"A": ("times", "7"), "C": ("times", None)}, "posted or in flight, and nothing else"
+    assert other.elsewhere("accounts-receivable/customer", ["A"]) == {}
+    assert ledger.elsewhere("time/timesheet", ["A"]) == {}, "one's own records are not elsewhere"
+    far = Ledger(store, Scope(company="other", environment="simulator", entity="", push="hours"), Reverse())
+    assert far.elsewhere("time/timesheet", ["A"]) == {}
+
+
+def test_dismissed_records_are_not_listed_and_keep_their_epoch(ledger: Ledger, lease: Lease) -> None:
+    ledger.begin_batch(lease, "run", batch(1, 2), [record("A", entries=("1", "2")), record("B")])
+    ledger.resolve(lease, "b1", [Result(position=0, state="failed"), Result(position=1, state="posted")])
+    assert ledger.dismiss(lease, ["A", "B", "C"]) == ["A"], "what is posted cannot be dismissed"
+    assert [r.source_id for r in ledger.records()] == ["B"]
+    assert ledger.entries(["A"]) == {}
+    known = ledger.known(["A"])["A"]
+    assert known.attempt == 1, "the next request must have another key: Intacct remembers the refusal"
+    assert known.dismissed_at is not None
+    ledger.begin_batch(lease, "run", batch(2, 1), [record("A", attempt=1)])
+    assert ledger.known(["A"])["A"].dismissed_at is None

@@ -58,6 +58,25 @@ def test_missing_columns_are_all_named_with_the_nearest(tmp_path: Path) -> None:
     assert "lines.quantity: times.csv has no column 'Hours' (did you mean 'Hour'?)" in text
 
 
+def test_a_column_that_merely_begins_alike_is_not_proposed(tmp_path: Path) -> None:
+    given = settings(**(TIMESHEET | {"id": "Vendor No", "group_by": (), "fields": {"description": "Vendor Name"}}))
+    found = source(tmp_path, "Vendor No,Name,Terms,Limit\n", given)
+    found.rows()
+    with pytest.raises(CheckError) as caught:
+        check_columns(given, "times", found)
+    assert "did you mean" not in str(caught.value)
+    assert "Its columns are: Vendor No, Name, Terms, Limit." in caught.value.advice
+
+
+def test_white_space_around_a_cell_is_not_part_of_it(tmp_path: Path) -> None:
+    fields = TIMESHEET["fields"] | {"description": {"column": "About", "trim": False}}
+    content = times("1,\u00a0E1 ,11/16/2026, as it is ,11/16/2026,8, 007 ,T")
+    (document,) = assemble(tmp_path, content, settings(**(TIMESHEET | {"fields": fields})))
+    assert document.body["employee"]["id"] == "E1"
+    assert document.body["lines"][0]["dimensions"]["project"]["id"] == "007"
+    assert document.body["description"] == " as it is "
+
+
 def test_the_wrong_separator_is_guessed(tmp_path: Path) -> None:
     given = settings(**TIMESHEET)
     found = source(tmp_path, HEADER.replace(",", ";") + "\n", given)

@@ -32,6 +32,7 @@ def test_everything_arrives_ties_out_and_a_rerun_sends_nothing(desk: Desk) -> No
         ("rows", 7, 7, True),
         ("documents", 7, 7, True),
         ("sum creditLimit", Decimal("2.8"), Decimal("2.8"), True),
+        ("documents equal", 7, 7, True),
     ]
     again = desk.push()
     assert (again.skipped, again.posted, again.ready, again.exit_code) == (7, 0, 0, 0)
@@ -96,7 +97,12 @@ def test_a_posted_record_that_changed_is_named_and_left_alone(desk: Desk) -> Non
     report = desk.push()
     assert (report.changed, report.skipped, report.ready, report.exit_code) == (1, 1, 0, 1)
     assert desk.held_by_company("customers", "name") == {"Customer 1": 1, "Customer 2": 1}
-    assert {line.what: line.note for line in report.tie_out}["documents"] == "1 changed"
+    assert {line.what: line.note for line in report.tie_out}["documents"] == "1 changed (C0001)"
+    (changed,) = push.failed(desk.project)
+    assert (changed.state, changed.source_id, changed.whose_move) == ("changed", "C0001", "yours")
+    desk.customers([customer(1), customer(2)])
+    assert desk.push().exit_code == 0
+    assert push.failed(desk.project) == []
 
 
 def test_bad_rows_are_held_with_their_reason_and_go_out_when_corrected(desk: Desk) -> None:
@@ -114,7 +120,7 @@ def test_bad_rows_are_held_with_their_reason_and_go_out_when_corrected(desk: Des
     assert (corrected.posted, corrected.skipped, corrected.exit_code) == (1, 1, 0)
     assert desk.held_by_company("timesheets", "description") == {"A": 1, "B": 1}
     sums = {line.what: line.intacct for line in push.verify(desk.project, "times")}
-    assert sums == {"rows": 4, "documents": 2, "sum lines.quantity": Decimal("30.75")}
+    assert sums == {"rows": 4, "documents": 2, "sum lines.quantity": Decimal("30.75"), "documents equal": 2}
 
 
 def test_a_corrected_file_can_be_retried_from_another_place(desk: Desk, tmp_path: Path) -> None:
@@ -198,7 +204,7 @@ def test_verify_includes_earlier_sources_and_what_was_not_sent_yet(desk: Desk) -
         ("push customers, earlier sources", "documents", 1, 1, ""),
     ]
     (desk.root / "customers.jsonl").unlink()
-    assert [line.subject for line in push.verify(desk.project, "customers")] == ["push customers, earlier sources"] * 3
+    assert [line.subject for line in push.verify(desk.project, "customers")] == ["push customers, earlier sources"] * 4
 
 
 def test_no_rows_is_a_clear_sentence_and_no_error(desk: Desk) -> None:

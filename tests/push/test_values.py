@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import tomllib
 from datetime import date
 from decimal import Decimal
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -101,3 +103,37 @@ def test_times_are_sent_in_utc() -> None:
 @pytest.mark.parametrize("path", ["SSN", "birthDate", "ach.bankAccountNumber", "bankAccount.routingNumber"])
 def test_personal_values_are_not_shown(path: str) -> None:
     assert shown("123-45-6789", path) == ""
+
+
+@pytest.mark.parametrize(
+    ("raw", "hint"),
+    [
+        ("12,500.00", 'number = { group = "," }'),
+        ("1.234,50", 'number = { decimal = ",", group = "." }'),
+        ("5 000,00", 'number = { decimal = ",", group = " " }'),
+        ("5\u00a0000,00", 'number = { decimal = ",", group = " " }'),
+        ("5\u202f000.00", 'number = { group = " " }'),
+        ("(100,00)", 'number = { decimal = ",", negative = "parentheses" }'),
+        ("(100.00)", 'number = { negative = "parentheses" }'),
+        ("(1,100.00)", 'number = { group = ",", negative = "parentheses" }'),
+    ],
+)
+def test_the_format_that_is_proposed_reads_the_number(raw: str, hint: str) -> None:
+    reason = misfit(raw, MONEY).reason
+    assert hint in reason
+    style = msgspec.convert(tomllib.loads(hint)["number"], NumberFormat)
+    digits = "".join(character for character in raw if character.isdigit())
+    value = convert(raw, MONEY, Column(number=style))
+    assert isinstance(value, str)
+    assert value == ("-" if "(" in raw else "") + f"{digits[:-2]}.{digits[-2:]}"
+
+
+def test_a_comma_that_may_mean_either_is_asked_about() -> None:
+    reason = misfit("12,500", MONEY).reason
+    assert "if it means 12500" in reason
+    assert "if 12.500" in reason
+
+
+@pytest.mark.parametrize("raw", ["1,2345.00", "12,50.00", ",500.00", "1234,500.00", "1,,000", "1,000.000,00", "(5)"])
+def test_groups_have_three_digits(raw: str) -> None:
+    assert "is not a number" in misfit(raw, MONEY, Column(number=NumberFormat(group=","))).reason

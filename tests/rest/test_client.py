@@ -248,7 +248,9 @@ def test_an_entity_that_cannot_be_a_header_is_refused_where_it_is_given(entity: 
         Intacct(**DOOR, entity=entity)
 
 
-@pytest.mark.parametrize("url", ["api.intacct.com", "http://api.intacct.com", "https://user:pw@x", "ftp://x", ""])
+@pytest.mark.parametrize(
+    "url", ["api.intacct.com", "http://api.intacct.com", "https://user:pw@x", "ftp://user:pw@x", ""]
+)
 def test_a_base_url_that_would_leak_or_cannot_work_is_refused(url: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         Intacct(**DOOR, base_url=url)

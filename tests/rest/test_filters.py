@@ -130,6 +130,12 @@ def test_a_wrong_text_is_pointed_at_and_nothing_is_sent(text: str) -> None:
     assert "Nothing was sent" in caught.value.advice
 
 
+def test_a_lone_not_is_told_what_to_write_instead() -> None:
+    for text in ("not status = 'active'", "a = 1 and NOT (b = 2)"):
+        with pytest.raises(CheckError, match="no `not` before a comparison"):
+            parse_where(text)
+
+
 @given(st.text())
 def test_no_text_breaks_the_parser(text: str) -> None:
     with contextlib.suppress(CheckError):

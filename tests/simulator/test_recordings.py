@@ -221,6 +221,27 @@ def test_rows_without_a_key_are_refused(tmp_path: Path, simulator: Simulator) ->
         load_recording(simulator.company(), recording(tmp_path / "r.json", [{"id": "D7"}]))
 
 
+@pytest.mark.parametrize("row", ["a text", 7, None, ["key"]])
+def test_rows_that_are_no_objects_name_file_and_interaction(tmp_path: Path, simulator: Simulator, row: Any) -> None:
+    path = recording(tmp_path / "r.json", [{"key": "7"}, row])
+    with pytest.raises(RecordingError, match=r"r.json, interaction 1: .* no JSON object"):
+        load_recording(simulator.company(), path)
+
+
+def test_a_path_that_is_a_value_and_a_group_is_named(tmp_path: Path, simulator: Simulator) -> None:
+    path = recording(tmp_path / "r.json", [{"key": "7", "parent": "y", "parent.id": "D3"}])
+    with pytest.raises(RecordingError, match=r"r.json, interaction 1: 'parent' .* both a value and a group"):
+        load_recording(simulator.company(), path)
+
+
+def test_an_empty_reference_beside_its_members_is_null(tmp_path: Path, simulator: Simulator, caller: Caller) -> None:
+    load_recording(
+        simulator.company(), recording(tmp_path / "r.json", [{"key": "7", "parent": None, "parent.id": None}])
+    )
+    reply = caller.query(object="company-config/department", fields=["key", "parent.id"])
+    assert reply.json()["ia::result"] == [{"key": "7", "parent.id": None}]
+
+
 def test_an_object_nobody_knows_is_named(tmp_path: Path, simulator: Simulator) -> None:
     path = recording(tmp_path / "r.json", [{"key": "1"}], object="no-such/object")
     with pytest.raises(RecordingError, match="no-such/object"):

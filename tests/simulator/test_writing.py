@@ -97,9 +97,15 @@ def test_master_data_keeps_its_id_and_takes_the_key_without_one(company: Company
 
 
 def test_money_is_answered_with_its_digits_however_it_was_sent(parts: Company) -> None:
-    for given, answered in ((7, "7.00"), ("7.5", "7.50"), (0.1, "0.10"), ("-0.001", "0.00"), ("2.675", "2.68")):
+    for given, answered in ((7, "7.00"), ("7.5", "7.50"), (0.1, "0.10"), ("-0.00", "0.00"), ("2.6700", "2.67")):
         key = parts.create(THING, {"name": "n", "amount": given}, admin(parts))["key"]
         assert parts.read(THING, key, admin(parts))["amount"] == answered
+
+
+@pytest.mark.parametrize("given", ["5.005", "-0.001", 2.675])
+def test_money_with_more_digits_than_the_field_is_refused_not_rounded(parts: Company, given: object) -> None:
+    refusal = refused(parts.create, THING, {"name": "n", "amount": given}, admin(parts))
+    assert refusal.status == 400
 
 
 def test_keys_only_grow_also_after_a_delete_and_a_restart(tmp_path: Any) -> None:

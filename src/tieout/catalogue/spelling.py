@@ -129,7 +129,8 @@ def resolve(text: str) -> str:
         run_together = _without_hyphens().get(form.replace("-", ""))
         if run_together is not None:
             return resolve(run_together)
-    raise UnknownNameError("object", text, nearest=nearest(spelt, (*PREFERRED, *names())))
+    near = nearest(spelt, (*PREFERRED, *names()), n=6)
+    raise UnknownNameError("object", text, nearest=tuple(dict.fromkeys(PREFERRED.get(n, n) for n in near))[:3])
 
 
 def _with_definition(text: str, wanted: str) -> str:

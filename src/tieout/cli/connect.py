@@ -1,5 +1,5 @@
-"""`tieout connect`: makes a connection to a company. Secrets come from a prompt or the environment, never from
-arguments.
+"""`tieout connect`: makes a connection to a company, lists them, forgets one. Secrets come from a prompt or the
+environment, never from arguments.
 """
 
 from __future__ import annotations
@@ -7,12 +7,16 @@ from __future__ import annotations
 import os
 import sys
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tieout.cli.invocation import of
+from tieout.cli.invocation import Invocation, of
+from tieout.cli.output import Column
 from tieout.errors import ConfigurationError, UnreachableError
+
+if TYPE_CHECKING:
+    from tieout.connections import Connection
 
 VARIABLES = {
     "client_id": "TIEOUT_CLIENT_ID",
@@ -49,18 +53,30 @@ def connect(
     base_url: Annotated[
         str | None, typer.Option("--base-url", metavar="URL", help="Another address than Sage's own.")
     ] = None,
+    remove: Annotated[
+        bool, typer.Option("--remove", help="Forget the connection and its credentials; data and ledger stay.")
+    ] = False,
 ) -> None:
-    """Connect to an Intacct company and prove that it works.
+    """Connect to an Intacct company and prove that it works. Without NAME, list the connections.
 
     Asks for the client id and secret of your Sage application and the web services user, or takes them from
     TIEOUT_CLIENT_ID, TIEOUT_CLIENT_SECRET, TIEOUT_USER and TIEOUT_COMPANY. They are kept encrypted.
     """
+    given_any = any((simulator, user, entity, base_url))
+    if name is None and not (remove or given_any):
+        _list(of(ctx))
+        return
     if name is None:
         raise ConfigurationError(
-            "A connection needs a name.",
+            "Which connection? It needs a name.",
             advice="`tieout connect us` connects to a company, `tieout connect demo --simulator "
             "http://127.0.0.1:8765` to a local one.",
         )
+    if remove:
+        if given_any:
+            raise ConfigurationError("--remove goes with a name alone.", advice=f"tieout connect {name} --remove")
+        _remove(of(ctx), name)
+        return
     from tieout.connections.settings import is_loopback
 
     output = of(ctx).output
@@ -89,13 +105,49 @@ def connect(
                 environment=environment.value,
             )
     if output.json:
-        facts = ("name", "environment", "company", "user", "entity", "base_url", "is_simulator")
-        output.result({fact: getattr(made, fact) for fact in facts})
+        output.result(_facts(made))
         return
     place = f", entity {made.entity}" if made.entity else ""
     what = "a simulator" if made.is_simulator else f"a {made.environment} company"
     output.line(f"connected {made.name}: {made.user}@{made.company}{place} ({what} at {made.base_url})")
     output.say("Try: tieout query vendors --limit 5")
+
+
+def _facts(connection: Connection) -> dict[str, object]:
+    facts = ("name", "environment", "company", "user", "entity", "base_url", "is_simulator")
+    return {fact: getattr(connection, fact) for fact in facts}
+
+
+def _list(invocation: Invocation) -> None:
+    """The connections there are. Looking makes no state database."""
+    from tieout.connections import has_state
+
+    output = invocation.output
+    found: list[Connection] = []
+    if has_state(invocation.project()):
+        with invocation.connections() as connections:
+            found = connections.all()
+    if output.json:
+        output.result([_facts(connection) for connection in found])
+    elif found:
+        rows = [[c.name, c.environment, f"{c.user}@{c.company}", c.entity or "", c.base_url] for c in found]
+        output.table(["name", "environment", "user", "entity", Column("address", wrap=True)], rows)
+    else:
+        output.say(
+            "Nothing is connected yet. `tieout connect us` connects to a company, `tieout connect demo --simulator "
+            "http://127.0.0.1:8765` to a local one."
+        )
+
+
+def _remove(invocation: Invocation, name: str) -> None:
+    with invocation.connections() as connections:
+        gone = connections.remove(name)
+    if invocation.output.json:
+        invocation.output.result(_facts(gone))
+        return
+    invocation.output.line(
+        f"forgot {gone.name}: {gone.user}@{gone.company}. What was pulled and the ledger of what was posted stay."
+    )
 
 
 def credentials(user: str | None) -> dict[str, str]:

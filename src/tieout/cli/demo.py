@@ -14,14 +14,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from importlib.resources import files
 from pathlib import Path
+from typing import IO, Any
 
 from tieout.cli.output import Output
-from tieout.errors import ConfigurationError, Exit, TieoutError, Whose
+from tieout.errors import ConfigurationError, Exit, StoreError, TieoutError, Whose
 
 DEFAULT_DIRECTORY = Path("tieout-demo")
 MARKER = ".tieout-demo"
@@ -40,21 +41,36 @@ OWN_FILES = (
 STOP_SECONDS = 10
 
 
-def demo(directory: Path | None, keep: bool, port: int | None) -> int:
-    """Run the story in `directory` (None: ./tieout-demo) and return the exit code.
+def demo(directory: Path | None, keep: bool, port: int | None, output: Output | None = None) -> int:
+    """Run the story in `directory` (None: ./tieout-demo) and return the exit code. With `output.json` the story goes
+    to standard error, and one JSON object of its steps to standard output.
 
     `keep` false removes the folder's demo files afterwards; `port` None picks a free one. The simulator is stopped
     whatever happens. A command that does not answer as expected stops the demo with that command's exit code. Raises
     ConfigurationError for a folder that is not an earlier demo's."""
     folder = directory if directory is not None else DEFAULT_DIRECTORY
-    output = Output()
+    output = output or Output()
     today = datetime.now(UTC).date()
     began = time.monotonic()
     _prepare(folder)
+    stage = Stage(folder.resolve(), output)
     try:
         with _terminable():
-            rows, address = _play(Stage(folder.resolve(), output), folder, today, port)
-        _farewell(output, folder, rows, address, time.monotonic() - began)
+            rows, address = _play(stage, folder, today, port)
+        seconds = time.monotonic() - began
+        if output.json:
+            output.result(
+                {"steps": stage.steps, "project": stage.folder, "ties": stage.ties, "seconds": round(seconds, 1)}
+            )
+        else:
+            _farewell(output, folder, rows, address if keep else None, seconds)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise StoreError(
+            f"{error.filename or folder} cannot be written: {error.strerror}.",
+            advice="Free some space, or name another folder: tieout demo DIRECTORY.",
+        ) from None
     finally:
         if not keep:
             _remove(folder)
@@ -79,10 +95,37 @@ class Stage:
         self.output = output
         self.environment = {name: value for name, value in os.environ.items() if not name.startswith("TIEOUT_")}
         self.environment |= {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
+        self.steps: list[dict[str, object]] = []
+        """What was run so far: command, exit code, seconds."""
+        self.ties = False
+        """Whether the last command of the story proved that both sides agree."""
 
     def scene(self, title: str) -> None:
-        self.output.line()
-        self.output.heading(title)
+        self.tell()
+        self.title(title)
+
+    def title(self, text: str) -> None:
+        if self.output.json:
+            self.output.say(text)
+        else:
+            self.output.heading(text)
+
+    def tell(self, text: str = "") -> None:
+        """A sentence of the story."""
+        if self.output.json:
+            self.output.say(text)
+        else:
+            self.output.prose(text)
+
+    def show(self, shown: Sequence[str], after: str = "") -> str:
+        """A command as one would type it; never broken, so that it can be copied."""
+        command = " ".join(_quoted(word) for word in shown)
+        if self.output.json:
+            self.output.say(f"$ {command}{after}")
+        else:
+            self.output.line(f"$ {command}{after}")
+            sys.stdout.flush()
+        return command
 
     def run(self, *arguments: str, expected: int = Exit.DONE) -> None:
         """Show a tieout command, run it, and insist on its exit code."""
@@ -92,39 +135,67 @@ class Stage:
         self._run(["python", name], [sys.executable, name], Exit.DONE)
 
     def _run(self, shown: list[str], command: list[str], expected: int) -> None:
-        self.output.line(f"$ {' '.join(_quoted(word) for word in shown)}")
-        sys.stdout.flush()
-        done = subprocess.run(command, cwd=self.folder, env=self.environment, check=False)  # noqa: S603 - our own
-        if done.returncode != expected:
-            raise _UnexpectedError(" ".join(shown), done.returncode, expected)
+        step: dict[str, object] = {"command": self.show(shown)}
+        began = time.monotonic()
+        with self._child(command, stdout=self._stdout()) as child:
+            code = child.wait()
+        step |= {"exit_code": code, "seconds": round(time.monotonic() - began, 1)}
+        self.steps.append(step)
+        if code != expected:
+            raise _UnexpectedError(" ".join(shown), code, expected)
         if expected == Exit.RECORDS:
-            self.output.line("(exit code 1: some records need somebody's attention)")
+            self.tell("(exit code 1: some records need somebody's attention)")
+
+    @contextmanager
+    def _child(
+        self, command: list[str], stdout: IO[Any] | int | None, stderr: IO[Any] | None = None
+    ) -> Iterator[subprocess.Popen[bytes]]:
+        """A process of the story, which does not outlive the block.
+
+        Ctrl-C at a terminal goes to all processes at once. The children are deaf to it, so that the demo alone answers,
+        with one message, and stops them in its own order."""
+        child: subprocess.Popen[bytes] | None = None
+        try:
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # a child inherits what is blocked
+            try:
+                child = subprocess.Popen(  # noqa: S603 - our own
+                    command,
+                    cwd=self.folder,
+                    env=self.environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=stdout,
+                    stderr=stderr,
+                )
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            yield child
+        finally:
+            if child is not None:
+                _stop(child)
+
+    def _stdout(self) -> IO[str] | int | None:
+        """Where a command's result goes: with --json ours is for the one object at the end."""
+        if not self.output.json:
+            return None
+        return subprocess.DEVNULL if self.output.quiet else sys.stderr
 
     @contextmanager
     def simulator(self, port: int | None) -> Iterator[str]:
         """A local Sage Intacct as a child process; gives its address, and stops it whatever happens."""
         arguments = ["simulate", "--port", str(port or 0), "--company", COMPANY]
-        self.output.line(f"$ tieout {' '.join(arguments)} &")
-        sys.stdout.flush()
-        with (self.folder / LOG).open("wb") as log:
-            child = subprocess.Popen(  # noqa: S603 - our own
-                [sys.executable, "-m", "tieout", *arguments],
-                cwd=self.folder,
-                env=self.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=log,
-            )
-            try:
-                assert child.stdout is not None
-                welcome = child.stdout.readline().decode(errors="replace").strip()
-                address = re.search(r"http://[\w.]+:\d+", welcome)
-                if address is None:
-                    raise self._not_started(child)
-                self.output.line(f"Sage Intacct simulator at {address.group()}, its company kept in {COMPANY}")
-                yield address.group()
-            finally:
-                _stop(child)
+        self.show(["tieout", *arguments], " &")
+        command = [sys.executable, "-m", "tieout", *arguments]
+        with (
+            (self.folder / LOG).open("wb") as log,
+            self._child(command, stdout=subprocess.PIPE, stderr=log) as child,
+        ):
+            assert child.stdout is not None
+            welcome = child.stdout.readline().decode(errors="replace").strip()
+            address = re.search(r"http://[\w.]+:\d+", welcome)
+            if address is None:
+                raise self._not_started(child)
+            self.tell(f"Sage Intacct simulator at {address.group()}, its company kept in {COMPANY}")
+            yield address.group()
 
     def _not_started(self, child: subprocess.Popen[bytes]) -> TieoutError:
         code = child.wait(STOP_SECONDS)
@@ -142,7 +213,7 @@ class _UnexpectedError(TieoutError):
     def __init__(self, command: str, code: int, expected: int) -> None:
         super().__init__(
             f"`{command}` ended with exit code {code} where the demo expects {expected}, so the demo stops here.",
-            advice="The folder is left as it is; what the command said stands above.",
+            advice="What the command said stands above.",
         )
         self.exit_code = code or Exit.RECORDS
 
@@ -151,18 +222,17 @@ def _play(stage: Stage, folder: Path, today: date, port: int | None) -> tuple[in
     """The story. Gives the rows that were posted and the simulator's address."""
     from tieout.simulator.seed_export import demo_timesheets
 
-    output = stage.output
-    output.heading("tieout: every record is accounted for")
-    output.line("A demonstration on this machine alone; nothing is sent anywhere else.")
+    stage.title("tieout: every record is accounted for")
+    stage.tell("A demonstration on this machine alone; nothing is sent anywhere else.")
     stage.scene("1. A local Sage Intacct: three entities, two years of books")
-    output.line(f"$ cd {_quoted(str(folder))}")
+    stage.show(["cd", str(folder)])
     with stage.simulator(port) as address:
         stage.scene("2. A project, and a connection")
         stage.run("init", "--quiet")
         stage.run("connect", "demo", "--simulator", address, "--quiet")
         _write_project(stage.folder)
         (stage.folder / SOURCE).write_bytes(demo_timesheets(today))
-        output.line("The demo fills in tieout.toml: eight objects to pull, one file to push.")
+        stage.tell("The demo fills in tieout.toml: eight objects to pull, one file to push.")
 
         stage.scene("3. Look: to whom do we owe most?")
         stage.run(
@@ -190,6 +260,7 @@ def _play(stage: Stage, folder: Path, today: date, port: int | None) -> tuple[in
 
         stage.scene("10. Prove it: both sides, everything, again")
         stage.run("verify")
+        stage.ties = True  # its exit code says so
     return rows, address
 
 
@@ -210,22 +281,26 @@ def _correct(stage: Stage, today: date) -> int:
     for number, (old, new) in enumerate(zip(before, after, strict=True), start=2):
         for column in COLUMNS:
             if old[column] != new[column]:
-                stage.output.line(f"{SOURCE} line {number}, {column}: {old[column]} becomes {new[column]}")
+                stage.tell(f"{SOURCE} line {number}, {column}: {old[column]} becomes {new[column]}")
     (stage.folder / FIX).write_text(_text(f"{FIX}.txt"), encoding="utf-8")
     stage.script(FIX)
     return len(after)
 
 
-def _farewell(output: Output, folder: Path, rows: int, address: str, seconds: float) -> None:
+def _farewell(output: Output, folder: Path, rows: int, address: str | None, seconds: float) -> None:
+    """The closing words. `address` is the company's, None where nothing is kept."""
     beside = Path(sys.executable).with_name("tieout")
     tieout = "tieout" if shutil.which("tieout") or not beside.exists() else _quoted(str(beside))
     output.line()
     output.heading(f"What you saw, in {seconds:.0f} seconds")
-    output.line(
+    output.prose(
         f"All {rows} rows of {SOURCE} are in Intacct exactly once, and the copy agrees with Intacct to the cent."
     )
-    output.line(f"It is all in {folder}: the project, the company ({COMPANY}) and the copy (company.duckdb).")
-    output.line("To play on, start the company again, and try these in a second terminal:")
+    if address is None:
+        output.prose(f"{folder} is removed again; without --remove it is kept to play on with.")
+        return
+    output.prose(f"It is all in {folder}: the project, the company ({COMPANY}) and the copy (company.duckdb).")
+    output.prose("To play on, start the company again, and try these in a second terminal:")
     for command in (
         f"simulate --company {COMPANY} --port {address.rpartition(':')[2]}",
         "push          # posts nothing: it is all there",
@@ -278,7 +353,8 @@ def _remove(folder: Path) -> None:
 
 
 def _stop(child: subprocess.Popen[bytes]) -> None:
-    child.terminate()
+    if child.poll() is None:
+        child.terminate()
     try:
         child.wait(STOP_SECONDS)
     except subprocess.TimeoutExpired:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tieout.cli.invocation import of
+from tieout.cli.invocation import ConnectionOption, of
 from tieout.cli.output import Output, counted
-from tieout.errors import Exit
+from tieout.errors import ConfigurationError, Exit
 
 if TYPE_CHECKING:
-    from tieout.push import FailedRecord
+    from tieout.project import Project
+    from tieout.push import FailedRecord, Standing
 
 SHOWN_ROWS = 12
 
@@ -23,19 +24,72 @@ def failed(
     name: Annotated[
         str | None, typer.Argument(metavar="NAME", help="Which [push.NAME]; without it, every push.")
     ] = None,
+    connection: ConnectionOption = None,
+    dismiss: Annotated[
+        list[str] | None,
+        typer.Option("--dismiss", metavar="ID", help="Take this record off the list, for good; repeat it for several."),
+    ] = None,
 ) -> int:
     """Show the records that were not posted, grouped by cause. Exit code 1 where there are any."""
-    from tieout.push import failed as find
+    from tieout.push import standings
 
     output = of(ctx).output
-    records = find(of(ctx).project(), name.removeprefix("push.") if name else None)
+    project = of(ctx).project()
+    chosen = name.removeprefix("push.") if name else None
+    if dismiss:
+        _dismiss(output, project, chosen, dismiss, connection)
+    found = standings(project, chosen, connection=connection)
+    records = [record for each in found for record in each.records]
     if output.json:
         output.result(records)
-    elif records:
-        show(output, records)
     else:
-        output.line("Nothing failed: every record is posted.")
-    return Exit.RECORDS if records else Exit.DONE
+        if records:
+            show(output, records)
+        for text in remarks(found):
+            output.prose(text)
+    return Exit.DONE if all(each.is_whole for each in found) else Exit.RECORDS
+
+
+def _dismiss(output: Output, project: Project, name: str | None, ids: Sequence[str], connection: str | None) -> None:
+    from tieout.push import dismiss, standings
+
+    if name is None:
+        raise ConfigurationError("Which push are they of?", advice="Name it: `tieout failed NAME --dismiss ID`.")
+    listed = {
+        spoken(r.source_id): r.source_id
+        for each in standings(project, name, connection=connection)
+        for r in each.records
+    }
+    gone = dismiss(project, name, [listed.get(word, word) for word in ids], connection=connection)
+    output.say(f"{counted(len(gone), 'record')} dismissed: {shortened(map(spoken, gone))}")
+
+
+def remarks(found: Sequence[Standing]) -> list[str]:
+    """What the list of records does not say: pushes never run, interrupted or stopped, and whether all is posted."""
+    words: list[str] = []
+    for each in found:
+        again = f"`tieout push {each.push}`"
+        if not each.begun_at:
+            words.append(f"{each.push}: nothing was pushed yet.")
+        elif not each.finished:
+            words.append(
+                f"{each.push}: the push begun at {each.begun_at[:16].replace('T', ' ')} UTC did not finish, so there "
+                f"may be records that are not listed here. {again} goes on."
+            )
+        elif each.left:
+            words.append(
+                f"{each.push}: {counted(each.left, 'record')} {'was' if each.left == 1 else 'were'} ready and not "
+                f"sent. {again} goes on."
+            )
+    if not found:
+        return ["There is no push in this project."]
+    if not words and all(each.is_whole for each in found):
+        gone = sum(each.dismissed for each in found)
+        but = (
+            f" {counted(gone, 'record')} of earlier pushes {'was' if gone == 1 else 'were'} dismissed." if gone else ""
+        )
+        words.append(f"Nothing failed: every record of the last push is posted.{but}")
+    return words
 
 
 def show(output: Output, records: Sequence[FailedRecord]) -> None:
@@ -44,18 +98,19 @@ def show(output: Output, records: Sequence[FailedRecord]) -> None:
     for record in records:
         causes.setdefault((record.state, record.error_id, record.reason), []).append(record)
     ordered = sorted(causes.values(), key=len, reverse=True)
-    output.heading(f"{counted(len(records), 'record')} not posted, {counted(len(ordered), 'cause')}")
+    kind = "not posted, or changed since" if any(record.state == "changed" for record in records) else "not posted"
+    output.heading(f"{counted(len(records), 'record')} {kind}, {counted(len(ordered), 'cause')}")
     for same in ordered:
         cause = same[0]
         output.line()
         code = f"{cause.error_id}: " if cause.error_id else ""
         output.heading(f"{code}{cause.reason}")
-        output.line(f"  {counted(len(same), 'record')} {cause.state}; the move is {cause.whose_move}")
+        output.prose(f"{counted(len(same), 'record')} {cause.state}; the move is {cause.whose_move}", indent=2)
         if cause.advice:
-            output.line(f"  {cause.advice}")
+            output.prose(cause.advice, indent=2)
         rows = sorted({row for record in same for row in record.rows})
-        output.line(f"  records: {shortened(spoken(record.source_id) for record in same)}")
-        output.line(f"  source rows: {shortened(rows)}")
+        output.prose(f"records: {shortened(spoken(record.source_id) for record in same)}", indent=2)
+        output.prose(f"source rows: {shortened(rows)}", indent=2)
         if cause.support_id:
             output.line(f"  support id {cause.support_id}")
 

@@ -9,10 +9,12 @@ import typer
 
 from tieout.cli.invocation import ConnectionOption, EntityOption, of
 from tieout.cli.output import plain
-from tieout.errors import Exit, IntacctError, NotFoundError
+from tieout.errors import Exit, IntacctError, InvalidRequestError, NotFoundError
 
 if TYPE_CHECKING:
-    from tieout.rest import Intacct
+    from tieout.rest import Intacct, Record
+
+BY_ID = "KEY is the key that Intacct gave the record; for its own id (V-2001), add --by-id."
 
 
 def get(
@@ -30,8 +32,12 @@ def get(
     with of(ctx).client(connection, entity) as client:
         name = resolve(object)
         wanted = look_up(client, name, keys) if by_id else list(keys)
-        found = [client.get(name, wanted[0])] if len(wanted) == 1 else client.get_many(name, wanted)
+        found = fetch(client, name, wanted)
         errors = [entry for entry in found if isinstance(entry, IntacctError)]
+        if not by_id:
+            for error in errors:
+                if isinstance(error, NotFoundError) or not all(key.isdigit() for key in keys):
+                    error.advice = f"{BY_ID} {error.advice}".rstrip()
         if output.json:
             shown = [entry.to_dict() if isinstance(entry, IntacctError) else nested(entry) for entry in found]
             output.result(shown[0] if len(keys) == 1 else shown)
@@ -45,6 +51,16 @@ def get(
         for error in errors:
             output.error(error)
     return Exit.RECORDS if errors else Exit.DONE
+
+
+def fetch(client: Intacct, name: str, keys: Sequence[str]) -> list[Record | IntacctError]:
+    """The records, or why one is not there, in the same order."""
+    if len(keys) != 1:
+        return client.get_many(name, keys)
+    try:
+        return [client.get(name, keys[0])]
+    except (NotFoundError, InvalidRequestError) as error:
+        return [error]
 
 
 def look_up(client: Intacct, name: str, ids: Sequence[str]) -> list[str]:

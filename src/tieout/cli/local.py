@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from tieout.cli.invocation import of
 from tieout.errors import ConfigurationError
 
 
@@ -19,7 +20,10 @@ class Seed(StrEnum):
 
 
 def simulate(
-    port: Annotated[int, typer.Option("--port", help="0 picks a free one.", show_default=True)] = 8765,
+    ctx: typer.Context,
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, help="0 picks a free one.", show_default=True)
+    ] = 8765,
     company: Annotated[
         Path | None, typer.Option("--company", metavar="FILE", help="Keep the company in this file; else in memory.")
     ] = None,
@@ -37,19 +41,24 @@ def simulate(
         raise ConfigurationError(
             f"`tieout simulate` takes no argument {str(more[0])!r}.", advice="Did you mean --load?"
         )
-    return run(port=port, company=company, seed=seed.value, load=[*(load or []), *(more or [])])
+    recordings = [*(load or []), *(more or [])]
+    return run(port=port, company=company, seed=seed.value, load=recordings, output=of(ctx).output)
 
 
 def demo(
+    ctx: typer.Context,
     directory: Annotated[
         Path | None, typer.Argument(metavar="DIRECTORY", help="The project folder; else ./tieout-demo.")
     ] = None,
     keep: Annotated[
         bool, typer.Option("--keep/--remove", help="Keep the folder afterwards.", show_default=True)
     ] = True,
-    port: Annotated[int | None, typer.Option("--port", help="Port of the local Sage Intacct; else a free one.")] = None,
+    port: Annotated[
+        int | None,
+        typer.Option("--port", min=0, max=65535, help="Port of the local Sage Intacct; else a free one."),
+    ] = None,
 ) -> int:
     """Show the whole job: a local Sage Intacct, connect, pull, push with failures, retry, tie out."""
     from tieout.cli.demo import demo as run
 
-    return run(directory, keep, port)
+    return run(directory, keep, port, of(ctx).output)

@@ -7,14 +7,21 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from tieout.cli import directory
 
 if TYPE_CHECKING:
+    from types import FrameType
+    from typing import TypeAlias
+
     from tieout.cli.invocation import Invocation
+
+    _Handler: TypeAlias = signal.Handlers | Callable[[int, FrameType | None], object]
 
 EXTRAS = {
     "typer": "cli",
@@ -31,23 +38,61 @@ EXTRAS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command line and returns its exit code (docs/reference/exit-codes.md)."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
+    """Runs one command line and returns its exit code (docs/reference/exit-codes.md). Without `argv`, the process is
+    the command and ends with it."""
     try:
+        code = _main(list(sys.argv[1:] if argv is None else argv))
+    except KeyboardInterrupt:  # once more, while the first one was answered
+        code = 130
+    if argv is None:
+        _leave(code)
+    return code
+
+
+def _leave(code: int) -> None:
+    """The result is out; another Ctrl-C from here on would only disturb the end."""
+    from tieout.errors import Exit
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if code == Exit.INTERRUPTED:
+        # Threads may still be inside C++ code, and the interpreter's way of ending those aborts the process. What has
+        # to last is in files that bear a power cut, so there is nothing to wait for.
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
+
+
+def _main(arguments: list[str]) -> int:
+    code: int | None = None
+    try:
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="replace")
         code = _dispatch(arguments)
         sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever read us has enough. Give the interpreter a stdout that it can flush when it ends.
-        with contextlib.suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return _unread(code)
+    except OSError as failure:
+        from tieout.cli.output import Output, unwritable
+
+        error = unwritable(failure)
+        Output().error(error)
+        return error.exit_code
     except KeyboardInterrupt:
         sys.stderr.write("Interrupted.\n")
         return 130
     return code
+
+
+def _unread(code: int | None) -> int:
+    """Whoever read us has enough. What the command found out by then stands; else this is how a shell sees SIGPIPE."""
+    from tieout.cli.output import abandon_stdout
+    from tieout.errors import Exit
+
+    abandon_stdout()
+    return Exit.CUT_OFF if code is None else code
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -103,8 +148,11 @@ def _run(entry: directory.Entry, arguments: list[str]) -> int:
         return _missing_module(error)
     # An error may come before the options are parsed, so `--json` counts from the start.
     invocation.output.json = "--json" in arguments
+    code: int | None = None
     try:
-        return _invoke(entry, arguments, invocation)
+        with _interruptible():
+            code = _invoke(entry, arguments, invocation)
+        invocation.output.flush()
     except TieoutError as error:
         invocation.output.error(error)
         return error.exit_code
@@ -112,13 +160,48 @@ def _run(entry: directory.Entry, arguments: list[str]) -> int:
         invocation.output.interrupted()
         return Exit.INTERRUPTED
     except BrokenPipeError:
-        raise
+        return _unread(code)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] in EXTRAS:
             return _missing_module(error)
         return _bug(error, invocation)
     except Exception as error:  # noqa: BLE001 - the last line of defence: a user never sees a traceback
         return _bug(error, invocation)
+    return code
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C ends what is inside with KeyboardInterrupt, also where a library makes another exception of it: DuckDB
+    2.0 raises RuntimeError("Query interrupted") and swallows ours. SIGTERM, too, lets everything be closed first; then
+    the process ends of it without a word, as processes do."""
+    seen: set[int] = set()
+    changed: dict[signal.Signals, _Handler] = {}
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        seen.add(number)
+        raise KeyboardInterrupt
+
+    usual_handlers: dict[signal.Signals, _Handler] = {
+        signal.SIGINT: signal.default_int_handler,
+        signal.SIGTERM: signal.SIG_DFL,
+    }
+    for wanted, usual in usual_handlers.items():
+        # An ignored signal stays ignored (nohup), and only the main thread may decide about any.
+        if threading.current_thread() is threading.main_thread() and signal.getsignal(wanted) is usual:
+            signal.signal(wanted, interrupt)
+            changed[wanted] = usual
+    try:
+        yield
+    except Exception:
+        if seen:
+            raise KeyboardInterrupt from None
+        raise
+    finally:
+        for wanted, usual in changed.items():
+            signal.signal(wanted, usual)
+        if signal.SIGTERM in seen:
+            signal.raise_signal(signal.SIGTERM)
 
 
 def _invoke(entry: directory.Entry, arguments: list[str], invocation: Invocation) -> int:
@@ -144,9 +227,20 @@ def _invoke(entry: directory.Entry, arguments: list[str], invocation: Invocation
     except typer.Abort:
         raise KeyboardInterrupt from None
     except typer.TyperException as error:
-        message = error.format_message().rstrip(".") + "."
+        message = _plain(error.format_message()).rstrip(".") + "."
         raise ConfigurationError(message, advice=f"`tieout {entry.name} --help` shows how it is used.") from None
     return code if isinstance(code, int) else Exit.DONE
+
+
+def _plain(message: str) -> str:
+    """A usage error as one would say it: `Input should be greater than or equal to 0` -> `it must be at least 0`."""
+    for words, plain in (
+        ("Input should be ", "it must be "),
+        ("greater than or equal to", "at least"),
+        ("less than or equal to", "at most"),
+    ):
+        message = message.replace(words, plain)
+    return message
 
 
 def _missing_module(error: ModuleNotFoundError) -> int:

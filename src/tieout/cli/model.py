@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,7 +11,7 @@ from tieout.cli.invocation import ConnectionOption, EntityOption, of
 from tieout.cli.output import Column, Output, Styled, counted
 
 if TYPE_CHECKING:
-    from tieout.catalogue.model import Field, Model
+    from tieout.catalogue.model import Field, Model, Required
 
 EVIDENCE = {
     "live": "the recorded model of a company; yours may have more fields: add --live",
@@ -49,7 +49,9 @@ def model(
             found = client.model(name)
     else:
         found = catalogue.load(name)
-    rows = [row for row in describe(found) if search is None or search.lower() in row["path"].lower()]
+    rows = [row for row in describe(found) if _holds(row["path"], search)]
+    lists = {path: entry.object for path, entry in found.lists.items() if _holds(f"{path} {entry.object}", search)}
+    required = [entry for entry in found.required if _holds(entry.path, search)]
     if output.json:
         output.result(
             {
@@ -58,12 +60,21 @@ def model(
                 "methods": found.methods,
                 "evidence": "company" if asked else found.evidence,
                 "fields": rows,
-                "lists": {path: entry.object for path, entry in found.lists.items()},
-                "required_on_create": [{"path": r.path, "when": r.when} for r in found.required],
+                "lists": lists,
+                "required_on_create": [{"path": r.path, "when": r.when} for r in required],
             }
         )
         return
-    _show(output, found, rows, asked=asked)
+    output.heading(found.name)
+    owned = "" if found.kind == "rootObject" else ", an owned object (it lives inside its owner)"
+    count = counted(len(rows), "field") if search is None else f"{counted(len(rows), 'field')} with {search!r}"
+    output.line(f"{count}{owned}; {', '.join(found.methods) or 'no methods documented'}")
+    output.line(f"Known from {'the company itself' if asked else EVIDENCE[found.evidence]}.")
+    _show(output, rows, lists, [entry for entry in required if entry.when])
+
+
+def _holds(text: str, search: str | None) -> bool:
+    return search is None or search.lower() in text.lower()
 
 
 def describe(found: Model) -> list[dict[str, Any]]:
@@ -120,24 +131,19 @@ def _list(output: Output, search: str | None) -> None:
     output.say(f"{counted(len(names), 'object')}{hint}")
 
 
-def _show(output: Output, found: Model, rows: list[dict[str, Any]], *, asked: bool) -> None:
-    output.heading(found.name)
-    owned = "" if found.kind == "rootObject" else ", an owned object (it lives inside its owner)"
-    output.line(f"{counted(len(rows), 'field')}{owned}; {', '.join(found.methods) or 'no methods documented'}")
-    output.line(f"Known from {'the company itself' if asked else EVIDENCE[found.evidence]}.")
-    output.line()
-    columns: list[Column | str] = ["field", "type", "access", "on create", Column("values and notes", wrap=True)]
-    output.table(columns, [list(_cells(row)) for row in rows])
-    for path, entry in found.lists.items():
+def _show(
+    output: Output, rows: list[dict[str, Any]], lists: dict[str, str | None], conditional: Sequence[Required]
+) -> None:
+    if rows:
         output.line()
-        output.line(
-            f"{path}[]: {entry.object or 'inline lines'}"
-            + (f", see `tieout model {entry.object}`" if entry.object else "")
-        )
-    conditional = [entry for entry in found.required if entry.when]
+        columns: list[Column | str] = ["field", "type", "access", "on create", Column("values and notes", wrap=True)]
+        output.table(columns, [list(_cells(row)) for row in rows])
+    for path, object in lists.items():
+        output.line()
+        output.line(f"{path}[]: {object or 'inline lines'}" + (f", see `tieout model {object}`" if object else ""))
     if conditional:
         output.line()
-        output.line("A create also needs:")
+        output.line("Required on create in some cases:")
         output.table(["", ""], [[f"  {entry.path}", entry.when] for entry in conditional])
 
 
@@ -145,7 +151,7 @@ def _cells(row: dict[str, Any]) -> Iterator[str | Styled]:
     yield row["path"]
     yield row["type"]
     yield Styled(row["access"], "faint") if row["access"] == "read" else row["access"]
-    yield Styled("required", "strong") if row["required"] == "always" else ("if …" if row["required"] else "")
+    yield Styled("required", "strong") if row["required"] == "always" else ("see below" if row["required"] else "")
     notes = []
     if row["enum"]:
         notes.append(" | ".join("null" if value is None else value for value in row["enum"]))

@@ -4,12 +4,14 @@ with aligned money, as JSON, CSV or JSON lines. It knows how things look and not
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json as jsonlib
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
     from tieout.cli.progress import Progress
-    from tieout.errors import TieoutError
+    from tieout.errors import StoreError, TieoutError
 
 UNBOUNDED = 100_000
 """Width of a table that no terminal limits, in characters: a pipe never cuts a value."""
@@ -105,12 +107,18 @@ class Output:
         """One line of the result."""
         self._write(sys.stdout, text + "\n")
 
+    def prose(self, text: str, *, indent: int = 0) -> None:
+        """A sentence of the result: a terminal breaks it between words and keeps the indentation, a pipe never."""
+        self._write(sys.stdout, _wrapped(" " * indent + _one_line(text), _width(sys.stdout)) + "\n")
+
     def heading(self, text: str) -> None:
         """A line that says what follows; bold on a terminal."""
         self.render(_text(Styled(text, "strong")))
 
     def table(self, columns: Sequence[Column | str], rows: Iterable[Sequence[Any]], *, indent: int = 0) -> None:
-        """Rows under their column titles. Decimals share their digits after the point and stand under each other."""
+        """Rows under their column titles. Decimals share their digits after the point and stand under each other.
+
+        A column of words without a title holds remarks: they wrap like those of a `wrap` column, nothing is cut off."""
         from rich.padding import Padding
         from rich.table import Table
         from rich.text import Text
@@ -121,8 +129,12 @@ class Output:
         table = Table(box=None, show_header=titled, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
         for number, head in enumerate(heads):
             right = _format_column(body, number) or head.right
+            wrap = head.wrap or not (head.title or right)
             table.add_column(
-                Text(head.title), justify="right" if right else "left", no_wrap=not head.wrap, overflow="ellipsis"
+                Text(head.title),
+                justify="right" if right else "left",
+                no_wrap=not wrap,
+                overflow="fold" if wrap else "ellipsis",
             )
         for row in body:
             table.add_row(*(_text(cell) for cell in row))
@@ -131,7 +143,7 @@ class Output:
     def render(self, what: RenderableType) -> None:
         """Anything that rich can draw, on standard output."""
         console = self._console(sys.stdout)
-        with console.capture() as capture:
+        with self._to_stdout(), console.capture() as capture:
             console.print(what)
         self._write(sys.stdout, "".join(line.rstrip() + "\n" for line in capture.get().splitlines()))
 
@@ -158,20 +170,23 @@ class Output:
     def say(self, text: str) -> None:
         """What is going on; silent with --quiet."""
         if not self.quiet:
-            self._write(sys.stderr, text + "\n")
+            width = _width(sys.stderr)
+            self._write(sys.stderr, "\n".join(_wrapped(line, width) for line in text.split("\n")) + "\n")
 
     def warn(self, text: str) -> None:
         """Something to know even with --quiet."""
-        self._write(sys.stderr, f"warning: {text}\n")
+        self._write(sys.stderr, _wrapped(f"warning: {text}", _width(sys.stderr), hanging=len("warning: ")) + "\n")
 
     def error(self, error: TieoutError) -> None:
         """What happened, then what to do. With --json the error's public facts on standard output instead."""
         if self.json:
             self.result(error.to_dict())
             return
-        self._write(sys.stderr, f"{self.paint('error:', 'bad', sys.stderr)} {_sentence(error)}\n")
+        width = _width(sys.stderr)
+        first = _wrapped(f"error: {_sentence(error)}", width, hanging=len("error: "))
+        self._write(sys.stderr, f"{self.paint('error:', 'bad', sys.stderr)}{first.removeprefix('error:')}\n")
         for extra in _error_lines(error):
-            self._write(sys.stderr, f"       {extra}\n")
+            self._write(sys.stderr, _wrapped(f"       {extra}", width) + "\n")
 
     def interrupted(self) -> None:
         """After Ctrl-C."""
@@ -222,9 +237,44 @@ class Output:
         return console
 
     def _write(self, stream: IO[str], text: str) -> None:
-        stream.write(text)
-        if stream is sys.stderr:
+        if stream is sys.stdout:
+            with self._to_stdout():
+                stream.write(text)
+            return
+        with contextlib.suppress(OSError):  # nowhere left to say it; the exit code remains
+            stream.write(text)
             stream.flush()
+
+    def flush(self) -> None:
+        """Everything of the result is out. StoreError where it cannot be written: a full disk behind a `>`."""
+        with self._to_stdout():
+            sys.stdout.flush()
+
+    @contextlib.contextmanager
+    def _to_stdout(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError:
+            raise  # whoever read us has enough, which is no error
+        except OSError as error:
+            self.json = False  # what is wrong can only be said on the other stream
+            raise unwritable(error) from None
+
+
+def unwritable(error: OSError) -> StoreError:
+    """The result has nowhere to go. What is left of it is dropped, or the interpreter would try again when it ends."""
+    from tieout.errors import StoreError
+
+    abandon_stdout()
+    return StoreError(
+        f"The output cannot be written: {error.strerror}.", advice="Send it somewhere else, or free some space."
+    )
+
+
+def abandon_stdout() -> None:
+    """Gives the interpreter a standard output that it can flush when it ends."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _format_column(body: list[list[Any]], number: int) -> bool:
@@ -297,6 +347,30 @@ def _error_lines(error: TieoutError) -> list[str]:
     if isinstance(error, IntacctError) and error.support_id:
         lines.append(f"support id {error.support_id}")
     return lines
+
+
+def _width(stream: IO[str]) -> int | None:
+    """Columns of the terminal behind `stream`; None where there is none, so that nothing is ever broken in a pipe."""
+    if not stream.isatty():
+        return None
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or None
+    except OSError:
+        return None
+
+
+def _wrapped(text: str, width: int | None, *, hanging: int | None = None) -> str:
+    """`text` broken between words; further lines start under the first, or `hanging` characters in."""
+    if width is None or len(text) <= width:
+        return text
+    margin = len(text) - len(text.lstrip()) if hanging is None else hanging
+    return textwrap.fill(
+        text,
+        width=max(width, margin + 20),
+        subsequent_indent=" " * margin,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _takes_colour(stream: IO[str]) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,8 +12,8 @@ import typer
 
 from tieout.cli import tie_out
 from tieout.cli.invocation import of
-from tieout.cli.output import Column, Output, counted
-from tieout.errors import Exit
+from tieout.cli.output import Column, Output, Styled, counted
+from tieout.errors import Exit, UnknownNameError
 
 if TYPE_CHECKING:
     from tieout.cli.progress import Progress
@@ -40,10 +41,14 @@ def pull(
             "--destination", "-d", metavar="URL", help="Where to, else the section's: duckdb:///company.duckdb"
         ),
     ] = None,
+    table: Annotated[
+        str | None, typer.Option("--table", metavar="NAME", help="Into this table; for one object or section.")
+    ] = None,
 ) -> int:
     """Copy objects into your database: everything the first time, then what changed. Ends with the tie-out.
 
-    Exit code 1 where a count or a sum does not agree with Intacct's own.
+    Exit code 1 where a count or a sum does not agree with Intacct's own; where one of several objects was refused, the
+    code of that error, with the others pulled.
     """
     from tieout.pull import pull as run
 
@@ -51,7 +56,7 @@ def pull(
     started = time.monotonic()
     project = of(ctx).project()
     sections, objects = split(project, "pull", names or [])
-    with output.progress() as progress:
+    with _naming_sections(project), output.progress() as progress:
         reports = run(
             project,
             sections,
@@ -59,13 +64,25 @@ def pull(
             connection=connection,
             full=full,
             destination=destination,
+            table=table,
             progress=following(progress),
         )
     if output.json:
         output.result([as_json(report) for report in reports])
     else:
         show(output, reports, seconds=time.monotonic() - started)
-    return Exit.DONE if all(report.ties for report in reports) else Exit.RECORDS
+    return max((report.exit_code for report in reports), default=Exit.DONE)
+
+
+@contextmanager
+def _naming_sections(project: Project) -> Iterator[None]:
+    """A name that is no object may be meant for a section: say which there are."""
+    try:
+        yield
+    except UnknownNameError as error:
+        if error.kind in ("object", "pull section") and (known := project.names("pull")):
+            error.advice = f"{error.advice} The sections are: {', '.join(known)}.".lstrip()
+        raise
 
 
 def split(project: Project, kind: str, words: Sequence[str]) -> tuple[list[str] | None, list[str] | None]:
@@ -96,7 +113,7 @@ def following(progress: Progress) -> OnProgress:
 def show(output: Output, reports: Sequence[PullReport], *, seconds: float) -> None:
     """What came, in one line and table by table, then whether it ties out."""
     tables = [entry for report in reports for entry in report.all()]
-    busy = [entry for entry in tables if entry.rows_read or entry.missing or entry.misfits]
+    busy = [entry for entry in tables if entry.rows_read or entry.missing or entry.misfits or entry.error]
     files = ", ".join(dict.fromkeys(Path(entry.destination.partition(":///")[2]).name for entry in tables))
     read, paid = sum(entry.rows_read for entry in tables), sum(entry.transactions for entry in tables)
     what = f"Pulled {counted(read, 'row')}" if read else "Nothing new"
@@ -113,13 +130,15 @@ def show(output: Output, reports: Sequence[PullReport], *, seconds: float) -> No
     tie_out.show(output, lines, every=False)
     output.line()
     tie_out.conclusion(output, lines)
+    if failed := [entry for entry in tables if entry.error is not None]:
+        output.heading(f"{counted(len(failed), 'table')} of {len(tables):,} could not be pulled.")
 
 
 def _table(output: Output, tables: Sequence[PullReport]) -> None:
     rows = [
         [
             entry.table,
-            entry.strategy,
+            Styled("failed", "bad") if entry.error is not None else entry.strategy,
             f"{entry.rows_read:,}",
             f"{entry.new:,}",
             f"{entry.changed:,}",
@@ -132,12 +151,13 @@ def _table(output: Output, tables: Sequence[PullReport]) -> None:
     output.table(["table", "read", *(Column(title, right=True) for title in numbers)], rows)
     for entry in tables:
         for note in notes(entry):
-            output.line(f"  {entry.table}: {note}")
+            output.prose(f"{entry.table}: {note}", indent=2)
 
 
 def notes(entry: PullReport) -> list[str]:
     """What a reader of the table should know beside the numbers."""
-    found = list(entry.notes)
+    found = [str(entry.error)] if entry.error is not None else []
+    found += entry.notes
     if entry.reason:
         found.append(entry.reason)
     if entry.resumed:
@@ -145,7 +165,7 @@ def notes(entry: PullReport) -> list[str]:
     if entry.deleted:
         found.append(f"{counted(entry.deleted, 'line')} left documents that changed")
     if entry.missing:
-        found.append(f"{counted(entry.missing, 'row')} in the table that Intacct no longer shows; they were kept")
+        found.append(f"{counted(entry.missing, 'row')} marked deleted: Intacct no longer shows them")
     if entry.misfits:
         found.append(f"{counted(entry.misfits, 'value')} fit no column; kept raw in _tieout_misfits")
     return found
@@ -157,6 +177,7 @@ def as_json(report: PullReport) -> dict[str, object]:
 
     facts = {name: getattr(report, name) for name in report.__struct_fields__}
     facts["tie_out"] = tie_out.as_json(report.tie_out)
+    facts["error"] = report.error.to_dict() if report.error is not None else None
     facts["children"] = [as_json(child) for child in report.children]
     return {
         name: msgspec.to_builtins(value) if isinstance(value, msgspec.Struct) else value

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tieout.cli import tie_out
-from tieout.cli.invocation import of
+from tieout.cli.failed import shortened
+from tieout.cli.invocation import ConnectionOption, of
 from tieout.cli.output import Column, Output, Styled, counted
 from tieout.errors import ConfigurationError
 
@@ -37,6 +38,7 @@ def push(
     name: Annotated[
         str | None, typer.Argument(metavar="NAME", help="Which [push.NAME]; needed only when there are several.")
     ] = None,
+    connection: ConnectionOption = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything and say what would be sent; send nothing.")
     ] = False,
@@ -54,6 +56,7 @@ def push(
         report = run(
             project,
             chosen,
+            connection=connection,
             dry_run=dry_run,
             progress=lambda done, total: progress.advance(chosen, done, total, "records"),
         )
@@ -94,24 +97,42 @@ def conclude(output: Output, report: PushReport, *, dry_run: bool) -> int:
     if rows:
         output.table([Column("", right=True), ""], rows, indent=2)
     problems(output, report.problems)
+    for note in report.notes:
+        output.prose(note, indent=2)
+    if report.unused_columns:
+        output.prose(f"columns not sent: {', '.join(report.unused_columns)}", indent=2)
     if report.tie_out:
         output.line()
         tie_out.show(output, report.tie_out, every=True)
         output.line()
         tie_out.conclusion(output, report.tie_out)
-    if report.failed or report.unprocessed or report.held:
-        output.say(
-            f"Next: `tieout failed {report.name}` shows why; correct the file, then `tieout retry {report.name}`."
-        )
+    if advice := next_step(report):
+        output.say(f"Next: {advice}")
     return report.exit_code
 
 
+def next_step(report: PushReport) -> str:
+    """What to do about the records that are not posted; empty where there is nothing to do."""
+    if not (report.failed or report.unprocessed or report.held):
+        return ""
+    if report.dry_run:  # it leaves nothing behind that `tieout failed` could show
+        return f"correct the file, then `tieout push {report.name}`."
+    return f"`tieout failed {report.name}` shows why; correct the file, then `tieout retry {report.name}`."
+
+
 def problems(output: Output, found: Sequence[Problem]) -> None:
-    """Rows that were stopped before anything was sent, the first few of them."""
-    for problem in found[:SHOWN_PROBLEMS]:
-        output.line(f"  {problem}")
-    if len(found) > SHOWN_PROBLEMS:
-        output.line(f"  and {len(found) - SHOWN_PROBLEMS:,} more")
+    """Rows that were stopped before anything was sent: what is wrong, the commonest first, and in which rows."""
+    causes: dict[str, list[Problem]] = {}
+    for problem in found:
+        cause = str(problem).removeprefix(f"row {problem.row}").lstrip(",: ")
+        causes.setdefault(cause, []).append(problem)
+    ordered = sorted(causes.items(), key=lambda cause: len(cause[1]), reverse=True)
+    for cause, same in ordered[:SHOWN_PROBLEMS]:
+        rows = shortened(sorted({problem.row for problem in same}))
+        output.prose(str(same[0]) if len(same) == 1 else f"rows {rows}: {cause}", indent=2)
+    if len(ordered) > SHOWN_PROBLEMS:
+        left = sum(len(same) for _, same in ordered[SHOWN_PROBLEMS:])
+        output.line(f"  and {counted(left, 'more problem', 'more problems')}; --json lists them all")
 
 
 def as_json(report: PushReport) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from tieout.cli.output import Column, Output, counted
 
 if TYPE_CHECKING:
     from tieout.catalogue.model import Model
-    from tieout.rest import Page, Row
+    from tieout.rest import Filter, Page, Row
 
 USUAL = ("id", "name", "key")
 """Shown where no fields are named and the object has them."""
@@ -23,6 +23,9 @@ DEFAULT_LIMIT = 1000
 
 PAGE = 2000
 """Rows a request; Intacct answers at most 4,000 (REST reference 5.1)."""
+
+
+LEFT_OUT = "Records that belong to one entity are left out; --private includes them."
 
 
 class Format(StrEnum):
@@ -64,15 +67,16 @@ def query(
     Filters: = != < <= > >= in (...), between a and b, contains, starts with, is null; and, or, parentheses.
     """
     from tieout.catalogue import resolve
-    from tieout.rest import parse_where
 
     output = of(ctx).output
-    condition = parse_where(where) if where else None
+    condition = _condition(where) if where else None
     with of(ctx).client(connection, entity) as client:
         name = resolve(object)
         if count:
             total = client.count(name, condition, private=private)
             output.result({"object": name, "count": total}) if output.json else output.line(str(total))
+            if not private and not client.entity:
+                output.say(LEFT_OUT)
             return
         chosen = names(fields) or usual_fields(client.model(name))
         rows = client.query(
@@ -86,7 +90,10 @@ def query(
         )
         found = Found(rows.pages())
         written = write(output, Format.JSON if output.json else format, chosen, found)
+        partial = not private and not client.entity
     _conclude(output, name, written, found.total)
+    if partial:
+        output.say(LEFT_OUT)
 
 
 class Found:
@@ -143,3 +150,9 @@ def _conclude(output: Output, name: str, written: int, total: int) -> None:
         output.say(f"The first {written:,} of {counted(total, 'row')}; --limit 0 reads them all.")
     else:
         output.say(counted(written, "row"))
+
+
+def _condition(text: str) -> Filter:
+    from tieout.rest import parse_where
+
+    return parse_where(text)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tieout.cli.invocation import of
+from tieout.cli.invocation import ConnectionOption, of
 from tieout.cli.push import conclude, section
 
 
@@ -19,6 +19,7 @@ def retry(
     from_file: Annotated[
         Path | None, typer.Option("--from", metavar="FILE", help="Read the records from this corrected file.")
     ] = None,
+    connection: ConnectionOption = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything and say what would be sent; send nothing.")
     ] = False,
@@ -34,6 +35,7 @@ def retry(
             project,
             chosen,
             from_file=from_file,
+            connection=connection,
             dry_run=dry_run,
             progress=lambda done, total: progress.advance(chosen, done, total, "records"),
         )

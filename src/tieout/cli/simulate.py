@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from tieout.cli.output import Output
 from tieout.errors import ConfigurationError, Exit
 
 if TYPE_CHECKING:
@@ -30,8 +32,9 @@ def simulate(
     *,
     rotation: Rotation = "lenient",
     token_lifetime: int | None = None,
+    output: Output | None = None,
 ) -> int:
-    """Serve until interrupted; the first line printed holds the address and the credentials.
+    """Serve until interrupted; the first line printed holds the address and the credentials, as JSON if `output` wants.
 
     `company` is the file the company is kept in and opened again from (None: memory). `load` are recordings; a company
     made from them holds nothing else, whatever `seed` says. `token_lifetime` in seconds. Raises ConfigurationError for
@@ -52,7 +55,7 @@ def simulate(
         simulator = _simulator(company, "empty" if load or seed == "empty" else "demo", load, rotation, token_lifetime)
         with simulator:
             simulator.origin = f"http://127.0.0.1:{socket.getsockname()[1]}"
-            print(_welcome(simulator), flush=True)  # noqa: T201 - the command's result
+            _greet(simulator, company, output or Output())
             _serve(server(simulator), socket)
     return Exit.DONE
 
@@ -72,6 +75,31 @@ def _simulator(
         return Simulator(seed, path=path, recordings=load, rotation=rotation, token_lifetime=lifetime)
     except CompanyError as error:
         raise ConfigurationError(str(error)) from None
+
+
+def _greet(simulator: Simulator, company: Path | None, output: Output) -> None:
+    """The command's only result: one line, written at once."""
+    if output.json:
+        output.json_lines([facts(simulator, company)])
+    else:
+        output.line(_welcome(simulator))
+    sys.stdout.flush()
+
+
+def facts(simulator: Simulator, company: Path | None) -> dict[str, object]:
+    """Everything that a program needs to connect."""
+    client, secret = next(iter(simulator.clients.items()))
+    users = simulator.company().users
+    return {
+        "url": simulator.origin,
+        "base_url": f"{simulator.origin}/ia/api/v1",
+        "client_id": client,
+        "client_secret": secret,
+        "company": "demo",
+        "users": list(users),
+        "password": next(user.password for user in users.values()),
+        "company_file": None if company is None else str(company.absolute()),
+    }
 
 
 def _welcome(simulator: Simulator) -> str:

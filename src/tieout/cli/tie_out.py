@@ -17,20 +17,19 @@ def show(output: Output, lines: Sequence[TieOutLine], *, every: bool) -> None:
     if not lines:
         return
     rows: list[list[Any]] = []
-    empty = 0
-    for subject in dict.fromkeys(line.subject for line in lines):
+    empty: list[str] = []
+    subjects = tuple(dict.fromkeys(line.subject for line in lines))
+    for subject, name in zip(subjects, _short(subjects), strict=True):
         mine = [line for line in lines if line.subject == subject]
         if all(_is_nothing(line) for line in mine):
-            empty += 1
+            empty.append(name)
             continue
         listed, folded = _fold(mine, every=every)
-        for number, line in enumerate(listed):
-            rows.append([subject if number == 0 else "", *_cells(output, line)])
+        for number, (line, what) in enumerate(zip(listed, _short([line.what for line in listed], "."), strict=True)):
+            rows.append([name if number == 0 else "", what, *_cells(output, line)])
         if folded:
             what = counted(len(folded), "more sum" if listed else "sum")
-            rows.append(["" if listed else subject, Styled(what, "faint"), "", "", "", output.ok(True)])
-    if empty:
-        rows.append([Styled(f"{empty:,} with no rows", "faint"), "", "0", "0", "0", output.ok(True)])
+            rows.append(["" if listed else name, Styled(what, "faint"), "", "", "", output.ok(True)])
     head = [
         Column("tie-out", wrap=True),  # on a narrow terminal words give way, never numbers nor verdicts
         Column("", wrap=True),
@@ -39,7 +38,10 @@ def show(output: Output, lines: Sequence[TieOutLine], *, every: bool) -> None:
         Column("difference", right=True),
         Column(""),
     ]
-    output.table(head, rows)
+    if rows:
+        output.table(head, rows)
+    if empty:
+        output.prose(f"No rows on either side: {', '.join(empty)}.")
 
 
 def conclusion(output: Output, lines: Sequence[TieOutLine]) -> None:
@@ -52,10 +54,26 @@ def conclusion(output: Output, lines: Sequence[TieOutLine]) -> None:
     if differ:
         text = f"{counted(differ, 'comparison')} of {len(lines):,} {'does' if differ == 1 else 'do'} not tie out."
         output.heading(text)
+    elif not tie:
+        output.heading("Nothing could be compared.")
+    elif unproven:
+        output.heading(f"{tie:,} of {counted(len(lines), 'comparison')} {'ties' if tie == 1 else 'tie'} out.")
     else:
         output.heading(f"Everything ties out: {counted(tie, 'comparison')}.")
     if unproven:
-        output.line(f"{counted(unproven, 'comparison')} could not be made, so neither proves nor disproves.")
+        output.prose(f"{counted(unproven, 'comparison')} could not be made, so neither proves nor disproves.")
+
+
+def _short(names: Sequence[str], separator: str = "/") -> list[str]:
+    """`accounts-payable/bill` -> `bill`, `sum hours.approved` -> `sum approved`, where that means one name only:
+    a narrow terminal has no room for more."""
+    last = [_last(name, separator) for name in names]
+    return [short if last.count(short) == 1 else name for short, name in zip(last, names, strict=True)]
+
+
+def _last(name: str, separator: str) -> str:
+    measure, space, path = name.partition(" ") if name.startswith("sum ") else ("", "", name)
+    return measure + space + path.rpartition(separator)[2]
 
 
 def as_json(lines: Iterable[TieOutLine]) -> list[dict[str, Any]]:
@@ -98,7 +116,6 @@ def _cells(output: Output, line: TieOutLine) -> list[str | Styled]:
     if line.note:
         verdict = Styled(f"{verdict.text}: {line.note}", verdict.look)
     return [
-        line.what,
         _side(line.source, scale),
         _side(line.intacct, scale),
         Styled(_side(line.difference, scale), "bad") if line.ties is False else _side(line.difference, scale),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -18,53 +19,82 @@ if TYPE_CHECKING:
 def verify(
     ctx: typer.Context,
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="NAMES", help="bills, pull.bills, push.timesheets; none: all of them.")
+        list[str] | None,
+        typer.Argument(metavar="NAMES", help="bills, pull.bills, push.timesheets, a table or object; none: all."),
+    ] = None,
+    connection: Annotated[
+        str | None,
+        typer.Option("--connection", "-c", metavar="NAME", help="Which connection; needed only if several."),
+    ] = None,
+    destination: Annotated[
+        str | None,
+        typer.Option(
+            "--destination", "-d", metavar="URL", help="Where it was pulled to, if not to where sections say."
+        ),
     ] = None,
 ) -> int:
-    """Compare your side with Intacct's, now: counts and exact sums. Exit code 1 where something does not tie."""
+    """Compare your side with Intacct's, now: counts and exact sums. Exit code 1 where something does not tie or
+    could not be compared."""
     output = of(ctx).output
-    lines = compare(of(ctx).project(), names or [])
-    differ = any(line.ties is False for line in lines)
+    lines = compare(of(ctx).project(), names or [], connection=connection, destination=destination)
     if output.json:
-        output.result({"ties": not differ, "lines": tie_out.as_json(lines)})
-    elif lines:
+        output.result({"ties": verdict(lines), "lines": tie_out.as_json(lines)})
+    elif not lines:
+        output.line("Nothing was compared: nothing was posted yet, and the sources have no rows.")
+    else:
         tie_out.show(output, lines, every=True)
         output.line()
         tie_out.conclusion(output, lines)
-    else:
-        output.line("There is nothing to verify yet: nothing was pulled or pushed.")
-    return Exit.RECORDS if differ else Exit.DONE
+    return Exit.DONE if verdict(lines) or not lines else Exit.RECORDS
 
 
-def compare(project: Project, words: list[str]) -> list[TieOutLine]:
-    """Tie-out lines of the named sections, pulls first; of all without names."""
+def verdict(lines: Sequence[TieOutLine]) -> bool | None:
+    """Whether everything was proven to tie; None where nothing differs and not all could be compared."""
+    if any(line.ties is False for line in lines):
+        return False
+    return True if lines and all(line.ties is True for line in lines) else None
+
+
+def compare(
+    project: Project, words: list[str], *, connection: str | None = None, destination: str | None = None
+) -> list[TieOutLine]:
+    """Tie-out lines of what the words name, pulls first; without words of everything that was pulled or pushed.
+
+    Raises StoreError where nothing was pulled and there is no push either."""
     from tieout.pull import verify as verify_pull
+    from tieout.push import PushSettings
     from tieout.push import verify as verify_push
 
-    pulls, pushes = sections(project, words)
-    lines = list(verify_pull(project, pulls)) if pulls else []
+    pulls, pushes = split(project, words, destination) if words else ([], list(project.names("push")))
+    lines: list[TieOutLine] = []
+    if pulls or not words:
+        lines += verify_pull(project, pulls, connection=connection, destination=destination, required=not pushes)
     for name in pushes:
-        lines += verify_push(project, name)
+        # Where everything is verified, a push keeps the connection that its section names.
+        own = None if words else project.section("push", name, PushSettings).connection
+        lines += verify_push(project, name, connection=own or connection)
     return lines
 
 
-def sections(project: Project, words: list[str]) -> tuple[list[str], list[str]]:
-    """Names of the pulls and of the pushes that `words` mean. A bare name means both where both have it."""
-    known = {"pull": project.names("pull"), "push": project.names("push")}
-    if not words:
-        return list(known["pull"]), list(known["push"])
-    chosen: dict[str, list[str]] = {"pull": [], "push": []}
-    for word in words:
-        kind, _, name = word.rpartition(".")
-        kinds = [one for one in ((kind,) if kind else known) if name in known.get(one, ())]
-        if not kinds:
+def split(project: Project, words: list[str], destination: str | None) -> tuple[list[str], list[str]]:
+    """Names of pulls and of pushes that the words mean. A bare word means both where both have it."""
+    from tieout.pull.verifying import Holdings
+
+    known = project.names("push")
+    pushes = [word.removeprefix("push.") for word in words if word.removeprefix("push.") in known]
+    others = [word for word in words if not word.startswith("push.") or word.removeprefix("push.") not in known]
+    pulls: list[str] = []
+    holdings = Holdings(project, destination) if others else None
+    for word in others:
+        assert holdings is not None
+        if not word.startswith("push.") and holdings.find(word.removeprefix("pull.")):
+            pulls.append(word)
+        elif word not in known:
             from tieout.catalogue import nearest
 
-            every = [f"{one}.{section}" for one, found in known.items() for section in found]
-            near = nearest(word, [*known["pull"], *known["push"], *every])
-            raise UnknownNameError(
-                "section to verify named", word, nearest=near, advice=f"There are {', '.join(every)}."
-            )
-        for one in kinds:
-            chosen[one].append(name)
-    return chosen["pull"], chosen["push"]
+            every = [*holdings.names(), *known]
+            kinds = [*(f"pull.{name}" for name in project.names("pull")), *(f"push.{name}" for name in known)]
+            advice = f"There are {', '.join(every)}." if every else "Nothing was pulled or pushed yet."
+            near = nearest(word, [*every, *kinds])
+            raise UnknownNameError("section, table or object to verify named", word, nearest=near, advice=advice)
+    return pulls, pushes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tieout.connections.opening import connect, find, open_connections
+from tieout.connections.opening import connect, find, has_state, open_connections
 from tieout.connections.registry import Connection, Connections
 from tieout.connections.settings import ConnectionSettings
 from tieout.connections.vault import Vault, open_vault
@@ -14,6 +14,7 @@ __all__ = [
     "Vault",
     "connect",
     "find",
+    "has_state",
     "open_connections",
     "open_vault",
 ]

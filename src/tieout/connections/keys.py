@@ -62,6 +62,11 @@ class Keys:
             self._found = found
         return self._found
 
+    @property
+    def file(self) -> Path:
+        """The simulators' key file, there or not."""
+        return self._file
+
     def first(self) -> Key:
         """The key that encrypts. Raises ConfigurationError, saying how to make one, where there is none."""
         for key in self.all():

@@ -34,7 +34,7 @@ def connect(project: Place, name: str | None = None, entity: str | None = None) 
     """
     if name is None and credentials_in_environment(project):
         return _from_environment(entity)
-    if not _has_state(project):
+    if not has_state(project):
         return _without_state(project, name, entity)
     store = open_store(project.state_url)
     try:
@@ -66,7 +66,7 @@ def find(project: Place, name: str | None = None, entity: str | None = None) -> 
     this machine, else `production` or what TIEOUT_ENVIRONMENT says.
     """
     found = None
-    if (name is not None or not credentials_in_environment(project)) and _has_state(project):
+    if (name is not None or not credentials_in_environment(project)) and has_state(project):
         with open_store(project.state_url) as store:
             found = _choose(project, Connections(store, open_vault(project)), name)
     if found is None:
@@ -125,7 +125,7 @@ def _from_environment(entity: str | None) -> Intacct:
     return Intacct.from_env() if entity is None else Intacct.from_env(entity=entity or None)
 
 
-def _has_state(project: Place) -> bool:
+def has_state(project: Place) -> bool:
     """Whether there may be connections: looking must not make an empty database."""
     file = sqlite_file(project.state_url)
     return file is None or file.exists()

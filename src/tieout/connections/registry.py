@@ -18,7 +18,7 @@ from tieout.connections.proof import Proof, prove
 from tieout.connections.settings import SIMULATOR, is_loopback
 from tieout.connections.tokens import StoreTokens, grant_context, keep_token
 from tieout.connections.vault import Vault
-from tieout.errors import ConfigurationError, NotAuthorisedError, UnknownNameError
+from tieout.errors import ConfigurationError, NotAuthorisedError, UnknownNameError, redacted
 from tieout.rest import ClientCredentials, Intacct, Meter, Transport
 from tieout.rest.client import BASE_URL, api_url
 from tieout.store import Store
@@ -75,6 +75,23 @@ class Connections:
         near = nearest(name, known)
         raise UnknownNameError("connection", name, nearest=near, advice=f"There are: {', '.join(known)}.")
 
+    def all(self) -> list[Connection]:
+        """All connections, by name."""
+        return [self.get(name) for name in self.names()]
+
+    def remove(self, name: str) -> Connection:
+        """Forgets a connection, and its credentials and tokens where no other one borrows them. What was pulled and
+        posted over it, and the ledger, stay. Raises as `get` does."""
+        from sqlalchemy import delete
+
+        from tieout.store.tables import connections
+
+        gone = self.get(name)
+        with self.store.begin() as transaction:
+            transaction.execute(delete(connections).where(connections.c.id == gone.id))
+            _drop_unused_grant(transaction, gone.grant_id)
+        return gone
+
     def open(
         self, name: str, *, entity: str | None = None, meter: Meter | None = None, transport: Transport | None = None
     ) -> Intacct:
@@ -108,11 +125,10 @@ class Connections:
 
         Raises as `add_client_credentials` does.
         """
+        address = public_url(url)
         self.vault.keys.make_for_simulator()
         client_id, client_secret = SIMULATOR_CLIENT
-        return self._add(
-            _Wanted(name, SIMULATOR, company, user, entity, api_url(url), client_id, client_secret), transport
-        )
+        return self._add(_Wanted(name, SIMULATOR, company, user, entity, address, client_id, client_secret), transport)
 
     def add_client_credentials(
         self,
@@ -140,7 +156,7 @@ class Connections:
             raise ConfigurationError(f"The {' and the '.join(blank)} of the connection must not be blank.")
         if environment not in {"production", "sandbox"}:
             raise UnknownNameError("environment", environment, advice="It is production or sandbox.")
-        url = api_url(base_url or BASE_URL)
+        url = public_url(base_url or BASE_URL)
         if is_loopback(url):
             self.vault.keys.make_for_simulator()
         else:
@@ -215,6 +231,16 @@ class _Wanted(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"_Wanted({self.name!r})"
+
+
+def public_url(url: str) -> str:
+    """The API address of a base URL. Raises ConfigurationError, in which no credentials are repeated."""
+    if redacted(url) != url:
+        raise ConfigurationError(
+            f"The base URL {redacted(url)!r} must not hold a user, a password or a query.",
+            advice="Give the address alone; credentials are asked, or taken from the environment.",
+        )
+    return api_url(url)
 
 
 def how_to_connect(name: str = "NAME") -> str:

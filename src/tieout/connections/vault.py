@@ -51,6 +51,12 @@ class Vault:
                     return AESGCM(key.value).decrypt(head[9:], body, head + context.encode())
                 except InvalidTag:
                     raise _damaged() from None
+        if not self.keys.all():
+            raise ConfigurationError(
+                f"The key that encrypted the connections is missing: there is no {self.keys.file}, and neither "
+                "TIEOUT_KEY nor TIEOUT_KEY_FILE is set.",
+                advice="Restore the file, or give the key it was made with; else run `tieout connect NAME` again.",
+            )
         raise ConfigurationError(
             "A secret in the state database was encrypted with another master key.",
             advice="Give the key it was made with (TIEOUT_KEY or TIEOUT_KEY_FILE), or connect again under this one.",

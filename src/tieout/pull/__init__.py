@@ -6,6 +6,6 @@ Refuses to know how Intacct is reached (rest, connections) and how rows are sche
 from tieout.pull.report import OnProgress, Progress, PullReport
 from tieout.pull.run import pull
 from tieout.pull.settings import PullSettings
-from tieout.pull.tieout import verify
+from tieout.pull.verifying import verify
 
 __all__ = ["OnProgress", "Progress", "PullReport", "PullSettings", "pull", "verify"]

@@ -21,6 +21,8 @@ NUMBER_SCALE = 10
 """Digits after the point for `type: number`, whose precision no model tells."""
 
 MODIFIED = "audit.modifiedDateTime"
+DELETED = "_tieout_deleted"
+"""The column every table has besides: when a full read no longer saw the row; null while Intacct shows it."""
 
 # Whole last segments, compared without case. Names, not values: a field is personal whatever it holds today.
 _PERSONAL = frozenset(
@@ -151,7 +153,7 @@ def _unknown(path: str, model: Model, possible: Mapping[str, Field]) -> Problem:
 def name_columns(fields: Mapping[str, Field], known: Mapping[str, str] | None = None) -> list[Column]:
     """Columns for fields, in order. `known` holds names given earlier (path -> name); they never change."""
     names = dict(known or {})
-    taken = {name.lower() for name in names.values()}
+    taken = {DELETED, *(name.lower() for name in names.values())}
     columns = []
     for path, field in fields.items():
         name = names.get(path)
@@ -163,10 +165,16 @@ def name_columns(fields: Mapping[str, Field], known: Mapping[str, str] | None = 
     return columns
 
 
-def own_money(columns: Iterable[Column], model: Model) -> list[Column]:
-    """Money columns of the object itself and its groups; a vendor's total on every bill proves nothing about bills."""
+def own_sums(columns: Iterable[Column], model: Model) -> list[Column]:
+    """Columns to add up: money and numbers (hours, quantities) of the object itself and its groups. A vendor's total
+    on every bill proves nothing about bills."""
     through_refs = {path.partition(".")[0] for path in model.refs}
-    return [c for c in columns if c.money and c.path.partition(".")[0] not in through_refs]
+    numbers = {path for path, field in scalars(model) if field.type == "number"}
+    return [
+        c
+        for c in columns
+        if c.kind is Kind.DECIMAL and (c.money or c.path in numbers) and c.path.partition(".")[0] not in through_refs
+    ]
 
 
 def table_name(object: str) -> str:

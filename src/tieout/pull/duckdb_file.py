@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tieout.errors import BusyError, StoreError
-from tieout.pull.columns import Column, Kind
+from tieout.pull.columns import DELETED, Column, Kind
 from tieout.pull.pages import Misfit
 from tieout.pull.state import FORMAT, TableState
 from tieout.store.crashpoints import reached
@@ -45,6 +45,24 @@ _SYSTEM_TABLES = (
 )
 
 
+class Seen(msgspec.Struct, frozen=True):
+    """What a commit means to a full read of a table that had rows."""
+
+    first: bool
+    last: bool
+    """All rows are read: those that were not among them are marked deleted."""
+
+
+class OwnedLines(msgspec.Struct):
+    """All lines that some documents have now: other lines of theirs are gone and are deleted."""
+
+    column: str
+    """The column that holds the key of a line's document."""
+    owners: Sequence[str]
+    present: list[str]
+    """Keys of the lines there are, those of other documents too."""
+
+
 class Commit(msgspec.Struct, kw_only=True):
     """One transaction: rows, their misfits, and the state that is true once they are in."""
 
@@ -57,8 +75,9 @@ class Commit(msgspec.Struct, kw_only=True):
     misfits: Sequence[Misfit] = ()
     stamp: str | None = None
     """Column of modified stamps; a row without one makes the table `whole`."""
-    owners: tuple[str, Sequence[str]] | None = None
-    """(owner column, owner keys): lines of these owners that are not in `rows` are gone and are deleted."""
+    lines: OwnedLines | None = None
+    seen: Seen | None = None
+    """Set where rows that do not come are gone."""
 
 
 class Committed(msgspec.Struct):
@@ -67,6 +86,7 @@ class Committed(msgspec.Struct):
     new: int
     changed: int
     deleted: int
+    marked: int
     state: TableState
 
 
@@ -92,6 +112,25 @@ class DuckFile:
                 self._check(db, found)
             return found
 
+    def states(self) -> list[tuple[TableState, str]]:
+        """Every table tieout has written, and what is wrong with it, in a sentence, or nothing. Empty where there is
+        no file."""
+        if not self.path.exists():
+            return []
+        self._check_place()
+        with self._open(read_only=True) as db:
+            if not _has_state(db):
+                return []
+            names = [str(name) for (name,) in db.execute("SELECT table_name FROM _tieout_state ORDER BY 1").fetchall()]
+            found = [state for name in names if (state := self._state(db, name)) is not None]
+            return [(state, self._damage(db, state)) for state in found]
+
+    def misfits(self, table: str) -> dict[str, int]:
+        """How many values of each field are kept raw because they fit no column."""
+        with self._open(read_only=True) as db:
+            sql = "SELECT field, count(*) FROM _tieout_misfits WHERE lower(table_name) = lower(?) GROUP BY field"
+            return {str(field): int(number) for field, number in db.execute(sql, [table]).fetchall()}
+
     def commit(self, commit: Commit) -> Committed:
         """Write it all or nothing. Raises BusyError if another run has moved the state since it was read."""
         with self._open() as db:
@@ -111,18 +150,19 @@ class DuckFile:
             self._ensure_table(db, commit, exists=found is not None)
             new, changed = self._merge(db, commit)
             deleted = self._delete_lines(db, commit)
+            marked = self._mark(db, commit)
             self._keep_misfits(db, commit)
-            total = _number(db, f"SELECT count(*) FROM {quote(commit.after.table)}")
+            total = _number(db, f"SELECT count(*) FROM {quote(commit.after.table)} WHERE {DELETED} IS NULL")
             state = msgspec.structs.replace(commit.after, version=commit.before.version + 1, rows=total)
-            if commit.stamp is not None and _number(
-                db, f"SELECT count(*) FROM {quote(state.table)} WHERE {quote(commit.stamp)} IS NULL"
-            ):
+            unstamped = f"{quote(commit.stamp or '')} IS NULL AND {DELETED} IS NULL"
+            if commit.stamp and _number(db, f"SELECT count(*) FROM {quote(state.table)} WHERE {unstamped}"):
                 state = msgspec.structs.replace(state, whole=True)
             self._keep_state(db, state)
+            self._reserve_log()
             reached("pull.before_commit")
             db.execute("COMMIT")
             reached("pull.after_commit")
-        return Committed(new, changed, deleted, state)
+        return Committed(new, changed, deleted, marked, state)
 
     def keys_since(self, table: str, stamp: str, since: str) -> list[str]:
         """Keys of rows stamped at or after a moment (ISO 8601 UTC)."""
@@ -130,17 +170,13 @@ class DuckFile:
             sql = f'SELECT "key" FROM {quote(table)} WHERE {quote(stamp)} >= CAST(? AS TIMESTAMPTZ) ORDER BY "key"'
             return [str(key) for (key,) in db.execute(sql, [since]).fetchall()]
 
-    def not_among(self, table: str, keys: pa.Table) -> int:
-        """How many rows have a key that is not in `keys` (one column `key`)."""
-        with self._open(read_only=True) as db:
-            db.register("seen", keys)
-            return _number(db, f'SELECT count(*) FROM {quote(table)} t ANTI JOIN seen s ON t."key" = s."key"')
-
     def sums(self, table: str, columns: Sequence[str]) -> tuple[int, dict[str, Decimal | None]]:
-        """Row count and exact sums of decimal columns, of one snapshot. None is the sum of nothing."""
+        """Row count and exact sums of decimal columns, of one snapshot and without rows marked deleted. None is the
+        sum of nothing."""
         parts = "".join(f", sum({quote(name)})" for name in columns)
         with self._open(read_only=True) as db:
-            (row,) = db.execute(f"SELECT count(*){parts} FROM {quote(table)}").fetchall()
+            live = f" WHERE {DELETED} IS NULL" if _has_mark(db, table) else ""
+            (row,) = db.execute(f"SELECT count(*){parts} FROM {quote(table)}{live}").fetchall()
         return int(row[0]), dict(zip(columns, row[1:], strict=True))
 
     def _check_place(self) -> None:
@@ -161,17 +197,30 @@ class DuckFile:
 
     @contextmanager
     def _open(self, *, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
-        # Rows are the customer's books: the file and its write-ahead log are for this user only.
-        mask = os.umask(0o077)
+        with self._explained(), self._spill_folder():
+            db = self._connect(read_only)
+            try:
+                yield db
+            finally:
+                db.close()
+
+    # Rows are the customer's books: for this user only, in the file, in its write-ahead log and where a large step is
+    # swapped out. DuckDB makes all three by the process's umask, which is not ours to change: other threads use it.
+
+    def _reserve_log(self) -> None:
+        """DuckDB appends to a log that is there already, and so keeps its mode."""
+        os.close(os.open(f"{self.path}.wal", os.O_CREAT | os.O_WRONLY, 0o600))
+
+    @contextmanager
+    def _spill_folder(self) -> Iterator[None]:
+        folder = Path(f"{self.path}.tmp")
+        with suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
         try:
-            with self._explained():
-                db = self._connect(read_only)
-                try:
-                    yield db
-                finally:
-                    db.close()
+            yield
         finally:
-            os.umask(mask)
+            with suppress(OSError):  # in use by another reader, or DuckDB has removed it
+                folder.rmdir()
 
     def _connect(self, read_only: bool) -> duckdb.DuckDBPyConnection:
         import duckdb
@@ -179,7 +228,10 @@ class DuckFile:
         give_up = time.monotonic() + LOCK_WAIT
         while True:
             try:
+                made = not self.path.exists()
                 db = duckdb.connect(str(self.path), read_only=read_only, config=_SETTINGS)
+                if made:  # no rows in it yet
+                    self.path.chmod(0o600)
             except duckdb.IOException as error:
                 if "lock" not in str(error) or time.monotonic() >= give_up:
                     raise
@@ -200,13 +252,13 @@ class DuckFile:
             duckdb.TransactionException,
             duckdb.FatalException,
             duckdb.SerializationException,
+            OSError,
         ) as error:
             raise explain(self.path, str(error)) from None
 
     @staticmethod
     def _state(db: duckdb.DuckDBPyConnection, table: str) -> TableState | None:
-        known = db.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = '_tieout_state'").fetchall()
-        if not known:
+        if not _has_state(db):
             return None
         rows = db.execute("SELECT state FROM _tieout_state WHERE lower(table_name) = lower(?)", [table]).fetchall()
         if not rows:
@@ -215,6 +267,13 @@ class DuckFile:
         if msgspec.json.decode(row[0]).get("format", FORMAT) > FORMAT:
             raise StoreError(f"Table {table} was written by a newer tieout.", advice="Upgrade tieout.")
         return msgspec.json.decode(row[0], type=TableState)
+
+    def _damage(self, db: duckdb.DuckDBPyConnection, state: TableState) -> str:
+        try:
+            self._check(db, state)
+        except StoreError as error:
+            return error.message
+        return ""
 
     def _check(self, db: duckdb.DuckDBPyConnection, state: TableState) -> None:
         types = dict(
@@ -248,8 +307,10 @@ class DuckFile:
                     advice="Set `table` to another name, or remove that table.",
                 )
             body = ", ".join(f"{quote(c.name)} {sql_type(c)}" for c in commit.after.columns)
-            db.execute(f"CREATE TABLE {table} ({body})")
+            db.execute(f"CREATE TABLE {table} ({body}, {DELETED} TIMESTAMP WITH TIME ZONE)")
             return
+        if not _has_mark(db, commit.after.table):
+            db.execute(f"ALTER TABLE {table} ADD COLUMN {DELETED} TIMESTAMP WITH TIME ZONE")
         had = {column.name for column in commit.before.columns}
         for column in commit.after.columns:
             if column.name not in had:
@@ -268,29 +329,52 @@ class DuckFile:
             db.execute(f"INSERT INTO {table} ({listed}) SELECT {listed} FROM batch")
             return commit.rows.num_rows, 0
         others = [name for name in names if name != '"key"']
-        differs = " OR ".join(f"t.{name} IS DISTINCT FROM s.{name}" for name in others)
-        update = f"WHEN MATCHED AND ({differs}) THEN UPDATE SET {', '.join(f'{n} = s.{n}' for n in others)}"
+        differs = " OR ".join([*(f"t.{name} IS DISTINCT FROM s.{name}" for name in others), f"t.{DELETED} IS NOT NULL"])
+        values = ", ".join([*(f"{name} = s.{name}" for name in others), f"{DELETED} = NULL"])
+        update = f"WHEN MATCHED AND ({differs}) THEN UPDATE SET {values}"
         insert = f"WHEN NOT MATCHED THEN INSERT ({listed}) VALUES ({', '.join(f's.{name}' for name in names)})"
-        touched = _number(
-            db, f'MERGE INTO {table} t USING batch s ON t."key" = s."key" {update if others else ""} {insert}'
-        )
+        touched = _number(db, f'MERGE INTO {table} t USING batch s ON t."key" = s."key" {update} {insert}')
         new = _number(db, f"SELECT count(*) FROM {table}") - before
         return new, touched - new
 
     @staticmethod
     def _delete_lines(db: duckdb.DuckDBPyConnection, commit: Commit) -> int:
-        if commit.owners is None:
+        lines = commit.lines
+        if lines is None:
             return 0
         import pyarrow as pa
 
-        column, keys = commit.owners
-        db.register("owners", pa.table({"key": pa.array(list(keys), pa.string())}))
-        db.register("present", commit.rows.select(["key"]))
+        db.register("owners", pa.table({"key": pa.array(list(lines.owners), pa.string())}))
+        db.register("present", pa.table({"key": pa.array(lines.present, pa.string())}))
         return _number(
             db,
-            f"DELETE FROM {quote(commit.after.table)} WHERE {quote(column)} IN (SELECT key FROM owners)"
+            f"DELETE FROM {quote(commit.after.table)} WHERE {quote(lines.column)} IN (SELECT key FROM owners)"
             ' AND "key" NOT IN (SELECT key FROM present)',
         )
+
+    @staticmethod
+    def _mark(db: duckdb.DuckDBPyConnection, commit: Commit) -> int:
+        """Mark rows that a full read, now at its end, did not bring. Its keys are kept with its rows until then, so
+        that an interrupted read can go on."""
+        if commit.seen is None:
+            return 0
+        table = commit.after.table
+        db.execute("CREATE TABLE IF NOT EXISTS _tieout_seen (table_name VARCHAR NOT NULL, key VARCHAR NOT NULL)")
+        if commit.seen.first:
+            db.execute("DELETE FROM _tieout_seen WHERE table_name = ?", [table])
+        if commit.rows.num_rows:
+            db.register("arrived", commit.rows.select(["key"]))
+            db.execute("INSERT INTO _tieout_seen SELECT ?, key FROM arrived", [table])
+        if not commit.seen.last:
+            return 0
+        marked = _number(
+            db,
+            f'UPDATE {quote(table)} SET {DELETED} = now() WHERE {DELETED} IS NULL AND "key" NOT IN'
+            " (SELECT key FROM _tieout_seen WHERE table_name = ?)",
+            [table],
+        )
+        db.execute("DELETE FROM _tieout_seen WHERE table_name = ?", [table])
+        return marked
 
     @staticmethod
     def _keep_misfits(db: duckdb.DuckDBPyConnection, commit: Commit) -> None:
@@ -383,6 +467,16 @@ _REASONS = (
     ("newer version of DuckDB", "was written by a newer DuckDB", "Upgrade duckdb in this environment."),
     ("Out of Memory", "needs more memory than this step may use", "Pull fewer fields, or report this as a bug."),
 )
+
+
+def _has_state(db: duckdb.DuckDBPyConnection) -> bool:
+    return bool(db.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = '_tieout_state'").fetchall())
+
+
+def _has_mark(db: duckdb.DuckDBPyConnection, table: str) -> bool:
+    """Whether the table has the column of deletion marks: those made by the first tieouts have none."""
+    sql = "SELECT 1 FROM duckdb_columns() WHERE lower(table_name) = lower(?) AND column_name = ?"
+    return bool(db.execute(sql, [table, DELETED]).fetchall())
 
 
 def _number(db: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any] = ()) -> int:

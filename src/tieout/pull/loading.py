@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Self
 import msgspec
 
 from tieout.pull.columns import Column
-from tieout.pull.duckdb_file import Commit, Committed, DuckFile
+from tieout.pull.duckdb_file import Commit, Committed, DuckFile, OwnedLines, Seen
 from tieout.pull.pages import Misfit, Table
 from tieout.pull.reading import Place
 from tieout.pull.report import PullReport
@@ -35,13 +35,24 @@ class Loader:
     `with` block it follows, after it it is final."""
 
     def __init__(
-        self, file: DuckFile, state: TableState, columns: Sequence[Column], report: PullReport, run: str
+        self,
+        file: DuckFile,
+        state: TableState,
+        columns: Sequence[Column],
+        report: PullReport,
+        run: str,
+        *,
+        marking: bool = False,
+        resumed: bool = False,
     ) -> None:
+        """`marking`: what this read does not bring is marked deleted at its end; `resumed`: it began in another run."""
         self.file, self.state, self.columns, self.report, self.run = file, state, tuple(columns), report, run
+        self._paths = tuple(column.path for column in self.columns)
         self._pages: list[pa.Table] = []
         self._misfits: list[Misfit] = []
         self._rows = self._bytes = 0
         self._last = time.monotonic()
+        self._marking, self._first = marking, not resumed
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tieout-commit")
         self._pending: Future[Committed] | None = None
 
@@ -82,12 +93,14 @@ class Loader:
             after = msgspec.structs.replace(before, columns=self._all_columns(before), run=self.run)
             if not full:
                 return after
-            unfinished = Unfinished(since, place.position, place.last_key)
-            return msgspec.structs.replace(after, selection=selection, watermark="", unfinished=unfinished)
+            unfinished = Unfinished(since, place.position, place.last_key, self._marking)
+            return msgspec.structs.replace(
+                after, selection=selection, fields=self._paths, watermark="", unfinished=unfinished
+            )
 
         self._commit(change)
 
-    def finish(self, *, selection: str, watermark: str, stamp: str | None) -> None:
+    def finish(self, *, selection: str, watermark: str, stamp: str | None, lines: OwnedLines | None = None) -> None:
         """Commit the rest: the read is complete up to `watermark`. `stamp` names the column of modified stamps."""
 
         def change(before: TableState) -> TableState:
@@ -96,26 +109,30 @@ class Loader:
                 columns=self._all_columns(before),
                 run=self.run,
                 selection=selection,
+                fields=self._paths,
                 watermark=watermark,
                 unfinished=None,
                 whole=stamp is None,
             )
 
-        self._commit(change, stamp=stamp)
+        self._commit(change, stamp=stamp, lines=lines, last=True)
 
-    def replace_lines(self, owner_column: str, owners: Sequence[str]) -> None:
-        """Commit what is there as all lines of these owners: other lines of theirs are gone."""
-        self._commit(lambda before: msgspec.structs.replace(before, run=self.run), owners=(owner_column, owners))
+    def replace_lines(self, lines: OwnedLines) -> None:
+        """Commit what is there, and delete the lines that these documents no longer have."""
+        self._commit(lambda before: msgspec.structs.replace(before, run=self.run), lines=lines)
 
     def _commit(
         self,
         change: Callable[[TableState], TableState],
         *,
         stamp: str | None = None,
-        owners: tuple[str, Sequence[str]] | None = None,
+        lines: OwnedLines | None = None,
+        last: bool = False,
     ) -> None:
         self._settle()
         pages, misfits, before = self._pages, self._misfits, self.state
+        seen = Seen(self._first, last) if self._marking else None
+        self._first = False
 
         def write() -> Committed:
             return self.file.commit(
@@ -126,7 +143,8 @@ class Loader:
                     rows=self._batch(pages),
                     misfits=misfits,
                     stamp=stamp,
-                    owners=owners,
+                    lines=lines,
+                    seen=seen,
                 )
             )
 
@@ -144,6 +162,7 @@ class Loader:
         self.report.new += done.new
         self.report.changed += done.changed
         self.report.deleted += done.deleted
+        self.report.missing += done.marked
 
     def _batch(self, pages: Sequence[pa.Table]) -> pa.Table:
         """Each key once, its last appearance."""

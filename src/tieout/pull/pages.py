@@ -21,6 +21,8 @@ from tieout.pull.columns import Column, Kind
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from tieout.rest.rows import Meta
+
 
 class Misfit(msgspec.Struct, frozen=True):
     """A value that fits no column type: `raw` is its JSON text. A row without a key is one misfit of field `key`."""
@@ -39,11 +41,6 @@ class Table(msgspec.Struct):
     rows: int
     total: int
     next: int | None
-
-
-class _Meta(msgspec.Struct):
-    totalCount: int | str = 0
-    next: int | str | None = None
 
 
 class PageReader:
@@ -74,8 +71,10 @@ class PageReader:
             loose = self._loose
         return self._table(values, loose, len(rows), meta)
 
-    def _table(self, values: list[list[Any]], loose: Collection[int], count: int, meta: _Meta) -> Table:
+    def _table(self, values: list[list[Any]], loose: Collection[int], count: int, meta: Meta) -> Table:
         import pyarrow as pa
+
+        from tieout.rest.rows import whole as number
 
         whole, misfits = self._drop_keyless(values, typed=self._key not in loose)
         keys = cast("list[str]", whole[self._key])
@@ -90,8 +89,8 @@ class PageReader:
             keys=keys,
             misfits=misfits,
             rows=count,
-            total=int(meta.totalCount),
-            next=int(meta.next) if meta.next else None,
+            total=number(meta.totalCount),
+            next=number(meta.next) or None,
         )
 
     def _slow(self, index: int, values: list[Any], keys: list[str], misfits: list[Misfit]) -> pa.Array:
@@ -133,29 +132,33 @@ class PageReader:
         kept = [i for i, key in enumerate(keys) if key is not None]
         return [[column[i] for i in kept] for column in values], misfits
 
-    def _decoder(self) -> Callable[[bytes], tuple[list[Any], _Meta]]:
+    def _decoder(self) -> Callable[[bytes], tuple[list[Any], Meta]]:
+        from tieout.rest.rows import Meta
+
         fields: list[tuple[str, Any, Any]] = [
             (f"f{i}", Any if i in self._loose else _wire_type(column), None) for i, column in enumerate(self.columns)
         ]
         row = msgspec.defstruct("Row", fields, rename={f"f{i}": c.path for i, c in enumerate(self.columns)}, gc=False)
         body = msgspec.defstruct(
             "Body",
-            [("result", list[row]), ("meta", _Meta)],  # type: ignore[valid-type]  # made at run time
+            [("result", list[row]), ("meta", Meta)],  # type: ignore[valid-type]  # made at run time
             rename={"result": "ia::result", "meta": "ia::meta"},
         )
         decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(body, float_hook=Decimal)
 
-        def decode(data: bytes) -> tuple[list[Any], _Meta]:
+        def decode(data: bytes) -> tuple[list[Any], Meta]:
             page = decoder.decode(data)
             return page.result, page.meta
 
         return decode
 
     @staticmethod
-    def _read_untyped(body: bytes) -> tuple[list[dict[str, Any]], _Meta]:
+    def _read_untyped(body: bytes) -> tuple[list[dict[str, Any]], Meta]:
+        from tieout.rest.rows import Meta
+
         try:
             page = json.loads(body, parse_float=Decimal)
-            rows, meta = page["ia::result"], msgspec.convert(page.get("ia::meta") or {}, _Meta)
+            rows, meta = page["ia::result"], msgspec.convert(page.get("ia::meta") or {}, Meta)
             if isinstance(rows, list) and all(isinstance(row, dict) for row in rows):
                 return rows, meta
         except (

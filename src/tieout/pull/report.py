@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from tieout.errors import Exit, TieoutError
 from tieout.project.report import TieOutLine
 
 Strategy: TypeAlias = Literal["full", "incremental"]
@@ -46,7 +47,7 @@ class PullReport(msgspec.Struct, kw_only=True):
     deleted: int = 0
     """Lines that left a document which changed."""
     missing: int = 0
-    """Rows in the table that a full read did not see any more. They are reported, not removed."""
+    """Rows in the table that a full read did not see any more: marked in `_tieout_deleted`, and no longer counted."""
     pages: int = 0
     transactions: int = 0
     """Billable transactions, the tie-out included."""
@@ -57,6 +58,8 @@ class PullReport(msgspec.Struct, kw_only=True):
     """Values that fit no column type: null in the table, raw in `_tieout_misfits`."""
     left_out: tuple[str, ...] = ()
     """Fields not read: not queryable, or personal and not named."""
+    error: TieoutError | None = None
+    """Why this table could not be read, or not to its end, while the others of the run could."""
     notes: list[str] = msgspec.field(default_factory=list)
     tie_out: list[TieOutLine] = msgspec.field(default_factory=list)
     children: list[PullReport] = msgspec.field(default_factory=list)
@@ -67,5 +70,14 @@ class PullReport(msgspec.Struct, kw_only=True):
 
     @property
     def ties(self) -> bool:
-        """False if any line of this table or its line tables does not tie. `None` (not provable) does not count."""
-        return not any(line.ties is False for report in self.all() for line in report.tie_out)
+        """False if this table or one of its line tables could not be read, or has a line that does not tie. `None`
+        (not provable) does not count."""
+        return not any(
+            report.error is not None or any(line.ties is False for line in report.tie_out) for report in self.all()
+        )
+
+    @property
+    def exit_code(self) -> int:
+        """What the command line ends with: the worst error's code, 1 where something does not tie, else 0."""
+        codes = [report.error.exit_code for report in self.all() if report.error is not None]
+        return max([*codes, Exit.DONE if self.ties else Exit.RECORDS])

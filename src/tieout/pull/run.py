@@ -15,19 +15,21 @@ from tieout.catalogue.model import Model
 from tieout.errors import (
     CheckError,
     ConfigurationError,
+    IntacctError,
     InvalidRequestError,
     NotFoundError,
     Problem,
-    StoreError,
+    TieoutError,
     UnknownNameError,
+    redacted,
 )
-from tieout.project.report import TieOutLine
 from tieout.pull.columns import choose, table_name
 from tieout.pull.duckdb_file import DuckFile
+from tieout.pull.failures import is_connection_wide
 from tieout.pull.report import OnProgress, Phase, Progress, PullReport
 from tieout.pull.settings import DEFAULT_DESTINATION, PullSettings
 from tieout.pull.table import TableJob, TablePull
-from tieout.pull.tieout import TRANSACTIONS, tie_out
+from tieout.pull.tieout import Proof, subject_of, tie_out, unproven
 
 if TYPE_CHECKING:
     from tieout.project import Project
@@ -58,38 +60,44 @@ def pull(
     connection: str | None = None,
     full: bool = False,
     destination: str | None = None,
+    table: str | None = None,
     progress: OnProgress | None = None,
     source: Source | None = None,
 ) -> list[PullReport]:
     """Copy objects into the destination: all rows the first time, then what changed; then tie out.
 
     `names` are [pull.*] sections (none and no `objects`: every section); `objects` are pulled with default settings.
-    `connection` and `destination` go before what the sections say. An interrupted pull can simply be run again.
-    Raises UnknownNameError, CheckError and ConfigurationError before the first page, StoreError, BusyError, and
-    whatever the client raises. What was committed before an error stays and is consistent.
+    `connection`, `destination` and, for one of them alone, `table` go before what the sections say. An interrupted
+    pull can simply be run again.
+    Raises UnknownNameError, CheckError and ConfigurationError before the first page; NotAuthorisedError,
+    TokenRefusedError, UnreachableError, ThrottledError, StoreError, BusyError and BudgetError at once. Any other error
+    of one object among several, or of lines, is the `error` of its report, and the others are pulled; of a single
+    object it is raised. What was committed before an error stays and is consistent.
     """
-    with _sources(project, source) as reach:
-        sections = [
-            _Section(project, target, reach(target.settings.connection), full=full, progress=progress)
-            for target in _targets(project, names, objects, connection, destination)
-        ]
-        return [section.pull() for section in sections]
+    with sources(project, source) as reach:
+        over = {"connection": connection, "destination": destination, "table": table}
+        targets = _targets(project, names, objects, {key: value for key, value in over.items() if value is not None})
+        alone = len(targets) == 1
+        sections: list[_Section | PullReport] = []
+        for target in targets:
+            found = reach(target.settings.connection)
+            try:
+                sections.append(_Section(project, target, found, full=full, progress=progress))
+            except (IntacctError, UnknownNameError) as error:  # this company does not show it to this user
+                if alone or is_connection_wide(error):
+                    raise
+                sections.append(_failed(project, target, error))
+        return [section if isinstance(section, PullReport) else section.pull(alone=alone) for section in sections]
 
 
-def tie_out_sections(
-    project: Project, names: Sequence[str] | None = None, *, source: Source | None = None
-) -> list[TieOutLine]:
-    """See tieout.pull.verify."""
-    with _sources(project, source) as reach:
-        sections = [
-            _Section(project, target, reach(target.settings.connection))
-            for target in _targets(project, names, None, None, None)
-        ]
-        return [line for section in sections for line in section.verify()]
+def _failed(project: Project, target: Target, error: TieoutError) -> PullReport:
+    object = catalogue.resolve(target.settings.object)
+    file = DuckFile(destination_path(project, target.settings.destination))
+    return PullReport(object=object, table=table_of(target.settings), destination=str(file), error=error)
 
 
 @contextmanager
-def _sources(project: Project, given: Source | None) -> Iterator[Callable[[str | None], Source]]:
+def sources(project: Project, given: Source | None) -> Iterator[Callable[[str | None], Source]]:
     """Opens each connection once, when it is first needed, and closes all of them."""
     opened: dict[str | None, Source] = {}
 
@@ -113,8 +121,7 @@ def _targets(
     project: Project,
     names: Sequence[str] | None,
     objects: Sequence[str] | None,
-    connection: str | None,
-    destination: str | None,
+    over: dict[str, str],
 ) -> list[Target]:
     sections = [name.removeprefix("pull.") for name in names or ()]
     if not sections and not objects:
@@ -124,22 +131,60 @@ def _targets(
                 "Nothing says what to pull.",
                 advice="Name objects (`tieout pull vendors bills`) or add [pull.NAME] sections to tieout.toml.",
             )
-    over = {k: v for k, v in (("connection", connection), ("destination", destination)) if v is not None}
     targets = [Target(name, project.section("pull", name, PullSettings)) for name in sections]
     targets += [Target(name, PullSettings(object=name)) for name in objects or ()]
-    targets = [Target(t.name, msgspec.structs.replace(t.settings, **over)) for t in targets]
+    if "table" in over and len(targets) > 1:
+        raise ConfigurationError(
+            f"One table cannot hold {len(targets)} objects.", advice="Name one object or section with --table."
+        )
+    try:
+        targets = [Target(t.name, msgspec.convert({**_members(t.settings), **over}, PullSettings)) for t in targets]
+    except msgspec.ValidationError as error:
+        raise ConfigurationError(f"{str(error).partition(' - at')[0]}.") from None
     seen: dict[tuple[Path, str], str] = {}
     for target in targets:  # every name is looked up before anything is asked of Intacct
-        place = destination_path(project, target.settings.destination), _table(target.settings).lower()
+        place = _place(project, target.settings)
         if place in seen:
             raise ConfigurationError(
                 f"{seen[place]} and {target.name} both write table {place[1]}.", advice="Set `table` for one of them."
             )
         seen[place] = target.name
+    _refuse_taken(project, targets)
     return targets
 
 
-def _table(settings: PullSettings) -> str:
+def _members(settings: PullSettings) -> dict[str, object]:
+    return {name: getattr(settings, name) for name in settings.__struct_fields__}
+
+
+def _refuse_taken(project: Project, targets: Sequence[Target]) -> None:
+    """What a section keeps in a table, with its own filter and fields, nothing else may overwrite."""
+    sections = {name: project.section("pull", name, PullSettings) for name in project.names("pull")}
+    for target in targets:
+        place = _place(project, target.settings)
+        for name, section in sections.items():
+            if name == target.name or _place(project, section) != place or _same(section, target.settings):
+                continue
+            raise ConfigurationError(
+                f"[pull.{name}] keeps table {place[1]}, with settings of its own, so {target.name} is not pulled into "
+                "it.",
+                advice=f"`tieout pull {name}` runs the section; --table NAME or --destination URL writes elsewhere.",
+            )
+
+
+def _same(one: PullSettings, other: PullSettings) -> bool:
+    """Whether both bring the same rows and columns."""
+    return catalogue.resolve(one.object) == catalogue.resolve(other.object) and (
+        (one.fields, one.where, one.private, one.lines) == (other.fields, other.where, other.private, other.lines)
+    )
+
+
+def _place(project: Project, settings: PullSettings) -> tuple[Path, str]:
+    return destination_path(project, settings.destination), table_of(settings).lower()
+
+
+def table_of(settings: PullSettings) -> str:
+    """The table a section writes."""
     return settings.table or table_name(catalogue.resolve(settings.object))
 
 
@@ -151,7 +196,8 @@ def destination_path(project: Project, url: str) -> Path:
         scheme, rest = "duckdb", url
     if scheme != "duckdb" or not rest:
         raise ConfigurationError(
-            f"There is no destination for {url!r}.", advice=f"Use a DuckDB file: {DEFAULT_DESTINATION}"
+            f"There is no destination for {redacted(url)!r} yet.",
+            advice=f"A DuckDB file is one: {DEFAULT_DESTINATION}. Others come later.",
         )
     return project.root / Path(rest).expanduser()
 
@@ -179,34 +225,34 @@ class _Section:
         self.notes: list[str] = []
         self.lines = list(self._lines())
 
-    def pull(self) -> PullReport:
-        job = self._job(self.model, _table(self.settings), self.where, self.settings.fields)
+    def pull(self, *, alone: bool) -> PullReport:
+        job = self._job(self.model, table_of(self.settings), self.where, self.settings.fields)
+        job.lines = tuple(self._line_table(child) for child, _, _ in self.lines)
         main = TablePull(job)
-        report = main.run()
+        report = main.report
         report.notes += self.notes
+        if not self._run(main, alone=alone):
+            return report
         for child, owner, where in self.lines:
             lines = self._job(child, self._line_table(child), where, None)
-            lines.owner, lines.owner_table = owner, main.stamped
+            lines.owner, lines.owner_table, lines.parent = owner, main.stamped, job.table
             line_pull = TablePull(lines)
-            report.children.append(line_pull.run())
-            self._prove(line_pull, where)
+            report.children.append(line_pull.report)
+            if self._run(line_pull):
+                self._prove(line_pull, where)
         self._prove(main, self.where)
         return report
 
-    def verify(self) -> list[TieOutLine]:
-        places = [(self.model, _table(self.settings), self.where)]
-        places += [(child, self._line_table(child), where) for child, _, where in self.lines]
-        lines: list[TieOutLine] = []
-        for model, table, where in places:
-            state = self.file.state(table)
-            if state is None:
-                raise StoreError(
-                    f"Table {table} was never pulled into {self.file.path}.", advice="Run `tieout pull` first."
-                )
-            known = set(model.paths())
-            columns = [column for column in state.columns if column.path in known]
-            lines += tie_out(self.client, model, self.file, table, columns, where=where, private=self.private)
-        return lines
+    def _run(self, one: TablePull, *, alone: bool = False) -> bool:
+        """Whether the table was read; if not, and the next one may be, its report says why."""
+        try:
+            one.run()
+        except TieoutError as error:
+            if alone or is_connection_wide(error):
+                raise
+            one.report.error = error
+            self._tell(one.report, "done")
+        return one.report.error is None
 
     def _job(self, model: Model, table: str, where: Filter | None, fields: Sequence[str] | None) -> TableJob:
         return TableJob(
@@ -227,10 +273,24 @@ class _Section:
         report, job = done.report, done.job
         began = time.monotonic()
         self._tell(report, "proving")
-        report.tie_out = tie_out(
-            self.client, job.model, self.file, job.table, done.columns, where=where, private=self.private
-        )
-        report.transactions += min(TRANSACTIONS, len(report.tie_out))
+        try:
+            proof = tie_out(
+                self.client,
+                job.model,
+                self.file,
+                job.table,
+                done.columns,
+                where=where,
+                private=self.private,
+                whole=report.strategy == "full" and not report.resumed,
+            )
+        except TieoutError as error:
+            if is_connection_wide(error):
+                raise
+            subject = subject_of(job.model.name, job.table)
+            proof = Proof([unproven(subject, "rows", done.state.rows, f"Intacct would not count them: {error}")])
+        report.tie_out = proof.lines
+        report.transactions += proof.transactions
         report.seconds += time.monotonic() - began
         self._tell(report, "done")
 
@@ -267,6 +327,11 @@ class _Section:
                 child = self.client.model(object)
             except (UnknownNameError, NotFoundError, InvalidRequestError):
                 self.notes.append(f"{object} is not known to this company, so these lines are left out")
+                continue
+            except IntacctError as error:
+                if is_connection_wide(error):
+                    raise
+                self.notes.append(f"{object} is left out: {error}")
                 continue
             owner = _owner_path(child, self.model.name)
             if owner is None:

@@ -21,6 +21,8 @@ class Unfinished(msgspec.Struct, frozen=True):
     position: int
     """Rows read in the read's own order."""
     last_key: str
+    marking: bool = False
+    """The table had rows before: the keys read so far lie in `_tieout_seen`, and the end marks the others deleted."""
 
 
 class TableState(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,13 +38,20 @@ class TableState(msgspec.Struct, frozen=True, kw_only=True):
     """Everything changed before this moment has been read; empty before the first complete read."""
     columns: tuple[Column, ...] = ()
     """Every column the table ever got: names and types never change."""
+    fields: tuple[str, ...] = ()
+    """Paths the last read kept up to date in every row; a column outside of them may be stale."""
     whole: bool = False
     """Rows without a modified stamp were seen, or there is none: every run reads all rows."""
     unfinished: Unfinished | None = None
     rows: int = 0
+    """Without those marked deleted."""
     run: str = ""
     version: int = 0
     """Rises with every commit; the compare-and-set that keeps a late writer from moving the watermark back."""
+    parent: str = ""
+    """For lines: the table of their documents."""
+    lines: tuple[str, ...] = ()
+    """Tables of the lines that are pulled with it."""
     format: int = FORMAT
 
     def names(self) -> dict[str, str]:

@@ -16,16 +16,15 @@ import msgspec
 from tieout.catalogue.model import Model
 from tieout.errors import ConfigurationError, IntacctError
 from tieout.pull.columns import MODIFIED, Column, choose, name_columns
-from tieout.pull.duckdb_file import DuckFile
+from tieout.pull.duckdb_file import DuckFile, OwnedLines
 from tieout.pull.loading import Loader
 from tieout.pull.pages import PageReader
 from tieout.pull.reading import Place, read
 from tieout.pull.report import OnProgress, Phase, Progress, PullReport
+from tieout.pull.selection import Selection
 from tieout.pull.state import TableState
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from tieout.rest import Filter, Intacct, Query
     from tieout.rest.query import Direction
 
@@ -34,6 +33,8 @@ OVERLAP = timedelta(seconds=120)
 before (REST reference 10.1)."""
 STAMP = "%Y-%m-%dT%H:%M:%SZ"
 OWNERS_A_QUERY = 500
+MANY_OWNERS = 10_000
+"""Changed documents beyond which all lines are read again: fewer pages, and filters of a size that any server takes."""
 
 
 class TableJob(msgspec.Struct, kw_only=True):
@@ -54,6 +55,17 @@ class TableJob(msgspec.Struct, kw_only=True):
     """For lines: the path of the reference to their document, `bill`."""
     owner_table: tuple[str, str] | None = None
     """For lines: table of their documents and its column of modified stamps; None where stamps are not complete."""
+    parent: str = ""
+    """For lines: table of their documents."""
+    lines: tuple[str, ...] = ()
+    """For documents: tables of their lines."""
+
+
+class Part(msgspec.Struct):
+    """One query of a read, and the documents whose lines it brings, all of them."""
+
+    query: Query
+    lines: OwnedLines | None = None
 
 
 class TablePull:
@@ -64,14 +76,13 @@ class TablePull:
         self.report = PullReport(object=job.model.name, table=job.table, destination=str(job.file))
         self.columns: list[Column] = []
         self._run = uuid4().hex
-        self._selection = selection_text(job)
+        self._selection = Selection.of(job.where, private=job.private).text()
 
     def run(self) -> PullReport:
         """Read and commit. Raises StoreError, BusyError, CheckError and whatever the client raises."""
         began = time.monotonic()
         state = self._state()
         self.report.watermark_before = state.watermark
-        had_rows = state.rows
         refused = dict(self.job.client.memory.unqueryable(self.job.model.name))
         while True:
             self._plan(state, refused)
@@ -87,9 +98,7 @@ class TablePull:
         self.state = loader.state
         self.report.watermark_after = self.state.watermark
         if self.state.whole and self.report.strategy == "full":
-            self.report.reason = "Intacct gives no complete modified stamps for it"
-        if self._seen is not None and had_rows:
-            self.report.missing = self.job.file.not_among(self.job.table, self._seen_table())
+            self.report.reason = "read in full each time: its records carry no modified stamp"
         self.report.seconds = time.monotonic() - began
         return self.report
 
@@ -104,7 +113,12 @@ class TablePull:
         found = job.file.state(job.table)
         if found is None:
             return TableState(
-                table=job.table, object=job.model.name, company=job.company, entity=job.client.entity or ""
+                table=job.table,
+                object=job.model.name,
+                company=job.company,
+                entity=job.client.entity or "",
+                parent=job.parent,
+                lines=job.lines,
             )
         for what, ours, theirs in (
             ("object", job.model.name, found.object),
@@ -116,15 +130,23 @@ class TablePull:
                     f"Table {job.table} of {job.file.path} holds {what} {theirs or '(top level)'!r}, not {ours!r}.",
                     advice="Set `table` to another name, or name another destination.",
                 )
-        return found
+        if found.selection != self._selection and found.parent != job.parent:
+            whose = f"the lines of table {found.parent}" if found.parent else "what was pulled into it by itself"
+            raise ConfigurationError(
+                f"Table {job.table} of {job.file.path} holds {whose}, by another filter.",
+                advice="Give --table NAME, set `table` for one of them, or name another destination.",
+            )
+        return msgspec.structs.replace(found, parent=job.parent, lines=job.lines)
 
     def _plan(self, state: TableState, refused: dict[str, str]) -> None:
         """Fields, columns, and whether to read all or what changed."""
         fields, self.report.left_out = choose(self.job.model, self.job.fields, refused)
         known = {column.path: column for column in state.columns}
         self.columns = [known.get(column.path, column) for column in name_columns(fields, state.names())]
-        added = [column.path for column in self.columns if column.path not in known] if state.version else []
+        current = state.fields or known
+        added = [column.path for column in self.columns if column.path not in current] if state.version else []
         self._resume: Place | None = None
+        self._changed: OwnedLines | None = None
         self.report.strategy, self.report.reason = "full", ""
         if self.job.full or not state.version:
             return
@@ -138,72 +160,82 @@ class TablePull:
         elif self.job.owner is not None and self.job.owner_table is None:
             self.report.reason = "its documents have no complete modified stamps"
         elif state.watermark and not state.whole and MODIFIED in fields:
-            self.report.strategy = "incremental"
+            self._changed = self._changed_documents(state.watermark)
+            if self._changed is not None and len(self._changed.owners) > MANY_OWNERS:
+                self.report.reason = f"{len(self._changed.owners):,} documents changed"
+            else:
+                self.report.strategy = "incremental"
+
+    def _changed_documents(self, watermark: str) -> OwnedLines | None:
+        """For lines: their documents that changed since this table's watermark, before it moves. Whether a line's own
+        stamp moves with its document's is not known, and a removed line leaves no trace (REST reference 10.1, 10.2)."""
+        owner, documents = self.job.owner, self.job.owner_table
+        if owner is None or documents is None:
+            return None
+        column = next((c.name for c in self.columns if c.path == f"{owner}.key"), None)
+        if column is None:
+            self.report.notes.append(f"{owner}.key is not read, so lines that were removed stay")
+            return None
+        changed = self.job.file.keys_since(*documents, watermark)
+        return OwnedLines(column, changed, []) if changed else None
 
     def _read(self, state: TableState) -> Loader:
         """The main read: everything, or everything since the watermark."""
         job, report = self.job, self.report
         full = report.strategy == "full"
         reader = PageReader(self.columns)
-        self._seen: list[str] | None = [] if full and not self._resume and state.rows else None
-        since = state.unfinished.since if self._resume and state.unfinished else None
-        query = self._query(since=None if full else state.watermark)
-        with Loader(job.file, state, self.columns, report, self._run) as loader:
-            if not full:
-                self._read_changed_owners(loader)
-            for step in read(job.client, query, reader, size=job.page_size, after=self._resume):
-                if since is None:
-                    since = (step.asked_at - OVERLAP).strftime(STAMP) if step.asked_at else ""
-                report.pages += 1
-                report.transactions += 1
-                loader.add(step.page)
-                if self._seen is not None:
-                    self._seen += step.page.keys
-                self._tell(step.place.position, step.page.total, "reading")
-                if loader.due:
-                    loader.checkpoint(full=full, selection=self._selection, since=since, place=step.place)
+        begun = state.unfinished if self._resume else None
+        marking = full and (begun.marking if begun else state.rows > 0)
+        since = begun.since if begun else None
+        lines: OwnedLines | None = None
+        loading = Loader(job.file, state, self.columns, report, self._run, marking=marking, resumed=begun is not None)
+        with loading as loader:
+            for part in [Part(self._query(), self._changed)] if full else self._changes(state.watermark):
+                if lines is not None:
+                    loader.replace_lines(lines)
+                lines, before = part.lines, report.rows_read
+                for step in read(job.client, part.query, reader, size=job.page_size, after=self._resume):
+                    if since is None:
+                        since = (step.asked_at - OVERLAP).strftime(STAMP) if step.asked_at else ""
+                    report.pages += 1
+                    report.transactions += 1
+                    loader.add(step.page)
+                    if lines is not None:
+                        lines.present += step.page.keys
+                    self._tell(before + step.place.position, before + step.page.total, "reading")
+                    if loader.due:
+                        loader.checkpoint(full=full, selection=self._selection, since=since, place=step.place)
             self._tell(report.rows_read, report.rows_read, "writing")
             watermark = max(since or "", state.watermark if not full else "")
-            loader.finish(selection=self._selection, watermark=watermark, stamp=self._stamp_column())
+            loader.finish(selection=self._selection, watermark=watermark, stamp=self._stamp_column(), lines=lines)
         return loader
 
-    def _read_changed_owners(self, loader: Loader) -> None:
-        """Lines of documents that changed since this table's watermark, before it moves: whether a line's own stamp
-        moves with its document's is not known, and a removed line leaves no trace (REST reference 10.1, 10.2)."""
-        owner, documents = self.job.owner, self.job.owner_table
-        if owner is None or documents is None:
-            return
+    def _changes(self, watermark: str) -> list[Part]:
+        """What changed, each row in one query only: lines by their documents, the others by their own stamps."""
         from tieout.rest import F
 
-        column = next((c.name for c in self.columns if c.path == f"{owner}.key"), None)
-        if column is None:
-            self.report.notes.append(f"{owner}.key is not read, so lines that were removed stay")
-            return
-        reader = PageReader(self.columns)
-        changed = self.job.file.keys_since(*documents, loader.state.watermark)
-        for at in range(0, len(changed), OWNERS_A_QUERY):
-            owners = changed[at : at + OWNERS_A_QUERY]
-            query = self._query(narrow=F(f"{owner}.key").in_(owners))
-            for step in read(self.job.client, query, reader, size=self.job.page_size):
-                self.report.pages += 1
-                self.report.transactions += 1
-                loader.add(step.page)
-            loader.replace_lines(column, owners)
+        rest = F(MODIFIED) >= watermark
+        if self._changed is None:
+            return [Part(self._query(rest, ((MODIFIED, "asc"),)))]
+        column, owners = self._changed.column, self._changed.owners
+        document = F(f"{self.job.owner}.key")
+        *early, last = [owners[at : at + OWNERS_A_QUERY] for at in range(0, len(owners), OWNERS_A_QUERY)]
+        for chunk in early:
+            rest = rest & document.not_in(chunk)
+        parts = [Part(self._query(document.in_(chunk)), OwnedLines(column, chunk, [])) for chunk in early]
+        return [*parts, Part(self._query(document.in_(last) | rest), OwnedLines(column, last, []))]
 
-    def _query(self, *, since: str | None = None, narrow: Filter | None = None) -> Query:
-        from tieout.rest import F, Query
+    def _query(self, narrow: Filter | None = None, order: tuple[tuple[str, Direction], ...] = ()) -> Query:
+        from tieout.rest import Query
 
         where = self.job.where
-        order: tuple[tuple[str, Direction], ...] = (("key", "asc"),)
-        if since is not None:
-            narrow, order = F(MODIFIED) >= since, ((MODIFIED, "asc"), *order)
         if narrow is not None:
             where = narrow if where is None else where & narrow
         return Query(
             object=self.job.model.name,
             fields=tuple(column.path for column in self.columns),
             where=where,
-            order_by=order,
+            order_by=(*order, ("key", "asc")),
             private=self.job.private,
         )
 
@@ -214,22 +246,9 @@ class TablePull:
     def _needed(self, field: str) -> bool:
         return self.job.where is not None and any(c.path == field for c in self.job.where.conditions())
 
-    def _seen_table(self) -> pa.Table:
-        import pyarrow as pa
-
-        return pa.table({"key": pa.array(self._seen or [], pa.string())})
-
     def _tell(self, rows: int, total: int, phase: Phase) -> None:
         if self.job.progress is not None:
             self.job.progress(Progress(self.job.model.name, self.job.table, rows, total, phase))
-
-
-def selection_text(job: TableJob) -> str:
-    """Filter and scope in a canonical form: what a watermark is good for."""
-    filters, expression = job.where.to_wire() if job.where is not None else ([], "")
-    return msgspec.json.encode(
-        {"filters": filters, "expression": expression, "private": job.private}, order="deterministic"
-    ).decode()
 
 
 def _refused_field(error: IntacctError) -> str:

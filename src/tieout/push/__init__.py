@@ -5,20 +5,40 @@ Light to import: the state database and the client load with the first call.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tieout.push.report import FailedRecord, OnProgress, PushReport
+from tieout.push.report import FailedRecord, OnProgress, PushReport, Standing
 from tieout.push.settings import PushSettings
 
 if TYPE_CHECKING:
     from tieout.project import Project
     from tieout.project.report import TieOutLine
 
-__all__ = ["FailedRecord", "OnProgress", "PushReport", "PushSettings", "failed", "push", "retry", "verify"]
+__all__ = [
+    "FailedRecord",
+    "OnProgress",
+    "PushReport",
+    "PushSettings",
+    "Standing",
+    "dismiss",
+    "failed",
+    "push",
+    "retry",
+    "standings",
+    "verify",
+]
 
 
-def push(project: Project, name: str, *, dry_run: bool = False, progress: OnProgress | None = None) -> PushReport:
+def push(
+    project: Project,
+    name: str,
+    *,
+    connection: str | None = None,
+    dry_run: bool = False,
+    progress: OnProgress | None = None,
+) -> PushReport:
     """Post the records of [push.NAME] that are not in Intacct yet. A rerun posts nothing twice.
 
     Checks everything against the live model before the first record goes out. With `dry_run` nothing is sent and
@@ -26,7 +46,7 @@ def push(project: Project, name: str, *, dry_run: bool = False, progress: OnProg
     another run of this push is going on; after NotAuthorisedError, UnreachableError and StoreError a rerun goes on."""
     from tieout.push import run
 
-    return run.push(project, name, dry_run=dry_run, progress=progress)
+    return run.push(project, name, connection=connection, dry_run=dry_run, progress=progress)
 
 
 def retry(
@@ -34,6 +54,7 @@ def retry(
     name: str,
     from_file: Path | None = None,
     *,
+    connection: str | None = None,
     dry_run: bool = False,
     progress: OnProgress | None = None,
 ) -> PushReport:
@@ -42,20 +63,38 @@ def retry(
     `from_file` is read in place of the section's source. What is posted stays as it is."""
     from tieout.push import run
 
-    return run.retry(project, name, from_file, dry_run=dry_run, progress=progress)
+    return run.retry(project, name, from_file, connection=connection, dry_run=dry_run, progress=progress)
 
 
-def failed(project: Project, name: str | None = None) -> list[FailedRecord]:
-    """What is not posted, of one push or of all: why, and whose move it is. Asks nothing of Intacct."""
-    from tieout.push import run
+def failed(project: Project, name: str | None = None, *, connection: str | None = None) -> list[FailedRecord]:
+    """What is not posted as the source has it, of one push or of all: why, and whose move it is. Asks nothing of
+    Intacct. An empty list does not say that everything is posted: see `standings`."""
+    return [record for each in standings(project, name, connection=connection) for record in each.records]
 
-    return run.failed(project, name)
+
+def standings(project: Project, name: str | None = None, *, connection: str | None = None) -> list[Standing]:
+    """How one push stands, or each: what is not posted, and whether its latest run came to the end. Asks nothing of
+    Intacct."""
+    from tieout.push import standing
+
+    return standing.standings(project, name, connection)
 
 
-def verify(project: Project, name: str) -> list[TieOutLine]:
+def dismiss(project: Project, name: str, source_ids: Sequence[str], *, connection: str | None = None) -> list[str]:
+    """Take records that never arrived off the list of what is not posted, as nobody means to post them -> their ids.
+
+    Should one come back in a source, it is sent like a new one. Raises UnknownNameError for an id that the ledger does
+    not know, ConfigurationError for one that is posted or in flight."""
+    from tieout.push import standing
+
+    return standing.dismiss(project, name, source_ids, connection)
+
+
+def verify(project: Project, name: str, *, connection: str | None = None) -> list[TieOutLine]:
     """Prove a push anew: the source as it is now, against the ledger, against Intacct (DESIGN rule 10).
 
-    One billable transaction per 500 records."""
-    from tieout.push import run
+    One billable transaction per 500 records. Raises NotAuthorisedError, UnreachableError, StoreError: a proof that
+    could not be made is no proof."""
+    from tieout.push import standing
 
-    return run.verify(project, name)
+    return standing.verify(project, name, connection)

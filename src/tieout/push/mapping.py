@@ -5,7 +5,8 @@ Knows columns and paths; what rows make a document is `documents`' business.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from difflib import SequenceMatcher
 from typing import Any
 
 import msgspec
@@ -18,6 +19,7 @@ from tieout.push.source import Source, SourceRow
 from tieout.push.values import Misfit, Wire, convert, shown
 
 _AS_IS = Column()
+_ALIKE = 0.8
 
 
 class Assignment(msgspec.Struct, frozen=True):
@@ -44,6 +46,8 @@ class FieldMapping(msgspec.Struct, frozen=True):
     assignments: tuple[Assignment, ...]
     list: str
     """The list that `lines.x` paths fill; "" where there is none."""
+    trims: bool = False
+    """Cells are text around which white space means nothing: CSV."""
 
     def row(self, row: SourceRow) -> MappedRow:
         """Apply to one row. A blank cell is left out of the body, so that Intacct's own default applies."""
@@ -51,6 +55,8 @@ class FieldMapping(msgspec.Struct, frozen=True):
         for assignment in self.assignments:
             place, column = assignment.place, assignment.column
             raw = cell(row.values, column.column) if column.column is not None else None
+            if self.trims and column.trim and isinstance(raw, str):
+                raw = raw.strip()
             if is_blank(raw):
                 value = assignment.fixed
                 if value is None:
@@ -125,7 +131,7 @@ def resolve(settings: PushSettings, name: str, target: Target) -> FieldMapping:
         )
     if problems:
         raise CheckError(f"[push.{name}]", problems)
-    return FieldMapping(tuple(assignments), lists[0] if lists else "")
+    return FieldMapping(tuple(assignments), lists[0] if lists else "", settings.source_format == "csv")
 
 
 def _unmapped(target: Target, mapped: list[str]) -> list[str]:
@@ -154,16 +160,24 @@ def check_columns(settings: PushSettings, name: str, source: Source) -> tuple[st
     if absent:
         problems = []
         for where, column in absent:
-            near = catalogue.nearest(column, source.columns, 1)
             reason = f"{source.path.name} has no column {column!r}"
-            problems.append(Problem(path=where, reason=reason, nearest=near[0] if near else ""))
+            problems.append(Problem(path=where, reason=reason, nearest=_near(column, source.columns)))
         separator = source.likely_separator()
-        advice = "Nothing was sent."
+        advice = f"Nothing was sent. Its columns are: {', '.join(name for name in source.columns if name)}."
         if separator is not None:
             advice += f" The header looks separated by {separator!r}: set separator in [push.{name}]."
         raise CheckError(f"[push.{name}]", problems, advice=advice)
     used = {column for _, column in wanted}
     return tuple(column for column in source.columns if column and column not in used)
+
+
+def _near(column: str, columns: Sequence[str]) -> str:
+    """The column that a misspelt one means, or "": of two columns that merely begin alike neither means the other."""
+    for near in catalogue.nearest(column, columns, 1):
+        ours, theirs = column.casefold(), near.casefold()
+        if sorted(ours) == sorted(theirs) or SequenceMatcher(None, ours, theirs).ratio() > _ALIKE:
+            return near
+    return ""
 
 
 def _problem(row: int, column: str, path: str, raw: object, misfit: Misfit) -> Problem:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 Fate: TypeAlias = Literal["send", "posted", "skipped", "failed", "unprocessed", "unknown", "held", "changed", "pending"]
 _ARRIVED = ("posted", "sending", "unknown")
+_SHOWN = 5
 
 
 class Reading(msgspec.Struct, kw_only=True):
@@ -83,14 +84,20 @@ def _refuse_unseen(name: str, source: Source, mapping: FieldMapping | None, unse
 
 
 def decide(
-    documents: list[Document], ledger: Ledger, *, retry: bool, settled: frozenset[str] = frozenset()
+    documents: list[Document], ledger: Ledger, object: str, *, retry: bool, settled: frozenset[str] = frozenset()
 ) -> list[Item]:
     """The fate of every document, by what the ledger knows of it.
 
     `retry` sends again what Intacct refused and what did not change since. `settled` are records whose outcome an
     earlier run left open and this one found out."""
     known = ledger.known([document.source_id for document in documents])
+    for record in known.values():
+        if record.dismissed_at is not None:
+            record.state = "pending"  # it came back, and what was wrong with it is forgotten
+    new = [d for d in documents if d.source_id not in known or known[d.source_id].state not in _ARRIVED]
     _hold_moved_rows(documents, ledger)
+    _hold_fragments([d for d in new if d.source_id in known], documents, ledger)
+    _hold_renamed(new, ledger, object)
     return [Item(d, _fate(d, known.get(d.source_id), retry, settled), known.get(d.source_id)) for d in documents]
 
 
@@ -124,6 +131,38 @@ def _hold_moved_rows(documents: list[Document], ledger: Ledger) -> None:
                 reason = f"{entry!r} was already sent as part of {owner}"
                 document.problems.append(Problem(path=f"row {row}", reason=reason, row=row))
                 document.has_moved_rows = True
+
+
+def _hold_fragments(known: list[Document], documents: list[Document], ledger: Ledger) -> None:
+    """Hold documents that never arrived and lack rows they had before: what is missing would be lost for ever."""
+    grouped = [d for d in known if d.is_grouped]
+    before = ledger.entries([d.source_id for d in grouped])
+    here = {entry for d in documents for entry in d.entries} if before else set()
+    for document in grouped:
+        # A row without an id is known by its number, which means something in its own file only.
+        gone = [e for e in before.get(document.source_id, ()) if e not in here and not e.startswith("(row ")]
+        if not gone:
+            continue
+        more = f" and {len(gone) - _SHOWN} more" if len(gone) > _SHOWN else ""
+        reason = (
+            f"{len(gone)} {'row' if len(gone) == 1 else 'rows'} of this record ({', '.join(gone[:_SHOWN])}{more}) "
+            f"{'is' if len(gone) == 1 else 'are'} not in this file; give the whole record, or dismiss what was "
+            "known of it"
+        )
+        row = document.rows[0]
+        document.problems.append(Problem(path=f"row {row}", reason=reason, row=row))
+
+
+def _hold_renamed(new: list[Document], ledger: Ledger, object: str) -> None:
+    """Hold documents that another push posted: the same file under a new name would be in Intacct twice."""
+    elsewhere = ledger.elsewhere(object, [d.source_id for d in new])
+    for document in new:
+        if document.source_id in elsewhere:
+            push, key = elsewhere[document.source_id]
+            what = f"already posted by push {push} as key {key}" if key else f"already sent by push {push}"
+            row = document.rows[0]
+            reason = f"{what}; rename it back, or use other ids"
+            document.problems.append(Problem(path=f"row {row}", reason=reason, row=row))
 
 
 def superseded(documents: list[Document], ledger: Ledger) -> list[str]:

@@ -62,11 +62,11 @@ class PushReport(msgspec.Struct, kw_only=True):
 
     @property
     def exit_code(self) -> int:
-        """1 where a record is not in Intacct as the source has it, or where the sides do not tie."""
+        """1 where a record is not in Intacct as the source has it, or where the sides are not proven to tie."""
         open_ends = self.failed + self.unprocessed + self.unknown + self.held + self.changed
         if not self.dry_run:
             open_ends += self.pending
-        differs = any(line.ties is False for line in self.tie_out)
+        differs = any(line.ties is not True for line in self.tie_out)
         return Exit.RECORDS if open_ends or differs else Exit.DONE
 
 
@@ -84,6 +84,34 @@ class FailedRecord(msgspec.Struct, kw_only=True, frozen=True):
     advice: str = ""
     href: str | None = None
     support_id: str = ""
+
+
+class Standing(msgspec.Struct, kw_only=True, frozen=True):
+    """How a push stands: what was not posted, and whether that is all there is to say."""
+
+    push: str
+    records: list[FailedRecord]
+    begun_at: str = ""
+    """Of the latest run, ISO 8601 in UTC; empty where nothing was pushed yet."""
+    finished: bool = True
+    """False where the latest run was interrupted, or is still going on: what it did not come to is not in `records`."""
+    left: int = 0
+    """Documents that the latest run had ready and did not send."""
+    dismissed: int = 0
+    """Records that never arrived and were dismissed."""
+
+    @property
+    def is_whole(self) -> bool:
+        """True where everything that was to be posted is posted, as far as was ever tried."""
+        return not self.records and self.finished and not self.left
+
+
+def changed_facts() -> dict[str, Any]:
+    """What the ledger keeps of a posted record whose source says something else by now."""
+    return {
+        "reason": "it was posted with other content, and Intacct keeps that",
+        "advice": "Change it in Intacct, or put the source back as it was.",
+    }
 
 
 def problem_facts(problems: list[Problem]) -> dict[str, Any]:
@@ -110,12 +138,22 @@ def failed_record(
             reason="; ".join(dict.fromkeys(causes)) or "held before sending",
             advice="Correct the source, then push it again.",
         )
+    if "reason" in error:
+        return FailedRecord(
+            push=push,
+            source_id=source_id,
+            rows=rows,
+            state=state,
+            reason=str(error["reason"]),
+            advice=str(error.get("advice") or ""),
+            href=href,
+        )
     details = error.get("details") or ()
     # The outer message only says that the request failed; the innermost detail says why (REST reference 8.4).
     reasons = [str(detail.get("message", "")) for detail in details] or [str(error.get("message", ""))]
     ids = [str(detail.get("error_id") or "") for detail in details]
     corrections = [str(detail["correction"]) for detail in details if detail.get("correction")]
-    reason = "; ".join(dict.fromkeys(r for r in reasons if r)) or _fallback(state)
+    reason = _joined(reasons) or _fallback(state)
     return FailedRecord(
         push=push,
         source_id=source_id,
@@ -124,15 +162,36 @@ def failed_record(
         reason=reason,
         error_id=next((i for i in reversed(ids) if i), "") or str(error.get("error_id") or error.get("code") or ""),
         whose_move=str(error.get("whose_move") or Whose.TIEOUT),
-        advice=" ".join(_sentence(part) for part in [*dict.fromkeys(corrections), error.get("advice")] if part),
+        advice=_advice([*corrections, str(error.get("advice") or "")], reason),
         href=href,
         support_id=str(error.get("support_id") or ""),
     )
 
 
-def _sentence(text: object) -> str:
-    words = str(text).strip()
-    return words if words.endswith((".", "!", "?")) else f"{words}."
+def _joined(reasons: list[str]) -> str:
+    """Each reason once. A single one keeps Intacct's own words to the letter."""
+    once = list({_gist(reason): reason.strip() for reason in reversed(reasons) if reason.strip()}.values())[::-1]
+    return once[0] if len(once) == 1 else "; ".join(reason.rstrip(" .;") for reason in once)
+
+
+def _advice(parts: list[str], reason: str) -> str:
+    """Intacct's corrections and our own advice as sentences, without what the reason or another of them says."""
+    kept: list[str] = []
+    for number, part in enumerate(parts):
+        gist = _gist(part)
+        others = [_gist(reason), *map(_gist, kept), *(g for g in map(_gist, parts[number + 1 :]) if g != gist)]
+        if gist and not any(gist in other for other in others):
+            kept.append(part)
+    return " ".join(_sentence(part) for part in kept)
+
+
+def _gist(text: str) -> str:
+    return " ".join(text.split()).rstrip(" .!;").casefold()
+
+
+def _sentence(text: str) -> str:
+    words = " ".join(text.split())
+    return words if words.endswith((".", "!", "?")) else f"{words.rstrip(',;:')}."
 
 
 def _fallback(state: str) -> str:

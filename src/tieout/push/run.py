@@ -1,4 +1,4 @@
-"""push, retry, failed and verify: the whole job for one [push.NAME], from the source file to the tie-out.
+"""push and retry: the whole job for one [push.NAME], from the source file to the tie-out.
 
 Strings the steps together; each step's rules are in its own module.
 """
@@ -11,37 +11,40 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tieout.errors import SourceError
-from tieout.push import plan, tieout
-from tieout.push.documents import Document
+from tieout.push import plan
 from tieout.push.opening import Opened, lease, opened
 from tieout.push.plan import Item, Reading
 from tieout.push.report import (
     BUCKETS,
-    FailedRecord,
     OnProgress,
     PushReport,
-    failed_record,
+    changed_facts,
     problem_facts,
 )
 from tieout.push.sending import Outgoing, Sender
-from tieout.push.settings import PushSettings
+from tieout.push.settings import PushSettings, settings_of
+from tieout.push.standing import counts_of, proof
 from tieout.rest.meter import CountingMeter
 from tieout.store.ledger import LedgerRecord
 
 if TYPE_CHECKING:
     from tieout.project import Project
-    from tieout.project.report import TieOutLine
     from tieout.rest.meter import Usage
     from tieout.store.leases import Lease
     from tieout.store.ledger import State
 
-_NOT_POSTED: tuple[State, ...] = ("failed", "unprocessed", "unknown", "sending", "held", "pending")
 
-
-def push(project: Project, name: str, *, dry_run: bool = False, progress: OnProgress | None = None) -> PushReport:
+def push(
+    project: Project,
+    name: str,
+    *,
+    connection: str | None = None,
+    dry_run: bool = False,
+    progress: OnProgress | None = None,
+) -> PushReport:
     """See `tieout.push.push`."""
-    return _run(project, name, None, retry=False, dry_run=dry_run, progress=progress)
+    settings = settings_of(project, name, connection)
+    return _run(project, _Job(name, settings, project.root / settings.source, False, progress), dry_run=dry_run)
 
 
 def retry(
@@ -49,70 +52,27 @@ def retry(
     name: str,
     from_file: Path | None = None,
     *,
+    connection: str | None = None,
     dry_run: bool = False,
     progress: OnProgress | None = None,
 ) -> PushReport:
     """See `tieout.push.retry`."""
-    return _run(project, name, from_file, retry=True, dry_run=dry_run, progress=progress)
-
-
-def failed(project: Project, name: str | None = None) -> list[FailedRecord]:
-    """See `tieout.push.failed`."""
-    found: list[FailedRecord] = []
-    for push_name in [name] if name is not None else project.names("push"):
-        settings = project.section("push", push_name, PushSettings)
-        with opened(project, push_name, settings) as desk:
-            found.extend(
-                failed_record(push_name, r.source_id, r.rows, r.state, r.error or {}, r.href)
-                for r in desk.ledger.records(_NOT_POSTED)
-            )
-    return found
-
-
-def verify(project: Project, name: str) -> list[TieOutLine]:
-    """See `tieout.push.verify`. Records posted from earlier sources are read back as well."""
-    settings = project.section("push", name, PushSettings)
-    with opened(project, name, settings) as desk:
-        try:
-            reading: Reading | None = plan.read(settings, name, project.root / settings.source, desk.client)
-        except SourceError as error:
-            reading, note = None, error.message
-        posted = list(desk.ledger.records(("posted",)))
-        if reading is None:
-            rest = posted
-            lines = []
-        else:
-            items = plan.decide(reading.documents, desk.ledger, retry=False)
-            for item in items:
-                item.fate = "pending" if item.fate == "send" else item.fate
-            present = {item.document.source_id for item in items}
-            rest = [record for record in posted if record.source_id not in present]
-            lines = _prove(desk, reading, items)
-        if rest:
-            back = tieout.read_back(desk.client, desk.object, rest)
-            rows = {record.source_id: len(record.rows) for record in rest}
-            totals = {"posted": sum(rows.values())}, {"posted": len(rest)}
-            lines += tieout.lines(f"push {name}, earlier sources", *totals, rows, rest, back)
-        elif reading is None:
-            raise SourceError(note, advice=f"Nothing of [push.{name}] was posted yet.")
-        return lines
-
-
-def _run(
-    project: Project, name: str, from_file: Path | None, *, retry: bool, dry_run: bool, progress: OnProgress | None
-) -> PushReport:
-    started = time.monotonic()
-    settings = project.section("push", name, PushSettings)
+    settings = settings_of(project, name, connection)
     path = from_file if from_file is not None else project.root / settings.source
-    with opened(project, name, settings) as desk:
+    return _run(project, _Job(name, settings, path, True, progress), dry_run=dry_run)
+
+
+def _run(project: Project, job: _Job, *, dry_run: bool) -> PushReport:
+    started = time.monotonic()
+    with opened(project, job.name, job.settings) as desk:
         before = _usage(desk)
         if dry_run:
-            reading = plan.read(settings, name, path, desk.client)
-            items = plan.decide(reading.documents, desk.ledger, retry=retry)
-            report = _report(name, desk, path, reading, items, dry_run=True)
+            reading = plan.read(job.settings, job.name, job.path, desk.client)
+            items = plan.decide(reading.documents, desk.ledger, desk.object, retry=job.retry)
+            report = _report(desk, job.path, reading, items, dry_run=True)
         else:
             with lease(desk) as held:
-                report = _send(desk, _Job(name, settings, path, retry, progress), held)
+                report = _send(desk, job, held)
         after = _usage(desk)
     report.requests = after.calls - before.calls
     report.transactions = after.transactions - before.transactions
@@ -140,7 +100,7 @@ def _send(desk: Opened, job: _Job, held: Lease) -> PushReport:
     sender = Sender(desk.client, desk.ledger, held, desk.object, run_id, counter.settled)
     sender.replay()
     settled = frozenset(sender.outcomes)
-    items = plan.decide(reading.documents, desk.ledger, retry=job.retry, settled=settled)
+    items = plan.decide(reading.documents, desk.ledger, desk.object, retry=job.retry, settled=settled)
     desk.ledger.forget(held, plan.superseded(reading.documents, desk.ledger))
     to_hold = [_held(item) for item in items if item.fate == "held"]
     desk.ledger.hold(held, run_id, to_hold)
@@ -151,11 +111,13 @@ def _send(desk: Opened, job: _Job, held: Lease) -> PushReport:
     for item in to_send:
         result = sender.outcomes.get(item.document.source_id)
         item.fate = "pending" if result is None else _fate_of(result.state)
-    report = _report(job.name, desk, job.path, reading, items, dry_run=False)
+    report = _report(desk, job.path, reading, items, dry_run=False)
+    changed = {item.document.source_id: changed_facts() for item in items if item.fate == "changed"}
+    desk.ledger.mark_changed(held, [item.document.source_id for item in items if item.known], changed)
     report.ready, report.replayed = len(to_send), len(settled)
     report.notes += sender.notes
-    report.tie_out = _prove(desk, reading, items)
-    counts = {bucket: getattr(report, bucket) for bucket in BUCKETS}
+    report.tie_out = proof(desk, items, strict=False)
+    counts: dict[str, int] = {bucket: getattr(report, bucket) for bucket in BUCKETS}
     desk.ledger.finish_run(run_id, report.sha256, report.rows, counts)
     return report
 
@@ -173,15 +135,14 @@ def _held(item: Item) -> LedgerRecord:
         rows=tuple(document.rows),
         # A row that went out in another document stays that document's.
         entries=tuple(document.entries) if document.is_grouped and not document.has_moved_rows else (),
+        totals=document.totals,
         error=problem_facts(document.problems),
     )
 
 
-def _report(
-    name: str, desk: Opened, path: Path, reading: Reading, items: Sequence[Item], *, dry_run: bool
-) -> PushReport:
+def _report(desk: Opened, path: Path, reading: Reading, items: Sequence[Item], *, dry_run: bool) -> PushReport:
     report = PushReport(
-        name=name,
+        name=desk.name,
         object=desk.object,
         source=str(path),
         sha256=reading.source.sha256,
@@ -190,33 +151,15 @@ def _report(
         blank_rows=reading.source.blank_rows,
         documents=len(items),
         unused_columns=reading.unused_columns,
-        rows_by_outcome=_count(items, rows=True),
+        rows_by_outcome=counts_of(items, rows=True),
     )
     report.ready = sum(item.fate == "send" for item in items)
-    for bucket, count in _count(items, rows=False).items():
+    for bucket, count in counts_of(items, rows=False).items():
         setattr(report, bucket, count)
     report.problems = [problem for item in items if item.fate == "held" for problem in item.document.problems]
     if not report.rows:
         report.notes.append(f"{path.name} has no rows: there is nothing to push.")
     return report
-
-
-def _count(items: Sequence[Item], *, rows: bool) -> dict[str, int]:
-    counts = dict.fromkeys(BUCKETS, 0)
-    for item in items:
-        bucket = "pending" if item.fate == "send" else item.fate
-        counts[bucket] += len(item.document.rows) if rows else 1
-    return counts
-
-
-def _prove(desk: Opened, reading: Reading, items: Sequence[Item]) -> list[TieOutLine]:
-    arrived: list[Document] = [i.document for i in items if i.fate in ("posted", "skipped", "changed")]
-    records = desk.ledger.known([document.source_id for document in arrived])
-    posted = [record for record in records.values() if record.state == "posted"]
-    clean = {i.document.source_id: len(i.document.rows) for i in items if i.fate in ("posted", "skipped")}
-    back = tieout.read_back(desk.client, desk.object, posted)
-    by_rows, by_documents = _count(items, rows=True), _count(items, rows=False)
-    return tieout.lines(f"push {desk.name}", by_rows, by_documents, clean, posted, back) if items else []
 
 
 class _Counter:

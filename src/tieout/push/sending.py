@@ -15,6 +15,7 @@ import msgspec
 
 from tieout.errors import (
     BudgetError,
+    ConfigurationError,
     ConflictError,
     ForbiddenError,
     IntacctError,
@@ -23,7 +24,6 @@ from tieout.errors import (
     OutcomeUnknownError,
     RefusedError,
     ReplyError,
-    ServerError,
     ThrottledError,
     TieoutError,
     TokenRefusedError,
@@ -46,8 +46,9 @@ REPLAY_DAYS = 59
 
 NOT_TRIED = (TokenRefusedError, ForbiddenError, ThrottledError, NotAuthorisedError, BudgetError)
 """Intacct, or we ourselves, refused to look at the request: none of its records was processed."""
-NOT_KNOWN = (OutcomeUnknownError, ReplyError, ServerError, ConflictError)
-"""Nobody can tell what became of the request. Only the same bytes under the same key may follow."""
+NOT_KNOWN = (OutcomeUnknownError, ReplyError)
+"""Nobody can tell what became of the request. Only the same bytes under the same key may follow. A server error that
+is no more than that comes as OutcomeUnknownError; one that comes by its own name is Intacct's remembered answer."""
 PER_RECORD = (InvalidRequestError, RefusedError)
 """A whole request refused for what may be one record's fault: it is cut in two until the guilty one is alone."""
 
@@ -101,6 +102,14 @@ class Sender:
                     f"after {REPLAY_DAYS} days could post them twice. Look for them in Intacct."
                 )
                 continue
+            try:
+                batch.body = self._ledger.body(batch.id)
+            except ConfigurationError as error:
+                self.notes.append(
+                    f"{batch.count} records sent on {batch.created_at[:10]} never had an answer, and what was sent "
+                    f"cannot be read: {error} They stay unknown, and nothing else is sent for them."
+                )
+                continue
             self._exchange(batch, sources, first=False)
 
     # This run ------------------------------------------------------------------------------------------------------
@@ -120,8 +129,8 @@ class Sender:
         records = [_ledger_record(each) for each in outgoing]
         self._ledger.begin_batch(self._lease, self._run_id, batch, records)
         reached("push.after_ledger_write")
-        error = self._exchange(batch, [each.document.source_id for each in outgoing], first=True)
-        if isinstance(error, NOT_KNOWN):
+        known, error = self._exchange(batch, [each.document.source_id for each in outgoing], first=True)
+        if not known:
             return False
         if isinstance(error, PER_RECORD) and len(outgoing) > 1:
             half = len(outgoing) // 2
@@ -131,15 +140,16 @@ class Sender:
 
     # Both ----------------------------------------------------------------------------------------------------------
 
-    def _exchange(self, batch: Batch, sources: Sequence[str], *, first: bool) -> TieoutError | None:
-        """Send a batch's bytes and record what became of each position -> the error that met the whole request."""
+    def _exchange(self, batch: Batch, sources: Sequence[str], *, first: bool) -> tuple[bool, TieoutError | None]:
+        """Send a batch's bytes and record what became of each position -> whether that is known of all of them, and
+        the error that met the whole request."""
         call = operations.post(batch.object, batch.body, count=batch.count, idempotency_key=batch.idempotency_key)
         tries = self._tries()
         try:
             outcomes = self._client.call(call)
         except NOT_KNOWN as error:
             self._leave_open(batch, sources, error)
-            return error
+            return False, error
         except (*NOT_TRIED, UnreachableError) as error:
             if not first:
                 raise  # this refusal says nothing about the first time
@@ -151,13 +161,21 @@ class Sender:
             self._resolve(batch, sources, [_result(p, state, error) for p in range(batch.count)])
             raise
         except IntacctError as error:
+            if isinstance(error, ConflictError) and not first:
+                # The first time may be in the way of this one. Of a key never used before it is a plain refusal.
+                self._leave_open(batch, sources, error)
+                return False, error
             cuttable = first and batch.count > 1 and isinstance(error, PER_RECORD)
             state = "unprocessed" if cuttable else "failed"
             self._resolve(batch, sources, [_result(p, state, error) for p in range(batch.count)], final=not cuttable)
-            return error
+            return True, error
         reached("push.after_send")
+        doubtful = next((outcome for outcome in outcomes if outcome.state == "unknown"), None)
+        if doubtful is not None:
+            self._leave_partly_open(batch, sources, outcomes, doubtful)
+            return False, None
         self._resolve(batch, sources, [_from_outcome(outcome) for outcome in outcomes])
-        return None
+        return True, None
 
     def _tries(self) -> int:
         """Requests made so far, where the client counts them; else a number that only grows."""
@@ -175,11 +193,27 @@ class Sender:
 
     def _leave_open(self, batch: Batch, sources: Sequence[str], error: TieoutError) -> None:
         results = [_result(position, "unknown", error) for position in range(batch.count)]
-        self._ledger.leave_open(self._lease, batch.id, error.message, results)
+        self._keep_open(batch, sources, results, error.message)
+
+    def _leave_partly_open(
+        self, batch: Batch, sources: Sequence[str], outcomes: Sequence[Outcome], doubtful: Outcome
+    ) -> None:
+        """Intacct broke off at some records. What it posted is posted; of all others only the same bytes under the
+        same key can tell, and a refused one must not go out under another key while they may still go out again."""
+        why = doubtful.error.message if doubtful.error is not None else "Intacct does not say what became of them."
+        results = [_from_outcome(outcome) for outcome in outcomes]
+        for result in results:
+            result.state = "posted" if result.state == "posted" else "unknown"
+        self._keep_open(batch, sources, results, why)
+
+    def _keep_open(self, batch: Batch, sources: Sequence[str], results: Sequence[Result], why: str) -> None:
+        self._ledger.leave_open(self._lease, batch.id, why, results)
         self.outcomes.update(zip(sources, results, strict=True))
+        count = sum(result.state == "unknown" for result in results)
         self.notes.append(
-            f"{batch.count} records were sent and their outcome is unknown: {error.message} "
-            "The next push asks again with the same bytes under the same key, which cannot post twice."
+            f"{count} {'record was' if count == 1 else 'records were'} sent and the outcome is unknown: "
+            f"{why.rstrip('.')}. The next push asks again with the same bytes under the same key, which cannot post "
+            "twice."
         )
         self._settled(len(results))
 

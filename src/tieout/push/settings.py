@@ -5,20 +5,27 @@ Knows the words of the section and nothing else: no file is opened and no compan
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import msgspec
 
 from tieout.errors import ConfigurationError
 
+if TYPE_CHECKING:
+    from tieout.project import Project
+
 Plain: TypeAlias = str | int | float | bool
 
 
 class NumberFormat(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How numbers are written in the source: `{ decimal = ",", group = "." }`."""
+    """How numbers are written in the source: `{ decimal = ",", group = "." }`.
+
+    Groups have three digits; a space also means the non-breaking and the narrow one. `negative = "parentheses"` reads
+    (100.00) as -100.00; a sign is read as ever."""
 
     decimal: str = "."
     group: str = ""
+    negative: Literal["sign", "parentheses"] = "sign"
 
 
 class BooleanFormat(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -33,7 +40,7 @@ class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `column` is a column of the CSV or a dotted path into the JSON record; `default` fills a blank one;
     `constant` needs no column. `date` is a strptime pattern (or several, tried in order); `map` translates whole
-    values.
+    values. White space around a CSV cell is dropped unless `trim` is false.
     """
 
     column: str | None = None
@@ -43,6 +50,7 @@ class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     number: NumberFormat | None = None
     boolean: BooleanFormat | None = None
     map: dict[str, Plain] | None = None
+    trim: bool = True
 
     @property
     def date_formats(self) -> tuple[str, ...]:
@@ -139,3 +147,12 @@ class PushSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                     f"[push.{name}.fields] {path!r} has both a column and a constant.",
                     advice="Keep one; default = fills a blank cell.",
                 )
+
+
+def settings_of(project: Project, name: str, connection: str | None = None, *, own_first: bool = False) -> PushSettings:
+    """The section [push.NAME], over another connection than it says where one is named; with `own_first` only where it
+    says none. Raises UnknownNameError."""
+    settings = project.section("push", name, PushSettings)
+    if connection is None or (own_first and settings.connection is not None):
+        return settings
+    return msgspec.structs.replace(settings, connection=connection)

@@ -1,4 +1,4 @@
-"""Push's tie-out: every source row accounted for, every posted record found in Intacct, every sum equal (rule 10).
+"""Push's tie-out: every source row accounted for, every posted record found in Intacct, every amount equal (rule 10).
 
 Reads Intacct and the ledger's facts; changes nothing.
 """
@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tieout.errors import NotFoundError, TieoutError
+from tieout.errors import (
+    BudgetError,
+    BusyError,
+    NotAuthorisedError,
+    NotFoundError,
+    StoreError,
+    ThrottledError,
+    TieoutError,
+    TokenRefusedError,
+    UnreachableError,
+)
 from tieout.project.report import TieOutLine
 from tieout.push.sending import chunks
 
@@ -19,6 +29,16 @@ if TYPE_CHECKING:
     from tieout.rest import Intacct, Record
     from tieout.store.ledger import LedgerRecord
 
+CONNECTION_WIDE = (
+    NotAuthorisedError,
+    TokenRefusedError,
+    ThrottledError,
+    UnreachableError,
+    StoreError,
+    BusyError,
+    BudgetError,
+)
+"""Errors that say nothing of one object: a proof ends with them."""
 _SHOWN = 5
 
 
@@ -30,6 +50,8 @@ class ReadBack(msgspec.Struct):
     missing: list[str] = msgspec.field(default_factory=list)
     """Source ids that Intacct no longer has, with their keys: `E1 (key 17)`."""
     sums: dict[str, Decimal] = msgspec.field(default_factory=dict)
+    differing: list[str] = msgspec.field(default_factory=list)
+    """Documents whose own amounts are others in Intacct: `E1 (key 17): creditLimit 100, in Intacct 150`."""
     unread: dict[str, str] = msgspec.field(default_factory=dict)
     """Field path -> why its sum cannot be proved."""
     refused: str = ""
@@ -37,7 +59,10 @@ class ReadBack(msgspec.Struct):
 
 
 def read_back(client: Intacct, object: str, posted: Sequence[LedgerRecord]) -> ReadBack:
-    """Read posted records by key, 500 a request, lines included (REST reference 4.3)."""
+    """Read posted records by key, 500 a request, lines included (REST reference 4.3).
+
+    What Intacct refuses for this object is in `refused`; what any object would meet is raised: NotAuthorisedError,
+    UnreachableError, StoreError ..."""
     back = ReadBack()
     paths = sorted({path for record in posted for path in record.totals})
     by_key: dict[str, LedgerRecord] = {record.sage_key: record for record in posted if record.sage_key}
@@ -45,6 +70,8 @@ def read_back(client: Intacct, object: str, posted: Sequence[LedgerRecord]) -> R
     for keys in chunks(list(by_key)):
         try:
             answers = client.get_many(object, keys)
+        except CONNECTION_WIDE:
+            raise
         except TieoutError as error:
             back.refused = error.message
             return back
@@ -57,19 +84,35 @@ def read_back(client: Intacct, object: str, posted: Sequence[LedgerRecord]) -> R
                 return back
             else:
                 back.found.add(record.source_id)
-                _add(back, answer, paths)
+                _compare(back, record, _amounts(back, answer, paths))
     return back
 
 
-def _add(back: ReadBack, record: Record, paths: Iterable[str]) -> None:
+def _amounts(back: ReadBack, answer: Record, paths: Iterable[str]) -> dict[str, Decimal]:
+    """The sums of one record as Intacct has it; added to those of all."""
+    found: dict[str, Decimal] = {}
     for path in paths:
-        for value in values_at(record, path.split(".")):
+        for value in values_at(answer, path.split(".")):
             if value is None:
                 continue
             try:
-                back.sums[path] = back.sums.get(path, Decimal(0)) + Decimal(str(value))
+                found[path] = found.get(path, Decimal(0)) + Decimal(str(value))
             except InvalidOperation:
                 back.unread[path] = "Intacct holds a value there that is no number"
+    for path, amount in found.items():
+        back.sums[path] = back.sums.get(path, Decimal(0)) + amount
+    return found
+
+
+def _compare(back: ReadBack, record: LedgerRecord, theirs: Mapping[str, Decimal]) -> None:
+    """Errors that cancel each other out in the sums are still errors."""
+    wrong = [
+        f"{path} {amount:f}, in Intacct {theirs.get(path, Decimal(0)):f}"
+        for path, amount in sorted(record.totals.items())
+        if theirs.get(path, Decimal(0)) != amount
+    ]
+    if wrong:
+        back.differing.append(f"{record.source_id} (key {record.sage_key}): {', '.join(wrong)}")
 
 
 def values_at(value: object, parts: Sequence[str]) -> list[object]:
@@ -83,42 +126,77 @@ def values_at(value: object, parts: Sequence[str]) -> list[object]:
     return values_at(value.get(parts[0]), parts[1:])
 
 
-def lines(
-    subject: str,
-    rows_by_outcome: Mapping[str, int],
-    documents: Mapping[str, int],
-    rows_of: Mapping[str, int],
-    posted: Sequence[LedgerRecord],
-    back: ReadBack,
-) -> list[TieOutLine]:
-    """The proof of one push. `rows_of` gives the number of source rows of each posted record."""
+class Ours(msgspec.Struct, kw_only=True):
+    """Our side of a proof: what should be in Intacct."""
+
+    rows: Mapping[str, int]
+    """Source rows by what became of them."""
+    documents: Mapping[str, int]
+    """Documents by the same words."""
+    rows_of: Mapping[str, int]
+    """How many source rows each posted document has, by source id; documents that changed since are left out."""
+    posted: Sequence[LedgerRecord]
+    totals: Mapping[str, Decimal]
+    """Sums over all documents as the source has them, posted or not."""
+    names: Mapping[str, Sequence[str]] = msgspec.field(default_factory=dict)
+    """Source ids by outcome, of what is to be named."""
+    has_gaps: bool = False
+    """Some cells could not be read, so that `totals` lack them."""
+
+
+def lines(subject: str, ours: Ours, back: ReadBack) -> list[TieOutLine]:
+    """The proof of one push: rows, documents, sums, and each document's own amounts."""
     if back.refused:
         note = f"Intacct could not be read: {back.refused}"
-        return [_line(subject, what, source, None, note) for what, source in _sides(rows_by_outcome, documents)]
-    rows_there = sum(count for source_id, count in rows_of.items() if source_id in back.found)
-    there = sum(source_id in back.found for source_id in rows_of)
-    why = _why_not(documents)
-    gone = _gone(back.missing)
-    note = "; ".join(part for part in (why, gone) if part)
+        sides = (("rows", sum(ours.rows.values())), ("documents", sum(ours.documents.values())))
+        return [_line(subject, what, source, None, note) for what, source in sides]
+    rows_there = sum(count for source_id, count in ours.rows_of.items() if source_id in back.found)
+    there = sum(source_id in back.found for source_id in ours.rows_of)
+    note = "; ".join(part for part in (_why_not(ours.documents, ours.names), _gone(back.missing)) if part)
     found = [
-        _line(subject, "rows", sum(rows_by_outcome.values()), rows_there, _why_not(rows_by_outcome)),
-        _line(subject, "documents", sum(documents.values()), there, note),
+        _line(subject, "rows", sum(ours.rows.values()), rows_there, _why_not(ours.rows)),
+        _line(subject, "documents", sum(ours.documents.values()), there, note),
+        *_sums(subject, ours, back),
     ]
-    ours: dict[str, Decimal] = {}
-    for record in posted:
-        for path, amount in record.totals.items():
-            ours[path] = ours.get(path, Decimal(0)) + amount
-    for path in sorted(ours):
-        if path in back.unread:
-            found.append(_line(subject, f"sum {path}", ours[path], None, back.unread[path]))
-        else:
-            theirs = back.sums.get(path, Decimal(0))
-            found.append(_line(subject, f"sum {path}", ours[path], theirs, "posted documents" if why else ""))
+    compared = sum(bool(record.totals) for record in ours.posted if record.source_id in back.found)
+    if compared:
+        found.append(
+            _line(subject, "documents equal", compared, compared - len(back.differing), _several(back.differing, "; "))
+        )
     return found
 
 
-def _sides(rows: Mapping[str, int], documents: Mapping[str, int]) -> list[tuple[str, int]]:
-    return [("rows", sum(rows.values())), ("documents", sum(documents.values()))]
+def _sums(subject: str, ours: Ours, back: ReadBack) -> list[TieOutLine]:
+    """Each sum of the source against Intacct's; where not all of it was posted, also what was."""
+    posted = total(record.totals for record in ours.posted)
+    found: list[TieOutLine] = []
+    for path in sorted({*ours.totals, *posted}):
+        if path in back.unread:
+            found.append(_line(subject, f"sum {path}", ours.totals.get(path, Decimal(0)), None, back.unread[path]))
+            continue
+        whole, sent = ours.totals.get(path, Decimal(0)), posted.get(path, Decimal(0))
+        theirs = back.sums.get(path, Decimal(0))
+        gaps = "values that cannot be read are not in your side's sum" if ours.has_gaps else ""
+        line = _line(subject, f"sum {path}", whole, theirs, gaps)
+        # A sum that lacks values proves nothing where it happens to agree.
+        found.append(msgspec.structs.replace(line, ties=None) if gaps and line.ties else line)
+        if whole != sent and ours.posted:
+            found.append(_line(subject, f"sum {path} (posted)", sent, theirs))
+    return found
+
+
+def total(many: Iterable[Mapping[str, Decimal]]) -> dict[str, Decimal]:
+    """Exact sums by field path over many records."""
+    sums: dict[str, Decimal] = {}
+    for each in many:
+        for path, amount in each.items():
+            sums[path] = sums.get(path, Decimal(0)) + amount
+    return sums
+
+
+def unproven(subject: str, note: str) -> TieOutLine:
+    """A push of which nothing can be said, and why."""
+    return TieOutLine(subject=subject, what="rows", source=None, intacct=None, ties=None, note=note)
 
 
 def _line(subject: str, what: str, source: int | Decimal, intacct: int | Decimal | None, note: str = "") -> TieOutLine:
@@ -129,13 +207,20 @@ def _line(subject: str, what: str, source: int | Decimal, intacct: int | Decimal
     )
 
 
-def _why_not(counts: Mapping[str, int]) -> str:
-    """`3 failed, 2 held`: what is not in Intacct, so that a difference explains itself."""
-    return ", ".join(f"{n} {name}" for name, n in counts.items() if n and name not in ("posted", "skipped"))
+def _why_not(counts: Mapping[str, int], names: Mapping[str, Sequence[str]] | None = None) -> str:
+    """`3 failed, 1 changed (C-7)`: what is not in Intacct as it should be, so that a difference explains itself."""
+    parts = []
+    for outcome, count in counts.items():
+        if count and outcome not in ("posted", "skipped"):
+            named = (names or {}).get(outcome)
+            parts.append(f"{count} {outcome} ({_several(named)})" if named else f"{count} {outcome}")
+    return ", ".join(parts)
 
 
 def _gone(missing: Sequence[str]) -> str:
-    if not missing:
-        return ""
-    more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
-    return f"not in Intacct any more: {', '.join(missing[:_SHOWN])}{more}"
+    return f"not in Intacct any more: {_several(missing)}" if missing else ""
+
+
+def _several(words: Sequence[str], between: str = ", ") -> str:
+    more = f" and {len(words) - _SHOWN:,} more" if len(words) > _SHOWN else ""
+    return between.join(words[:_SHOWN]) + more

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from tieout.catalogue import nearest
 from tieout.catalogue.model import Field
@@ -20,6 +20,27 @@ Wire: TypeAlias = str | int | bool | Decimal | None
 _TRUE = ("true", "t", "yes", "y", "1")
 _FALSE = ("false", "f", "no", "n", "0")
 _PLAIN_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)")
+_NEGATIVES: tuple[Literal["sign", "parentheses"], ...] = ("sign", "parentheses")
+_PLAIN_STYLE = NumberFormat()
+_SPACES = str.maketrans(dict.fromkeys("\u00a0\u202f\u2009", " "))
+"""Non-breaking, narrow and thin spaces group digits as plain ones do."""
+_STYLES = [
+    (
+        NumberFormat(decimal=decimal, group=group, negative=negative),
+        ", ".join(
+            words
+            for words, wanted in (
+                (f'decimal = "{decimal}"', decimal != "."),
+                (f'group = "{group}"', bool(group)),
+                ('negative = "parentheses"', negative == "parentheses"),
+            )
+            if wanted
+        ),
+    )
+    for negative in _NEGATIVES
+    for decimal, group in ((".", ""), (",", ""), (".", ","), (",", "."), (".", " "), (",", " "), (".", "'"), (",", "'"))
+]
+"""Ways to write numbers, the simplest first, and how the project file says each."""
 _SENSITIVE = re.compile(r"(ssn|birth ?date|social|routing|account ?number|bank|iban|password|ach\.)", re.IGNORECASE)
 _ISO_DATE = "%Y-%m-%d"
 
@@ -94,22 +115,45 @@ def _number(raw: object, style: NumberFormat | None) -> Decimal:
         raise Misfit("is not a number")
     if isinstance(raw, int | Decimal):
         return Decimal(raw)
-    text = str(raw).strip()
-    if style is not None:
-        if style.group:
-            text = text.replace(style.group, "")
-        if style.decimal != ".":
-            if "." in text:
-                raise Misfit(f"is not a number with {style.decimal!r} as the decimal sign")
-            text = text.replace(style.decimal, ".")
-    if not _PLAIN_NUMBER.fullmatch(text):
-        if "," in text and style is None:
-            raise Misfit('is not a number (for a decimal comma say number = { decimal = "," })')
-        raise Misfit("is not a number")
+    text = str(raw).strip().translate(_SPACES)
+    plain = _plain(text, style or _PLAIN_STYLE)
+    if not _PLAIN_NUMBER.fullmatch(plain):
+        raise Misfit(f"is not a number{_how_to_say(text, style or _PLAIN_STYLE)}")
+    text = plain
     try:
         return Decimal(text)
     except InvalidOperation:  # pragma: no cover - the pattern above lets nothing through that Decimal refuses
         raise Misfit("is not a number") from None
+
+
+def _plain(text: str, style: NumberFormat) -> str:
+    """A number as its style writes it -> with a point and nothing else; anything else stays as it is, or gets worse."""
+    if style.negative == "parentheses" and text.startswith("(") and text.endswith(")"):
+        return f"-{_plain(text[1:-1].strip(), style)}"
+    whole, sign, decimals = text.partition(style.decimal)
+    if style.group and style.group in whole:
+        groups = whole.lstrip("+-").split(style.group.translate(_SPACES))
+        if not groups[0] or len(groups[0]) > 3 or any(len(group) != 3 for group in groups[1:]):
+            return ""
+        whole = whole.replace(style.group, "")
+    if style.decimal != "." and "." in whole + decimals:
+        return ""
+    return f"{whole}.{decimals}" if sign else whole
+
+
+def _how_to_say(text: str, declared: NumberFormat) -> str:
+    """` (say number = { ... })` for what would be a number under a format of its own."""
+    if declared.decimal != "." and _PLAIN_NUMBER.fullmatch(text):
+        return f" with {declared.decimal!r} as the decimal sign"
+    if re.fullmatch(r"[+-]?\d{1,3},\d{3}", text):
+        whole = text.replace(",", "")
+        point = text.replace(",", ".")
+        return f' (if it means {whole}, say number = {{ group = "," }}; if {point}, number = {{ decimal = "," }})'
+    for style, words in _STYLES:
+        plain = _plain(text, style) if style.group in text else ""
+        if words and plain and _PLAIN_NUMBER.fullmatch(plain):
+            return f" (written like this, it needs number = {{ {words} }})"
+    return ""
 
 
 def _integer(raw: object, style: NumberFormat | None) -> int:

@@ -12,7 +12,7 @@ import msgspec
 
 from tieout import catalogue
 from tieout.catalogue.model import Model
-from tieout.errors import ConfigurationError, IntacctError, NotAuthorisedError
+from tieout.errors import ConfigurationError, IntacctError, NotAuthorisedError, redacted
 from tieout.rest import actions, operations
 from tieout.rest.actions import Desk
 from tieout.rest.batch import BatchResult, Reference
@@ -383,11 +383,13 @@ def api_url(url: str) -> str:
     host = rest.partition("/")[0].rpartition("@")[2]
     name = host.partition("]")[0] + "]" if host.startswith("[") else host.partition(":")[0]
     if not separator or scheme not in ("http", "https") or not host:
-        raise ConfigurationError(f"{url!r} is not an http(s) URL.", advice=f"Example: {BASE_URL}")
+        raise ConfigurationError(f"{redacted(url)!r} is not an http(s) URL.", advice=f"Example: {BASE_URL}")
     if "@" in rest.partition("/")[0]:
         raise ConfigurationError("The base URL must not hold a user or password.")
     if scheme == "http" and name not in ("127.0.0.1", "localhost", "[::1]"):
-        raise ConfigurationError(f"{url!r} is not encrypted.", advice="Use https; http is for a local simulator only.")
+        raise ConfigurationError(
+            f"{redacted(url)!r} is not encrypted.", advice="Use https; http is for a local simulator only."
+        )
     trimmed = f"{scheme}://{rest}"
     return trimmed if "/ia/api/" in trimmed else trimmed + API_PATH
 

@@ -105,6 +105,10 @@ class _Parser:
                 raise self.expected("`)`")
             return found
         kind, path = self.take()
+        if kind == "word" and path.lower() == "not" and self.peek() != ("sign", "="):
+            raise self.mistake(
+                "there is no `not` before a comparison; write !=, not in (...), not between, not contains, is not null"
+            )
         if kind != "word":
             self.at -= 1
             raise self.expected("a field name")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from typing import Any, Literal
 
 import msgspec
@@ -268,11 +268,13 @@ def _string(field: Field, value: object) -> tuple[str, Any]:
 
 
 def _money(value: object, scale: int) -> tuple[str, Any]:
-    """Rounded half up to the field's precision (INFERRED: what Sage does with more digits is UNKNOWN)."""
+    """More digits than the field has are refused, zeros apart (INFERRED: what Sage does with them is UNKNOWN)."""
     number = None if isinstance(value, bool | list | dict) else parse_decimal(value)
     if number is None or abs(number) >= Decimal(10) ** (28 - scale):
         return f"a decimal with {scale} digits", None
-    rounded = number.quantize(Decimal(1).scaleb(-scale), ROUND_HALF_UP)
+    rounded = number.quantize(Decimal(1).scaleb(-scale))
+    if rounded != number:
+        return f"a decimal with {scale} digits", None
     return "", f"{abs(rounded) if rounded == 0 else rounded:f}"
 
 

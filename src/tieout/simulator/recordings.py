@@ -1,7 +1,7 @@
 """Recorded traffic of a real company, turned into a company that answers the same.
 
-It reads `{_metadata, interactions: [{request, response}]}` and plain files of models; it invents nothing: what was not
-recorded is null.
+It reads `{_metadata, interactions: [{request, response}]}` and plain files of models; it invents no value: what was not
+recorded is null. The users and entities that every company begins with are there before it.
 """
 
 from __future__ import annotations
@@ -92,12 +92,19 @@ class Recorded:
             object: company.load(object, [_nested(row) for row in rows.values()]) for object, rows in self.rows.items()
         }
 
-    def add_row(self, object: str, row: Mapping[str, Any], where: str) -> None:
+    def add_row(self, object: str, row: object, where: str) -> None:
+        if not isinstance(row, Mapping):
+            raise RecordingError(f"{where}: a recorded row of {object} is no JSON object.")
         values = {path: value for path, value in row.items() if not path.startswith(STRAY)}
         key = values.get("key")
         if not isinstance(key, str):
             raise RecordingError(f"{where}: a recorded row of {object} has no key, so it cannot be told from others.")
-        self.rows.setdefault(object, {}).setdefault(key, {}).update(values)
+        known = self.rows.setdefault(object, {}).setdefault(key, {})
+        known.update(values)
+        for group in {path[:dot] for path in known for dot in range(len(path)) if path[dot] == "."}:
+            if known.get(group) is not None:
+                raise RecordingError(f"{where}: {group!r} of a recorded row of {object} is both a value and a group.")
+            known.pop(group, None)  # an empty reference is null, whatever its members are called
 
 
 def load_recording(company: Company, *paths: Path) -> dict[str, int]:

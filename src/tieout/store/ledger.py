@@ -7,15 +7,26 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from sqlalchemy import and_, bindparam, delete, func, insert, select, update
 
 from tieout.errors import StoreError
 from tieout.store.crashpoints import reached
+from tieout.store.ledger_facts import (
+    IN_FLIGHT,
+    NOT_ARRIVED,
+    Batch,
+    LastRun,
+    LedgerRecord,
+    Result,
+    Scope,
+    Seal,
+    State,
+    now_text,
+)
 from tieout.store.ledger_tables import push_batches, push_entries, push_records, push_runs
 
 if TYPE_CHECKING:
@@ -24,82 +35,19 @@ if TYPE_CHECKING:
     from tieout.store.engine import Store
     from tieout.store.leases import Lease
 
-State: TypeAlias = Literal["pending", "sending", "posted", "failed", "unprocessed", "unknown", "held"]
-NOT_ARRIVED: tuple[State, ...] = ("failed", "unprocessed", "held", "pending")
-"""States of a record that Intacct does not hold, for certain."""
-IN_FLIGHT: tuple[State, ...] = ("sending", "unknown")
-"""States of a record in a batch that is not resolved: never to be sent under another key."""
+__all__ = [
+    "IN_FLIGHT",
+    "NOT_ARRIVED",
+    "Batch",
+    "LastRun",
+    "Ledger",
+    "LedgerRecord",
+    "Result",
+    "Scope",
+    "Seal",
+    "State",
+]
 _CHUNK = 500
-
-
-class Seal(Protocol):
-    """Encrypts and opens bytes, bound to a context. The vault is one."""
-
-    def encrypt(self, plain: bytes, context: str) -> bytes: ...
-    def decrypt(self, sealed: bytes, context: str) -> bytes: ...
-
-
-class Scope(msgspec.Struct, frozen=True):
-    """Whose ledger: company, environment, entity ("" at the top level) and the push's name."""
-
-    company: str
-    environment: str
-    entity: str
-    push: str
-
-    def values(self) -> dict[str, str]:
-        return {"company": self.company, "environment": self.environment, "entity": self.entity, "push": self.push}
-
-
-class LedgerRecord(msgspec.Struct, kw_only=True):
-    """One record as the ledger has it. `error` holds what `IntacctError.to_dict` gave, or a `reason`."""
-
-    source_id: str
-    payload_hash: str
-    state: State
-    rows: tuple[int, ...] = ()
-    entries: tuple[str, ...] = ()
-    totals: dict[str, Decimal] = msgspec.field(default_factory=dict)
-    batch_id: str | None = None
-    position: int | None = None
-    sage_key: str | None = None
-    sage_id: str | None = None
-    href: str | None = None
-    sage_state: str | None = None
-    error: dict[str, Any] | None = None
-    attempt: int = 0
-    updated_at: str = ""
-
-
-class Result(msgspec.Struct, kw_only=True):
-    """What became of the record at one position of a batch."""
-
-    position: int
-    state: State
-    sage_key: str | None = None
-    sage_id: str | None = None
-    href: str | None = None
-    sage_state: str | None = None
-    error: dict[str, Any] | None = None
-
-
-class Batch(msgspec.Struct, kw_only=True):
-    """One request, exactly as it goes out and would go out again."""
-
-    id: str
-    object: str
-    method: str
-    path: str
-    body: bytes
-    idempotency_key: str
-    epoch: int
-    count: int
-    created_at: str = ""
-    note: str | None = None
-
-
-def now_text() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 class Ledger:
@@ -125,8 +73,10 @@ class Ledger:
         return found
 
     def records(self, states: Iterable[State] | None = None) -> Iterator[LedgerRecord]:
-        """Every record, or those in some states, in the order of their ids."""
-        query = select(push_records).where(self._mine(push_records)).order_by(push_records.c.source_id)
+        """Every record, or those in some states, in the order of their ids; dismissed ones left out."""
+        columns = push_records.c
+        query = select(push_records).where(self._mine(push_records), columns.dismissed_at.is_(None))
+        query = query.order_by(columns.source_id)
         if states is not None:
             query = query.where(push_records.c.state.in_(tuple(states)))
         with self._store.read() as connection:
@@ -146,6 +96,63 @@ class Ledger:
                 found.update((row.entry_id, row.source_id) for row in connection.execute(query))
         return found
 
+    def entries(self, source_ids: Sequence[str]) -> dict[str, list[str]]:
+        """Document -> the ids of the rows it was last made of, for grouped pushes."""
+        found: dict[str, list[str]] = {}
+        columns = push_entries.c
+        with self._store.read() as connection:
+            for start in range(0, len(source_ids), _CHUNK):
+                chunk = source_ids[start : start + _CHUNK]
+                query = select(columns.source_id, columns.entry_id).where(
+                    self._in_scope(push_entries), columns.source_id.in_(chunk)
+                )
+                for row in connection.execute(query.order_by(columns.entry_id)):
+                    found.setdefault(row.source_id, []).append(row.entry_id)
+        return found
+
+    def elsewhere(self, object: str, source_ids: Sequence[str]) -> dict[str, tuple[str, str | None]]:
+        """Records of this object that another push of the same company and entity posted or has in flight: source id
+        -> (that push, key). The same file under a new name would go out a second time."""
+        found: dict[str, tuple[str, str | None]] = {}
+        batches, records = push_batches.c, push_records.c
+        others = select(batches.push).distinct().where(self._same_books(push_batches), batches.object == object)
+        with self._store.read() as connection:
+            pushes = [name for name in connection.scalars(others) if name != self.scope.push]
+            for start in range(0, len(source_ids) if pushes else 0, _CHUNK):
+                chunk = source_ids[start : start + _CHUNK]
+                query = (
+                    select(records.source_id, records.push, records.sage_key)
+                    .join(push_batches, batches.id == records.batch_id)
+                    .where(
+                        self._same_books(push_records),
+                        records.push.in_(pushes),
+                        records.operation == self._identity["operation"],
+                        records.step == self._identity["step"],
+                        records.source_id.in_(chunk),
+                        records.state.in_(("posted", *IN_FLIGHT)),
+                        batches.object == object,
+                    )
+                )
+                found.update((row.source_id, (row.push, row.sage_key)) for row in connection.execute(query))
+        return found
+
+    def last_run(self) -> LastRun | None:
+        """The latest run of this push, or None where there was none. Dry runs leave no trace."""
+        columns = push_runs.c
+        query = select(push_runs).where(self._in_scope(push_runs)).order_by(columns.started_at.desc()).limit(1)
+        with self._store.read() as connection:
+            row = connection.execute(query).one_or_none()
+        if row is None:
+            return None
+        counts = msgspec.json.decode(row.counts, type=dict[str, int]) if row.counts else {}
+        return LastRun(started_at=row.started_at, finished=row.finished_at is not None, counts=counts)
+
+    def dismissed(self) -> int:
+        """How many records are dismissed."""
+        query = select(func.count()).where(self._mine(push_records), push_records.c.dismissed_at.is_not(None))
+        with self._store.read() as connection:
+            return int(connection.scalar(query) or 0)
+
     def entry_counts(self, source_ids: Sequence[str]) -> dict[str, int]:
         """How many rows each document was last made of, for grouped pushes."""
         found: dict[str, int] = {}
@@ -162,7 +169,7 @@ class Ledger:
         return found
 
     def open_batches(self) -> list[Batch]:
-        """Requests whose outcome is not known, oldest first, with the very bytes that were sent."""
+        """Requests whose outcome is not known, oldest first. Their bytes come one by one from `body`."""
         query = (
             select(push_batches)
             .where(self._in_scope(push_batches), push_batches.c.state == "open")
@@ -170,6 +177,12 @@ class Ledger:
         )
         with self._store.read() as connection:
             return [self._batch(row) for row in connection.execute(query)]
+
+    def body(self, batch_id: str) -> bytes:
+        """The very bytes that were sent. Raises what the seal raises where they cannot be opened."""
+        with self._store.read() as connection:
+            sealed = connection.scalar(select(push_batches.c.body_sealed).where(push_batches.c.id == batch_id))
+        return zlib.decompress(self._seal.decrypt(sealed or b"", _context(batch_id)))
 
     def source_ids(self, batch_id: str) -> list[str]:
         """The records of a batch in the order sent: position is the mapping (DESIGN rule 2)."""
@@ -262,6 +275,36 @@ class Ledger:
                     )
                 )
 
+    def mark_changed(self, lease: Lease, source_ids: Sequence[str], changed: Mapping[str, dict[str, Any]]) -> None:
+        """Of these posted records, those in `changed` differ from what was posted, for the reason given there."""
+        columns = push_records.c
+        with self._store.begin() as connection:
+            lease.assure(connection)
+            marked = select(columns.source_id).where(
+                self._mine(push_records), columns.state == "posted", columns.error.is_not(None)
+            )
+            clean = set(connection.scalars(marked)).intersection(source_ids) - changed.keys()
+            facts = [(source_id, None) for source_id in clean]
+            for source_id, error in [*facts, *((s, _json(error)) for s, error in changed.items())]:
+                mine = (self._mine(push_records), columns.source_id == source_id, columns.state == "posted")
+                connection.execute(update(push_records).where(*mine).values(error=error))
+
+    def dismiss(self, lease: Lease, source_ids: Sequence[str]) -> list[str]:
+        """Records that never arrived and of which nobody wants to hear any more -> those that were dismissed.
+
+        Their rows belong to nobody from now on. They keep their epoch, should they come back."""
+        moment = now_text()
+        columns = push_records.c
+        with self._store.begin() as connection:
+            lease.assure(connection)
+            mine = (self._mine(push_records), columns.source_id.in_(source_ids), columns.state.in_(NOT_ARRIVED))
+            found = list(connection.scalars(select(columns.source_id).where(*mine)))
+            connection.execute(update(push_records).where(*mine).values(dismissed_at=moment))
+            connection.execute(
+                delete(push_entries).where(self._in_scope(push_entries), push_entries.c.source_id.in_(found))
+            )
+        return found
+
     def start_run(self, run_id: str, source: str) -> None:
         with self._store.begin() as connection:
             row = self.scope.values() | {"id": run_id, "started_at": now_text(), "source": source}
@@ -285,7 +328,8 @@ class Ledger:
         statement = (
             update(push_records)
             # By batch and position only, so that the index of these two is used: the scope would look better to SQLite.
-            .where(columns.batch_id == batch_id, columns.position == bindparam("at"))
+            # What is posted stays posted, whatever a later answer says.
+            .where(columns.batch_id == batch_id, columns.position == bindparam("at"), columns.state != "posted")
             .values(
                 state=bindparam("to"),
                 sage_key=bindparam("key"),
@@ -355,19 +399,22 @@ class Ledger:
             "rows": _json(record.rows),
             "totals": _json(record.totals),
             "attempt": record.attempt,
+            "dismissed_at": None,
             "updated_at": moment,
             "run_id": run_id,
         }
 
-    def _in_scope(self, table: Table) -> ColumnElement[bool]:
+    def _same_books(self, table: Table) -> ColumnElement[bool]:
         scope = self.scope
         columns = table.c
         return (
             (columns.company == scope.company)
             & (columns.environment == scope.environment)
             & (columns.entity == scope.entity)
-            & (columns.push == scope.push)
         )
+
+    def _in_scope(self, table: Table) -> ColumnElement[bool]:
+        return self._same_books(table) & (table.c.push == self.scope.push)
 
     def _mine(self, table: Table) -> ColumnElement[bool]:
         return (
@@ -382,7 +429,6 @@ class Ledger:
             object=row.object,
             method=row.method,
             path=row.path,
-            body=zlib.decompress(self._seal.decrypt(row.body_sealed, _context(row.id))),
             idempotency_key=row.idempotency_key,
             epoch=row.epoch,
             count=row.record_count,
@@ -415,4 +461,5 @@ def _record(row: Row[Any]) -> LedgerRecord:
         error=msgspec.json.decode(row.error) if row.error else None,
         attempt=row.attempt,
         updated_at=row.updated_at,
+        dismissed_at=row.dismissed_at,
     )

@@ -33,6 +33,7 @@ push_records = Table(
     Column("attempt", Integer, nullable=False, comment="definite failures so far: the epoch of the next request"),
     Column("updated_at", String(32), nullable=False),
     Column("run_id", String(36), nullable=False),
+    Column("dismissed_at", String(32), comment="its owner wants to hear no more of it"),
     CheckConstraint(
         "state in ('pending', 'sending', 'posted', 'failed', 'unprocessed', 'unknown', 'held')", name="state"
     ),

@@ -1,0 +1,221 @@
+"""Ties out what was pulled, now, without pulling. What that is, destinations tell: each table's own state.
+
+Knows sections only by where they write; a table needs none to be verified.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tieout import catalogue
+from tieout.errors import ConfigurationError, StoreError, TieoutError, UnknownNameError
+from tieout.project.report import TieOutLine
+from tieout.pull.duckdb_file import DuckFile
+from tieout.pull.failures import is_connection_wide
+from tieout.pull.run import Source, destination_path, sources, table_of
+from tieout.pull.selection import Selection
+from tieout.pull.settings import DEFAULT_DESTINATION, PullSettings
+from tieout.pull.state import TableState
+from tieout.pull.tieout import subject_of, tie_out, unproven
+
+if TYPE_CHECKING:
+    from tieout.project import Project
+
+
+class Holding(msgspec.Struct, kw_only=True):
+    """One table that was pulled, or should have been."""
+
+    object: str
+    table: str
+    file: DuckFile
+    pull: str
+    """What to give `tieout pull` for it."""
+    connection: str | None = None
+    state: TableState | None = None
+    damage: str = ""
+
+
+class Holdings:
+    """What a project's destinations hold. Reads the destinations once; asks nothing of Intacct."""
+
+    def __init__(self, project: Project, destination: str | None = None) -> None:
+        """Raises StoreError for a destination that cannot be read, ConfigurationError for a bad section."""
+        sections = {name: project.section("pull", name, PullSettings) for name in project.names("pull")}
+        urls = [destination or section.destination for section in sections.values()]
+        files = [DuckFile(destination_path(project, url)) for url in [*urls, destination or DEFAULT_DESTINATION]]
+        self._files = {str(file.path): file for file in files}
+        self.tables = [
+            Holding(object=state.object, table=state.table, file=file, pull=state.object, state=state, damage=damage)
+            for file in self._files.values()
+            for state, damage in file.states()
+        ]
+        self.sections: dict[str, Holding] = {}
+        for (name, section), file in zip(sections.items(), files, strict=False):
+            table = table_of(section)
+            found = self._at(file, table)
+            if found is None:
+                found = Holding(object=catalogue.resolve(section.object), table=table, file=file, pull=name)
+            found.pull, found.connection = name, section.connection
+            for line in self._lines(found):
+                line.pull, line.connection = name, section.connection
+            self.sections[name] = found
+
+    @property
+    def places(self) -> str:
+        """The destinations, for a message."""
+        return ", ".join(self._files)
+
+    def names(self) -> tuple[str, ...]:
+        """Every name that `find` answers to, aliases of objects apart."""
+        every = [*self.sections, *(t.table for t in self.tables), *(t.object for t in self.tables)]
+        return tuple(dict.fromkeys(every))
+
+    def find(self, word: str) -> list[Holding]:
+        """The tables a word means: a section, a table or an object, with their lines. Empty where it means none."""
+        if word in self.sections:
+            return [self.sections[word], *self._lines(self.sections[word])]
+        found = [table for table in self.tables if table.table.lower() == word.lower()]
+        if not found:
+            try:
+                object = catalogue.resolve(word)
+            except UnknownNameError:
+                return []
+            found = [table for table in self.tables if table.object == object]
+            found += [s for s in self.sections.values() if s.object == object and s.state is None]
+        return [holding for main in found for holding in (main, *self._lines(main))]
+
+    def every(self) -> list[Holding]:
+        """Sections in the order of the file, then what was pulled without one."""
+        found = [holding for name in self.sections for holding in self.find(name)]
+        mains = [table for table in self.tables if not (table.state and table.state.parent)]
+        found += [holding for main in mains for holding in (main, *self._lines(main))]
+        return [*found, *self.tables]
+
+    def _at(self, file: DuckFile, table: str) -> Holding | None:
+        same = (t for t in self.tables if t.file.path == file.path and t.table.lower() == table.lower())
+        return next(same, None)
+
+    def _lines(self, main: Holding) -> Iterator[Holding]:
+        """Line tables of a table: those it names, pulled or not, and those that name it."""
+        if main.state is None:
+            return
+        for name in main.state.lines:
+            found = self._at(main.file, name)
+            if found is None:
+                found = msgspec.structs.replace(main, object=f"{main.object} lines", table=name, state=None)
+            yield found
+        for table in self.tables:
+            named = table.state is not None and table.state.parent.lower() == main.table.lower()
+            if named and table.file.path == main.file.path and table.table not in main.state.lines:
+                yield table
+
+
+def verify(
+    project: Project,
+    names: Sequence[str] | None = None,
+    *,
+    connection: str | None = None,
+    destination: str | None = None,
+    required: bool = True,
+    source: Source | None = None,
+) -> list[TieOutLine]:
+    """Compare what was pulled with Intacct, now, without pulling: count and exact sums, two transactions a table.
+
+    `names` are sections, tables or objects (`bills`); none means everything in the destinations of the project's
+    sections and in the default one, also what was pulled without a section. `destination` is looked into instead of
+    them. A section that was never pulled, or an object that Intacct refuses, is a line that says so.
+
+    Raises UnknownNameError for a name that nothing pulled answers to; StoreError where nothing was pulled at all
+    (unless `required` is False); NotAuthorisedError, UnreachableError; and if every table was refused, the first
+    refusal.
+    """
+    holdings = Holdings(project, destination)
+    wanted = _chosen(holdings, names)
+    if required and not holdings.tables:
+        raise StoreError(
+            f"Nothing was pulled yet: there are no tables in {holdings.places}.",
+            advice="Run `tieout pull`, or name the destination with --destination.",
+        )
+    lines: list[TieOutLine] = []
+    refusals: list[TieoutError] = []
+    with sources(project, source) as reach:
+        for holding in wanted:
+            try:
+                lines += _verify(project, holding, connection, reach)
+            except TieoutError as error:
+                if is_connection_wide(error):
+                    raise
+                refusals.append(error)
+                lines.append(unproven(subject_of(holding.object, holding.table), "rows", _count(holding), str(error)))
+    if refusals and all(line.ties is None for line in lines):
+        raise refusals[0]
+    return lines
+
+
+def _chosen(holdings: Holdings, names: Sequence[str] | None) -> list[Holding]:
+    found: list[Holding] = []
+    for name in names or ():
+        answers = holdings.find(name.removeprefix("pull."))
+        if not answers:
+            near = catalogue.nearest(name, list(holdings.names()))
+            raise UnknownNameError(
+                "pull named", name, nearest=near, advice=f"Nothing by that name was pulled into {holdings.places}."
+            )
+        found += answers
+    found = found if names else holdings.every()
+    return list({(str(one.file.path), one.table.lower()): one for one in found}.values())
+
+
+def _verify(
+    project: Project, holding: Holding, connection: str | None, reach: Callable[[str | None], Source]
+) -> list[TieOutLine]:
+    state, subject = holding.state, subject_of(holding.object, holding.table)
+    if state is None:
+        return [unproven(subject, "rows", None, f"never pulled: run `tieout pull {holding.pull}`")]
+    if holding.damage:
+        return [TieOutLine(subject=subject, what="rows", source=None, intacct=None, ties=False, note=holding.damage)]
+    found = reach(connection or holding.connection or _matching(project, state, reach))
+    whose, entity = found.company, found.client.entity or ""
+    if (whose, entity) != (state.company, state.entity):
+        level = f"entity {state.entity}" if state.entity else "the top level"
+        note = f"pulled from company {state.company}, {level}: name that connection with --connection"
+        return [unproven(subject, "rows", state.rows, note)]
+    selection = Selection.read(state.selection)
+    model = found.client.model(state.object)
+    known = model.paths()
+    return tie_out(
+        found.client,
+        model,
+        holding.file,
+        state.table,
+        [column for column in state.columns if column.path in known],
+        where=selection.where(),
+        private=selection.private,
+    ).lines
+
+
+def _matching(project: Project, state: TableState, reach: Callable[[str | None], Source]) -> str | None:
+    """The connection a table without a section came over: the only one, else the first to the same company and
+    entity. None leaves the choice to `reach`."""
+    from tieout.connections import find, open_connections
+
+    try:
+        reach(None)
+    except ConfigurationError:  # several
+        connections = open_connections(project)
+        try:
+            names = connections.names()
+        finally:
+            connections.store.close()
+        for name in names:
+            found = find(project, name)
+            if (found.company, found.entity or "") == (state.company, state.entity):
+                return name
+    return None
+
+
+def _count(holding: Holding) -> int | None:
+    return holding.state.rows if holding.state is not None else None

@@ -1,0 +1,95 @@
+"""What the push ledger holds, as values: scopes, records, batches, results. Knows no table and no database."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Literal, Protocol, TypeAlias
+
+import msgspec
+
+State: TypeAlias = Literal["pending", "sending", "posted", "failed", "unprocessed", "unknown", "held"]
+NOT_ARRIVED: tuple[State, ...] = ("failed", "unprocessed", "held", "pending")
+"""States of a record that Intacct does not hold, for certain."""
+IN_FLIGHT: tuple[State, ...] = ("sending", "unknown")
+"""States of a record in a batch that is not resolved: never to be sent under another key."""
+
+
+class Seal(Protocol):
+    """Encrypts and opens bytes, bound to a context. The vault is one."""
+
+    def encrypt(self, plain: bytes, context: str) -> bytes: ...
+    def decrypt(self, sealed: bytes, context: str) -> bytes: ...
+
+
+class Scope(msgspec.Struct, frozen=True):
+    """Whose ledger: company, environment, entity ("" at the top level) and the push's name."""
+
+    company: str
+    environment: str
+    entity: str
+    push: str
+
+    def values(self) -> dict[str, str]:
+        return {"company": self.company, "environment": self.environment, "entity": self.entity, "push": self.push}
+
+
+class LedgerRecord(msgspec.Struct, kw_only=True):
+    """One record as the ledger has it. `error` holds what `IntacctError.to_dict` gave, or a `reason`."""
+
+    source_id: str
+    payload_hash: str
+    state: State
+    rows: tuple[int, ...] = ()
+    entries: tuple[str, ...] = ()
+    totals: dict[str, Decimal] = msgspec.field(default_factory=dict)
+    batch_id: str | None = None
+    position: int | None = None
+    sage_key: str | None = None
+    sage_id: str | None = None
+    href: str | None = None
+    sage_state: str | None = None
+    error: dict[str, Any] | None = None
+    attempt: int = 0
+    updated_at: str = ""
+    dismissed_at: str | None = None
+    """Since when its owner wants to hear no more of it; only of records that never arrived."""
+
+
+class Result(msgspec.Struct, kw_only=True):
+    """What became of the record at one position of a batch."""
+
+    position: int
+    state: State
+    sage_key: str | None = None
+    sage_id: str | None = None
+    href: str | None = None
+    sage_state: str | None = None
+    error: dict[str, Any] | None = None
+
+
+class Batch(msgspec.Struct, kw_only=True):
+    """One request, exactly as it goes out and would go out again. `body` is empty in what `open_batches` lists."""
+
+    id: str
+    object: str
+    method: str
+    path: str
+    body: bytes = b""
+    idempotency_key: str
+    epoch: int
+    count: int
+    created_at: str = ""
+    note: str | None = None
+
+
+class LastRun(msgspec.Struct, kw_only=True, frozen=True):
+    """The latest run of a push. `counts` are its documents by outcome, empty where it did not finish."""
+
+    started_at: str
+    finished: bool
+    counts: dict[str, int] = msgspec.field(default_factory=dict)
+
+
+def now_text() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

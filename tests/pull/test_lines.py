@@ -1,0 +1,94 @@
+"""Lines after their documents: each read once, none missed, whichever stamp moves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from tests.pull.conftest import Pull
+from tests.pull.scripted import BILL, LINE, ScriptedCompany, bill, line
+from tieout.pull import table
+
+Select = Callable[..., list[tuple[Any, ...]]]
+LATER = {"audit.modifiedDateTime": "2026-02-01T12:00:00Z"}
+
+
+@pytest.fixture
+def it() -> ScriptedCompany:
+    return ScriptedCompany([bill(i) for i in range(1, 26)], [line(i, i % 25 + 1) for i in range(1, 76)])
+
+
+def change(it: ScriptedCompany, *bills: int) -> None:
+    """Documents and their lines change together, as when they are saved as a whole."""
+    for row in it.rows[BILL]:
+        if int(row["key"]) in bills:
+            row |= LATER
+    for row in it.rows[LINE]:
+        if int(row["bill.key"]) in bills:
+            row |= LATER | {"txnAmount": "7.00"}
+
+
+def test_a_line_whose_own_stamp_and_documents_stamp_moved_is_read_once(it: ScriptedCompany, pull_bills: Pull) -> None:
+    pull_bills(it)
+    change(it, 3, 4)
+    asked = len(it.pages(LINE))
+    lines = pull_bills(it).children[0]
+    assert (lines.strategy, lines.rows_read, lines.changed, lines.pages) == ("incremental", 6, 6, 1)
+    assert len(it.pages(LINE)) - asked == 1
+    assert lines.ties
+
+
+def test_a_line_that_moved_while_its_document_did_not_arrives(
+    it: ScriptedCompany, pull_bills: Pull, select: Select
+) -> None:
+    pull_bills(it)
+    change(it, 3)
+    it.rows[LINE][20] |= LATER | {"txnAmount": "500.00"}
+    lines = pull_bills(it).children[0]
+    assert (lines.rows_read, lines.changed) == (4, 4)
+    assert select("SELECT \"txnAmount\" FROM bill_line WHERE key = '21'") == [(Decimal("500.00"),)]
+    assert lines.ties
+
+
+def test_many_documents_are_asked_for_in_parts_and_each_line_is_still_read_once(
+    it: ScriptedCompany, pull_bills: Pull, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table, "OWNERS_A_QUERY", 3)
+    pull_bills(it)
+    change(it, *range(1, 9))
+    it.rows[LINE][20] |= LATER | {"txnAmount": "500.00"}
+    gone = [row for row in it.rows[LINE] if row["bill.key"] in ("2", "8")][:4]
+    it.rows[LINE] = [row for row in it.rows[LINE] if row not in gone]
+    lines = pull_bills(it).children[0]
+    assert (lines.pages, lines.rows_read, lines.deleted) == (3, 8 * 3 - 4 + 1, 4)
+    assert lines.ties
+
+
+def test_lines_beyond_one_commit_are_not_taken_for_removed(
+    it: ScriptedCompany, pull_bills: Pull, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tieout.pull import loading
+
+    monkeypatch.setattr(loading, "ROWS_A_COMMIT", 5)
+    pull_bills(it, page_size=5)
+    change(it, 3, 4, 5, 6)
+    lines = pull_bills(it, page_size=5).children[0]
+    assert (lines.rows_read, lines.deleted) == (12, 0)
+    assert lines.ties
+
+
+def test_very_many_changed_documents_read_all_lines_and_still_drop_the_removed(
+    it: ScriptedCompany, pull_bills: Pull, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table, "MANY_OWNERS", 5)
+    pull_bills(it)
+    change(it, *range(1, 9))
+    gone = it.rows[LINE].pop(0)
+    assert int(gone["bill.key"]) < 9
+    lines = pull_bills(it).children[0]
+    assert (lines.strategy, lines.rows_read, lines.deleted, lines.missing) == ("full", 74, 1, 0)
+    assert "8 documents changed" in lines.reason
+    assert lines.ties
