@@ -191,3 +191,16 @@ def test_a_variable_is_needed_only_by_the_section_that_names_it(tmp_path: Path) 
 
 def test_the_repr_shows_no_settings(tmp_path: Path) -> None:
     assert "hush" not in repr(project(tmp_path, '[pull.a]\nobject = "hush"\n'))
+
+
+def test_an_unknown_setting_deep_in_a_table_is_named_with_its_line_and_what_there_is(tmp_path: Path) -> None:
+    from tieout.push.settings import PushSettings
+
+    (tmp_path / "tieout.toml").write_text(
+        '[push.a]\nobject = "vendors"\nsource = "a.csv"\nid = "Id"\n[push.a.fields]\nname = "N"\n'
+        'creditLimit = { column = "L", thousands = "," }\n'
+    )
+    with pytest.raises(ConfigurationError) as caught:
+        load(tmp_path / "tieout.toml").section("push", "a", PushSettings)
+    assert "line 7, push.a.fields.creditLimit.thousands" in caught.value.message
+    assert "number" in caught.value.advice

@@ -213,3 +213,9 @@ def _matches(row: dict[str, Any], condition: dict[str, Any]) -> bool:
 
 def _order(value: Any, name: str) -> Any:
     return int(value) if name == "key" else value or ""
+
+
+def company(bills: int = 25, lines: int = 60) -> ScriptedCompany:
+    return ScriptedCompany(
+        [bill(i) for i in range(1, bills + 1)], [line(i, i % bills + 1) for i in range(1, lines + 1)]
+    )

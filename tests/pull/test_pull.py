@@ -12,20 +12,14 @@ import duckdb
 import pytest
 
 from tests.pull.conftest import Pull
-from tests.pull.scripted import BILL, LINE, ScriptedCompany, bill, field, line
-from tieout.errors import BusyError, CheckError, ConfigurationError, InvalidRequestError, UnknownNameError
+from tests.pull.scripted import BILL, LINE, ScriptedCompany, bill, company, field
+from tieout.errors import BusyError, ConfigurationError, InvalidRequestError
 from tieout.project import Project
 from tieout.pull import verify
 from tieout.pull.run import Source, pull
 
 Select = Callable[..., list[tuple[Any, ...]]]
 LATER = "2026-02-01T12:00:00Z"
-
-
-def company(bills: int = 25, lines: int = 60) -> ScriptedCompany:
-    return ScriptedCompany(
-        [bill(i) for i in range(1, bills + 1)], [line(i, i % bills + 1) for i in range(1, lines + 1)]
-    )
 
 
 def test_everything_arrives_typed_and_ties(pull_bills: Pull, select: Select) -> None:
@@ -370,99 +364,6 @@ def test_a_run_that_is_overtaken_does_not_write(project: Project, select: Select
         with pytest.raises(BusyError, match="Another run"):
             pull(project, objects=["bills"], source=Source(client, "demo"))
     assert select("SELECT watermark FROM _tieout_state WHERE table_name = 'bill'")[0][0].startswith("2026-02-28T23:5")
-
-
-def test_unknown_names_are_named_before_the_first_page(pull_bills: Pull, project: Project) -> None:
-    it = company()
-    with it.client() as client:
-        source = Source(client, "demo")
-        with pytest.raises(UnknownNameError, match="bill"):
-            pull(project, objects=["bils"], source=source)
-        with pytest.raises(ConfigurationError, match="what to pull"):
-            pull(project, source=source)
-        with pytest.raises(ConfigurationError, match="postgresql"):
-            pull(project, objects=["bills"], destination="postgresql:///x", source=source)
-    with pytest.raises(CheckError, match="totalDue"):
-        pull_bills(it, fields=["totalDeu"])
-    with pytest.raises(CheckError, match="stat"):
-        pull_bills(it, where="stat = 'x'")
-    with pytest.raises(CheckError, match="line"):
-        pull_bills(it, lines=["line"])
-    assert it.queries == []
-
-
-def test_two_sections_cannot_write_one_table(project: Project) -> None:
-    text = "[pull.a]\nobject = 'bills'\n[pull.b]\nobject = 'bill'\nwhere = 'days = 1'\n"
-    with pytest.raises(ConfigurationError, match="both write table bill"):
-        pull(Project(project.root, project.root / "tieout.toml", text))
-
-
-OPEN = "[pull.openbills]\nobject = 'bills'\nwhere = 'days = 1'\n"
-
-
-@pytest.mark.parametrize("object", ["bills", "accounts-payable/bill"])
-def test_an_object_is_not_pulled_into_the_table_of_a_section(project: Project, select: Select, object: str) -> None:
-    it = company()
-    settings = Project(project.root, project.root / "tieout.toml", OPEN)
-    with it.client() as client:
-        source = Source(client, "demo")
-        pull(settings, ["openbills"], source=source)
-        asked = len(it.queries)
-        with pytest.raises(ConfigurationError, match=r"\[pull.openbills\] keeps table bill") as refused:
-            pull(settings, objects=[object], source=source)
-        assert "tieout pull openbills" in refused.value.advice
-        assert "--table" in refused.value.advice
-        assert len(it.queries) == asked
-        (elsewhere,) = pull(settings, objects=[object], table="all_bills", source=source)
-    assert elsewhere.table == "all_bills"
-    assert select("SELECT (SELECT count(*) FROM bill), (SELECT count(*) FROM all_bills)") == [(1, 25)]
-
-
-def test_a_section_without_settings_of_its_own_may_be_named_by_its_object(project: Project) -> None:
-    settings = Project(project.root, project.root / "tieout.toml", "[pull.payables]\nobject = 'bills'\n")
-    with company().client() as client:
-        source = Source(client, "demo")
-        assert pull(settings, objects=["bill"], source=source)[0].new == 25
-
-
-def test_lines_alone_are_not_mixed_with_those_of_filtered_documents(project: Project, select: Select) -> None:
-    text = "[pull.three]\nobject = 'bills'\nwhere = \"id = '3'\"\n"
-    settings = Project(project.root, project.root / "tieout.toml", text)
-    with company().client() as client:
-        source = Source(client, "demo")
-        pull(settings, ["three"], source=source)
-        with pytest.raises(ConfigurationError, match="holds the lines of table bill"):
-            pull(settings, objects=["bill-line"], source=source)
-    assert select("SELECT DISTINCT bill__key FROM bill_line") == [("3",)]
-
-
-def test_a_table_can_be_named_for_one_object_only(project: Project) -> None:
-    with pytest.raises(ConfigurationError, match="One table cannot hold 2 objects"):
-        pull(project, objects=["bills", "vendors"], table="both")
-    with pytest.raises(ConfigurationError, match="_tieout are tieout's own"):
-        pull(project, objects=["bills"], table="_tieout_state")
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "postgresql://u:secretpw@127.0.0.1:5999/x",
-        "postgresql://h/x?password=secretpw",
-        "snowflake://u:se/c@secretpw@h/x",
-    ],
-)
-def test_a_destination_is_never_shown_with_its_password(project: Project, url: str) -> None:
-    with pytest.raises(ConfigurationError, match="There is no destination for") as refused:
-        pull(project, objects=["bills"], destination=url)
-    assert "secretpw" not in f"{refused.value} {refused.value.advice} {refused.value.to_dict()}"
-    assert "duckdb:///company.duckdb" in refused.value.advice
-
-
-@pytest.mark.parametrize("line", ["page_size = 5000", "page_size = 1", "table = '_tieout_state'", "feilds = ['id']"])
-def test_a_bad_setting_names_file_and_line(project: Project, line: str) -> None:
-    settings = Project(project.root, project.root / "tieout.toml", f"[pull.bills]\nobject = 'bills'\n{line}\n")
-    with pytest.raises(ConfigurationError, match=r"tieout.toml, line"):
-        pull(settings, ["bills"])
 
 
 def test_sums_and_counts_catch_a_tampered_row(pull_bills: Pull, project: Project) -> None:

@@ -16,7 +16,7 @@ from tieout.cli.output import Column
 from tieout.errors import ConfigurationError, UnreachableError
 
 if TYPE_CHECKING:
-    from tieout.connections import Connection
+    from tieout.connections import Connection, Connections
 
 VARIABLES = {
     "client_id": "TIEOUT_CLIENT_ID",
@@ -77,33 +77,12 @@ def connect(
             raise ConfigurationError("--remove goes with a name alone.", advice=f"tieout connect {name} --remove")
         _remove(of(ctx), name)
         return
-    from tieout.connections.settings import is_loopback
-
     output = of(ctx).output
-    if simulator is not None:
-        who, _, company = (user or "admin").partition("@")
-        with of(ctx).connections() as connections:
-            try:
-                made = connections.add_simulator(name, simulator, entity=entity, user=who, company=company or "demo")
-            except UnreachableError as error:
-                error.advice = "Is it running? `tieout simulate` starts one and prints its address."
-                raise
-    else:
-        address = base_url or os.environ.get("TIEOUT_BASE_URL")
-        with of(ctx).connections() as connections:
-            if not is_loopback(address or ""):
-                connections.vault.keys.require_own()  # before anybody types a secret in vain
-            given = credentials(user)
-            made = connections.add_client_credentials(
-                name,
-                client_id=given["client_id"],
-                client_secret=given["client_secret"],
-                user=given["user"],
-                company=given["company"],
-                entity=entity or os.environ.get("TIEOUT_ENTITY"),
-                base_url=address,
-                environment=environment.value,
-            )
+    with of(ctx).connections() as connections:
+        if simulator is not None:
+            made = _to_simulator(connections, name, simulator, user, entity)
+        else:
+            made = _to_company(connections, name, user, entity, environment, base_url)
     if output.json:
         output.result(_facts(made))
         return
@@ -111,6 +90,41 @@ def connect(
     what = "a simulator" if made.is_simulator else f"a {made.environment} company"
     output.line(f"connected {made.name}: {made.user}@{made.company}{place} ({what} at {made.base_url})")
     output.say("Try: tieout query vendors --limit 5")
+
+
+def _to_simulator(connections: Connections, name: str, url: str, user: str | None, entity: str | None) -> Connection:
+    who, _, company = (user or "admin").partition("@")
+    try:
+        return connections.add_simulator(name, url, entity=entity, user=who, company=company or "demo")
+    except UnreachableError as error:
+        error.advice = "Is it running? `tieout simulate` starts one and prints its address."
+        raise
+
+
+def _to_company(
+    connections: Connections,
+    name: str,
+    user: str | None,
+    entity: str | None,
+    environment: Environment,
+    base_url: str | None,
+) -> Connection:
+    from tieout.connections.settings import is_loopback
+
+    address = base_url or os.environ.get("TIEOUT_BASE_URL")
+    if not is_loopback(address or ""):
+        connections.vault.keys.require_own()  # before anybody types a secret in vain
+    given = credentials(user)
+    return connections.add_client_credentials(
+        name,
+        client_id=given["client_id"],
+        client_secret=given["client_secret"],
+        user=given["user"],
+        company=given["company"],
+        entity=entity or os.environ.get("TIEOUT_ENTITY"),
+        base_url=address,
+        environment=environment.value,
+    )
 
 
 def _facts(connection: Connection) -> dict[str, object]:

@@ -15,6 +15,7 @@ import msgspec
 
 from tieout.errors import ConfigurationError, UnknownNameError
 from tieout.project.places import line_of
+from tieout.project.unknown import unknown_settings
 from tieout.project.variables import literal_secrets, substitute
 
 T = TypeVar("T")
@@ -128,13 +129,10 @@ class Project:
         return document
 
     def _convert(self, path: tuple[str, ...], raw: object, type: type[T]) -> T:
-        if isinstance(raw, dict) and issubclass(type, msgspec.Struct):
-            known = [field.encode_name for field in msgspec.structs.fields(type)]
-            for key in raw:
-                if key not in known:
-                    near = _nearest(key, tuple(known))
-                    advice = _hint(near) or f"Known: {', '.join(sorted(known))}."
-                    raise self._error((*path, key), "there is no such setting", advice)
+        for inner, known in unknown_settings(raw, type):
+            near = _nearest(inner[-1], known)
+            advice = _hint(near) or f"Known: {', '.join(sorted(known))}."
+            raise self._error((*path, *inner), "there is no such setting", advice)
         try:
             filled = substitute(raw, os.environ, where=self._place(path))
             return msgspec.convert(filled, type)

@@ -86,6 +86,22 @@ def add_timesheets(group: Group) -> None:
         begin += timedelta(weeks=1)
 
 
+def _header(person: Person, begin: date, end: date, state: str) -> Record:
+    return {
+        "beginDate": begin.isoformat(),
+        "endDate": end.isoformat(),
+        "postingDate": end.isoformat(),
+        "state": state,
+        "description": f"Week of {begin:%m/%d/%y}",
+        "unitOfMeasure": "Hours",
+        "hoursInDay": 8,
+        "calculationMethod": "hourly",
+        "postActualLaborCost": False,
+        "employee": person.ref,
+        "employeeContact": person.contact,
+    }
+
+
 def _add(
     group: Group,
     random: Random,
@@ -133,20 +149,7 @@ def _add(
         }
         group.number(line, "time/timesheet-line")
         lines.append(line)
-    timesheet: Record = {
-        "beginDate": begin.isoformat(),
-        "endDate": end.isoformat(),
-        "postingDate": end.isoformat(),
-        "state": state,
-        "description": f"Week of {begin:%m/%d/%y}",
-        "unitOfMeasure": "Hours",
-        "hoursInDay": 8,
-        "calculationMethod": "hourly",
-        "postActualLaborCost": False,
-        "employee": person.ref,
-        "employeeContact": person.contact,
-        "lines": lines,
-    }
+    timesheet = _header(person, begin, end, state) | {"lines": lines}
     if owned is not None:
         timesheet["entity"] = owned
     group.add("time/timesheet", timesheet, audit)
