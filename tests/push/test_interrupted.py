@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import text
 
 from tests.push.desk import Desk
+from tests.push.test_push import customer
 from tieout import push
 from tieout.errors import ForbiddenError, UnreachableError
 from tieout.push import opening
@@ -113,6 +114,21 @@ def test_an_unknown_outcome_is_settled_with_the_same_bytes_under_the_same_key(
     assert (settled.posted, settled.failed, settled.unknown) == (3, 1, 0)
     assert len(set(line.posts)) == 1, "one body, one key, however often"
     assert desk.held_by_company("timesheets", "description") == ONCE
+
+
+def test_what_was_not_yet_sent_is_not_forgotten_when_the_file_changes(desk: Desk, line: Line) -> None:
+    desk.customers([customer(n) for n in range(1, 601)])
+    line.fault = lost_answer
+    first = desk.push()
+    assert (first.unknown, first.posted) == (500, 0), "a second request does not follow one in doubt"
+    line.fault = None
+    desk.customers([customer(900)])
+    second = desk.push()
+    assert second.posted == 1
+    left = push.failed(desk.project, "customers")
+    assert len(left) == 100
+    assert {record.state for record in left} == {"pending"}
+    assert any(line.ties is False for line in push.verify(desk.project, "customers"))
 
 
 def test_a_changed_source_is_not_sent_while_the_old_bytes_are_in_doubt(desk: Desk, line: Line) -> None:

@@ -217,11 +217,31 @@ def test_what_another_push_of_the_same_books_sent_is_known(store: Store, ledger:
     ledger.resolve(lease, "b1", answers)
     other = Ledger(store, Scope(company="demo", environment="simulator", entity="", push="hours"), Reverse())
     found = other.elsewhere("time/timesheet", ["A", "B", "C", "D"])
-    assert found == {"A": ("times", "7"), "C": ("times", None)}, "posted or in flight, and nothing else"
+    assert found == {"A": ("push times", "7"), "C": ("push times", None)}, "posted or in flight, and nothing else"
     assert other.elsewhere("accounts-receivable/customer", ["A"]) == {}
     assert ledger.elsewhere("time/timesheet", ["A"]) == {}, "one's own records are not elsewhere"
     far = Ledger(store, Scope(company="other", environment="simulator", entity="", push="hours"), Reverse())
     assert far.elsewhere("time/timesheet", ["A"]) == {}
+    relabelled = Ledger(store, Scope(company="demo", environment="sandbox", entity="", push="times"), Reverse())
+    assert relabelled.elsewhere("time/timesheet", ["A"]) == {
+        "A": ("this push, when the company was labelled simulator", "7")
+    }
+    inside = Ledger(store, Scope(company="demo", environment="simulator", entity="E110", push="times"), Reverse())
+    assert inside.elsewhere("time/timesheet", ["A"]) == {"A": ("this push at the top level", "7")}
+    colleague = Ledger(store, Scope(company="demo", environment="simulator", entity="E110", push="hours"), Reverse())
+    assert colleague.elsewhere("time/timesheet", ["A"]) == {}, "two sections for two entities may share ids"
+
+
+def test_what_a_run_announces_stays_pending_and_changes_nothing_known(ledger: Ledger, lease: Lease) -> None:
+    ledger.begin_batch(lease, "run", batch(1, 1), [record("A")])
+    ledger.resolve(lease, "b1", [Result(position=0, state="failed", error={"message": "no"})])
+    ledger.announce(lease, "run", [record("A"), record("B", entries=("1",))])
+    known = ledger.known(["A", "B"])
+    assert (known["A"].state, known["A"].error) == ("failed", {"message": "no"})
+    assert known["B"].state == "pending"
+    assert ledger.entries(["B"]) == {"B": ["1"]}
+    ledger.begin_batch(lease, "run", batch(2, 2), [record("A", attempt=1), record("B")])
+    assert {r.state for r in ledger.records()} == {"sending"}
 
 
 def test_dismissed_records_are_not_listed_and_keep_their_epoch(ledger: Ledger, lease: Lease) -> None:

@@ -38,13 +38,13 @@ def test_errors_that_cancel_each_other_out_do_not_tie(desk: Desk) -> None:
     edit(desk, C0001=150, C0002=150)
     lines = proven(desk)
     assert lines["sum creditLimit"].ties is True
-    equal = lines["documents equal"]
+    equal = lines["documents agree"]
     assert (equal.source, equal.intacct, equal.ties) == (3, 1, False)
     assert "C0001 (key " in equal.note
     assert "creditLimit 100, in Intacct 150" in equal.note
     assert "creditLimit 200, in Intacct 150" in equal.note
     desk.customers([customer(3)])
-    assert [line.ties for line in push.verify(desk.project, "customers") if line.what == "documents equal"] == [
+    assert [line.ties for line in push.verify(desk.project, "customers") if line.what == "documents agree"] == [
         True,
         False,
     ], "what earlier sources posted is compared as well"
@@ -95,7 +95,7 @@ def test_a_push_under_a_new_name_posts_nothing_again(desk: Desk, dry_run: bool) 
     report = desk.push("hours", dry_run=dry_run)
     assert (report.held, report.posted, report.exit_code) == (2, 0, 1)
     assert "already posted by push times as key" in str(report.problems[0])
-    assert "rename it back, or use other ids" in str(report.problems[0])
+    assert "go back to that, or use other ids" in str(report.problems[0])
     assert desk.held_by_company("timesheets", "description") == {"A": 1, "B": 1}
 
 
@@ -158,3 +158,14 @@ def test_a_push_says_how_it_stands(desk: Desk) -> None:
     assert standing.finished
     assert standing.is_whole
     assert standing.begun_at
+
+
+def test_a_section_that_changes_its_object_is_refused(desk: Desk) -> None:
+    """The ids of one object mean nothing for another: its posted records would be taken for this one's."""
+    desk.sheets(["1,A,2026-11-16,8,"])
+    desk.push("times")
+    text = (desk.root / "tieout.toml").read_text()
+    (desk.root / "tieout.toml").write_text(text.replace('object = "timesheets"', 'object = "employee-expenses"'))
+    desk.project = load(desk.root)
+    with pytest.raises(ConfigurationError, match="posted to time/timesheet before"):
+        desk.push("times")

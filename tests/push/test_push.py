@@ -32,7 +32,7 @@ def test_everything_arrives_ties_out_and_a_rerun_sends_nothing(desk: Desk) -> No
         ("rows", 7, 7, True),
         ("documents", 7, 7, True),
         ("sum creditLimit", Decimal("2.8"), Decimal("2.8"), True),
-        ("documents equal", 7, 7, True),
+        ("documents agree", 7, 7, True),
     ]
     again = desk.push()
     assert (again.skipped, again.posted, again.ready, again.exit_code) == (7, 0, 0, 0)
@@ -120,7 +120,7 @@ def test_bad_rows_are_held_with_their_reason_and_go_out_when_corrected(desk: Des
     assert (corrected.posted, corrected.skipped, corrected.exit_code) == (1, 1, 0)
     assert desk.held_by_company("timesheets", "description") == {"A": 1, "B": 1}
     sums = {line.what: line.intacct for line in push.verify(desk.project, "times")}
-    assert sums == {"rows": 4, "documents": 2, "sum lines.quantity": Decimal("30.75"), "documents equal": 2}
+    assert sums == {"rows": 4, "documents": 2, "sum lines.quantity": Decimal("30.75"), "documents agree": 2}
 
 
 def test_a_corrected_file_can_be_retried_from_another_place(desk: Desk, tmp_path: Path) -> None:
@@ -260,5 +260,5 @@ def test_two_runs_of_one_push_exclude_each_other(desk: Desk) -> None:
         thread = threading.Thread(target=second)
         thread.start()
         thread.join()
-    assert "push customers is going on" in str(found[0])
+    assert "push to accounts-receivable/customer is going on" in str(found[0])
     assert desk.push().posted == 1

@@ -13,6 +13,7 @@ import msgspec
 
 from tieout import catalogue
 from tieout.connections import connect, find, open_vault
+from tieout.errors import ConfigurationError
 from tieout.push.settings import PushSettings
 from tieout.store import Store, open_store
 from tieout.store.leases import Lease
@@ -44,11 +45,23 @@ def opened(project: Project, name: str, settings: PushSettings) -> Iterator[Open
         client = stack.enter_context(connect(project, settings.connection, settings.entity))
         store = stack.enter_context(open_store(project.state_url))
         scope = Scope(company=who.company, environment=who.environment, entity=who.entity or "", push=name)
-        yield Opened(name, object, client, Ledger(store, scope, open_vault(project)), store)
+        ledger = Ledger(store, scope, open_vault(project))
+        _refuse_other_object(name, object, ledger)
+        yield Opened(name, object, client, ledger, store)
+
+
+def _refuse_other_object(name: str, object: str, ledger: Ledger) -> None:
+    """Ids of one object mean nothing for another: its posted records would be taken for this one's."""
+    others = ledger.objects() - {object}
+    if others:
+        raise ConfigurationError(
+            f"[push.{name}] posted to {', '.join(sorted(others))} before, and now names {object}.",
+            advice="Give the new section another name; the ledger of the old one stays.",
+        )
 
 
 def lease(desk: Opened) -> Lease:
-    """The exclusive right to run this push, over all processes that share the state database."""
+    """The exclusive right to push to this object of the company, over all processes that share the state database."""
     scope = desk.ledger.scope
-    name = "/".join(("push", scope.environment, scope.company, scope.entity, scope.push))
-    return Lease(desk.store, name, f"push {scope.push}")
+    # By object, not by push: two sections that hold the same records must not look past each other.
+    return Lease(desk.store, "/".join(("push", scope.company, desk.object)), f"the push to {desk.object}")

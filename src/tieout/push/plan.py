@@ -154,14 +154,14 @@ def _hold_fragments(known: list[Document], documents: list[Document], ledger: Le
 
 
 def _hold_renamed(new: list[Document], ledger: Ledger, object: str) -> None:
-    """Hold documents that another push posted: the same file under a new name would be in Intacct twice."""
+    """Hold documents that went out under another name, label or entity: the same file would be in Intacct twice."""
     elsewhere = ledger.elsewhere(object, [d.source_id for d in new])
     for document in new:
         if document.source_id in elsewhere:
-            push, key = elsewhere[document.source_id]
-            what = f"already posted by push {push} as key {key}" if key else f"already sent by push {push}"
+            which, key = elsewhere[document.source_id]
+            what = f"already posted by {which} as key {key}" if key else f"already sent by {which}"
             row = document.rows[0]
-            reason = f"{what}; rename it back, or use other ids"
+            reason = f"{what}; go back to that, or use other ids"
             document.problems.append(Problem(path=f"row {row}", reason=reason, row=row))
 
 

@@ -21,7 +21,7 @@ from tieout.push.report import (
     changed_facts,
     problem_facts,
 )
-from tieout.push.sending import Outgoing, Sender
+from tieout.push.sending import Outgoing, Sender, announced
 from tieout.push.settings import PushSettings, settings_of
 from tieout.push.standing import counts_of, proof
 from tieout.rest.meter import CountingMeter
@@ -107,6 +107,7 @@ def _send(desk: Opened, job: _Job, held: Lease) -> PushReport:
     to_send = [item for item in items if item.fate == "send"]
     counter.begin(len(to_send))
     ready = [Outgoing.of(item.document, item.known.attempt if item.known else 0) for item in to_send]
+    desk.ledger.announce(held, run_id, [announced(outgoing) for outgoing in ready])
     sender.send(ready)
     for item in to_send:
         result = sender.outcomes.get(item.document.source_id)

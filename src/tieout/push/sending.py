@@ -126,7 +126,7 @@ class Sender:
     def _send_batch(self, outgoing: Sequence[Outgoing]) -> bool:
         """One batch -> False if its outcome is unknown."""
         batch = make_batch(self._ledger.scope, self._object, outgoing)
-        records = [_ledger_record(each) for each in outgoing]
+        records = [announced(each) for each in outgoing]
         self._ledger.begin_batch(self._lease, self._run_id, batch, records)
         reached("push.after_ledger_write")
         known, error = self._exchange(batch, [each.document.source_id for each in outgoing], first=True)
@@ -245,7 +245,7 @@ def idempotency_key(scope: Scope, method: str, path: str, epoch: int, sources: S
     return hashlib.sha256(msgspec.json.encode(facts) + b"\n" + body).hexdigest()
 
 
-def _ledger_record(outgoing: Outgoing) -> LedgerRecord:
+def announced(outgoing: Outgoing) -> LedgerRecord:
     document = outgoing.document
     return LedgerRecord(
         source_id=document.source_id,

@@ -111,30 +111,38 @@ class Ledger:
         return found
 
     def elsewhere(self, object: str, source_ids: Sequence[str]) -> dict[str, tuple[str, str | None]]:
-        """Records of this object that another push of the same company and entity posted or has in flight: source id
-        -> (that push, key). The same file under a new name would go out a second time."""
+        """Records of this object and company that went out under another scope: source id -> (which, key): by another
+        push of the same books, or by this push under another label or entity. They must not go out again."""
         found: dict[str, tuple[str, str | None]] = {}
         batches, records = push_batches.c, push_records.c
-        others = select(batches.push).distinct().where(self._same_books(push_batches), batches.object == object)
+        where = (batches.environment, batches.entity, batches.push)
+        query = select(*where).distinct().where(batches.company == self.scope.company, batches.object == object)
         with self._store.read() as connection:
-            pushes = [name for name in connection.scalars(others) if name != self.scope.push]
-            for start in range(0, len(source_ids) if pushes else 0, _CHUNK):
-                chunk = source_ids[start : start + _CHUNK]
-                query = (
-                    select(records.source_id, records.push, records.sage_key)
-                    .join(push_batches, batches.id == records.batch_id)
-                    .where(
-                        self._same_books(push_records),
-                        records.push.in_(pushes),
-                        records.operation == self._identity["operation"],
-                        records.step == self._identity["step"],
-                        records.source_id.in_(chunk),
-                        records.state.in_(("posted", *IN_FLIGHT)),
-                        batches.object == object,
+            rows = [Scope(self.scope.company, *row) for row in connection.execute(query)]
+            scopes = [scope for scope in rows if scope.could_repeat(self.scope)]
+            for scope in scopes:
+                for start in range(0, len(source_ids), _CHUNK):
+                    theirs = (
+                        select(records.source_id, records.sage_key)
+                        .join(push_batches, batches.id == records.batch_id)
+                        .where(
+                            *(records[name] == value for name, value in scope.values().items()),
+                            records.operation == self._identity["operation"],
+                            records.step == self._identity["step"],
+                            records.source_id.in_(source_ids[start : start + _CHUNK]),
+                            records.state.in_(("posted", *IN_FLIGHT)),
+                            batches.object == object,
+                        )
                     )
-                )
-                found.update((row.source_id, (row.push, row.sage_key)) for row in connection.execute(query))
+                    label = scope.seen_from(self.scope)
+                    found.update((row.source_id, (label, row.sage_key)) for row in connection.execute(theirs))
         return found
+
+    def objects(self) -> set[str]:
+        """The objects that this push has posted to."""
+        query = select(push_batches.c.object).distinct().where(self._in_scope(push_batches))
+        with self._store.read() as connection:
+            return set(connection.scalars(query))
 
     def last_run(self) -> LastRun | None:
         """The latest run of this push, or None where there was none. Dry runs leave no trace."""
@@ -239,6 +247,23 @@ class Ledger:
     def leave_open(self, lease: Lease, batch_id: str, note: str, results: Sequence[Result]) -> None:
         """The answer never came: records are `unknown`, the bytes stay, and only they may be sent again."""
         self._store_results(lease, batch_id, results, {"state": "open", "note": note})
+
+    def announce(self, lease: Lease, run_id: str, records: Sequence[LedgerRecord]) -> None:
+        """Write what a run will send as `pending`, lest it be forgotten if the run ends early. Known ones stay."""
+        moment = now_text()
+        with self._store.begin() as connection:
+            lease.assure(connection)
+            known: set[str] = set()
+            for start in range(0, len(records), _CHUNK):
+                chunk = [record.source_id for record in records[start : start + _CHUNK]]
+                query = select(push_records.c.source_id).where(
+                    self._mine(push_records), push_records.c.source_id.in_(chunk)
+                )
+                known.update(connection.scalars(query))
+            new = [record for record in records if record.source_id not in known]
+            rows = [self._row(record, run_id, moment) | {"state": "pending", "error": None} for record in new]
+            self._upsert(connection, rows)
+            self._own(connection, new)
 
     def hold(self, lease: Lease, run_id: str, records: Sequence[LedgerRecord]) -> None:
         """Write records that are not sent, with the reason in `error`."""

@@ -33,6 +33,20 @@ class Scope(msgspec.Struct, frozen=True):
     def values(self) -> dict[str, str]:
         return {"company": self.company, "environment": self.environment, "entity": self.entity, "push": self.push}
 
+    def could_repeat(self, mine: Scope) -> bool:
+        """Whether records of this other scope may be those of mine: another push of the same books, or the same push
+        under another label or in another entity."""
+        same_books = (self.environment, self.entity) == (mine.environment, mine.entity)
+        return self != mine and (self.push == mine.push or same_books)
+
+    def seen_from(self, mine: Scope) -> str:
+        """What this other scope is called in a sentence to whoever pushes in mine."""
+        if self.push != mine.push:
+            return f"push {self.push}"
+        if self.environment != mine.environment:
+            return f"this push, when the company was labelled {self.environment}"
+        return f"this push in entity {self.entity}" if self.entity else "this push at the top level"
+
 
 class LedgerRecord(msgspec.Struct, kw_only=True):
     """One record as the ledger has it. `error` holds what `IntacctError.to_dict` gave, or a `reason`."""
