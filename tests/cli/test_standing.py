@@ -127,7 +127,7 @@ def test_one_absent_source_does_not_stop_the_proof_of_others(own: Run, tmp_path:
     shown = own("verify")
     assert shown.code == 1
     assert "There is no file" in shown.out
-    assert "documents equal" in shown.out
+    assert "documents agree" in shown.out
     assert "Everything ties out" not in shown.out
     assert own("verify", "--json").json["ties"] is None
 

@@ -47,7 +47,7 @@ def test_recorded_customers_arrive_whole_in_a_second_company(desk: Desk, simulat
     assert differences == []
     assert len(held) == 26
     lines = push.verify(desk.project, "customers")
-    assert {line.what for line in lines} == {"rows", "documents", "sum retainagePercentage", "documents equal"}
+    assert {line.what for line in lines} == {"rows", "documents", "sum retainagePercentage", "documents agree"}
     assert all(line.ties for line in lines), lines
 
 

@@ -39,14 +39,21 @@ def failed(
     if dismiss:
         _dismiss(output, project, chosen, dismiss, connection)
     found = standings(project, chosen, connection=connection)
-    records = [record for each in found for record in each.records]
+    gone = [each for each in found if each.push not in project.names("push")]
+    present = [each for each in found if each not in gone]
+    records = [record for each in present for record in each.records]
     if output.json:
-        output.result(records)
+        output.result([record for each in found for record in each.records])
     else:
         if records:
             show(output, records)
-        for text in remarks(found):
+        for text in remarks(present) if present or not gone else ():
             output.prose(text)
+        for each in gone:
+            output.line()
+            output.heading(f"push {each.push} (no longer in tieout.toml)")
+            show(output, each.records)
+            output.prose(f"Put [push.{each.push}] back into tieout.toml to retry or dismiss them.")
     return Exit.DONE if all(each.is_whole for each in found) else Exit.RECORDS
 
 

@@ -64,16 +64,19 @@ def compare(
     from tieout.pull import verify as verify_pull
     from tieout.push import PushSettings
     from tieout.push import verify as verify_push
+    from tieout.push.standing import abandoned_lines
 
     pulls, pushes = split(project, words, destination) if words else ([], list(project.names("push")))
     lines: list[TieOutLine] = []
+    gone = [] if words else abandoned_lines(project, connection)
     if pulls or not words:
-        lines += verify_pull(project, pulls, connection=connection, destination=destination, required=not pushes)
+        required = not pushes and not gone
+        lines += verify_pull(project, pulls, connection=connection, destination=destination, required=required)
     for name in pushes:
         # Where everything is verified, a push keeps the connection that its section names.
         own = None if words else project.section("push", name, PushSettings).connection
         lines += verify_push(project, name, connection=own or connection)
-    return lines
+    return lines + gone
 
 
 def split(project: Project, words: list[str], destination: str | None) -> tuple[list[str], list[str]]:

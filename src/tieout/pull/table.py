@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import msgspec
 
-from tieout.catalogue.model import Model
+from tieout.catalogue.model import Model, references
 from tieout.errors import ConfigurationError, IntacctError
 from tieout.pull.columns import MODIFIED, Column, choose, name_columns
 from tieout.pull.duckdb_file import DuckFile, OwnedLines
@@ -77,6 +77,7 @@ class TablePull:
         self.columns: list[Column] = []
         self._run = uuid4().hex
         self._selection = Selection.of(job.where, private=job.private).text()
+        self._unstamped = _unstamped(job)
 
     def run(self) -> PullReport:
         """Read and commit. Raises StoreError, BusyError, CheckError and whatever the client raises."""
@@ -99,6 +100,11 @@ class TablePull:
         self.report.watermark_after = self.state.watermark
         if self.state.whole and self.report.strategy == "full":
             self.report.reason = "read in full each time: its records carry no modified stamp"
+        elif self._unstamped:
+            looks_at = ", ".join(self._unstamped)
+            self.report.reason = (
+                f"read in full each time: its filter looks at {looks_at}, and a change there leaves no stamp here"
+            )
         self.report.seconds = time.monotonic() - began
         return self.report
 
@@ -149,6 +155,8 @@ class TablePull:
         self._changed: OwnedLines | None = None
         self.report.strategy, self.report.reason = "full", ""
         if self.job.full or not state.version:
+            return
+        if self._unstamped:  # not even an interrupted read goes on: what it has may have left the filter since
             return
         if added:
             self.report.reason = f"new fields: {', '.join(added[:5])}{' ...' if len(added) > 5 else ''}"
@@ -249,6 +257,19 @@ class TablePull:
     def _tell(self, rows: int, total: int, phase: Phase) -> None:
         if self.job.progress is not None:
             self.job.progress(Progress(self.job.model.name, self.job.table, rows, total, phase))
+
+
+def _unstamped(job: TableJob) -> tuple[str, ...]:
+    """What the filter looks at in other records: a change there moves no stamp here, though it brings rows into the
+    filter and takes others out. A reference's `key` is the record's own. For lines their document is not another
+    record, since all lines of changed documents are read; what the document refers to is."""
+    if job.where is None:
+        return ()
+    others = job.model.references()
+    if job.owner is not None and (document := others.pop(job.owner, None)) is not None:
+        others |= dict(references(document, f"{job.owner}."))
+    paths = dict.fromkeys(condition.path for condition in job.where.conditions())
+    return tuple(p for p in paths if any(p.startswith(f"{other}.") and p != f"{other}.key" for other in others))
 
 
 def _refused_field(error: IntacctError) -> str:

@@ -1,4 +1,4 @@
-"""Push's tie-out: every source row accounted for, every posted record found in Intacct, every amount equal (rule 10).
+"""Push's tie-out: every source row accounted for, every posted record in Intacct with its lines and amounts (rule 10).
 
 Reads Intacct and the ledger's facts; changes nothing.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
@@ -50,15 +50,23 @@ class ReadBack(msgspec.Struct):
     missing: list[str] = msgspec.field(default_factory=list)
     """Source ids that Intacct no longer has, with their keys: `E1 (key 17)`."""
     sums: dict[str, Decimal] = msgspec.field(default_factory=dict)
+    lines: dict[str, int] = msgspec.field(default_factory=dict)
+    """How many lines Intacct holds of a document that was sent with lines, by source id."""
+    compared: int = 0
+    """Documents of which something could be compared: id, lines or amounts."""
     differing: list[str] = msgspec.field(default_factory=list)
-    """Documents whose own amounts are others in Intacct: `E1 (key 17): creditLimit 100, in Intacct 150`."""
+    """Documents that are others in Intacct: `E1 (key 17): creditLimit 100, in Intacct 150`."""
     unread: dict[str, str] = msgspec.field(default_factory=dict)
     """Field path -> why its sum cannot be proved."""
     refused: str = ""
     """Why nothing could be read back."""
 
 
-def read_back(client: Intacct, object: str, posted: Sequence[LedgerRecord]) -> ReadBack:
+Lists: TypeAlias = Mapping[str, Mapping[str, int]]
+"""How many lines a document was sent with: source id -> name of the list -> lines."""
+
+
+def read_back(client: Intacct, object: str, posted: Sequence[LedgerRecord], lists: Lists) -> ReadBack:
     """Read posted records by key, 500 a request, lines included (REST reference 4.3).
 
     What Intacct refuses for this object is in `refused`; what any object would meet is raised: NotAuthorisedError,
@@ -84,8 +92,29 @@ def read_back(client: Intacct, object: str, posted: Sequence[LedgerRecord]) -> R
                 return back
             else:
                 back.found.add(record.source_id)
-                _compare(back, record, _amounts(back, answer, paths))
+                wrong = [*_identity(record, answer), *_lines(back, record, answer, lists.get(record.source_id, {}))]
+                _compare(back, record, wrong, _amounts(back, answer, paths))
     return back
+
+
+def _identity(record: LedgerRecord, answer: Record) -> list[str]:
+    """A key that now leads to a record with another id leads to another record."""
+    theirs = answer.get("id")
+    if not record.sage_id or theirs is None or str(theirs) == record.sage_id:
+        return []
+    return [f"posted as {record.sage_id}, in Intacct {theirs}"]
+
+
+def _lines(back: ReadBack, record: LedgerRecord, answer: Record, sent: Mapping[str, int]) -> list[str]:
+    """Counts the lines that Intacct holds -> where they are more or fewer than were sent."""
+    wrong = []
+    for name, count in sent.items():
+        held = answer.get(name)
+        there = len(held) if isinstance(held, list) else 0
+        back.lines[record.source_id] = back.lines.get(record.source_id, 0) + there
+        if there != count:
+            wrong.append(f"{count} {'line' if count == 1 else 'lines'} here, {there} in Intacct")
+    return wrong
 
 
 def _amounts(back: ReadBack, answer: Record, paths: Iterable[str]) -> dict[str, Decimal]:
@@ -104,13 +133,14 @@ def _amounts(back: ReadBack, answer: Record, paths: Iterable[str]) -> dict[str, 
     return found
 
 
-def _compare(back: ReadBack, record: LedgerRecord, theirs: Mapping[str, Decimal]) -> None:
+def _compare(back: ReadBack, record: LedgerRecord, wrong: list[str], theirs: Mapping[str, Decimal]) -> None:
     """Errors that cancel each other out in the sums are still errors."""
-    wrong = [
+    wrong += [
         f"{path} {amount:f}, in Intacct {theirs.get(path, Decimal(0)):f}"
         for path, amount in sorted(record.totals.items())
         if theirs.get(path, Decimal(0)) != amount
     ]
+    back.compared += bool(record.sage_id or record.totals or record.source_id in back.lines)
     if wrong:
         back.differing.append(f"{record.source_id} (key {record.sage_key}): {', '.join(wrong)}")
 
@@ -135,6 +165,7 @@ class Ours(msgspec.Struct, kw_only=True):
     """Documents by the same words."""
     rows_of: Mapping[str, int]
     """How many source rows each posted document has, by source id; documents that changed since are left out."""
+    lists: Lists = msgspec.field(default_factory=dict)
     posted: Sequence[LedgerRecord]
     totals: Mapping[str, Decimal]
     """Sums over all documents as the source has them, posted or not."""
@@ -145,25 +176,36 @@ class Ours(msgspec.Struct, kw_only=True):
 
 
 def lines(subject: str, ours: Ours, back: ReadBack) -> list[TieOutLine]:
-    """The proof of one push: rows, documents, sums, and each document's own amounts."""
+    """The proof of one push: rows, documents, sums, and each document by itself: its id, its lines, its amounts."""
     if back.refused:
         note = f"Intacct could not be read: {back.refused}"
         sides = (("rows", sum(ours.rows.values())), ("documents", sum(ours.documents.values())))
         return [_line(subject, what, source, None, note) for what, source in sides]
-    rows_there = sum(count for source_id, count in ours.rows_of.items() if source_id in back.found)
     there = sum(source_id in back.found for source_id in ours.rows_of)
     note = "; ".join(part for part in (_why_not(ours.documents, ours.names), _gone(back.missing)) if part)
     found = [
-        _line(subject, "rows", sum(ours.rows.values()), rows_there, _why_not(ours.rows)),
+        *_rows(subject, ours, back),
         _line(subject, "documents", sum(ours.documents.values()), there, note),
         *_sums(subject, ours, back),
     ]
-    compared = sum(bool(record.totals) for record in ours.posted if record.source_id in back.found)
-    if compared:
-        found.append(
-            _line(subject, "documents equal", compared, compared - len(back.differing), _several(back.differing, "; "))
-        )
+    if back.compared:
+        agreeing = back.compared - len(back.differing)
+        found.append(_line(subject, "documents agree", back.compared, agreeing, _several(back.differing, "; ")))
     return found
+
+
+def _rows(subject: str, ours: Ours, back: ReadBack) -> list[TieOutLine]:
+    """Source rows against what Intacct holds of them: lines where each row became a line, else records.
+
+    Nothing where several rows made one record without lines: Intacct has no number to set against theirs."""
+    there = 0
+    for source_id, count in ours.rows_of.items():
+        is_lined = sum(ours.lists.get(source_id, {}).values()) == count
+        if count > 1 and not is_lined:
+            return []
+        if source_id in back.found:
+            there += back.lines[source_id] if is_lined else 1
+    return [_line(subject, "rows", sum(ours.rows.values()), there, _why_not(ours.rows))]
 
 
 def _sums(subject: str, ours: Ours, back: ReadBack) -> list[TieOutLine]:
