@@ -11,7 +11,6 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from tests.push.support import CUSTOMERS, TIMESHEET, assemble, settings, times
-from tieout.push.documents import held_reasons
 
 SHEETS = settings(**TIMESHEET)
 
@@ -54,10 +53,8 @@ def test_a_bad_row_holds_the_others_of_its_document_only(tmp_path: Path) -> None
         "4,E3,11/16/2026,,11/16/2026,8,P1,T",
     )
     first, second, third = assemble(tmp_path, content, SHEETS)
-    assert held_reasons(first) == {
-        2: "held with row 3 of the same document",
-        3: "row 3, column Hours: '7,5h' is not a number",
-    }
+    assert [str(p) for p in first.problems] == ["row 3, column Hours: '7,5h' is not a number"]
+    assert first.rows == [2, 3], "both rows are held with it"
     assert "'11/31/2026' is not a date like 01/31/2026" in str(second.problems[0])
     assert third.problems == []
 

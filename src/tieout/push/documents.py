@@ -203,12 +203,5 @@ class Assembly:
         self._documents = list(merged.values())
 
 
-def held_reasons(document: Document) -> dict[int, str]:
-    """Row -> why it is held: its own mistake, or that of another row of the same document."""
-    guilty = {p.row: str(p) for p in reversed(document.problems)}
-    culprits = ", ".join(str(row) for row in sorted(guilty))
-    return {row: guilty.get(row, f"held with row {culprits} of the same document") for row in document.rows}
-
-
 def _row_problem(row: int, column: str, reason: str) -> Problem:
     return Problem(path=f"row {row}, column {column}", reason=reason, row=row)

@@ -20,7 +20,7 @@ from tieout.errors import (
     UnknownNameError,
 )
 from tieout.rest import operations
-from tieout.rest.batch import MAX_BATCH, BatchResult, Outcome, Reference, all_failed, cut
+from tieout.rest.batch import MAX_BATCH, BatchResult, Outcome, all_failed, cut
 from tieout.rest.call import Call
 from tieout.rest.check import check_query
 from tieout.rest.effects import All, Exchange, Work
@@ -155,10 +155,6 @@ def _chunk(session: Session, object: str, keys: Sequence[str]) -> Exchange[list[
         if len(keys) > 1:
             raise
         return [error]  # one key is answered like a single read
-
-
-def write(desk: Desk, call: Call[Reference]) -> Exchange[Reference]:
-    return (yield from perform(desk.session, call))
 
 
 def create_many(desk: Desk, object: str, bodies: Sequence[Mapping[str, Any]]) -> Exchange[BatchResult]:

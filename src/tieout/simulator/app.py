@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
 
 HOST = "127.0.0.1"
-DEFAULT_PORT = 8765
 API_PATH = "/ia/api/v1"
 _OUR_HOST = re.compile(r"(127\.0\.0\.1|localhost)(:\d{1,5})?", re.IGNORECASE)
 

@@ -14,8 +14,6 @@ from tieout.simulator.seed_group import USERS, Group
 if TYPE_CHECKING:
     from tieout.simulator.company import Company
 
-SEEDS = ("demo", "empty")
-
 
 def load_demo(company: Company, today: date) -> None:
     """Fill a new company with two years of books up to the day before `today`.
