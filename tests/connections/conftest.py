@@ -17,7 +17,7 @@ from tieout.store import open_store
 @pytest.fixture
 def simulator() -> Iterator[Simulator]:
     """With strict rotation: a refresh token works once, so that a second refresh at the same time would fail."""
-    with Simulator("empty", rotation="strict") as running:
+    with Simulator("empty", switches={"rotation": "strict"}) as running:
         yield running
 
 

@@ -191,7 +191,7 @@ def test_more_tasks_than_threads_share_one_token(simulator: Simulator) -> None:
 
 
 def test_a_refresh_token_that_rotates_is_handed_over_before_it_is_used() -> None:
-    with Simulator("empty", rotation="strict") as strict:
+    with Simulator("empty", switches={"rotation": "strict"}) as strict:
         first = _grant(strict)
         kept: list[str] = []
         clock = [0.0]

@@ -15,8 +15,9 @@ from tests.rest.conftest import World, json_reply, refused, session
 from tieout import AsyncIntacct, Intacct
 from tieout.errors import DeadlineError, ForbiddenError, TieoutError
 from tieout.rest import ClientCredentials, RefreshToken, Token
-from tieout.rest.actions import Desk, create_many
+from tieout.rest.desk import Desk
 from tieout.rest.memory import ProcessMemory
+from tieout.rest.writing import create_many
 
 
 def grant(name: str, expires_in: int = 43200):

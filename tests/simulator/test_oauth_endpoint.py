@@ -187,7 +187,7 @@ def test_refreshing_gives_new_tokens_and_leniently_keeps_the_old(simulator: Simu
 
 
 def test_strict_rotation_takes_each_refresh_token_once(caller: Caller) -> None:
-    with Simulator("empty", rotation="strict") as strict:
+    with Simulator("empty", switches={"rotation": "strict"}) as strict:
         old = type(caller)(strict).tokens["refresh_token"]
         new = refresh(strict, old).json()["refresh_token"]
         again = refresh(strict, old)
@@ -197,7 +197,7 @@ def test_strict_rotation_takes_each_refresh_token_once(caller: Caller) -> None:
 
 
 def test_a_refused_refresh_does_not_use_up_the_token(caller: Caller) -> None:
-    with Simulator("empty", rotation="strict") as strict:
+    with Simulator("empty", switches={"rotation": "strict"}) as strict:
         old = type(caller)(strict, "us@demo").tokens["refresh_token"]
         assert refresh(strict, old, "&entity_id=E120").status == 400
         reply = refresh(strict, old, "&entity_id=E110")
@@ -226,7 +226,7 @@ def test_revoking_one_token_kills_all_of_its_user(simulator: Simulator, caller: 
 
 def test_a_shorter_life(caller: Caller) -> None:
     clock = Clock(caller.simulator.clock.now())
-    with Simulator("empty", clock=clock, token_lifetime=60) as hasty:
+    with Simulator("empty", clock=clock, switches={"token_lifetime": 60}) as hasty:
         brief = type(caller)(hasty)
         assert brief.tokens["expires_in"] == 60
         clock.advance(60)

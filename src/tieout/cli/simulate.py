@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     import uvicorn
 
-    from tieout.simulator.oauth import Rotation
     from tieout.simulator.server import Simulator
 
 
@@ -30,15 +29,14 @@ def simulate(
     seed: str = "demo",
     load: Sequence[Path] = (),
     *,
-    rotation: Rotation = "lenient",
-    token_lifetime: int | None = None,
+    switches: Mapping[str, object] | None = None,
     output: Output | None = None,
 ) -> int:
     """Serve until interrupted; the first line printed holds the address and the credentials, as JSON if `output` wants.
 
     `company` is the file the company is kept in and opened again from (None: memory). `load` are recordings; a company
-    made from them holds nothing else, whatever `seed` says. `token_lifetime` in seconds. Raises ConfigurationError for
-    a taken port, a file that is not a company, a recording that cannot be read."""
+    made from them holds nothing else, whatever `seed` says. `switches` as in docs/simulator.md. Raises
+    ConfigurationError for a taken port, a file that is no company, an unreadable recording, an unknown switch."""
     if seed not in ("demo", "empty"):
         raise ConfigurationError(f"There is no seed {seed!r}.", advice="Use demo or empty.")
     try:
@@ -52,7 +50,7 @@ def simulate(
     except PortTakenError as error:
         raise ConfigurationError(str(error), advice="Choose another with --port; --port 0 picks a free one.") from None
     with socket:
-        simulator = _simulator(company, "empty" if load or seed == "empty" else "demo", load, rotation, token_lifetime)
+        simulator = _simulator(company, "empty" if load or seed == "empty" else "demo", load, switches or {})
         with simulator:
             simulator.origin = f"http://127.0.0.1:{socket.getsockname()[1]}"
             _greet(simulator, company, output or Output())
@@ -64,17 +62,16 @@ def _simulator(
     path: Path | None,
     seed: Literal["demo", "empty"],
     load: Sequence[Path],
-    rotation: Rotation,
-    token_lifetime: int | None,
+    switches: Mapping[str, object],
 ) -> Simulator:
-    from tieout.simulator.oauth import TOKEN_LIFETIME
     from tieout.simulator.server import CompanyError, Simulator
 
-    lifetime = TOKEN_LIFETIME if token_lifetime is None else token_lifetime
     try:
-        return Simulator(seed, path=path, recordings=load, rotation=rotation, token_lifetime=lifetime)
+        return Simulator(seed, path=path, recordings=load, switches=switches)
     except CompanyError as error:
         raise ConfigurationError(str(error)) from None
+    except ValueError as error:
+        raise ConfigurationError(f"{error}.", advice="docs/simulator.md lists the switches.") from None
 
 
 def _greet(simulator: Simulator, company: Path | None, output: Output) -> None:

@@ -20,7 +20,7 @@ from tieout.connections.tokens import StoreTokens, grant_context, keep_token
 from tieout.connections.vault import Vault
 from tieout.errors import ConfigurationError, NotAuthorisedError, UnknownNameError, redacted
 from tieout.rest import ClientCredentials, Intacct, Meter, Transport
-from tieout.rest.client import BASE_URL, api_url
+from tieout.rest.base import BASE_URL, api_url
 from tieout.store import Store
 
 if TYPE_CHECKING:

@@ -1,12 +1,13 @@
 """The REST API of one company. Knows no database, no project file and no other wire.
 
-A call is data (`call`, `operations`); what surrounds it is a generator of effects (`perform`, `actions`); two thin
-drivers perform the effects (`drivers`); the clients are facades (`client`).
+A call is data (`call`, `operations`); what surrounds it is a generator of effects (`perform`, `reading`, `writing`);
+two thin drivers perform the effects (`drivers`); the clients are facades (`client`, `async_client`).
 """
 
+from tieout.rest.async_client import AsyncIntacct
 from tieout.rest.batch import BatchResult, Outcome, Reference
 from tieout.rest.call import Call, Repeat, Reply, Request
-from tieout.rest.client import AsyncIntacct, Intacct
+from tieout.rest.client import Intacct
 from tieout.rest.filters import F, Filter
 from tieout.rest.memory import Memory, ProcessMemory
 from tieout.rest.meter import CountingMeter, Meter, Usage

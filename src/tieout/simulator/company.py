@@ -22,6 +22,7 @@ from tieout.catalogue import names
 from tieout.catalogue.index import documented
 from tieout.catalogue.model import Model
 from tieout.simulator import functions, visibility
+from tieout.simulator.behaviour import Settings
 from tieout.simulator.clock import Clock
 from tieout.simulator.identity import DEMO_PASSWORD, EntityRef, User, Who
 from tieout.simulator.loading import Loader
@@ -48,8 +49,12 @@ class Company:
 
     sqlite3.Error when the file cannot be opened, is no database, or another process has it open."""
 
-    def __init__(self, name: str, path: Path | None = None, clock: Clock | None = None) -> None:
+    def __init__(
+        self, name: str, path: Path | None = None, clock: Clock | None = None, settings: Settings | None = None
+    ) -> None:
         self.name = name
+        self.settings = Settings(parent=settings)
+        """What this company chose; what it did not choose is the server's."""
         self.path = path
         self.clock = clock if clock is not None else Clock()
         self._lock = threading.RLock()

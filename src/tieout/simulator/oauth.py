@@ -9,7 +9,7 @@ import base64
 import binascii
 import secrets
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote
 
 import msgspec
@@ -23,10 +23,6 @@ if TYPE_CHECKING:
     from tieout.simulator.identity import Who
     from tieout.simulator.server import Simulator, Tenant
 
-Rotation = Literal["lenient", "strict"]
-"""What becomes of a refresh token that was used: still accepted, or refused. Sage does not say (REST reference 1.3)."""
-TOKEN_LIFETIME = 43_200
-"""Seconds an access token lives (recorded; REST reference 1.4)."""
 CLIENTS = {"demo-client": "demo-secret"}
 """Client id -> secret, of scope non-production."""
 
@@ -91,7 +87,7 @@ def _refresh(simulator: Simulator, client: str, form: Mapping[str, str]) -> Resp
             continue
         entity_id = form.get("entity_id") or session.entity_id
         _known(tenant, session.user_id, entity_id)
-        if simulator.rotation == "lenient" or tenant.desk.spend(refresh):
+        if simulator.settings.word("rotation") == "lenient" or tenant.desk.spend(refresh):
             return _issue(simulator, tenant, client, session.user_id, entity_id)
     raise Refusal.oauth(400, "invalid_grant", "The refresh token is invalid")
 
@@ -109,12 +105,13 @@ def _issue(simulator: Simulator, tenant: Tenant, client: str, user_id: str, enti
     who = _known(tenant, user_id, entity_id)
     session, refresh = tenant.desk.open(client, user_id, entity_id)
     now = int(simulator.clock.now().timestamp())
+    lifetime = int(simulator.settings.number("token_lifetime"))
     claims = Claims(
         iss=simulator.origin,
         aud=f"{simulator.origin}/ia/api/v1",
         sub=f"{user_id}@{tenant.company.name}",
         iat=now,
-        exp=now + simulator.token_lifetime,
+        exp=now + lifetime,
         client_id=client,
         cny_id=tenant.company.name,
         cny_key=tenant.key,
@@ -129,7 +126,7 @@ def _issue(simulator: Simulator, tenant: Tenant, client: str, user_id: str, enti
             "token_type": "Bearer",
             "access_token": tenant.desk.key.sign(claims),
             "refresh_token": refresh,
-            "expires_in": simulator.token_lifetime,
+            "expires_in": lifetime,
         },
         cache_control="no-store",
     )

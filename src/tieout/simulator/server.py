@@ -17,6 +17,7 @@ from typing import Literal
 import msgspec
 
 from tieout.simulator import control, idempotency, oauth, objects, services
+from tieout.simulator.behaviour import Settings
 from tieout.simulator.call import Call
 from tieout.simulator.clock import Clock
 from tieout.simulator.company import Company
@@ -55,8 +56,8 @@ class Simulator:
     """One server with many companies; the token names the company. Threads may share it.
 
     `seed`, `path` and `recordings` describe the first company, `demo`. `path` is its SQLite file, kept and used again
-    (None: memory). A clock given here is shared by all companies. `rotation` and `token_lifetime` (seconds) set what
-    Sage leaves open (REST reference 1.3) or what a test wants shorter.
+    (None: memory). A clock given here is shared by all companies. `switches` choose what Sage leaves open
+    or what a test wants otherwise (`behaviour`); ValueError for one that is not there or does not fit.
     """
 
     def __init__(
@@ -66,14 +67,12 @@ class Simulator:
         path: Path | None = None,
         recordings: Sequence[Path] = (),
         clock: Clock | None = None,
-        rotation: oauth.Rotation = "lenient",
-        token_lifetime: int = oauth.TOKEN_LIFETIME,
+        switches: Mapping[str, object] | None = None,
         clients: Mapping[str, str] | None = None,
     ) -> None:
         self.clock = clock if clock is not None else Clock()
         self._frozen_at: datetime | None = self.clock.now() if self.clock.is_frozen else None
-        self.rotation: oauth.Rotation = rotation
-        self.token_lifetime = token_lifetime
+        self.settings = Settings(switches)
         self.clients = dict(oauth.CLIENTS if clients is None else clients)
         self.origin = "http://127.0.0.1:8765"
         """Where the server says it is; a door with a port of its own sets it."""
@@ -119,7 +118,7 @@ class Simulator:
                 raise CompanyError(f"{name!r} cannot be a company id: letters, digits and - only.")
             if recordings:
                 seed = "empty"  # the demo's records would stand among the recorded ones, under the same keys
-            tenant = _open(name, seed, path, tuple(recordings), self.clock)
+            tenant = _open(name, seed, path, tuple(recordings), self.clock, self.settings)
             self._tenants[name] = tenant
             return tenant.company
 
@@ -191,8 +190,10 @@ class Simulator:
         return idempotency.once(request, tenant.company, tenant.desk, act)
 
 
-def _open(name: str, seed: Seed, path: Path | None, recordings: tuple[Path, ...], clock: Clock) -> Tenant:
-    company = _connect(name, path, clock)
+def _open(
+    name: str, seed: Seed, path: Path | None, recordings: tuple[Path, ...], clock: Clock, settings: Settings
+) -> Tenant:
+    company = _connect(name, path, clock, settings)
     try:
         filled = company.recall(_FILLED) is not None
         if filled and recordings:
@@ -210,12 +211,12 @@ def _open(name: str, seed: Seed, path: Path | None, recordings: tuple[Path, ...]
         raise
 
 
-def _connect(name: str, path: Path | None, clock: Clock) -> Company:
+def _connect(name: str, path: Path | None, clock: Clock, settings: Settings) -> Company:
     if path is None:
-        return Company(name, None, clock)
+        return Company(name, None, clock, settings)
     try:
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-        return Company(name, path, clock)
+        return Company(name, path, clock, settings)
     except OSError as error:
         raise CompanyError(f"The company file {path} cannot be opened: {error.strerror}.") from None
     except sqlite3.DatabaseError as error:

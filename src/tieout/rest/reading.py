@@ -1,61 +1,30 @@
-"""What a client does for its user: exchanges made of several calls. Shared whole by the sync and the async client."""
+"""Reading as exchanges: queries page by page, counts, sums, full records by key. No I/O of its own."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
 from tieout import catalogue
-from tieout.catalogue.model import Model, Node
-from tieout.errors import (
-    IntacctError,
-    InvalidRequestError,
-    NotFoundError,
-    OutcomeUnknownError,
-    TieoutError,
-    UnknownNameError,
-)
+from tieout.catalogue.model import Model
+from tieout.errors import IntacctError, InvalidRequestError, NotFoundError
 from tieout.rest import operations
-from tieout.rest.batch import MAX_BATCH, BatchResult, Outcome, all_failed, cut
-from tieout.rest.call import Call
+from tieout.rest.batch import MAX_BATCH
 from tieout.rest.check import check_query
+from tieout.rest.desk import Desk
 from tieout.rest.effects import All, Exchange, Work
 from tieout.rest.filters import Filter
-from tieout.rest.memory import Memory
+from tieout.rest.models import model, offline
 from tieout.rest.perform import Session, perform
 from tieout.rest.query import Query, common_fields, parse_order, read_pages
 from tieout.rest.rows import Record, page_decoder, row_type, typed
 from tieout.rest.where import parse_where
 
-T = TypeVar("T")
-
 NOT_QUERYABLE = "REST-1106"
-
-
-class Desk(msgspec.Struct, kw_only=True):
-    """What the actions of one client share."""
-
-    session: Session
-    memory: Memory
-
-
-def model(desk: Desk, object: str) -> Exchange[Model]:
-    """The company's live model, from memory while it is young."""
-    name = catalogue.resolve(object)
-    found: Model | None = yield Work(partial(desk.memory.model, name))
-    if found is None:
-        try:
-            found = yield from perform(desk.session, operations.get_model(name))
-        except InvalidRequestError as error:
-            if error.code != "unknownObject":
-                raise
-            raise UnknownNameError("object", object, nearest=catalogue.nearest(name, catalogue.names())) from None
-        yield Work(partial(desk.memory.keep_model, name, found))
-    return found
 
 
 def checked_query(
@@ -133,7 +102,7 @@ def get(desk: Desk, object: str, key: str) -> Exchange[Record]:
     """One full record, typed by the live model; lines by the catalogue's."""
     definition = yield from model(desk, object)
     values = yield from perform(desk.session, operations.get_one(catalogue.resolve(object), str(key)))
-    return Record(typed(values, definition, _offline))
+    return Record(typed(values, definition, offline))
 
 
 def get_many(desk: Desk, object: str, keys: Iterable[str]) -> Exchange[list[Record | IntacctError]]:
@@ -144,7 +113,7 @@ def get_many(desk: Desk, object: str, keys: Iterable[str]) -> Exchange[list[Reco
     chunks = [wanted[at : at + MAX_BATCH] for at in range(0, len(wanted), MAX_BATCH)]
     found: list[Record | IntacctError] = []
     for chunk in (yield All([_chunk(desk.session, name, keys) for keys in chunks])) if chunks else []:
-        found += [i if isinstance(i, IntacctError) else Record(typed(i, definition, _offline)) for i in chunk]
+        found += [i if isinstance(i, IntacctError) else Record(typed(i, definition, offline)) for i in chunk]
     return found
 
 
@@ -155,45 +124,3 @@ def _chunk(session: Session, object: str, keys: Sequence[str]) -> Exchange[list[
         if len(keys) > 1:
             raise
         return [error]  # one key is answered like a single read
-
-
-def create_many(desk: Desk, object: str, bodies: Sequence[Mapping[str, Any]]) -> Exchange[BatchResult]:
-    """Post records in batches of at most 500 and 1 MB, one after the other, each under a key of its own.
-
-    An error of a whole request becomes the outcome of its records, and the batches after it are still sent. Where
-    nothing more can be sent (not authorised, not reachable) the rest is `unprocessed`; raises only if that was so
-    from the start."""
-    name = catalogue.resolve(object)
-    encoded = [operations.encode(body) for body in bodies]
-    outcomes: list[Outcome] = []
-    for positions in cut(encoded):
-        body = b"[" + b",".join(encoded[i] for i in positions) + b"]"
-        call = operations.post(name, body, count=len(positions), idempotency_key=operations.new_key())
-        try:
-            batch = yield from _outcomes(desk.session, call, len(positions))
-        except TieoutError as error:
-            if not outcomes:
-                raise
-            rest = range(len(outcomes), len(bodies))
-            outcomes += [Outcome(position=p, state="unprocessed", error=error) for p in rest]
-            break
-        outcomes += [msgspec.structs.replace(o, position=positions.start + o.position) for o in batch]
-    return BatchResult(list(bodies), outcomes)
-
-
-def _outcomes(session: Session, call: Call[list[Outcome]], count: int) -> Exchange[list[Outcome]]:
-    try:
-        return (yield from perform(session, call))
-    except OutcomeUnknownError as error:
-        return all_failed(count, error, "unknown")
-    except IntacctError as error:
-        if error.status in (401, 403):
-            raise
-        return all_failed(count, error)
-
-
-def _offline(object: str) -> Node | None:
-    try:
-        return catalogue.load(object)
-    except TieoutError:
-        return None

@@ -1,0 +1,136 @@
+"""The client for asyncio: the methods of `Intacct`, awaited."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from decimal import Decimal
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from tieout import catalogue
+from tieout.catalogue.model import Model
+from tieout.errors import IntacctError
+from tieout.rest import models, operations, reading, writing
+from tieout.rest.base import Client
+from tieout.rest.batch import BatchResult, Reference
+from tieout.rest.call import Call
+from tieout.rest.drivers import AsyncDriver
+from tieout.rest.filters import Filter
+from tieout.rest.limiter import Limiter
+from tieout.rest.perform import perform
+from tieout.rest.query import DEFAULT_PAGE
+from tieout.rest.rows import Page, Record, Row
+from tieout.rest.transport import (
+    AsyncHttpTransport,
+    AsyncInProcessTransport,
+    AsyncTransport,
+    InProcessTransport,
+)
+
+T = TypeVar("T")
+
+
+class AsyncRows:
+    """The same for `async for`."""
+
+    def __init__(self, client: AsyncIntacct, asked: tuple[Any, ...], options: dict[str, Any]) -> None:
+        self._client, self._asked, self._options = client, asked, options
+
+    def pages(self) -> AsyncIterator[Page[Row]]:
+        """Page by page, with totals and the server's clock."""
+        exchange = self._client._pages(*self._asked, **self._options)
+        return self._client._driver.iterate(exchange)
+
+    async def __aiter__(self) -> AsyncIterator[Row]:
+        async for page in self.pages():
+            for row in page.rows:
+                yield row
+
+    def __repr__(self) -> str:
+        return f"AsyncRows({self._asked[0]!r})"
+
+
+class AsyncIntacct(Client[AsyncDriver]):
+    """One Intacct company, for asyncio: the methods of Intacct, awaited."""
+
+    def _make_driver(self, transport: AsyncTransport | InProcessTransport | None, limiter: Limiter) -> AsyncDriver:
+        if isinstance(transport, InProcessTransport):
+            transport = AsyncInProcessTransport(transport)
+        return AsyncDriver(transport or AsyncHttpTransport(), limiter)
+
+    def query(
+        self,
+        object: str,
+        fields: Sequence[str] | None = None,
+        where: Filter | str | None = None,
+        *,
+        order_by: Sequence[str] = (),
+        page_size: int = DEFAULT_PAGE,
+        limit: int | None = None,
+        private: bool = False,
+        case_sensitive: bool = True,
+        as_of: str | None = None,
+    ) -> AsyncRows:
+        """As Intacct.query, for `async for`."""
+        options = {"order_by": order_by, "private": private, "case_sensitive": case_sensitive, "as_of": as_of}
+        return AsyncRows(self, (object, fields, where), options | {"page_size": page_size, "limit": limit})
+
+    async def count(self, object: str, where: Filter | str | None = None, *, private: bool = False) -> int:
+        """As Intacct.count."""
+        return await self._driver.run(reading.count(self._desk, object, where, private=private))
+
+    async def totals(
+        self, object: str, sums: Sequence[str], where: Filter | str | None = None, *, private: bool = False
+    ) -> dict[str, Decimal | None]:
+        """As Intacct.totals."""
+        return await self._driver.run(reading.totals(self._desk, object, sums, where, private=private))
+
+    async def get(self, object: str, key: str) -> Record:
+        """As Intacct.get."""
+        return await self._driver.run(reading.get(self._desk, object, key))
+
+    async def get_many(self, object: str, keys: Iterable[str]) -> list[Record | IntacctError]:
+        """As Intacct.get_many."""
+        return await self._driver.run(reading.get_many(self._desk, object, keys))
+
+    async def create(self, object: str, body: Mapping[str, Any], *, idempotency_key: str | None = None) -> Reference:
+        """As Intacct.create."""
+        return await self.call(operations.create(catalogue.resolve(object), body, idempotency_key=idempotency_key))
+
+    async def create_many(self, object: str, bodies: Sequence[Mapping[str, Any]]) -> BatchResult:
+        """As Intacct.create_many."""
+        return await self._driver.run(writing.create_many(self._desk, object, bodies))
+
+    async def update(
+        self, object: str, key: str, changes: Mapping[str, Any], *, idempotency_key: str | None = None
+    ) -> Reference:
+        """As Intacct.update."""
+        call = operations.update(catalogue.resolve(object), key, changes, idempotency_key=idempotency_key)
+        return await self.call(call)
+
+    async def delete(self, object: str, key: str) -> None:
+        """As Intacct.delete."""
+        await self.call(operations.delete(catalogue.resolve(object), key))
+
+    async def model(self, object: str) -> Model:
+        """As Intacct.model."""
+        return await self._driver.run(models.model(self._desk, object))
+
+    async def references(self, object: str) -> list[Reference]:
+        """As Intacct.references."""
+        return await self.call(operations.list_references(catalogue.resolve(object)))
+
+    async def call(self, call: Call[T]) -> T:
+        """As Intacct.call."""
+        return await self._driver.run(perform(self._desk.session, call))
+
+    async def close(self) -> None:
+        await self._driver.transport.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()

@@ -1,0 +1,179 @@
+"""What both clients are made of: who they are, where they send, and how they pace. What they do is in `reading` and
+`writing`; the facades are `client` and `async_client`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any, Generic, Self, TypeVar
+
+import msgspec
+
+from tieout.errors import ConfigurationError, NotAuthorisedError, redacted
+from tieout.rest import reading
+from tieout.rest.desk import Desk
+from tieout.rest.drivers import AsyncDriver, SyncDriver
+from tieout.rest.effects import Exchange
+from tieout.rest.filters import Filter
+from tieout.rest.limiter import Limiter
+from tieout.rest.memory import Memory, ProcessMemory
+from tieout.rest.meter import CountingMeter, Meter
+from tieout.rest.perform import Session
+from tieout.rest.query import MAX_PAGE
+from tieout.rest.tokens import ClientCredentials, RefreshToken, TokenSource
+
+T = TypeVar("T")
+D = TypeVar("D", SyncDriver, AsyncDriver)
+
+BASE_URL = "https://api.intacct.com/ia/api/v1"
+"""One host for all companies; the token names the company (REST reference)."""
+API_PATH = "/ia/api/v1"
+CONCURRENCY = 4
+"""Requests under way at once. Tier 1 allows 6 per application (REST reference 8.6)."""
+VARIABLES = ("TIEOUT_CLIENT_ID", "TIEOUT_CLIENT_SECRET", "TIEOUT_USER", "TIEOUT_COMPANY")
+
+
+class Client(Generic[D]):
+    """What both clients are made of."""
+
+    _driver: D
+
+    def __init__(
+        self,
+        *,
+        tokens: TokenSource | None = None,
+        client_id: str | None = None,
+        client_secret: str | None = None,
+        user: str | None = None,
+        company: str | None = None,
+        refresh_token: str | None = None,
+        entity: str | None = None,
+        base_url: str = BASE_URL,
+        timeout: float = 60.0,
+        deadline: float = 300.0,
+        concurrency: int = CONCURRENCY,
+        memory: Memory | None = None,
+        meter: Meter | None = None,
+        transport: Any = None,
+    ) -> None:
+        """Give `client_id`, `client_secret`, `user` and `company` for client credentials, or `client_id`,
+        `client_secret` and `refresh_token`, or any TokenSource as `tokens`.
+
+        `timeout` is seconds for one try, `deadline` seconds for a call with all its retries. `entity` runs every
+        call in that entity (REST reference 2)."""
+        if entity is not None and not (entity.isascii() and entity.isprintable() and entity.strip()):
+            raise ConfigurationError(
+                f"{entity!r} cannot be an entity id.", advice="It is sent as a header: ASCII only."
+            )
+        source = tokens or _source(client_id, client_secret, user, company, refresh_token)
+        self.meter = meter if meter is not None else CountingMeter()
+        session = Session(
+            base_url=api_url(base_url),
+            tokens=source,
+            meter=self.meter,
+            entity=entity,
+            timeout=timeout,
+            deadline=deadline,
+        )
+        self._desk = Desk(session=session, memory=memory if memory is not None else ProcessMemory())
+        self._driver = self._make_driver(transport, Limiter(concurrency))
+
+    def _make_driver(self, transport: Any, limiter: Limiter) -> D:
+        raise NotImplementedError
+
+    @classmethod
+    def from_env(cls, **options: Any) -> Self:
+        """Client credentials from TIEOUT_CLIENT_ID, TIEOUT_CLIENT_SECRET, TIEOUT_USER, TIEOUT_COMPANY and,
+        if set, TIEOUT_ENTITY and TIEOUT_BASE_URL."""
+        missing = [name for name in VARIABLES if not os.environ.get(name)]
+        if missing:
+            raise NotAuthorisedError(
+                f"The environment does not name a connection: {', '.join(missing)} not set.",
+                advice=f"Set {', '.join(VARIABLES)}.",
+            )
+        client_id, client_secret, user, company = (os.environ[name] for name in VARIABLES)
+        given: dict[str, Any] = {
+            "client_id": client_id,
+            "client_secret": client_secret,
+            "user": user,
+            "company": company,
+            "entity": os.environ.get("TIEOUT_ENTITY") or None,
+            "base_url": os.environ.get("TIEOUT_BASE_URL") or BASE_URL,
+        }
+        return cls(**(given | options))
+
+    @property
+    def entity(self) -> str | None:
+        """The entity that calls run in; None for the token's own level."""
+        return self._desk.session.entity
+
+    @property
+    def base_url(self) -> str:
+        return self._desk.session.base_url
+
+    @property
+    def memory(self) -> Memory:
+        return self._desk.memory
+
+    def with_entity(self, entity: str | None) -> Self:
+        """The same connection, token and pacing, in another entity (None: the token's own level)."""
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        session = msgspec.structs.replace(self._desk.session, entity=entity)
+        twin._desk = Desk(session=session, memory=self._desk.memory)
+        return twin
+
+    def _pages(
+        self,
+        object: str,
+        fields: Sequence[str] | None,
+        where: Filter | str | None,
+        *,
+        page_size: int,
+        limit: int | None,
+        **options: Any,
+    ) -> Exchange[None]:
+        if not 1 <= page_size <= MAX_PAGE:
+            raise ConfigurationError(f"A page has 1 to {MAX_PAGE} rows, not {page_size}.")
+        asked = reading.checked_query(self._desk, object, fields, where, **options)
+        return reading.pages(self._desk, asked, page_size=page_size, limit=limit, named=fields is not None)
+
+    def __repr__(self) -> str:
+        place = f", entity={self.entity!r}" if self.entity else ""
+        return f"{type(self).__name__}({self._desk.session.tokens!r}, {self.base_url!r}{place})"
+
+
+def api_url(url: str) -> str:
+    """A base URL with the API path: `http://127.0.0.1:8765` -> `http://127.0.0.1:8765/ia/api/v1`.
+
+    Plain http is accepted for this machine only: a bearer token never crosses a network in the clear."""
+    scheme, separator, rest = url.rstrip("/").partition("://")
+    host = rest.partition("/")[0].rpartition("@")[2]
+    name = host.partition("]")[0] + "]" if host.startswith("[") else host.partition(":")[0]
+    if not separator or scheme not in ("http", "https") or not host:
+        raise ConfigurationError(f"{redacted(url)!r} is not an http(s) URL.", advice=f"Example: {BASE_URL}")
+    if "@" in rest.partition("/")[0]:
+        raise ConfigurationError("The base URL must not hold a user or password.")
+    if scheme == "http" and name not in ("127.0.0.1", "localhost", "[::1]"):
+        raise ConfigurationError(
+            f"{redacted(url)!r} is not encrypted.", advice="Use https; http is for a local simulator only."
+        )
+    trimmed = f"{scheme}://{rest}"
+    return trimmed if "/ia/api/" in trimmed else trimmed + API_PATH
+
+
+def _source(
+    client_id: str | None,
+    client_secret: str | None,
+    user: str | None,
+    company: str | None,
+    refresh_token: str | None,
+) -> TokenSource:
+    if client_id and client_secret and refresh_token:
+        return RefreshToken(client_id=client_id, client_secret=client_secret, refresh_token=refresh_token)
+    if client_id and client_secret and user and company:
+        return ClientCredentials(client_id=client_id, client_secret=client_secret, user=user, company=company)
+    raise NotAuthorisedError(
+        "No credentials: client_id, client_secret and either user and company or refresh_token are needed.",
+        advice="Pass them, or use Intacct.from_env(), or `tieout.simulated()` to try without an Intacct company.",
+    )

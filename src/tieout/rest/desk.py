@@ -1,0 +1,15 @@
+"""What the exchanges of one client share: how it speaks to Intacct, and what it remembers of the company."""
+
+from __future__ import annotations
+
+import msgspec
+
+from tieout.rest.memory import Memory
+from tieout.rest.perform import Session
+
+
+class Desk(msgspec.Struct, kw_only=True):
+    """Handed to every exchange of a client."""
+
+    session: Session
+    memory: Memory

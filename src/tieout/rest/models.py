@@ -1,0 +1,35 @@
+"""The company's live models, asked for once and remembered while they are young."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from tieout import catalogue
+from tieout.catalogue.model import Model, Node
+from tieout.errors import InvalidRequestError, TieoutError, UnknownNameError
+from tieout.rest import operations
+from tieout.rest.desk import Desk
+from tieout.rest.effects import Exchange, Work
+from tieout.rest.perform import perform
+
+
+def model(desk: Desk, object: str) -> Exchange[Model]:
+    """The company's live model, from memory while it is young."""
+    name = catalogue.resolve(object)
+    found: Model | None = yield Work(partial(desk.memory.model, name))
+    if found is None:
+        try:
+            found = yield from perform(desk.session, operations.get_model(name))
+        except InvalidRequestError as error:
+            if error.code != "unknownObject":
+                raise
+            raise UnknownNameError("object", object, nearest=catalogue.nearest(name, catalogue.names())) from None
+        yield Work(partial(desk.memory.keep_model, name, found))
+    return found
+
+
+def offline(object: str) -> Node | None:
+    try:
+        return catalogue.load(object)
+    except TieoutError:
+        return None
