@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tieout.rest.call import Reply, Request
-from tieout.rest.effects import Exchange, NoAnswer, Send, Sleep, Slot, Stream, Work
+from tieout.rest.effects import Exchange, NoAnswer, NoPlace, Send, Sleep, Slot, Stream, Work
 from tieout.rest.limiter import Limiter
 from tieout.rest.meter import CountingMeter
 from tieout.rest.perform import Session
@@ -49,9 +49,15 @@ class World:
                 case Sleep(seconds):
                     self.slept.append(seconds)
                     self.now += seconds
-                case Slot(limiter):
-                    answer = (limiter or self.limiter).claim(lambda: None)
-                    assert answer.granted, "a slot was not given back"
+                case Slot(limiter, timeout):
+                    claim = (limiter or self.limiter).claim(lambda: None)
+                    assert claim.granted or timeout is not None, "a slot was not given back"
+                    if claim.granted:
+                        answer = claim
+                    else:
+                        claim.release()
+                        self.now += timeout
+                        error = NoPlace()
                 case Stream(value):
                     self.streamed(value)
                 case Work(function):

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tieout.rest.drivers import AsyncDriver, SyncDriver
-from tieout.rest.effects import All, Exchange, Slot, Stream, Work
+from tieout.rest.effects import All, Exchange, NoPlace, Slot, Stream, Work
 from tieout.rest.limiter import Limiter
 from tieout.rest.transport import AsyncInProcessTransport, InProcessTransport
 
@@ -175,6 +175,23 @@ def test_ctrl_c_while_waiting_for_a_slot_leaves_nobody_in_the_queue() -> None:
         signal.signal(signal.SIGALRM, before)
     held.release()
     assert driver.limiter.claim(lambda: None).granted
+
+
+def test_a_place_that_does_not_come_in_time_is_given_up_and_the_queue_forgets_the_asker() -> None:
+    turn = Limiter(1)
+
+    def waiting() -> Exchange[str]:
+        try:
+            claim = yield Slot(turn, timeout=0.01)
+        except NoPlace:
+            return "none came"
+        claim.release()
+        return "granted"
+
+    held = turn.claim(lambda: None)
+    assert list(both(waiting)) == ["none came", "none came"]
+    held.release()
+    assert list(both(waiting)) == ["granted", "granted"]
 
 
 @given(

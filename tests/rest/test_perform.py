@@ -239,3 +239,13 @@ def test_no_repr_shows_a_token() -> None:
     world = World(RECORD)
     world.run(perform(session(world), read()))
     assert "t0" not in repr(world.sent[0])
+
+
+def test_waiting_for_a_turn_counts_towards_the_deadline() -> None:
+    world = World(created())
+    held = world.limiter.claim(lambda: None)
+    with pytest.raises(DeadlineError, match="waited its whole deadline of 300 seconds"):
+        world.run(perform(session(world), write()))
+    assert world.sent == []
+    held.release()
+    assert world.run(perform(session(world), write())).key == "7"

@@ -10,7 +10,7 @@ from tieout.rest.call import Call, Repeat, Reply, Request
 from tieout.rest.client import Intacct
 from tieout.rest.filters import F, Filter
 from tieout.rest.memory import Memory, ProcessMemory
-from tieout.rest.meter import CountingMeter, Meter, Usage
+from tieout.rest.meter import Cost, CountingMeter, Meter, Usage
 from tieout.rest.perform import Session
 from tieout.rest.query import Query
 from tieout.rest.rows import Page, Record, Row
@@ -24,6 +24,7 @@ __all__ = [
     "BatchResult",
     "Call",
     "ClientCredentials",
+    "Cost",
     "CountingMeter",
     "F",
     "Filter",

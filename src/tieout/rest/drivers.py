@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from tieout.rest.effects import All, Effect, Exchange, Send, Sleep, Slot, Stream, Work
+from tieout.rest.effects import All, Effect, Exchange, NoPlace, Send, Sleep, Slot, Stream, Work
 from tieout.rest.limiter import Claim, Limiter
 from tieout.rest.transport import AsyncTransport, Transport
 
@@ -73,20 +73,20 @@ class SyncDriver:
                 return self.transport.send(request, timeout)
             case Sleep(seconds):
                 return time.sleep(seconds)
-            case Slot(limiter):
-                return self._slot(limiter or self.limiter)
+            case Slot(limiter, timeout):
+                return self._slot(limiter or self.limiter, timeout)
             case Work(function):
                 return function()
             case All(exchanges):
                 return self._all(exchanges)
         raise TypeError(f"unknown effect {type(effect).__name__}")
 
-    def _slot(self, limiter: Limiter) -> Claim:
+    def _slot(self, limiter: Limiter, timeout: float | None) -> Claim:
         granted = threading.Event()
         claim = limiter.claim(granted.set)
         try:
-            if not claim.granted:
-                granted.wait()
+            if not claim.granted and not granted.wait(timeout):
+                raise NoPlace
         except BaseException:
             claim.release()
             raise
@@ -156,15 +156,15 @@ class AsyncDriver:
                 return await self.transport.send(request, timeout)
             case Sleep(seconds):
                 return await asyncio.sleep(seconds)
-            case Slot(limiter):
-                return await self._slot(limiter or self.limiter)
+            case Slot(limiter, timeout):
+                return await self._slot(limiter or self.limiter, timeout)
             case Work(function):
                 return await asyncio.to_thread(function)
             case All(exchanges):
                 return await self._all(exchanges)
         raise TypeError(f"unknown effect {type(effect).__name__}")
 
-    async def _slot(self, limiter: Limiter) -> Claim:
+    async def _slot(self, limiter: Limiter, timeout: float | None) -> Claim:
         loop = asyncio.get_running_loop()
         granted = asyncio.Event()
 
@@ -174,7 +174,11 @@ class AsyncDriver:
         claim = limiter.claim(notify)
         try:
             if not claim.granted:
-                await granted.wait()
+                async with asyncio.timeout(timeout):
+                    await granted.wait()
+        except TimeoutError:
+            claim.release()
+            raise NoPlace from None
         except BaseException:
             claim.release()
             raise

@@ -30,9 +30,11 @@ class Sleep(msgspec.Struct, frozen=True):
 
 
 class Slot(msgspec.Struct, frozen=True):
-    """Wait for a place -> Claim, to be released by the asker. No limiter: the company's concurrency."""
+    """Wait for a place -> Claim, to be released by the asker. Raises NoPlace after `timeout` seconds; None waits as
+    long as it takes. No limiter: the company's concurrency."""
 
     limiter: Limiter | None = None
+    timeout: float | None = None
 
 
 class Work(msgspec.Struct, frozen=True):
@@ -65,3 +67,7 @@ class NoAnswer(Exception):
     def __init__(self, reason: str, *, sent: bool, timeout: bool = False) -> None:
         super().__init__(reason)
         self.reason, self.sent, self.timeout = reason, sent, timeout
+
+
+class NoPlace(Exception):
+    """No place came free in time. Nothing was sent, and the asker has left the queue."""

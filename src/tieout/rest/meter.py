@@ -8,6 +8,21 @@ from typing import Protocol
 import msgspec
 
 
+class Cost(msgspec.Struct, frozen=True):
+    """What something costs, or is estimated to cost. Costs add up: `a + b`, `sum(costs, Cost())`."""
+
+    calls: int = 0
+    """Requests, retries not foreseen."""
+    transactions: int = 0
+    """Billable: pages read and records written (REST reference 8.6)."""
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(self.calls + other.calls, self.transactions + other.transactions)
+
+    def __str__(self) -> str:
+        return f"{_counted(self.calls, 'call')}, {_counted(self.transactions, 'transaction')}"
+
+
 class Try(msgspec.Struct, frozen=True, kw_only=True):
     """One request and what came of it. Holds no body and no secret."""
 
@@ -60,3 +75,7 @@ class CountingMeter:
             self._usage.bytes_sent += tried.sent
             self._usage.bytes_received += tried.received
             self._usage.seconds += tried.seconds
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

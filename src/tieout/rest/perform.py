@@ -21,9 +21,10 @@ from tieout.errors import (
     ReplyError,
     TieoutError,
     UnreachableError,
+    Whose,
 )
 from tieout.rest.call import Call, Repeat, Reply, Request
-from tieout.rest.effects import Exchange, NoAnswer, Send, Sleep, Slot
+from tieout.rest.effects import Exchange, NoAnswer, NoPlace, Send, Sleep, Slot
 from tieout.rest.failures import Action, Refusal, moved, refusal_of
 from tieout.rest.meter import Meter, Try
 from tieout.rest.tokens import Token, TokenSource
@@ -68,7 +69,9 @@ def perform(session: Session, call: Call[T]) -> Exchange[T]:
     token = (yield from session.tokens.token(session)) if call.authorised else None
     while True:
         try:
-            reply = yield from _send(session, call, attempt.request(token), attempt.remaining())
+            reply = yield from _send(attempt, attempt.request(token))
+        except NoPlace:
+            raise attempt.crowded_out() from None
         except NoAnswer as silence:
             yield Sleep(attempt.after_silence(silence))
             continue
@@ -85,13 +88,14 @@ def perform(session: Session, call: Call[T]) -> Exchange[T]:
         yield Sleep(attempt.before_retry(verdict, reply))
 
 
-def _send(session: Session, call: Call[T], request: Request, remaining: float) -> Exchange[Reply]:
-    """One try, inside a slot, metered."""
-    claim = yield Slot()
+def _send(attempt: _Attempt[T], request: Request) -> Exchange[Reply]:
+    """One try, inside a slot, metered. The wait for the slot counts towards the deadline."""
+    session, call = attempt.session, attempt.call
+    claim = yield Slot(timeout=attempt.remaining())
     started = session.clock()
     reply: Reply | None = None
     try:
-        reply = yield Send(request, min(session.timeout, remaining))
+        reply = yield Send(request, min(session.timeout, attempt.remaining()))
         return reply
     finally:
         claim.release()
@@ -202,6 +206,17 @@ class _Attempt(Generic[T]):
             advice="Check the address and your network, then run the same command again.",
         )
         return self._wait(error, None)
+
+    def crowded_out(self) -> TieoutError:
+        """Nothing was sent this time: all places were taken until the deadline."""
+        return self.final(
+            DeadlineError(
+                f"{self.label} waited its whole deadline of {self.session.deadline:g} seconds for its turn: too many "
+                "other calls were under way.",
+                advice="Make fewer calls at once, or allow more concurrency or a longer deadline.",
+                whose=Whose.YOURS,
+            )
+        )
 
     def before_retry(self, verdict: Again, reply: Reply) -> float:
         return self._wait(verdict.error, reply)
