@@ -234,3 +234,9 @@ def test_every_value_comes_back_as_it_was_given(company: Company) -> None:
             expected = None if field == "box.Colour" else row[field]
             got = by_key[row["key"]][field]
             assert (type(got), got) == (type(expected), expected)
+
+
+def test_null_counts_as_absent(caller: Any) -> None:
+    """As a production client sends it for every query without filters."""
+    nothing = {"filters": None, "filterExpression": None, "filterParameters": {}, "orderBy": None}
+    assert caller.query(object="company-config/entity", fields=["id"], start=1, size=1, **nothing).status == 200

@@ -55,6 +55,8 @@ def parse(payload: object, today: date, own_parameters: Any) -> Query:
     for name in payload:
         if name not in _KEYS:
             raise Refusal.unrecognized_key(str(name))
+    # A production client sends `"filterExpression": null` where it has none; null is taken for absent everywhere.
+    payload = {name: value for name, value in payload.items() if value is not None}
     expression = payload.get("filterExpression", "and")
     if not isinstance(expression, str):
         raise Refusal.bad_query("filterExpression", "must be a string")

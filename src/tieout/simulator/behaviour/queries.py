@@ -17,5 +17,6 @@ FACTS: tuple[Fact, ...] = (
     Fact(what="The key of an aggregate is the text that asked for it", evidence="INFERRED", where="5.5"),
     Fact(what="A live model's shape, `lists` as `[]` where there are none", evidence="LIVE", where="6"),
     Fact(what="An unknown name in the model service: an empty list", evidence="DOC", where="6"),
+    Fact(what="null for a member of a query that may be left out counts as absent", evidence="INFERRED", where="5.1"),
 )
 SWITCHES: tuple[Switch, ...] = ()
