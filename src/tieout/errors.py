@@ -150,6 +150,12 @@ class CheckError(ConfigurationError):
         return super().to_dict() | {"problems": [msgspec.to_builtins(p) for p in self.problems]}
 
 
+class CheckWarning(UserWarning):
+    """What a check doubts but does not refuse: a deprecated name, a rule that only the documentation tells.
+
+    Python's own `warnings`: shown once for each line of a program, silenced or made an error by its usual filters."""
+
+
 class SourceError(ConfigurationError):
     """A source file cannot be read as it is declared."""
 

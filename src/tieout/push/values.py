@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeAlias
 
 from tieout.catalogue import nearest
 from tieout.catalogue.model import Field
+from tieout.catalogue.personal import personal
 from tieout.push.settings import BooleanFormat, Column, NumberFormat
 
 Wire: TypeAlias = str | int | bool | Decimal | None
@@ -41,7 +42,6 @@ _STYLES = [
     for decimal, group in ((".", ""), (",", ""), (".", ","), (",", "."), (".", " "), (",", " "), (".", "'"), (",", "'"))
 ]
 """Ways to write numbers, the simplest first, and how the project file says each."""
-_SENSITIVE = re.compile(r"(ssn|birth ?date|social|routing|account ?number|bank|iban|password|ach\.)", re.IGNORECASE)
 _ISO_DATE = "%Y-%m-%d"
 
 
@@ -228,7 +228,7 @@ def numeric(field: Field) -> bool:
 
 def shown(raw: object, path: str, limit: int = 40) -> str:
     """A value for a message: shortened, and empty where the field holds personal or bank data (rule 11)."""
-    if _SENSITIVE.search(path):
+    if personal(path):
         return ""
     text = _text(raw) if raw is not None else "null"
     return text if len(text) <= limit else text[: limit - 1] + "…"

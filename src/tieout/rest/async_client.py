@@ -93,20 +93,36 @@ class AsyncIntacct(Client[AsyncDriver]):
         """As Intacct.get_many."""
         return await self._driver.run(reading.get_many(self._desk, object, keys))
 
-    async def create(self, object: str, body: Mapping[str, Any], *, idempotency_key: str | None = None) -> Reference:
+    async def create(
+        self,
+        object: str,
+        body: Mapping[str, Any],
+        *,
+        idempotency_key: str | None = None,
+        check: bool | None = None,
+    ) -> Reference:
         """As Intacct.create."""
-        return await self.call(operations.create(catalogue.resolve(object), body, idempotency_key=idempotency_key))
+        exchange = writing.create(self._desk, object, body, idempotency_key=idempotency_key, check=check)
+        return await self._driver.run(exchange)
 
-    async def create_many(self, object: str, bodies: Sequence[Mapping[str, Any]]) -> BatchResult:
+    async def create_many(
+        self, object: str, bodies: Sequence[Mapping[str, Any]], *, check: bool | None = None
+    ) -> BatchResult:
         """As Intacct.create_many."""
-        return await self._driver.run(writing.create_many(self._desk, object, bodies))
+        return await self._driver.run(writing.create_many(self._desk, object, bodies, check=check))
 
     async def update(
-        self, object: str, key: str, changes: Mapping[str, Any], *, idempotency_key: str | None = None
+        self,
+        object: str,
+        key: str,
+        changes: Mapping[str, Any],
+        *,
+        idempotency_key: str | None = None,
+        check: bool | None = None,
     ) -> Reference:
         """As Intacct.update."""
-        call = operations.update(catalogue.resolve(object), key, changes, idempotency_key=idempotency_key)
-        return await self.call(call)
+        exchange = writing.update(self._desk, object, key, changes, idempotency_key=idempotency_key, check=check)
+        return await self._driver.run(exchange)
 
     async def delete(self, object: str, key: str) -> None:
         """As Intacct.delete."""

@@ -55,12 +55,14 @@ class Client(Generic[D]):
         memory: Memory | None = None,
         meter: Meter | None = None,
         transport: Any = None,
+        check: bool = True,
     ) -> None:
         """Give `client_id`, `client_secret`, `user` and `company` for client credentials, or `client_id`,
         `client_secret` and `refresh_token`, or any TokenSource as `tokens`.
 
         `timeout` is seconds for one try, `deadline` seconds for a call with all its retries. `entity` runs every
-        call in that entity (REST reference 2)."""
+        call in that entity (REST reference 2). `check=False` sends bodies without holding them against the company's
+        model first; each write can say so for itself."""
         if entity is not None and not (entity.isascii() and entity.isprintable() and entity.strip()):
             raise ConfigurationError(
                 f"{entity!r} cannot be an entity id.", advice="It is sent as a header: ASCII only."
@@ -75,7 +77,7 @@ class Client(Generic[D]):
             timeout=timeout,
             deadline=deadline,
         )
-        self._desk = Desk(session=session, memory=memory if memory is not None else ProcessMemory())
+        self._desk = Desk(session=session, memory=memory if memory is not None else ProcessMemory(), check=check)
         self._driver = self._make_driver(transport, Limiter(concurrency))
 
     def _make_driver(self, transport: Any, limiter: Limiter) -> D:
@@ -120,7 +122,7 @@ class Client(Generic[D]):
         twin = object.__new__(type(self))
         twin.__dict__.update(self.__dict__)
         session = msgspec.structs.replace(self._desk.session, entity=entity)
-        twin._desk = Desk(session=session, memory=self._desk.memory)
+        twin._desk = msgspec.structs.replace(self._desk, session=session)
         return twin
 
     def _pages(

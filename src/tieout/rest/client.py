@@ -97,20 +97,40 @@ class Intacct(Client[SyncDriver]):
         """Full records in the order of the keys, 500 a request; a missing one is its NotFoundError."""
         return self._driver.run(reading.get_many(self._desk, object, keys))
 
-    def create(self, object: str, body: Mapping[str, Any], *, idempotency_key: str | None = None) -> Reference:
-        """Create one record. Raises RefusedError, InvalidRequestError, OutcomeUnknownError."""
-        call = operations.create(catalogue.resolve(object), body, idempotency_key=idempotency_key)
-        return self.call(call)
+    def create(
+        self,
+        object: str,
+        body: Mapping[str, Any],
+        *,
+        idempotency_key: str | None = None,
+        check: bool | None = None,
+    ) -> Reference:
+        """Create one record. Raises CheckError, RefusedError, InvalidRequestError, OutcomeUnknownError.
 
-    def create_many(self, object: str, bodies: Sequence[Mapping[str, Any]]) -> BatchResult:
-        """Create many, 500 a request, each record on its own: some may fail while others are posted."""
-        return self._driver.run(writing.create_many(self._desk, object, bodies))
+        The body is held against the company's model first; `check=False` sends it as it is."""
+        exchange = writing.create(self._desk, object, body, idempotency_key=idempotency_key, check=check)
+        return self._driver.run(exchange)
+
+    def create_many(
+        self, object: str, bodies: Sequence[Mapping[str, Any]], *, check: bool | None = None
+    ) -> BatchResult:
+        """Create many, 500 a request, each record on its own: some may fail while others are posted.
+
+        All are held against the company's model first: CheckError names every mistake, and then none was sent."""
+        return self._driver.run(writing.create_many(self._desk, object, bodies, check=check))
 
     def update(
-        self, object: str, key: str, changes: Mapping[str, Any], *, idempotency_key: str | None = None
+        self,
+        object: str,
+        key: str,
+        changes: Mapping[str, Any],
+        *,
+        idempotency_key: str | None = None,
+        check: bool | None = None,
     ) -> Reference:
-        """Change the fields given; None clears one (REST reference 4.5)."""
-        return self.call(operations.update(catalogue.resolve(object), key, changes, idempotency_key=idempotency_key))
+        """Change the fields given; None clears one (REST reference 4.5). Checked first, as in create."""
+        exchange = writing.update(self._desk, object, key, changes, idempotency_key=idempotency_key, check=check)
+        return self._driver.run(exchange)
 
     def delete(self, object: str, key: str) -> None:
         """Delete one record. Raises NotFoundError if it was not there."""

@@ -13,3 +13,5 @@ class Desk(msgspec.Struct, kw_only=True):
 
     session: Session
     memory: Memory
+    check: bool = False
+    """Whether bodies are held against the live model before they are sent. Clients do, unless told otherwise."""
