@@ -1,7 +1,8 @@
 """A server that answers like Sage's REST API with bytes encoded beforehand, in a process of its own.
 
-It is there to cost nothing: a page is a slice of one buffer, sent without a copy. It holds one object and refuses
-what it does not know. `start()` runs it; docs of what it speaks: REST reference 1.4, 5 and 6.
+It is there to cost nothing: a page is a slice of one buffer, sent without a copy. It holds one object, takes vendors
+without looking at them, and refuses what it does not know. `start()` runs it; what it speaks: REST reference 1.4, 4.4,
+5 and 6.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from array import array
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from email.utils import formatdate
+from functools import cache
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,7 @@ from .bills import ATTRIBUTES, MONEY, OBJECT, bill, cents, model, modified, mone
 
 BASE = "/ia/api/v1"
 MAX_PAGE = 4000
+VENDOR = "accounts-payable/vendor"
 SEND_BUFFER = 4_194_304
 """Bytes: a page fits, so that the server is done with it before the client has read it."""
 ONE = {"totalCount": 1, "totalSuccess": 1, "totalError": 0}
@@ -197,6 +200,15 @@ def _meta(asked: Asked, total: int) -> bytes:
     return b'],"ia::meta":' + _encode(meta) + b"}"
 
 
+@cache
+def _created(count: int) -> bytes:
+    """What a batch of so many vendors is answered with: the same keys every time."""
+    made = [
+        {"key": str(n), "id": f"V{n}", "href": f"/objects/{VENDOR}/{n}", "ia::status": 201} for n in range(1, count + 1)
+    ]
+    return _encode({"ia::result": made, "ia::meta": {"totalCount": count, "totalSuccess": count, "totalError": 0}})
+
+
 def answer(bills: Bills, method: str, target: str, body: bytes) -> tuple[HTTPStatus, Parts]:
     """One request -> status and body. Credentials are not looked at."""
     path, _, query = target.partition("?")
@@ -205,6 +217,8 @@ def answer(bills: Bills, method: str, target: str, body: bytes) -> tuple[HTTPSta
             return HTTPStatus.OK, bills.query(body)
         if (method, path) == ("GET", BASE + "/services/core/model"):
             return HTTPStatus.OK, bills.model(parse_qs(query).get("name", [""])[0])
+        if (method, path) == ("POST", f"{BASE}/objects/{VENDOR}"):
+            return HTTPStatus.CREATED, [_created(len(msgspec.json.decode(body, type=list[msgspec.Raw])))]
         if (method, path) == ("POST", BASE + "/oauth2/token"):
             grant = {"token_type": "Bearer", "access_token": "static", "refresh_token": "static", "expires_in": 43200}
             return HTTPStatus.OK, [_encode(grant)]
