@@ -52,7 +52,7 @@ def misfit(value: Any, field: Field) -> Misfit | None:
 
 
 def _word(value: Any, words: tuple[str | None, ...]) -> Misfit | None:
-    if value in words and not isinstance(value, bool):
+    if (value in words and not isinstance(value, bool)) or (value == "" and None in words):
         return None
     known = [word for word in words if word]
     spelt = str(value).lower() if isinstance(value, bool) else str(value)

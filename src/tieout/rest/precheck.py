@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from tieout import catalogue
 from tieout.catalogue.model import Model
 from tieout.errors import CheckError, CheckWarning, ForbiddenError, Problem, UnknownNameError
@@ -81,10 +83,12 @@ def _line_model(desk: Desk, name: str) -> Exchange[Model | None]:
 
 
 def _offline(name: str) -> Model | None:
+    """The catalogue's model; also where it was recorded live, it is another company's."""
     try:
-        return catalogue.load(name)
+        found = catalogue.load(name)
     except UnknownNameError:
         return None
+    return msgspec.structs.replace(found, evidence="overlay")
 
 
 def _warn(object: str, found: Sequence[Problem]) -> None:

@@ -74,6 +74,14 @@ def rules_of(object: str, list_name: str = "", *, owned: bool = False) -> tuple[
     return tuple(dict.fromkeys(found))
 
 
+def merged(owners: tuple[Rule, ...], own: tuple[Rule, ...]) -> tuple[Rule, ...]:
+    """What the owner and the line object ask of one line: each path once, and a choice before a demand."""
+    choices = {rule.path: rule for rule in own if rule.unless}
+    first = [choices.get(rule.path, rule) for rule in owners]
+    known = {rule.path for rule in first}
+    return (*first, *(rule for rule in own if rule.path not in known))
+
+
 def _rule(path: str, entry: Required) -> Rule | None:
     when = entry.when
     plain, part = path.removesuffix("[]"), path.rpartition(".")[0]
@@ -98,8 +106,9 @@ def _rule(path: str, entry: Required) -> Rule | None:
 
 def missing(rules: tuple[Rule, ...], node: Node, body: Mapping[str, Any]) -> Iterator[Missing]:
     """What a body, or a line, lacks. `node` is the model of it."""
+    named: set[str] = set()
     for rule in rules:
-        if not _asks(rule, body) or not _bites(node, rule.path):
+        if rule.unless in named or not _asks(rule, body) or not _bites(node, rule.path):
             continue
         if rule.least:
             value = _at(body, rule.path)
@@ -108,6 +117,7 @@ def missing(rules: tuple[Rule, ...], node: Node, body: Mapping[str, Any]) -> Ite
                 items = "one item" if rule.least == 1 else f"{rule.least} items"
                 yield Missing(rule.path, f"a create needs at least {items} in it", rule.firm)
         elif not holds(body, rule.path):
+            named.add(rule.path)
             yield _missing(rule, body)
 
 
@@ -148,7 +158,7 @@ def _at(body: Mapping[str, Any], path: str) -> Any:
 def _sent(part: Any) -> bool:
     """Whether a part is there and is not just an unset reference, `{"id": null}` (REST reference 4.4)."""
     if isinstance(part, Mapping):
-        return any(value is not None for value in part.values())
+        return any(value not in (None, "") for value in part.values())
     return part is not None
 
 
