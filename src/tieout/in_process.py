@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tieout.rest import AsyncIntacct, InProcessTransport, Intacct
+from tieout.rest.call import Reply, Request
+from tieout.rest.effects import NoAnswer
 
 if TYPE_CHECKING:
     from tieout.simulator import Simulator
@@ -51,9 +53,29 @@ def simulated_async(
     return AsyncIntacct(user=user, entity=entity, **_wiring(seed, recordings, simulator), **options)
 
 
+class SimulatedTransport(InProcessTransport):
+    """A simulator in place of a network: an answer that it loses on purpose is one that the client did not get."""
+
+    def __init__(self, simulator: Simulator, *, close: bool = True) -> None:
+        super().__init__(simulator.answer, simulator.close if close else None)
+        self._simulator = simulator
+
+    def send(self, request: Request, timeout: float) -> Reply:
+        from tieout.simulator.delivery import LostAnswerError
+
+        target = "/" + request.url.split("://", 1)[-1].partition("/")[2]
+        try:
+            status, headers, body = self._simulator.answer(
+                request.method, target, request.headers, request.body or b"", timeout
+            )
+        except LostAnswerError as lost:
+            raise NoAnswer(str(lost), sent=True, timeout=lost.timeout) from None
+        return Reply(status, {name.lower(): value for name, value in headers.items()}, body)
+
+
 def _wiring(seed: Literal["demo", "empty"], recordings: Sequence[Path], simulator: Simulator | None) -> dict[str, Any]:
     from tieout.simulator import Simulator
 
     inner = simulator or Simulator(seed, recordings=recordings)
-    transport = InProcessTransport(inner.answer, close=None if simulator is not None else inner.close)
+    transport = SimulatedTransport(inner, close=simulator is None)
     return {"company": "demo", "base_url": inner.origin, "transport": transport} | CLIENT

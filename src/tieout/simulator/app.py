@@ -5,19 +5,30 @@ Both listen on 127.0.0.1 only and answer only requests whose Host says so, which
 
 from __future__ import annotations
 
+import asyncio
 import re
 import socket
 import threading
+from collections.abc import Awaitable, Callable, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from tieout.simulator.http import Request, json_reply
+from tieout.simulator.http import Request, Response, json_reply
 from tieout.simulator.server import Simulator
+from tieout.simulator.traffic import Exchange
+from tieout.simulator.wire import protocol, spoilt
 
 if TYPE_CHECKING:
     import uvicorn
-    from starlette.applications import Starlette
 
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+WORKERS = 40
+"""Requests that are worked on at once."""
 HOST = "127.0.0.1"
 API_PATH = "/ia/api/v1"
 _OUR_HOST = re.compile(r"(127\.0\.0\.1|localhost)(:\d{1,5})?", re.IGNORECASE)
@@ -27,28 +38,66 @@ class PortTakenError(Exception):
     """Something else listens on the port."""
 
 
-def application(simulator: Simulator) -> Starlette:
-    """The ASGI application. Requests are answered in the thread pool, several at a time."""
-    from starlette.applications import Starlette
-    from starlette.concurrency import run_in_threadpool
-    from starlette.requests import Request as Incoming
-    from starlette.responses import Response as Outgoing
-    from starlette.routing import Route
+def application(simulator: Simulator) -> Application:
+    """The ASGI application. Requests are answered in threads, several at a time; one that only waits holds none."""
+    pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="simulator")
 
-    async def door(incoming: Incoming) -> Outgoing:
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in incoming.scope["headers"]}
+    async def door(scope: Scope, receive: Receive, send: Send) -> None:
+        headers: dict[str, str] = {}
+        for raw_name, raw_value in scope["headers"]:
+            name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+            headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        target = scope["raw_path"].decode("latin-1")
+        if query := scope["query_string"].decode("latin-1"):
+            target += f"?{query}"
+        request = Request.of(scope["method"], target, headers, await _body(receive))
         if not _OUR_HOST.fullmatch(headers.get("host", "")):
             reply = json_reply(400, {"error": f"This simulator answers to {HOST} and localhost only."})
         else:
-            target = incoming.scope["raw_path"].decode("latin-1")
-            if query := incoming.scope["query_string"].decode("latin-1"):
-                target += f"?{query}"
-            request = Request.of(incoming.method, target, headers, await incoming.body())
-            reply = await run_in_threadpool(simulator.handle, request)
-        return Outgoing(reply.body, reply.status, headers=reply.headers)
+            reply = await _drive(simulator.exchange(request), pool)
+        if reply.delivery is None:
+            await _send(send, reply)
+        else:
+            await spoilt(scope["transport"], receive, reply, reply.delivery)
 
-    methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-    return Starlette(routes=[Route("/{rest:path}", door, methods=methods)])
+    return door
+
+
+async def _body(receive: Receive) -> bytes:
+    parts = bytearray()
+    while True:
+        message = await receive()
+        parts += message.get("body", b"")
+        if not message.get("more_body", False):
+            return bytes(parts)
+
+
+async def _drive(exchange: Exchange, pool: ThreadPoolExecutor) -> Response:
+    """Every step in a thread, every wait in the loop."""
+    loop = asyncio.get_running_loop()
+    while True:
+        step = await loop.run_in_executor(pool, _step, exchange)
+        if isinstance(step, Response):
+            return step
+        try:
+            await asyncio.sleep(step)
+        except asyncio.CancelledError:
+            exchange.close()
+            raise
+
+
+def _step(exchange: Exchange) -> float | Response:
+    try:
+        return next(exchange)
+    except StopIteration as stop:
+        answer: Response = stop.value
+        return answer
+
+
+async def _send(send: Send, reply: Response) -> None:
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers.items()]
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": reply.body})
 
 
 def listen(port: int) -> socket.socket:
@@ -70,6 +119,7 @@ def server(simulator: Simulator) -> uvicorn.Server:
 
     config = uvicorn.Config(
         application(simulator),
+        http=protocol(),
         access_log=False,
         log_level="error",
         lifespan="off",

@@ -39,6 +39,15 @@ class Clock:
         else:
             self._ahead += step
 
+    @property
+    def state(self) -> tuple[datetime | None, float]:
+        """Where it stands frozen, and by how many seconds it is ahead while it runs."""
+        return self._frozen, self._ahead.total_seconds()
+
+    @state.setter
+    def state(self, state: tuple[datetime | None, float]) -> None:
+        self._frozen, self._ahead = state[0], timedelta(seconds=state[1])
+
     def run(self) -> None:
         """Run on from where the clock stands."""
         if self._frozen is not None:

@@ -7,6 +7,7 @@ Everything the shell may ask of it is here. Knows no HTTP, tokens, batches or id
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping
@@ -63,6 +64,10 @@ class Company:
         self._users: dict[str, User] = {}
         self._db = _connect(path)
         functions.register(self._db)
+        self._furnish()
+
+    def _furnish(self) -> None:
+        """Everything that is known of the database, anew."""
         self._recollect()
         self._tables = Tables(self._db, self.find_model)
         self._selector = Selector(self._tables, self.find_model)
@@ -83,6 +88,19 @@ class Company:
     def close(self) -> None:
         with self._lock:
             self._db.close()
+
+    def contents(self) -> bytes:
+        """All of it, as an SQLite database; `replace` takes it."""
+        with self._lock:
+            data = self._db.serialize()
+        return data[:18] + b"\x01\x01" + data[20:]  # not marked as WAL: that would need a file to be opened
+
+    def replace(self, contents: bytes) -> None:
+        """Another company's contents, or this one's of another time, in place of all that is here."""
+        with self._lock, contextlib.closing(sqlite3.connect(":memory:")) as other:
+            other.deserialize(contents)
+            other.backup(self._db)
+            self._furnish()
 
     @contextmanager
     def atomically(self) -> Iterator[None]:

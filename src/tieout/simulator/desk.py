@@ -55,6 +55,7 @@ class Desk:
         self._lasting = lasting
         self._lock = threading.RLock()
         self._key: SigningKey | None = None
+        self._released = threading.Condition()
         self._in_flight: set[str] = set()
         self._sessions: dict[str, Session] = {}
         self._generations: dict[str, int] = {}
@@ -63,13 +64,20 @@ class Desk:
     def key(self) -> SigningKey:
         with self._lock:
             if self._key is None:
-                self._key = self._kept_key() if self._lasting else process_key()
+                self._key = self._kept_key()
             return self._key
+
+    def keep_key(self) -> None:
+        """Keep the signing key with the company, so that its tokens are good wherever its contents go."""
+        if self._company.recall("desk/key") is None:
+            self._company.remember("desk/key", self.key.pem)
 
     def _kept_key(self) -> SigningKey:
         pem = self._company.recall("desk/key")
         if pem is not None:
             return SigningKey(pem)
+        if not self._lasting:
+            return process_key()
         key = SigningKey.generate()
         self._company.remember("desk/key", key.pem)
         return key
@@ -117,17 +125,19 @@ class Desk:
             self._generations[user_id] = self._recall(f"desk/generation/{user_id}", int) or 0
         return self._generations[user_id]
 
-    def reserve(self, key: str) -> bool:
-        """Take an idempotency key for the time of one request; False if another request holds it right now."""
-        with self._lock:
-            if key in self._in_flight:
+    def reserve(self, key: str, patience: float = 0.0) -> bool:
+        """Take an idempotency key for the time of one request; False if another request still holds it after
+        `patience` seconds."""
+        with self._released:
+            if not self._released.wait_for(lambda: key not in self._in_flight, patience):
                 return False
             self._in_flight.add(key)
             return True
 
     def release(self, key: str) -> None:
-        with self._lock:
+        with self._released:
             self._in_flight.discard(key)
+            self._released.notify_all()
 
     def answer(self, key: str) -> Answer | None:
         return self._recall(f"desk/answer/{key}", Answer)

@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl, unquote
 
 import msgspec
 
+from tieout.simulator.delivery import Delivery
 from tieout.simulator.refusal import Refusal
 
 GZIP_FROM = 1024
@@ -78,6 +79,8 @@ class Response(msgspec.Struct):
     status: int
     headers: dict[str, str] = {}
     body: bytes = b""
+    delivery: Delivery | None = None
+    """What is done to it on its way out; None: nothing."""
 
     def json(self) -> Any:
         """The decoded body (empty body: None)."""
@@ -96,14 +99,15 @@ def json_reply(status: int, content: object, **headers: str) -> Response:
     return Response(status, {"content-type": "application/json", **named}, _json.encode(content))
 
 
-def refused(refusal: Refusal) -> Response:
-    """A refusal in the envelope it belongs in (REST reference 8.2)."""
+def refused(refusal: Refusal, *, flat: bool = False) -> Response:
+    """A refusal in the envelope it belongs in; `flat` puts `ia::error` on top, as is seen too (REST reference 8.2)."""
     error = refusal.to_error(support_id())
     if refusal.envelope == "oauth":
-        return json_reply(refusal.status, error, cache_control="no-store")
+        return json_reply(refusal.status, error, cache_control="no-store", **refusal.headers)
     if refusal.envelope == "error":
-        return json_reply(refusal.status, {"error": error})
-    return json_reply(refusal.status, {"ia::result": {"ia::error": error}, "ia::meta": totals(1, 1)})
+        return json_reply(refusal.status, {"error": error}, **refusal.headers)
+    content = {"ia::error": error} if flat else {"ia::result": {"ia::error": error}}
+    return json_reply(refusal.status, {**content, "ia::meta": totals(1, 1)}, **refusal.headers)
 
 
 def refused_item(refusal: Refusal) -> dict[str, Any]:
@@ -145,7 +149,7 @@ def items(entries: Sequence[Mapping[str, Any]], *, shared: int | None = None) ->
 
 
 def finish(request: Request, response: Response, now: datetime) -> Response:
-    """Stamp the simulated clock's time on a reply and compress it if the caller can read that."""
+    """Stamp the simulated clock's time on a reply, compress it if the caller can read that, and say how long it is."""
     response.headers["date"] = format_datetime(now, usegmt=True)
     if (
         len(response.body) > GZIP_FROM
@@ -155,6 +159,10 @@ def finish(request: Request, response: Response, now: datetime) -> Response:
         response.body = gzip.compress(response.body, compresslevel=1, mtime=0)
         response.headers["content-encoding"] = "gzip"
         response.headers["vary"] = "accept-encoding"
+    if response.status not in (204, 304):
+        response.headers["content-length"] = str(len(response.body))
+    if request.method == "HEAD":
+        response.body = b""
     return response
 
 

@@ -26,8 +26,10 @@ def answer(call: Call) -> Response:
     except Refusal:
         raise Refusal.unknown_resource(call.request.path) from None
     method = call.request.method
+    if method == "OPTIONS":
+        return Response(200, {"allow": ", ".join(("OPTIONS", *model.methods))})
     if method not in model.methods or (method == "POST" and keys):
-        raise Refusal.method_not_allowed(method, name)
+        raise Refusal.method_not_allowed(method, name, model.methods)
     if len(keys) > MAX_BATCH:
         raise Refusal.batch_too_large(len(keys), MAX_BATCH)
     if method == "GET":

@@ -12,6 +12,13 @@ from typing import Any, Literal
 Envelope = Literal["ia", "error", "oauth"]
 """Where the error object sits (REST reference 8.2): under `ia::result`, top-level, or as the token endpoint does it."""
 
+_CONFLICTS = {
+    "": ("conflict", "The Idempotency-Key was already used for a different request"),
+    "other request": ("idempotencyKeyReused", "The Idempotency-Key was already used with a different payload"),
+    "reserved": ("idempotencyKeyExpired", "The Idempotency-Key was already used and its response has expired"),
+    "in flight": ("requestInProgress", "A request with this Idempotency-Key is already in progress"),
+}
+
 
 def detail(
     message: str,
@@ -69,6 +76,7 @@ class Refusal(Exception):
         self.placeholders = placeholders or {}
         self.details = list(details)
         self.envelope: Envelope = envelope
+        self.headers: dict[str, str] = {}
 
     def to_error(self, support_id: str) -> dict[str, Any]:
         """The error object in the order of the recordings (REST reference 8.4)."""
@@ -128,9 +136,11 @@ class Refusal(Exception):
         return cls(400, "invalidRequest", f"Unsupported version {version}")
 
     @classmethod
-    def method_not_allowed(cls, method: str, object: str) -> Refusal:
-        """405 (8.1); the words are INFERRED."""
-        return cls(405, "invalidRequest", f"{method} is not allowed on {object}")
+    def method_not_allowed(cls, method: str, object: str, allowed: Sequence[str] = ()) -> Refusal:
+        """405 (8.1) with the header `Allow`; the words are INFERRED."""
+        refusal = cls(405, "invalidRequest", f"{method} is not allowed on {object}")
+        refusal.headers["allow"] = ", ".join(("OPTIONS", *allowed))
+        return refusal
 
     @classmethod
     def batch_too_large(cls, count: int, limit: int = 500) -> Refusal:
@@ -143,9 +153,10 @@ class Refusal(Exception):
         return cls(422, "unprocessed", "Operation skipped due to atomic transaction failure")
 
     @classmethod
-    def idempotency_conflict(cls) -> Refusal:
-        """409: the key was used for another request; INFERRED."""
-        return cls(409, "conflict", "The Idempotency-Key was already used for a different request")
+    def idempotency_conflict(cls, which: str = "") -> Refusal:
+        """409: the key was used; the words are INFERRED, and whether they tell which of three cases it is (7.6)."""
+        code, message = _CONFLICTS[which]
+        return cls(409, code, message)
 
     # ---- who asks ---------------------------------------------------------------------------------------------
 

@@ -5,10 +5,12 @@ It routes and identifies; it opens no socket (see `app`) and holds no records (s
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,9 +23,13 @@ from tieout.simulator.behaviour import Settings
 from tieout.simulator.call import Call
 from tieout.simulator.clock import Clock
 from tieout.simulator.company import Company
+from tieout.simulator.delivery import LostAnswerError
 from tieout.simulator.desk import Desk
 from tieout.simulator.http import Request, Response, finish, refused
 from tieout.simulator.refusal import Refusal
+from tieout.simulator.sighting import Sighting
+from tieout.simulator.snapshots import Snapshot
+from tieout.simulator.traffic import Exchange, Traffic
 
 Seed = Literal["demo", "empty"]
 """What a new company holds: the demo's two years of business, or only its users and entities."""
@@ -76,6 +82,9 @@ class Simulator:
         self.clients = dict(oauth.CLIENTS if clients is None else clients)
         self.origin = "http://127.0.0.1:8765"
         """Where the server says it is; a door with a port of its own sets it."""
+        self.traffic = Traffic(self.clock)
+        self.snapshots: dict[str, Snapshot] = {}
+        """Kept by name, for the control API."""
         self._lock = threading.RLock()
         self._tenants: dict[str, Tenant] = {}
         self.add_company("demo", seed, path=path, recordings=recordings)
@@ -122,9 +131,24 @@ class Simulator:
             self._tenants[name] = tenant
             return tenant.company
 
-    def reset(self) -> None:
-        """Every company as it was when it was made, files included; every token dead; the clock as at the start."""
+    def drop_company(self, name: str) -> None:
+        """Close a company; its file stays. Raises KeyError for one that is not here."""
         with self._lock:
+            self._tenants.pop(name).company.close()
+
+    def refill(self, name: str, seed: Seed, contents: bytes) -> None:
+        """Other contents for a company, tokens and kept answers with them. Raises KeyError for one that is not here."""
+        with self._lock:
+            before = self._tenants[name]
+            before.company.replace(contents)
+            desk = Desk(before.company, lasting=before.path is not None)
+            self._tenants[name] = msgspec.structs.replace(before, seed=seed, desk=desk)
+
+    def reset(self) -> None:
+        """Every company as it was when it was made, files included; every token dead; the clock as at the start; no
+        faults, counts and log. Switches stay."""
+        with self._lock:
+            self.traffic.reset()
             before = list(self._tenants.values())
             self.close()
             if self._frozen_at is not None:
@@ -138,22 +162,57 @@ class Simulator:
                         tenant.path.with_name(tenant.path.name + suffix).unlink(missing_ok=True)
                 self.add_company(tenant.company.name, tenant.seed, path=tenant.path, recordings=tenant.recordings)
 
-    def handle(self, request: Request) -> Response:
-        """Answer one request. Never raises for anything a request can hold."""
-        try:
-            response = self._route(request)
-        except Refusal as refusal:
-            response = refused(refusal)
+    def exchange(self, request: Request) -> Exchange:
+        """One request on its way: yields the seconds to wait and returns the answer. What is done to that on its way
+        out (`Response.delivery`) is for the door to do. Never raises for anything a request can hold."""
+        if request.segments[0] == "_simulator":
+            response = control.answer(self, request)
+        else:
+            response = yield from self.traffic.exchange(request, self._settings, self._answer, self._stand_in)
         return finish(request, response, self.clock.now())
 
+    def handle(self, request: Request) -> Response:
+        """Answer one request, waiting as it must."""
+        return _run(self.exchange(request), None)
+
     def answer(
-        self, method: str, target: str, headers: Mapping[str, str], body: bytes
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes, timeout: float | None = None
     ) -> tuple[int, Mapping[str, str], bytes]:
-        """`handle` in plain terms, for a client's in-process transport."""
-        response = self.handle(Request.of(method, target, headers, body))
-        return response.status, response.headers, response.body
+        """`handle` in plain terms, for a client's in-process transport that waits `timeout` seconds at most.
+
+        Raises LostAnswerError where a client at a port would get no complete answer."""
+        end = None if timeout is None else time.monotonic() + timeout
+        response = _run(self.exchange(Request.of(method, target, headers, body)), end)
+        if response.delivery is None:
+            return response.status, response.headers, response.body
+        _wait(response.delivery.seconds(response.body), end)
+        return response.status, response.headers, response.delivery.received(response.body)
+
+    def _settings(self, company: str) -> Settings:
+        tenant = self._tenants.get(company)
+        return self.settings if tenant is None else tenant.company.settings
+
+    def _answer(self, request: Request) -> Response:
+        settings = self._settings(Sighting(request).company)
+        limit = int(settings.number("request_limit"))
+        try:
+            if limit and len(request.body) > limit:
+                raise Refusal.invalid_request(f"The request body is larger than {limit} bytes", status=413)
+            return self._route(request)
+        except Refusal as refusal:
+            return refused(refusal, flat=settings.word("error_envelope") == "flat")
+
+    def _stand_in(self, request: Request, answer: Response) -> Response:
+        """An answer that was given without any work, which the company may keep under its idempotency key."""
+        if "idempotency-key" in request.headers and answer.status >= 429 and answer.delivery is None:
+            with contextlib.suppress(Refusal):
+                tenant, session = oauth.admit(self, request)
+                idempotency.stand_in(request, tenant.company, tenant.desk, session.user_id, answer)
+        return answer
 
     def _route(self, request: Request) -> Response:
+        if request.method == "HEAD":
+            return self._route(msgspec.structs.replace(request, method="GET"))
         segments = request.segments
         if segments[0] == "_simulator":
             return control.answer(self, request)
@@ -173,7 +232,7 @@ class Simulator:
         if rest not in (("token",), ("revoke",)):
             raise Refusal.unknown_resource(request.path)
         if request.method != "POST":
-            raise Refusal.method_not_allowed(request.method, request.path)
+            raise Refusal.method_not_allowed(request.method, request.path, ("POST",))
         return (oauth.token_endpoint if rest == ("token",) else oauth.revoke_endpoint)(self, request)
 
     def _call(self, request: Request, area: str, rest: tuple[str, ...]) -> Response:
@@ -187,7 +246,36 @@ class Simulator:
             call = Call(tenant.company, tenant.company.who(session.user_id, entity_id), request, rest)
             return objects.answer(call) if area == "objects" else services.answer(call)
 
-        return idempotency.once(request, tenant.company, tenant.desk, act)
+        return idempotency.once(request, tenant.company, tenant.desk, session.user_id, act)
+
+
+def _run(exchange: Exchange, end: float | None) -> Response:
+    """An exchange whose waits are slept through. A caller whose patience ends first goes away, and the server works
+    on: the request is carried out all the same."""
+    patient = True
+    try:
+        while True:
+            wait = next(exchange)
+            patient = patient and (end is None or time.monotonic() + wait <= end)
+            if patient:
+                time.sleep(wait)
+    except StopIteration as stop:
+        if not patient:
+            raise _impatient(end) from None
+        response: Response = stop.value
+        return response
+
+
+def _wait(seconds: float, end: float | None) -> None:
+    if end is not None and time.monotonic() + seconds > end:
+        raise _impatient(end)
+    time.sleep(seconds)
+
+
+def _impatient(end: float | None) -> LostAnswerError:
+    if end is not None:
+        time.sleep(max(0.0, end - time.monotonic()))
+    return LostAnswerError("no answer in time", timeout=True)
 
 
 def _open(

@@ -22,11 +22,11 @@ def answer(call: Call) -> Response:
     """`/services/core/query` and `/services/core/model`; other services are not simulated and answer 404."""
     if call.rest == ("core", "query"):
         if call.request.method != "POST":
-            raise Refusal.method_not_allowed(call.request.method, "services/core/query")
+            raise Refusal.method_not_allowed(call.request.method, "services/core/query", ("POST",))
         return _query(call)
     if call.rest == ("core", "model"):
         if call.request.method != "GET":
-            raise Refusal.method_not_allowed(call.request.method, "services/core/model")
+            raise Refusal.method_not_allowed(call.request.method, "services/core/model", ("GET",))
         return _model(call)
     raise Refusal.unknown_resource(call.request.path)
 

@@ -5,6 +5,7 @@ Data only; who acts on a switch is the room that the behaviour belongs to.
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Literal
 
 import msgspec
@@ -56,4 +57,6 @@ class Switch(msgspec.Struct, frozen=True, kw_only=True):
             number = float(value)  # type: ignore[arg-type]  # whatever it is, the error says so
         except (TypeError, ValueError):
             raise ValueError(f"{self.name} is a number, not {value!r}") from None
+        if not isfinite(number):
+            raise ValueError(f"{self.name} is a number, not {value!r}")
         return number if kind is float else int(number)
