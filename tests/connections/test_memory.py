@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 
 from tieout import catalogue
+from tieout.catalogue.model import Field, Model
 from tieout.connections.memory import StoreMemory
-from tieout.rest.memory import MODEL_AGE
+from tieout.rest.memory import MODEL_AGE, KeptModel, Memory, ProcessMemory
 from tieout.store import Store, open_store
 from tieout.store.tables import models
 
@@ -80,3 +82,42 @@ def test_fields_learnt_are_remembered_with_their_reason(store: Store) -> None:
     memory.keep_unqueryable(BILL, "a", "REST-1106 again")
     assert StoreMemory(store, "production", "Acme").unqueryable(BILL) == {"a": "REST-1106 again", "b": "REST-1106"}
     assert memory.unqueryable("accounts-payable/vendor") == {}
+
+
+def changed(model: Model) -> Model:
+    return msgspec.structs.replace(model, fields=model.fields | {"nsp::NEW": Field()})
+
+
+@pytest.mark.parametrize("kind", ["process", "state database"])
+def test_a_model_that_changed_keeps_the_one_before_until_somebody_has_looked(store: Store, kind: str) -> None:
+    now = 1_000_000.0
+
+    def opened() -> Memory:
+        return StoreMemory(store, "production", "Acme", now=lambda: now)
+
+    memory: Memory = ProcessMemory(now=lambda: now) if kind == "process" else opened()
+    first = catalogue.load(BILL)
+    second, third = changed(first), msgspec.structs.replace(first, methods=("GET",))
+    for model in (first, first, second, second, third):
+        memory.keep_model(BILL, model)
+        now += 10
+    again = memory if kind == "process" else opened()
+    assert again.kept_model(BILL) == KeptModel(model=third, fetched_at=1_000_040)
+    assert again.earlier_model(BILL) == KeptModel(model=first, fetched_at=1_000_010), "before the first unseen change"
+    again.forget_earlier(BILL)
+    assert memory.earlier_model(BILL) is None
+    memory.keep_model(BILL, first)
+    found = again.earlier_model(BILL)
+    assert found is not None
+    assert found.model == third
+    assert again.objects() == (BILL,)
+
+
+def test_a_model_is_as_young_as_the_asker_wants(store: Store) -> None:
+    now = 1_000_000.0
+    for memory in (ProcessMemory(now=lambda: now), StoreMemory(store, "production", "Acme", now=lambda: now)):
+        memory.keep_model(BILL, catalogue.load(BILL))
+        now += 60
+        assert memory.model(BILL, 60) is not None
+        assert memory.model(BILL, 59) is None
+        assert memory.model(BILL) is not None

@@ -11,7 +11,7 @@ from tieout.cli.invocation import ConnectionOption, EntityOption, of
 from tieout.cli.output import Column, Output, Styled, counted
 
 if TYPE_CHECKING:
-    from tieout.catalogue.model import Field, Model, Required
+    from tieout.catalogue.model import Model, Required
 
 EVIDENCE = {
     "live": "the recorded model of a company; yours may have more fields: add --live",
@@ -81,6 +81,8 @@ def describe(found: Model) -> list[dict[str, Any]]:
     """One entry a field: path, type, flags, values, whether a create needs it."""
     required = {entry.path: entry.when or "always" for entry in found.required}
     targets = {path: ref.object for path, ref in found.references().items()}
+    from tieout.catalogue.drift import access, kind
+
     rows = []
     for path, field in found.paths().items():
         owner = path.rpartition(".")[0]
@@ -98,24 +100,6 @@ def describe(found: Model) -> list[dict[str, Any]]:
             }
         )
     return rows
-
-
-def kind(field: Field) -> str:
-    """The type in words: money and other exact numbers, date, time, choice, else the wire's type."""
-    if field.enum is not None:
-        return "choice"
-    if field.scale is not None:
-        return f"decimal({field.scale})"
-    return field.format if field.format in ("date", "date-time") else field.type
-
-
-def access(field: Field) -> str:
-    """`read`, `read write`, `read create` (settable once) or `write`."""
-    if field.write_only:
-        return "write"
-    if field.read_only:
-        return "read"
-    return "read create" if field.create_only else "read write"
 
 
 def _list(output: Output, search: str | None) -> None:

@@ -9,12 +9,16 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from tieout.catalogue.model import Model
-from tieout.rest.memory import MODEL_AGE
+from tieout.rest.memory import MODEL_AGE, KeptModel
 from tieout.store import Store
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Table
 
 
 class StoreMemory:
@@ -36,48 +40,86 @@ class StoreMemory:
         self._store, self._company = store, {"environment": environment, "company": company}
         self._age, self._now = age, now
         self._lock = threading.Lock()
-        self._models: dict[str, tuple[float, Model]] = {}
+        self._models: dict[str, KeptModel] = {}
 
-    def model(self, object: str) -> Model | None:
-        """The cached live model, or None if there is none or it is too old."""
+    def model(self, object: str, max_age: float | None = None) -> Model | None:
+        """The cached live model, or None if there is none or it is older than `max_age` seconds."""
+        oldest = self._age if max_age is None else max_age
         with self._lock:
             kept = self._models.get(object)
-        if kept is None or not self._young(kept[0]):
-            kept = self._read(object)  # another program may have asked since
-        if kept is None or not self._young(kept[0]):
+        if kept is None or not self._young(kept, oldest):
+            kept = self.kept_model(object)  # another program may have asked since
+        if kept is None or not self._young(kept, oldest):
             return None
         with self._lock:
             self._models[object] = kept
-        return kept[1]
+        return kept.model
 
-    def _young(self, fetched: float) -> bool:
-        return 0 <= self._now() - fetched <= self._age
+    def _young(self, kept: KeptModel, oldest: float) -> bool:
+        return 0 <= self._now() - kept.fetched_at <= oldest
 
-    def _read(self, object: str) -> tuple[float, Model] | None:
+    def kept_model(self, object: str) -> KeptModel | None:
+        """The last model fetched by any program, whatever its age."""
+        from tieout.store.tables import models
+
+        with self._store.read() as connection:
+            return self._read(connection, models, object)
+
+    def _read(self, connection: Connection, table: Table, object: str) -> KeptModel | None:
+        from sqlalchemy import select
+
+        wanted = self._company | {"object": object}
+        row = connection.execute(select(table.c.fetched_at, table.c.definition).filter_by(**wanted)).first()
+        if row is None:
+            return None
+        try:
+            model = msgspec.json.decode(row.definition, type=Model)
+        except msgspec.ValidationError:
+            return None  # kept by a tieout that described models otherwise
+        return KeptModel(model=model, fetched_at=row.fetched_at)
+
+    def keep_model(self, object: str, model: Model) -> None:
+        """Remember the model of `object` as fetched now, and the one before where it differs."""
+        from tieout.store.tables import earlier_models, models
+
+        fetched = self._now()
+        with self._store.begin() as connection:
+            last = self._read(connection, models, object)
+            if last is not None and last.model != model and self._read(connection, earlier_models, object) is None:
+                self._store.upsert(connection, earlier_models, self._row(object, last.model, last.fetched_at))
+            self._store.upsert(connection, models, self._row(object, model, fetched))
+        with self._lock:
+            self._models[object] = KeptModel(model=model, fetched_at=fetched)
+
+    def _row(self, object: str, model: Model, fetched: float) -> dict[str, Any]:
+        return self._company | {"object": object, "definition": msgspec.json.encode(model), "fetched_at": fetched}
+
+    def earlier_model(self, object: str) -> KeptModel | None:
+        """The model before the first change that nobody has looked at."""
+        from tieout.store.tables import earlier_models
+
+        with self._store.read() as connection:
+            return self._read(connection, earlier_models, object)
+
+    def forget_earlier(self, object: str) -> None:
+        """The changes of this object were looked at."""
+        from sqlalchemy import delete
+
+        from tieout.store.tables import earlier_models
+
+        wanted = self._company | {"object": object}
+        with self._store.begin() as connection:
+            connection.execute(delete(earlier_models).filter_by(**wanted))
+
+    def objects(self) -> tuple[str, ...]:
+        """Names of the objects whose models are remembered."""
         from sqlalchemy import select
 
         from tieout.store.tables import models
 
-        wanted = self._company | {"object": object}
         with self._store.read() as connection:
-            row = connection.execute(select(models.c.fetched_at, models.c.definition).filter_by(**wanted)).first()
-        if row is None:
-            return None
-        try:
-            return row.fetched_at, msgspec.json.decode(row.definition, type=Model)
-        except msgspec.ValidationError:
-            return None  # kept by a tieout that described models otherwise
-
-    def keep_model(self, object: str, model: Model) -> None:
-        """Remember the model of `object` as fetched now."""
-        from tieout.store.tables import models
-
-        fetched = self._now()
-        row = self._company | {"object": object, "definition": msgspec.json.encode(model), "fetched_at": fetched}
-        with self._store.begin() as connection:
-            self._store.upsert(connection, models, row)
-        with self._lock:
-            self._models[object] = (fetched, model)
+            rows = connection.execute(select(models.c.object).filter_by(**self._company).order_by(models.c.object))
+            return tuple(row.object for row in rows)
 
     def unqueryable(self, object: str) -> dict[str, str]:
         """{field: reason} of fields that the company's query service refused (REST-1106)."""
@@ -98,3 +140,6 @@ class StoreMemory:
         row = self._company | {"object": object, "field": field, "reason": reason, "learnt_at": learnt}
         with self._store.begin() as connection:
             self._store.upsert(connection, learnt_fields, row)
+
+    def __repr__(self) -> str:
+        return f"StoreMemory({self._company['company']!r}, {self._company['environment']!r})"

@@ -9,7 +9,7 @@ from tieout.rest.batch import BatchResult, Outcome, Reference
 from tieout.rest.call import Call, Repeat, Reply, Request
 from tieout.rest.client import Intacct
 from tieout.rest.filters import F, Filter
-from tieout.rest.memory import Memory, ProcessMemory
+from tieout.rest.memory import KeptModel, Memory, ProcessMemory
 from tieout.rest.meter import Cost, CountingMeter, Meter, Usage
 from tieout.rest.perform import Session
 from tieout.rest.query import Query
@@ -31,6 +31,7 @@ __all__ = [
     "Grant",
     "InProcessTransport",
     "Intacct",
+    "KeptModel",
     "Memory",
     "Meter",
     "Outcome",

@@ -128,9 +128,9 @@ class AsyncIntacct(Client[AsyncDriver]):
         """As Intacct.delete."""
         await self.call(operations.delete(catalogue.resolve(object), key))
 
-    async def model(self, object: str) -> Model:
+    async def model(self, object: str, *, max_age: float | None = None) -> Model:
         """As Intacct.model."""
-        return await self._driver.run(models.model(self._desk, object))
+        return await self._driver.run(models.model(self._desk, object, max_age))
 
     async def references(self, object: str) -> list[Reference]:
         """As Intacct.references."""

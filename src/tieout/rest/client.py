@@ -136,9 +136,10 @@ class Intacct(Client[SyncDriver]):
         """Delete one record. Raises NotFoundError if it was not there."""
         self.call(operations.delete(catalogue.resolve(object), key))
 
-    def model(self, object: str) -> Model:
-        """What the company's object is made of, from memory while it is young."""
-        return self._driver.run(models.model(self._desk, object))
+    def model(self, object: str, *, max_age: float | None = None) -> Model:
+        """What the company's object is made of, from memory while it is young: an hour, unless `max_age` says how
+        many seconds; 0 asks Intacct now. A model that has changed is kept beside the one before (`tieout drift`)."""
+        return self._driver.run(models.model(self._desk, object, max_age))
 
     def references(self, object: str) -> list[Reference]:
         """The list endpoint: the first 100 references. For everything else use `query`."""

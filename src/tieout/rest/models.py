@@ -6,17 +6,20 @@ from functools import partial
 
 from tieout import catalogue
 from tieout.catalogue.model import Model, Node
-from tieout.errors import InvalidRequestError, TieoutError, UnknownNameError
+from tieout.errors import ConfigurationError, InvalidRequestError, TieoutError, UnknownNameError
 from tieout.rest import operations
 from tieout.rest.desk import Desk
 from tieout.rest.effects import Exchange, Work
 from tieout.rest.perform import perform
 
 
-def model(desk: Desk, object: str) -> Exchange[Model]:
-    """The company's live model, from memory while it is young."""
+def model(desk: Desk, object: str, max_age: float | None = None) -> Exchange[Model]:
+    """The company's live model, from memory while it is young: not older than `max_age` seconds, or than what the
+    memory takes for young. 0 asks the company."""
+    if max_age is not None and not max_age >= 0:
+        raise ConfigurationError(f"An age is 0 seconds or more, not {max_age}.")
     name = catalogue.resolve(object)
-    found: Model | None = yield Work(partial(desk.memory.model, name))
+    found: Model | None = (yield Work(partial(desk.memory.model, name, max_age))) if max_age != 0 else None
     if found is None:
         try:
             found = yield from perform(desk.session, operations.get_model(name))

@@ -107,3 +107,14 @@ models = Table(
     Column("fetched_at", Double, nullable=False),
     comment="Object definitions of companies, with their age.",
 )
+
+earlier_models = Table(
+    "earlier_models",
+    metadata,
+    Column("environment", String(1024), primary_key=True),
+    Column("company", String(255), primary_key=True),
+    Column("object", String(255), primary_key=True),
+    Column("definition", LargeBinary, nullable=False, comment="the model as JSON"),
+    Column("fetched_at", Double, nullable=False),
+    comment="Object definitions of companies before the first change that nobody has looked at.",
+)
