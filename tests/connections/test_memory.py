@@ -114,10 +114,13 @@ def test_a_model_that_changed_keeps_the_one_before_until_somebody_has_looked(sto
 
 
 def test_a_model_is_as_young_as_the_asker_wants(store: Store) -> None:
-    now = 1_000_000.0
-    for memory in (ProcessMemory(now=lambda: now), StoreMemory(store, "production", "Acme", now=lambda: now)):
+    clock = [1_000_000.0]
+    for memory in (
+        ProcessMemory(now=lambda: clock[0]),
+        StoreMemory(store, "production", "Acme", now=lambda: clock[0]),
+    ):
         memory.keep_model(BILL, catalogue.load(BILL))
-        now += 60
+        clock[0] += 60
         assert memory.model(BILL, 60) is not None
         assert memory.model(BILL, 59) is None
         assert memory.model(BILL) is not None
