@@ -9,17 +9,18 @@ from typing import Any
 import pytest
 
 from tieout.rest.call import Reply, Request
-from tieout.rest.effects import Exchange, NoAnswer, NoPlace, Send, Sleep, Slot, Stream, Work
+from tieout.rest.effects import All, Exchange, NoPlace, Send, Sleep, Slot, Stream, Work
 from tieout.rest.limiter import Limiter
 from tieout.rest.meter import CountingMeter
 from tieout.rest.perform import Session
 from tieout.rest.tokens import Token
 
-Step = Reply | NoAnswer | Callable[[Request], Reply]
+Step = Reply | BaseException | Callable[[Request], Reply]
 
 
 class World:
-    """Performs effects from a script: replies in order, sleeps that only move the clock."""
+    """Performs effects from a script: replies in order (or errors), sleeps that only move the clock, and what runs
+    together one after the other."""
 
     def __init__(self, *steps: Step) -> None:
         self.steps = list(steps)
@@ -42,7 +43,7 @@ class World:
                 case Send(request, _):
                     self.sent.append(request)
                     step = self.steps.pop(0)
-                    if isinstance(step, NoAnswer):
+                    if isinstance(step, BaseException):
                         error = step
                     else:
                         answer = step(request) if callable(step) else step
@@ -62,6 +63,8 @@ class World:
                     self.streamed(value)
                 case Work(function):
                     answer = function()
+                case All(exchanges):
+                    answer = [self.run(each) for each in exchanges]
 
 
 class Tokens:

@@ -9,6 +9,7 @@ from tieout.rest.batch import BatchResult, Outcome, Reference
 from tieout.rest.call import Call, Repeat, Reply, Request
 from tieout.rest.client import Intacct
 from tieout.rest.filters import F, Filter
+from tieout.rest.lines import Lines
 from tieout.rest.memory import KeptModel, Memory, ProcessMemory
 from tieout.rest.meter import Cost, CountingMeter, Meter, Usage
 from tieout.rest.perform import Session
@@ -32,6 +33,7 @@ __all__ = [
     "InProcessTransport",
     "Intacct",
     "KeptModel",
+    "Lines",
     "Memory",
     "Meter",
     "Outcome",

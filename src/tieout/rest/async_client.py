@@ -106,10 +106,42 @@ class AsyncIntacct(Client[AsyncDriver]):
         return await self._driver.run(exchange)
 
     async def create_many(
-        self, object: str, bodies: Sequence[Mapping[str, Any]], *, check: bool | None = None
+        self,
+        object: str,
+        bodies: Iterable[Mapping[str, Any]],
+        *,
+        atomic: bool = False,
+        in_flight: int = 1,
+        check: bool | None = None,
     ) -> BatchResult:
         """As Intacct.create_many."""
-        return await self._driver.run(writing.create_many(self._desk, object, bodies, check=check))
+        return await self._driver.run(
+            writing.create_many(self._desk, object, bodies, atomic=atomic, in_flight=in_flight, check=check)
+        )
+
+    async def update_many(
+        self,
+        object: str,
+        changes: Iterable[writing.Change],
+        *,
+        atomic: bool = False,
+        in_flight: int = 1,
+        check: bool | None = None,
+    ) -> BatchResult:
+        """As Intacct.update_many."""
+        return await self._driver.run(
+            writing.update_many(self._desk, object, changes, atomic=atomic, in_flight=in_flight, check=check)
+        )
+
+    async def delete_many(
+        self, object: str, keys: Iterable[str | int], *, atomic: bool = False, in_flight: int = 1
+    ) -> BatchResult:
+        """As Intacct.delete_many."""
+        return await self._driver.run(writing.delete_many(self._desk, object, keys, atomic=atomic, in_flight=in_flight))
+
+    async def retry_unknown(self, result: BatchResult, *, in_flight: int = 1) -> BatchResult:
+        """As Intacct.retry_unknown."""
+        return await self._driver.run(writing.retry_unknown(self._desk, result, in_flight=in_flight))
 
     async def update(
         self,

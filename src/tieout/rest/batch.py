@@ -1,25 +1,27 @@
-"""Results of writes by position. Intacct answers in the order sent and knows none of your ids (DESIGN rule 2).
+"""What becomes of many writes: one outcome per record, by position, and what it takes to ask again.
 
-Every reply shape of REST reference 4.7 becomes a list of outcomes as long as what was sent, or an error.
+Knows positions and requests, no reply (`outcomes` reads those) and no I/O. Intacct answers in the order sent and
+knows none of your ids (DESIGN rule 2).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Sequence
+from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
 
-from tieout.errors import IntacctError, ReplyError, TieoutError
-from tieout.rest.call import Reply
-from tieout.rest.failures import find_error, refusal_from
-from tieout.rest.rows import load_exact
+from tieout.errors import IntacctError, TieoutError
 
 State = Literal["posted", "failed", "unprocessed", "unknown"]
+STATES: tuple[State, ...] = ("posted", "failed", "unprocessed", "unknown")
 MAX_BATCH = 500
-"""Records in one request (REST reference 4.4)."""
+"""Records in one request, keys in one path (REST reference 4.4, 4.6)."""
 MAX_BODY = 1_000_000
 """Bytes of one request body; 1 MB is claimed by one client only (REST reference 8.7), so we stay below it."""
+MAX_PATH = 6_000
+"""Bytes of one path with its keys. Web servers commonly take 8 kB of request line; Sage names no limit."""
 
 
 class Reference(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,13 +30,23 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True):
     key: str
     id: str | None = None
     href: str | None = None
+    state: str | None = None
+    """Where a workflow action moved the record, in Sage's own word: `posted`, `submitted`, `reversed` ..."""
+    more: dict[str, Any] = {}
+    """Whatever else an action answered, such as `downloadURL` or `releaseToPay`."""
+
+    def __repr__(self) -> str:
+        shown = [f"key={self.key!r}"]
+        shown += [f"{name}={value!r}" for name in ("id", "state") if (value := getattr(self, name)) is not None]
+        return f"Reference({', '.join([*shown, *(f'{name}=…' for name in self.more)])})"
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What became of one record.
 
-    `posted`: Intacct holds it (`sage_state` may still be draft). `failed`: refused, see `error`. `unprocessed`:
-    skipped because another record of an atomic batch failed. `unknown`: sent, no answer."""
+    `posted`: Intacct did it (`sage_state` may still be draft). `failed`: refused, see `error`. `unprocessed`: not
+    looked at, because another record of an atomic batch failed or sending stopped before it. `unknown`: sent, and
+    nobody can tell; `retry_unknown` asks again."""
 
     position: int
     """0-based place in what was sent."""
@@ -44,16 +56,70 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     href: str | None = None
     sage_state: str | None = None
     error: TieoutError | None = None
+    more: dict[str, Any] = {}
+    """Whatever else an action answered, such as `downloadURL`."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """A flat row for a report, every column always there: names, state, and the error in words and codes."""
+        error = self.error
+        said = error if isinstance(error, IntacctError) else None
+        return {
+            "position": self.position,
+            "state": self.state,
+            "key": self.key,
+            "id": self.id,
+            "href": self.href,
+            "sage_state": self.sage_state,
+            "error": error.message if error is not None else None,
+            "error_id": (said.error_id or said.code or None) if said is not None else None,
+            "detail": "; ".join(d.message for d in said.details) or None if said is not None else None,
+            "target": next((d.target for d in said.details if d.target), None) if said is not None else None,
+            "support_id": (said.support_id or None) if said is not None else None,
+            "advice": (error.advice or None) if error is not None else None,
+        }
+
+    def __repr__(self) -> str:
+        shown = [str(self.position), self.state]
+        shown += [f"{name}={value!r}" for name in ("key", "id", "sage_state") if (value := getattr(self, name))]
+        if self.error is not None:
+            shown.append(f"{type(self.error).__name__}: {self.error.message}")
+        return f"Outcome({', '.join(shown)})"
+
+
+class Sent(msgspec.Struct, frozen=True, kw_only=True):
+    """One request as it went out: enough to send exactly the same again (DESIGN rule 1)."""
+
+    method: str
+    path: str
+    positions: tuple[int, ...]
+    """Places in the caller's sequence, in the order of the request."""
+    keys: tuple[str | None, ...]
+    """The keys that the records have already, None for those to be created."""
+    body: bytes | None
+    idempotency_key: str | None
+    """None for DELETE, which takes no key."""
+    atomic: bool
+    entity: str
+    """"" for the token's own level."""
+    first_sent: datetime
+    """Aware UTC, by our clock."""
+
+    def __repr__(self) -> str:
+        return f"Sent({self.method} {self.path.partition(',')[0]}, {len(self.positions)} records)"
 
 
 class BatchResult(Sequence[Outcome]):
-    """Outcomes of many writes, each with the caller's own record, in the order given."""
+    """Outcomes of many writes, each with the caller's own record, in the order given.
 
-    def __init__(self, records: Sequence[Any], outcomes: Sequence[Outcome]) -> None:
+    Holds the bytes and keys of the requests whose outcome is unknown, so that `retry_unknown` can settle them."""
+
+    def __init__(self, records: Sequence[Any], outcomes: Sequence[Outcome], unsettled: Sequence[Sent] = ()) -> None:
         if len(records) != len(outcomes):
             raise ValueError("a result needs one outcome per record")
         self.records = records
         self.outcomes = outcomes
+        self.unsettled = tuple(unsettled)
+        """Requests with at least one record whose outcome is unknown."""
 
     def __getitem__(self, position: Any) -> Any:
         return self.outcomes[position]
@@ -90,62 +156,25 @@ class BatchResult(Sequence[Outcome]):
             if outcome.error is not None:
                 raise outcome.error
 
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """One flat row per record, in order, for a table, a CSV file or a data frame. No record's own content."""
+        return [outcome.to_dict() for outcome in self.outcomes]
+
+    @staticmethod
+    def rescued(error: BaseException) -> BatchResult | None:
+        """What was known when a run was interrupted (Ctrl-C, a cancelled task), from the exception or its causes."""
+        seen: BaseException | None = error
+        while seen is not None:
+            found = vars(seen).get("batch_result")
+            if isinstance(found, BatchResult):
+                return found
+            seen = seen.__cause__ or seen.__context__
+        return None
+
     def __repr__(self) -> str:
-        counts = ", ".join(f"{len(self._of(s))} {s}" for s in ("posted", "failed", "unprocessed", "unknown"))
+        found = [outcome.state for outcome in self.outcomes]
+        counts = ", ".join(f"{found.count(state)} {state}" for state in STATES)
         return f"BatchResult({len(self)} records: {counts})"
-
-
-def read_outcomes(reply: Reply, count: int, request: str) -> list[Outcome]:
-    """A batch reply -> one outcome per record sent.
-
-    Raises ReplyError if the number of results differs: then nobody can say which is whose."""
-    body = load_exact(reply.body)
-    result = body.get("ia::result") if isinstance(body, dict) else None
-    if isinstance(result, dict) and count == 1:
-        result = [result]
-    if not isinstance(result, list):
-        raise ReplyError(f"{request} was answered without results.", advice="Nothing can be concluded from it.")
-    if len(result) != count:
-        raise ReplyError(
-            f"{request} sent {count} records and got {len(result)} results.",
-            advice="Results belong to records by position only, so none of them can be trusted.",
-        )
-    outcomes = [_outcome(position, item, reply.status, request) for position, item in enumerate(result)]
-    meta = body.get("ia::meta") if isinstance(body, dict) else None
-    errors = meta.get("totalError") if isinstance(meta, dict) else None
-    if isinstance(errors, int) and errors > 0 and all(outcome.state == "posted" for outcome in outcomes):
-        raise ReplyError(f"{request}: Intacct counts {errors} errors but shows none.", advice="None can be trusted.")
-    return outcomes
-
-
-def _outcome(position: int, item: Any, http_status: int, request: str) -> Outcome:
-    if not isinstance(item, Mapping):
-        raise ReplyError(f"{request}: result {position + 1} is not an object.")
-    nested = item.get("ia::result")
-    inner: Mapping[str, Any] = nested if isinstance(nested, Mapping) else item
-    found = find_error(dict(item)) or find_error(dict(inner))
-    status = item.get("ia::status", inner.get("ia::status"))
-    status = status if isinstance(status, int) else http_status
-    if found is None and status < 300:
-        if inner.get("key") is None:
-            raise ReplyError(f"{request}: result {position + 1} has neither a key nor an error.")
-        return Outcome(
-            position=position,
-            state="posted",
-            key=_text(inner.get("key")),
-            id=_text(inner.get("id")),
-            href=_text(inner.get("href")),
-            sage_state=_text(inner.get("state")),
-        )
-    error: IntacctError = refusal_from(found or {}, status if status >= 400 else 422, request).error
-    state: State = "unprocessed" if error.code == "unprocessed" or status == 429 else "failed"
-    if status >= 500:
-        state = "unknown"  # Intacct broke off at this record: it may hold it
-    return Outcome(position=position, state=state, key=_text(inner.get("key")), error=error)
-
-
-def _text(value: Any) -> str | None:
-    return None if value is None else str(value)
 
 
 def all_failed(count: int, error: TieoutError, state: State = "failed") -> list[Outcome]:
@@ -164,3 +193,19 @@ def cut(bodies: Sequence[bytes], *, most: int = MAX_BATCH, largest: int = MAX_BO
         size += len(body) + 1
     if start < len(bodies):
         yield range(start, len(bodies))
+
+
+def cut_keys(lengths: Sequence[int], keys: Sequence[Hashable], *, room: int, most: int = MAX_BATCH) -> Iterator[range]:
+    """Cut keys into paths of at most `most` keys and `room` bytes -> ranges of positions. A key that comes again
+    goes into another request: whether Intacct answers it once or twice in one is not documented."""
+    start, size = 0, 0
+    seen: set[Hashable] = set()
+    for position, (length, key) in enumerate(zip(lengths, keys, strict=True)):
+        full = position - start >= most or size + length + 1 > room
+        if position > start and (full or key in seen):
+            yield range(start, position)
+            start, size, seen = position, 0, set()
+        size += length + 1
+        seen.add(key)
+    if start < len(keys):
+        yield range(start, len(keys))

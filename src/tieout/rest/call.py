@@ -81,6 +81,8 @@ class Call(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     """False for the token endpoint: no bearer token is sent."""
     batch: bool = False
     """`parse` reads item errors itself, under any status (REST reference 4.7)."""
+    parse_again: Callable[[Reply], T] | None = None
+    """Reads a reply that follows an unanswered try, where that changes what it means: a deleted record is not found."""
     transactions: int = 1
     """Billable transactions if it succeeds: pages read, or records written (REST reference 8.6)."""
 

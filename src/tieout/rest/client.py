@@ -112,12 +112,53 @@ class Intacct(Client[SyncDriver]):
         return self._driver.run(exchange)
 
     def create_many(
-        self, object: str, bodies: Sequence[Mapping[str, Any]], *, check: bool | None = None
+        self,
+        object: str,
+        bodies: Iterable[Mapping[str, Any]],
+        *,
+        atomic: bool = False,
+        in_flight: int = 1,
+        check: bool | None = None,
     ) -> BatchResult:
-        """Create many, 500 a request, each record on its own: some may fail while others are posted.
+        """Create many, at most 500 records and 1 MB a request, each record on its own: some may fail while others
+        are posted (REST reference 4.7).
 
-        All are held against the company's model first: CheckError names every mistake, and then none was sent."""
-        return self._driver.run(writing.create_many(self._desk, object, bodies, check=check))
+        All are held against the company's model first: CheckError names every mistake, and then none was sent;
+        `check=False` sends them as they are. `atomic`: all or none; refused where they do not fit one request.
+        `in_flight`: requests at a time; with more than one, a later record may be created before an earlier one. A
+        request refused for its content leaves the others untouched; after a lost answer, or where Intacct takes
+        nothing more, the rest is `unprocessed`. Otherwise raises only if not one request came to an end. What Ctrl-C
+        or a cancelled task interrupts is not lost:
+        `BatchResult.rescued(error)`."""
+        return self._driver.run(
+            writing.create_many(self._desk, object, bodies, atomic=atomic, in_flight=in_flight, check=check)
+        )
+
+    def update_many(
+        self,
+        object: str,
+        changes: Iterable[writing.Change],
+        *,
+        atomic: bool = False,
+        in_flight: int = 1,
+        check: bool | None = None,
+    ) -> BatchResult:
+        """Change many. A change is a mapping that holds its `key`, or (key, changes). Otherwise as create_many."""
+        return self._driver.run(
+            writing.update_many(self._desk, object, changes, atomic=atomic, in_flight=in_flight, check=check)
+        )
+
+    def delete_many(
+        self, object: str, keys: Iterable[str | int], *, atomic: bool = False, in_flight: int = 1
+    ) -> BatchResult:
+        """Delete many, at most 500 keys a request. `posted` means deleted. Otherwise as create_many."""
+        return self._driver.run(writing.delete_many(self._desk, object, keys, atomic=atomic, in_flight=in_flight))
+
+    def retry_unknown(self, result: BatchResult, *, in_flight: int = 1) -> BatchResult:
+        """Ask again about the `unknown` records of a result of this company: the same bytes under the same key, which
+        cannot post twice. A new result over all records; within 48 hours nothing stays unknown that Intacct answers
+        (REST reference 7.6)."""
+        return self._driver.run(writing.retry_unknown(self._desk, result, in_flight=in_flight))
 
     def update(
         self,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
+from math import isfinite
 from typing import Any, Literal, TypeVar
 from urllib.parse import quote
 from uuid import uuid4
@@ -15,9 +16,10 @@ import msgspec
 
 from tieout.catalogue.model import Model
 from tieout.errors import ConfigurationError, IntacctError, InvalidRequestError, ReplyError
-from tieout.rest.batch import MAX_BATCH, Outcome, Reference, read_outcomes
+from tieout.rest.batch import MAX_BATCH, Outcome, Reference
 from tieout.rest.call import Call, Repeat, Reply
 from tieout.rest.failures import find_error, refusal_from
+from tieout.rest.outcomes import Sheet, more_of, read_outcomes
 from tieout.rest.query import MAX_PAGE, Query
 from tieout.rest.rows import Page, load_exact, not_understood
 
@@ -27,17 +29,49 @@ ATOMIC_HEADER = "X-IA-API-Param-Transaction"
 
 
 def object_path(object: str, keys: Sequence[str] = ()) -> str:
-    """`/objects/accounts-payable/bill/194,195`, percent-encoded; document types keep their `::`."""
-    path = "/objects/" + quote(object, safe="/:")
+    """`/objects/accounts-payable/bill/194,195`, percent-encoded; document types keep their `::` (REST reference 3).
+
+    Only the first slash divides: `order-entry/document::Sales/Return` names a type with a slash in it."""
+    path = "/objects/" + _name_path(object)
     for key in keys:
         if not str(key).strip() or "," in str(key):
             raise ConfigurationError(f"{str(key)!r} is not a key.", advice="A key is Sage's system key, such as 46.")
     return f"{path}/{','.join(quote(str(key), safe='') for key in keys)}" if keys else path
 
 
+def workflow_path(object: str, action: str) -> str:
+    """`/workflows/accounts-payable/bill/submit` (REST reference 4.8)."""
+    return f"/workflows/{_name_path(object)}/{quote(action, safe='')}"
+
+
+def _name_path(object: str) -> str:
+    application, _, name = object.partition("/")
+    return f"{quote(application, safe='')}/{quote(name, safe=':')}"
+
+
 def encode(body: Any) -> bytes:
-    """JSON as Intacct wants it: Decimals as text, dates as YYYY-MM-DD. Same value, same bytes."""
-    return _ENCODER.encode(body)
+    """JSON as Intacct wants it: Decimals as text, dates as YYYY-MM-DD. Same value, same bytes.
+
+    Raises ConfigurationError for what JSON cannot hold."""
+    try:
+        encoded = _ENCODER.encode(body)
+        if b"null" in encoded and _has_no_number(body):
+            raise ValueError("NaN and infinity are no amounts")
+        return encoded
+    except (TypeError, ValueError, RecursionError) as error:
+        reason = "text that is not Unicode" if isinstance(error, UnicodeError) else str(error)
+        raise ConfigurationError(
+            f"A record cannot be written as JSON: {reason}.", advice="Send text, numbers, dates, lists and mappings."
+        ) from None
+
+
+def _has_no_number(value: Any) -> bool:
+    """Whether a float in it is NaN or infinite: it would be written as null, which clears a field."""
+    if isinstance(value, float):
+        return not isfinite(value)
+    if isinstance(value, Mapping):
+        return any(_has_no_number(inner) for inner in value.values())
+    return isinstance(value, (list, tuple)) and any(_has_no_number(inner) for inner in value)
 
 
 def new_key() -> str:
@@ -136,9 +170,21 @@ def update(object: str, key: str, changes: Mapping[str, Any], *, idempotency_key
     return _write("PATCH", object_path(object, [key]), encode(changes), idempotency_key or new_key())
 
 
+def action(
+    object: str, key: str, name: str, parameters: Mapping[str, Any], *, idempotency_key: str | None = None
+) -> Call[Reference]:
+    """POST one workflow action, the key in the body (REST reference 4.8)."""
+    body = encode({"key": str(key), **parameters})
+    return _write("POST", workflow_path(object, name), body, idempotency_key or new_key())
+
+
 def _write(method: str, path: str, body: bytes, key: str) -> Call[Reference]:
     def parse(reply: Reply) -> Reference:
-        result = _result(reply, "a write")
+        result = load_exact(reply.body)
+        if isinstance(result, dict) and not find_error(result):
+            result = result.get("ia::result", result)  # bank transactions are shown without the envelope (4.8)
+        if isinstance(result, list) and len(result) == 1:
+            result = result[0]
         if not isinstance(result, dict) or find_error(result) or result.get("key") is None:
             raise not_understood("a write")
         return _reference(result)
@@ -176,20 +222,48 @@ def post(
     """A batch: exactly these bytes, a JSON array of `count` records, under this key.
 
     A replay of the same bytes under the same key cannot post twice (REST reference 7.6)."""
-    if not 1 <= count <= MAX_BATCH:
-        raise ValueError(f"a batch has 1 to {MAX_BATCH} records, not {count}")
-    path = object_path(object)
+    return batch(method, object_path(object), body, [None] * count, idempotency_key=idempotency_key, atomic=atomic)
+
+
+def batch(
+    method: str,
+    path: str,
+    body: bytes | None,
+    keys: Sequence[str | None],
+    *,
+    idempotency_key: str | None,
+    atomic: bool = False,
+    entity: str | None = None,
+    again: bool = False,
+) -> Call[list[Outcome]]:
+    """One request with many records: create, update, delete or an action, by method and path.
+
+    `keys` has one entry per record: the key it must be answered with, None where only Intacct knows. `again`: the
+    request went out before and its answer is not known."""
+    if not 1 <= len(keys) <= MAX_BATCH:
+        raise ValueError(f"a batch has 1 to {MAX_BATCH} records, not {len(keys)}")
+    deletes = method == "DELETE"
+    sheet = Sheet(request=_label(method, path), count=len(keys), atomic=atomic, keys=keys, deletes=deletes)
+    later = msgspec.structs.replace(sheet, unanswered=deletes)
     return Call(
         method=method,
         path=path,
-        parse=lambda reply: read_outcomes(reply, count, f"{method} {path}"),
-        repeat=Repeat.KEYED,
+        parse=lambda reply: read_outcomes(reply, later if again else sheet),
+        parse_again=(lambda reply: read_outcomes(reply, later)) if deletes else None,
+        repeat=Repeat.DELETE if deletes else Repeat.KEYED,
         headers={ATOMIC_HEADER: "true"} if atomic else {},
         body=body,
+        entity=entity,
         idempotency_key=idempotency_key,
         batch=True,
-        transactions=count,
+        transactions=len(keys),
     )
+
+
+def _label(method: str, path: str) -> str:
+    """What a message calls a request: a path with 500 keys is no sentence."""
+    first, comma, _ = path.partition(",")
+    return f"{method} {first}{',…' if comma else ''}"
 
 
 def first_row_decimals(names: Sequence[str]) -> Callable[[Reply], Page[dict[str, Decimal | None]]]:
@@ -231,6 +305,8 @@ def _reference(item: Any) -> Reference:
         key=str(item["key"]),
         id=None if item.get("id") is None else str(item["id"]),
         href=item.get("href"),
+        state=None if item.get("state") is None else str(item["state"]),
+        more=more_of(item),
     )
 
 

@@ -164,7 +164,8 @@ class _Attempt(Generic[T]):
             raise self.final(moved(reply, self.label))
         if reply.status < 300 or (call.batch and reply.status in ITEM_STATUSES and _is_item_list(reply)):
             try:
-                return Done(call.parse(reply))
+                again = call.parse_again if self.unanswered else None
+                return Done((again or call.parse)(reply))
             except ReplyError as error:
                 found = refusal_of(reply, self.label)  # a refusal can hide under 200
                 if isinstance(found, Refusal) and found.error.message and (found.error.error_id or found.error.code):
@@ -184,7 +185,7 @@ class _Attempt(Generic[T]):
         if found.action is Action.RENEW and not self.renewed and self.call.authorised:
             return Again(Action.RENEW, error)
         if self.unanswered and isinstance(error, NotFoundError) and self.call.repeat is Repeat.DELETE:
-            return Done(cast("T", None))  # gone: the unanswered try worked, and a delete has no result
+            return self._gone(reply)
         if self.unanswered and isinstance(error, ConflictError):
             return Again(Action.RETRY, error)  # the earlier try is still in flight, or was processed
         if "x-ia-idempotency-cached-date" in reply.headers:
@@ -194,6 +195,16 @@ class _Attempt(Generic[T]):
         if reply.status >= 500 and self.call.repeat is not Repeat.FREE:
             self.unanswered = True
         return Again(Action.RETRY, error)
+
+    def _gone(self, reply: Reply) -> Done[T]:
+        """Not there after an unanswered try of a delete: that try worked. Of many records only a list of them says
+        which are gone."""
+        if self.call.parse_again is None:
+            return Done(cast("T", None))  # deleting one record has no result
+        try:
+            return Done(self.call.parse_again(reply))
+        except ReplyError as error:
+            raise self.final(error) from None
 
     def after_silence(self, silence: NoAnswer) -> float:
         """No reply: seconds to wait before the next try, or raises."""

@@ -1,0 +1,164 @@
+"""Reads the answer to a batch: every reply shape of REST reference 4.7 becomes one outcome per record sent, by
+position, or an error. Knows no request and guesses nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from tieout.errors import IntacctError, ReplyError, TieoutError
+from tieout.rest.batch import Outcome, State
+from tieout.rest.call import Reply
+from tieout.rest.failures import find_error, refusal_from
+from tieout.rest.rows import load_exact
+
+SKIPPED = "skipped due to atomic"
+"""Words of Sage's own sample (REST reference 4.7); asked only of an error that has no code."""
+NAMES = ("key", "id", "href", "state")
+NOT_BELIEVED = "Results belong to records by position only, so none of them can be trusted."
+
+
+class Sheet(msgspec.Struct, frozen=True, kw_only=True):
+    """What a reply is read against."""
+
+    request: str
+    """`POST /objects/...`, for messages."""
+    count: int
+    atomic: bool = False
+    keys: Sequence[str | None] = ()
+    """Update and delete: the key sent at each position. A result that names another record is not believed."""
+    deletes: bool = False
+    """Successes carry no key (REST reference 4.6)."""
+    unanswered: bool = False
+    """An earlier try of a delete went unanswered: a record that is not there any more was deleted by it."""
+
+
+def read_outcomes(reply: Reply, sheet: Sheet) -> list[Outcome]:
+    """A batch reply -> one outcome per record sent.
+
+    Raises ReplyError if the number of results, Intacct's own totals or the keys contradict what was sent: then
+    nobody can say which result is whose."""
+    if sheet.deletes and reply.status < 300 and not reply.body.strip():
+        return [_deleted(position, sheet) for position in range(sheet.count)]
+    body = load_exact(reply.body)
+    result = body.get("ia::result") if isinstance(body, dict) else None
+    alone = sheet.count == 1 and isinstance(body, dict) and (isinstance(result, dict) or find_error(body) is not None)
+    if alone:
+        result = [body if find_error(body) is not None else result]
+    if not isinstance(result, list):
+        raise ReplyError(f"{sheet.request} was answered without results.", advice="Nothing can be concluded from it.")
+    if len(result) != sheet.count:
+        raise ReplyError(
+            f"{sheet.request} sent {sheet.count} records and got {len(result)} results.", advice=NOT_BELIEVED
+        )
+    outcomes = [_outcome(position, item, reply.status, sheet) for position, item in enumerate(result)]
+    meta = body.get("ia::meta")
+    if isinstance(meta, dict):
+        _check_totals(meta, outcomes, sheet, alone=alone)
+    if sheet.unanswered:
+        outcomes = [_gone(outcome, sheet) for outcome in outcomes]
+    return _all_or_nothing(outcomes, sheet) if sheet.atomic else outcomes
+
+
+def _outcome(position: int, item: Any, http_status: int, sheet: Sheet) -> Outcome:
+    if not isinstance(item, Mapping):
+        raise ReplyError(f"{sheet.request}: result {position + 1} is not an object.", advice=NOT_BELIEVED)
+    nested = item.get("ia::result")
+    inner: Mapping[str, Any] = nested if isinstance(nested, Mapping) else item
+    found = find_error(dict(item)) or find_error(dict(inner))
+    said = _number(item.get("ia::status", inner.get("ia::status")))
+    status = said if said is not None else http_status
+    key = _text(inner.get("key"))
+    expected = sheet.keys[position] if sheet.keys else None
+    if key is not None and expected is not None and key != expected:
+        raise ReplyError(f"{sheet.request}: result {position + 1} names another record.", advice=NOT_BELIEVED)
+    if found is not None or status >= 300:
+        return _refused(position, found or {}, status if status >= 400 else 422, key or expected, sheet)
+    if sheet.deletes:
+        return _deleted(position, sheet)
+    if key is None:
+        raise ReplyError(f"{sheet.request}: result {position + 1} has neither a key nor an error.", advice=NOT_BELIEVED)
+    return Outcome(
+        position=position,
+        state="posted",
+        key=key,
+        id=_text(inner.get("id")),
+        href=_text(inner.get("href")),
+        sage_state=_text(inner.get("state")),
+        more=more_of(inner),
+    )
+
+
+def more_of(result: Mapping[str, Any]) -> dict[str, Any]:
+    """What an answer holds beside the names and the state."""
+    return {name: value for name, value in result.items() if name not in NAMES and not name.startswith("ia::")}
+
+
+def _refused(position: int, found: Mapping[str, Any], status: int, key: str | None, sheet: Sheet) -> Outcome:
+    error: IntacctError = refusal_from(found, status, sheet.request).error
+    wordless = not error.code and not error.error_id and SKIPPED in error.message.lower()
+    state: State = "unprocessed" if error.code == "unprocessed" or wordless or status == 429 else "failed"
+    if status >= 500:
+        state = "unknown"  # Intacct broke off at this record: it may hold it
+    return Outcome(position=position, state=state, key=key, error=error)
+
+
+def _deleted(position: int, sheet: Sheet) -> Outcome:
+    return Outcome(position=position, state="posted", key=sheet.keys[position] if sheet.keys else None)
+
+
+def _gone(outcome: Outcome, sheet: Sheet) -> Outcome:
+    if isinstance(outcome.error, IntacctError) and outcome.error.status == 404:
+        return _deleted(outcome.position, sheet)
+    return outcome
+
+
+def _check_totals(meta: Mapping[str, Any], outcomes: Sequence[Outcome], sheet: Sheet, *, alone: bool) -> None:
+    """Intacct's own totals, which may be numbers or text, must not contradict its items. A record skipped in an
+    atomic batch may count as an error or not at all, one that broke off as either."""
+    count, good, bad = (_number(meta.get(f"total{name}")) for name in ("Count", "Success", "Error"))
+    if alone and count != 1:
+        return  # samples of single answers print totals of three (REST reference 4.8): nothing to learn from
+    posted = sum(outcome.state == "posted" for outcome in outcomes)
+    skipped = sum(outcome.state == "unprocessed" for outcome in outcomes)
+    broken = sum(outcome.state == "unknown" for outcome in outcomes)
+    errors = len(outcomes) - posted
+    if count not in (None, len(outcomes)):
+        raise _contradiction(sheet, f"counts {count} records and shows {len(outcomes)}")
+    if good is not None and not posted <= good <= posted + broken:
+        raise _contradiction(sheet, f"counts {good} successes and shows {posted}")
+    if bad is not None and not errors - skipped - broken <= bad <= errors:
+        raise _contradiction(sheet, f"counts {bad} errors and shows {errors}")
+
+
+def _contradiction(sheet: Sheet, what: str) -> ReplyError:
+    return ReplyError(f"{sheet.request}: Intacct {what}.", advice="None of its results can be trusted.")
+
+
+def _all_or_nothing(outcomes: list[Outcome], sheet: Sheet) -> list[Outcome]:
+    """In an atomic batch nothing is posted beside a failure: where Intacct shows both, nobody can tell whether it
+    took the record back or did not know the batch was atomic."""
+    if all(outcome.state == "posted" for outcome in outcomes):
+        return outcomes
+    doubt: TieoutError = ReplyError(
+        f"{sheet.request} was atomic, yet Intacct shows this record as posted beside one that was not.",
+        advice="Look in Intacct whether it holds the record.",
+    )
+    return [
+        msgspec.structs.replace(outcome, state="unknown", error=doubt) if outcome.state == "posted" else outcome
+        for outcome in outcomes
+    ]
+
+
+def _number(value: Any) -> int | None:
+    """Totals come as numbers and as text (REST reference 9.1)."""
+    if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
