@@ -22,7 +22,7 @@ from tieout.catalogue import load as documented_model
 from tieout.catalogue import names
 from tieout.catalogue.index import documented
 from tieout.catalogue.model import Model
-from tieout.simulator import functions, visibility
+from tieout.simulator import census, functions, visibility
 from tieout.simulator.behaviour import Settings
 from tieout.simulator.clock import Clock
 from tieout.simulator.identity import DEMO_PASSWORD, EntityRef, User, Who
@@ -296,7 +296,8 @@ def _connect(path: Path | None) -> sqlite3.Connection:
             db.execute("PRAGMA locking_mode=EXCLUSIVE")
             db.execute("PRAGMA journal_mode=WAL")
             db.execute("PRAGMA synchronous=NORMAL")
-        db.executescript(_SCHEMA)
+        db.execute("PRAGMA recursive_triggers=ON")  # else a replaced row would not be taken off the census
+        db.executescript(_SCHEMA + census.SCHEMA)
     except sqlite3.Error:
         db.close()
         raise

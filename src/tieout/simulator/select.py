@@ -7,6 +7,7 @@ Knows how to write the statement so that the indexes serve it. Refuses to know b
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable, Sequence
 from datetime import date
@@ -17,13 +18,19 @@ import msgspec
 
 from tieout.catalogue.model import Model
 from tieout.simulator import filters, payload, visibility
+from tieout.simulator.census import BLOCK_BITS, Span
 from tieout.simulator.identity import Who
 from tieout.simulator.paths import Paths, Target
 from tieout.simulator.payload import Query, Wanted
+from tieout.simulator.places import Places, Seek, span
 from tieout.simulator.refusal import Refusal
 from tieout.simulator.tables import ROW, Table, Tables
 from tieout.simulator.values import Codec, Kind, Stored, render_scaled
 
+_NEAR = 1 << BLOCK_BITS
+"""Rows that a page may have before it without looking for a shorter way."""
+_FAR = 20_000
+"""Rows before a page from which on their places are worth remembering."""
 _BROAD = 20
 """A filter that keeps more than a twentieth of the rows is not worth its index when the order has one."""
 
@@ -52,7 +59,8 @@ class Selector:
     def __init__(self, tables: Tables, find: Callable[[str], Model | None]) -> None:
         self._tables = tables
         self._find = find
-        self._counts: dict[tuple[str, tuple[Stored, ...]], tuple[tuple[int, ...], int]] = {}
+        self._places = Places(tables)
+        self._counts: dict[tuple[str, str, tuple[Stored, ...]], tuple[object, int]] = {}
 
     def query(self, body: object, who: Who, today: date) -> QueryAnswer:
         object = payload.object_name(body)
@@ -72,64 +80,95 @@ class Selector:
         paths = Paths(self._tables, self._find)
         targets = [paths.resolve(table, field.path) for field in asked.fields]
         order = [self._order_target(paths, table, field, way) for field, way in asked.order]
-        where, values = self._where(asked, table, who, paths)
-        total = self._count(table, where, values, paths)
-        source = f"{table.sql} AS t"
+        where = self._where(asked, table, who, paths)
+        total = self._count(table, where)
+        offset = asked.start - 1
+        by_key = bool(order) and order[0][0].column is table.columns["key"]
         terms = [f"{target.ordered} {way}" for target, way in order]
-        if order and order[0][0].column is table.columns["key"]:
-            everything = self._count(table, "", [], Paths(self._tables, self._find))
-            if total * _BROAD > everything:
+        source = f"{table.sql} AS t"
+        condition, values = where.sql, list(where.values)
+        if by_key:
+            if total * _BROAD > self._everything(table):
                 source += f" INDEXED BY {self._tables.walk(table)}"
             else:
                 terms[0] = f"+{terms[0]}"  # few rows: find them by the filter's index and sort, do not walk the keys
+            found = self._seek(table, where, offset, down=order[0][1] == "desc")
+            if found is not None:
+                condition += f"{' AND' if condition else ' WHERE'} {found.condition}"
+                values += found.values
+                offset = found.skip
         ordering = ", ".join([*terms, f"t.{ROW}"])
-        page = f"SELECT t.{ROW} AS r FROM {source}{where} ORDER BY {ordering} LIMIT ? OFFSET ?"
+        page = f"SELECT t.{ROW} AS r FROM {source}{condition} ORDER BY {ordering}"
+        if offset > _FAR:
+            state = where.state(self._tables, [target for target, _ in order])
+            rows = self._places.rows(page, values, state, offset, asked.size)
+            page, limits = "SELECT value AS r FROM json_each(?)", []
+            values = [json.dumps(rows)]
+        else:
+            page, limits = f"{page} LIMIT ? OFFSET ?", [asked.size, offset]
         columns = ", ".join(target.sql for target in targets)
         sql = f"SELECT {columns} FROM ({page}) AS p CROSS JOIN {table.sql} AS t ON t.{ROW} = p.r"
         decode = [
             (field.text, None if _passes(target) else target.codec.decoder())
             for field, target in zip(asked.fields, targets, strict=True)
         ]
-        return Statement(sql, [*values, asked.size, asked.start - 1], decode), total
+        return Statement(sql, [*values, *limits], decode), total
+
+    def _everything(self, table: Table) -> int:
+        counted = self._places.count(table, Span(), None)
+        return counted if counted is not None else self._count(table, _Where(table, Paths(self._tables, self._find)))
+
+    def _seek(self, table: Table, where: _Where, offset: int, *, down: bool) -> Seek | None:
+        if offset <= _NEAR or where.span is None:
+            return None
+        return self._places.seek(table, where.span, where.entities, offset, down=down)
 
     def _order_target(self, paths: Paths, table: Table, field: Wanted, way: str) -> tuple[Target, str]:
         if field.function or field.path == "href" or field.path.endswith(".href"):
             raise Refusal.not_queryable(field.text, table.object)
         return paths.resolve(table, field.path), way
 
-    def _where(self, asked: Query, table: Table, who: Who, paths: Paths) -> tuple[str, list[Stored]]:
+    def _where(self, asked: Query, table: Table, who: Who, paths: Paths) -> _Where:
+        found = _Where(table, paths)
+
         def resolve(path: str) -> Target:
             target = paths.resolve(table, path)
+            found.read(target)
             if target.inner is not None and target.inner.link is not None:
                 self._tables.index(table, target.inner.link.path)
             elif target.column is not None and target.codec.kind is Kind.KEY and path != "key":
                 self._tables.index(table, path)
             return target
 
-        parts: list[str] = []
-        values: list[Stored] = []
         for part in (
             filters.where(asked.filters, asked.expression, resolve, asked.settings),
             visibility.condition(self._tables, table, who, private=asked.private),
         ):
             if part is not None:
-                parts.append(part[0])
-                values += part[1]
+                found.sql += f"{' AND' if found.sql else ' WHERE'} {part[0]}"
+                found.values += part[1]
+        found.entities = visibility.entities(self._tables, who, private=asked.private)
+        if found.entities is None or visibility.by_own_column(self._tables, table):
+            found.span = span(asked.filters, asked.expression)
         if table.owner is not None:
             paths.touched.add(table.owner[0])
-        return (" WHERE " + " AND ".join(parts) if parts else ""), values
+        return found
 
-    def _count(self, table: Table, where: str, values: Sequence[Stored], paths: Paths, inner: str = "") -> int:
-        """Counted once per condition and state of the data that it reads."""
-        sql = inner or f"SELECT COUNT(*) FROM {table.sql} AS t{where}"
-        state = tuple(self._tables.version(object) for object in sorted({table.object, *paths.touched}))
-        known = self._counts.get((sql, tuple(values)))
+    def _count(self, table: Table, where: _Where) -> int:
+        """By the census where it can tell, else counted once per condition and state of the data that it reads."""
+        if where.span is not None:
+            counted = self._places.count(table, where.span, where.entities)
+            if counted is not None:
+                return counted
+        state = where.state(self._tables, [])
+        name = (table.object, where.sql, tuple(where.values))
+        known = self._counts.get(name)
         if known is not None and known[0] == state:
             return known[1]
         if len(self._counts) > 1000:
             self._counts.clear()
-        total = int(self._tables.rows(sql, values)[0][0])
-        self._counts[sql, tuple(values)] = (state, total)
+        total = int(self._tables.rows(f"SELECT COUNT(*) FROM {table.sql} AS t{where.sql}", where.values)[0][0])
+        self._counts[name] = (state, total)
         return total
 
     # ---- aggregates -------------------------------------------------------------------------------------------
@@ -138,7 +177,7 @@ class Selector:
         """Plain fields group, the key of an aggregate is the requested text (INFERRED, REST reference 5.5)."""
         paths = Paths(self._tables, self._find)
         columns = [_Computed(field, paths.resolve(table, field.path), table.object) for field in asked.fields]
-        where, values = self._where(asked, table, who, paths)
+        where = self._where(asked, table, who, paths)
         groups = [str(i) for i, column in enumerate(columns, 1) if not column.wanted.function]
         order = []
         for field, way in asked.order:
@@ -147,13 +186,13 @@ class Selector:
                 raise Refusal.bad_query("orderBy", f"names {field.text}, which is not among the fields of the totals")
             order.append(f"{at} {way}")
         try:
-            rows, total = self._groups(table, columns, where, values, groups, order, asked)
+            rows, total = self._groups(table, columns, where, groups, order, asked)
         except sqlite3.OperationalError as error:
             if "overflow" not in str(error):
                 raise
             for column in columns:
                 column.native = False
-            rows, total = self._groups(table, columns, where, values, groups, order, asked)
+            rows, total = self._groups(table, columns, where, groups, order, asked)
         decode = [(column.wanted.text, column.decoder()) for column in columns]
         return QueryAnswer(_decode(rows, decode), total, asked.start, asked.size)
 
@@ -161,19 +200,48 @@ class Selector:
         self,
         table: Table,
         columns: list[_Computed],
-        where: str,
-        values: list[Stored],
+        where: _Where,
         groups: list[str],
         order: list[str],
         asked: Query,
     ) -> tuple[list[tuple[Any, ...]], int]:
         grouping = f" GROUP BY {', '.join(groups)}" if groups else ""
-        body = f"SELECT {', '.join(column.sql() for column in columns)} FROM {table.sql} AS t{where}{grouping}"
+        body = f"SELECT {', '.join(column.sql() for column in columns)} FROM {table.sql} AS t{where.sql}{grouping}"
         ordering = f" ORDER BY {', '.join(order or groups)}" if order or groups else ""
-        rows = self._tables.rows(f"{body}{ordering} LIMIT ? OFFSET ?", [*values, asked.size, asked.start - 1])
+        rows = self._tables.rows(f"{body}{ordering} LIMIT ? OFFSET ?", [*where.values, asked.size, asked.start - 1])
         if len(rows) < asked.size and (rows or asked.start == 1):
             return rows, asked.start - 1 + len(rows)
-        return rows, int(self._tables.rows(f"SELECT COUNT(*) FROM ({body})", values)[0][0])
+        return rows, int(self._tables.rows(f"SELECT COUNT(*) FROM ({body})", where.values)[0][0])
+
+
+class _Where:
+    """The condition of a query, and what it depends on."""
+
+    def __init__(self, table: Table, paths: Paths) -> None:
+        self.sql = ""
+        self.values: list[Stored] = []
+        self.span: Span | None = None
+        """The keys it leaves, where it speaks of nothing but keys and whoever owns the row."""
+        self.entities: list[Stored] | None = None
+        self._table, self._paths = table, paths
+        self._read: set[str] = set()
+        self._all = False
+
+    def read(self, target: Target) -> None:
+        """A value that the condition looks at."""
+        if target.column is not None:
+            self._read.add(target.column.path)
+        else:
+            self._all = True
+
+    def state(self, tables: Tables, order: Sequence[Target]) -> object:
+        """Another one whenever the rows that answer, or their order, may be others."""
+        for target in order:
+            self.read(target)
+        own = self._table.object
+        others = sorted(self._paths.touched - {own})
+        mine = (tables.version(own),) if self._all else tables.state(own, sorted(self._read))
+        return tables.shape, mine, tuple(tables.version(object) for object in others)
 
 
 class _Computed:

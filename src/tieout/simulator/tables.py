@@ -9,13 +9,14 @@ value is allowed.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from typing import Any
 
 from tieout.catalogue import names, owner
 from tieout.catalogue.index import documented
 from tieout.catalogue.model import Field, ListOf, Model, Node, Ref
+from tieout.simulator.census import Census
 from tieout.simulator.values import Codec, Kind, Stored, codec_for
 
 ROW = '"ia::row"'
@@ -183,6 +184,9 @@ class Tables:
         self._facts: set[tuple[str, str, str]] | None = None
         self._indexed: set[tuple[str, str]] = set()
         self._data: dict[str, int] = {}
+        self._rows: dict[str, int] = {}
+        self._values: dict[tuple[str, str], int] = {}
+        self.census = Census(db)
         self.undoable = 0
         """Counts what a rollback takes back and we remember: tables, indexes, facts, models, users."""
         self.shape = 0
@@ -190,6 +194,10 @@ class Tables:
 
     def rows(self, sql: str, values: Sequence[Stored] = ()) -> list[tuple[Any, ...]]:
         return self._db.execute(sql, values).fetchall()
+
+    def each(self, sql: str, values: Sequence[Stored] = ()) -> Iterator[tuple[Any, ...]]:
+        """As `rows`, one at a time."""
+        yield from self._db.execute(sql, values)
 
     # ---- tables -----------------------------------------------------------------------------------------------
 
@@ -218,6 +226,8 @@ class Tables:
         for column in table.columns.values():
             if present and column.name not in present:
                 self._db.execute(f"ALTER TABLE {table.sql} ADD COLUMN {column.sql}")
+        entity = table.columns.get("entity.key")
+        self.census.watch(object, table.sql, table.columns["key"].sql, entity.sql if entity is not None else None)
         self._tables[object] = table
         self.undoable += 1
         self.shape += 1
@@ -246,11 +256,13 @@ class Tables:
         return self.index_name(table, *table.walk)
 
     def index(self, table: Table, path: str) -> None:
-        """An index for a reference that is filtered by, made the first time."""
+        """An index for a reference that is filtered by, made the first time. It also holds a row's place in the order
+        of keys and what decides whether it is seen."""
         if (table.object, path) not in self._indexed:
             self._indexed.add((table.object, path))
             self.undoable += 1
-            self._index(table, "INDEX", [path])
+            covering = [extra for extra in ("key", "entity.key") if extra in table.columns and extra != path]
+            self._index(table, "INDEX", [path, *covering])
 
     def objects(self) -> tuple[str, ...]:
         rows = self._db.execute("SELECT name FROM sqlite_master WHERE type='table' AND name NOT LIKE 'ia::%'")
@@ -279,7 +291,7 @@ class Tables:
 
         Whether anything was."""
         for object in self._data:
-            self._data[object] += 1
+            self.changed(object)
         if self.undoable == since:
             return False
         self._tables.clear()
@@ -293,8 +305,17 @@ class Tables:
     def version(self, object: str) -> int:
         return self._data.get(object, 0)
 
-    def changed(self, object: str) -> None:
+    def changed(self, object: str, paths: Iterable[str] | None = None) -> None:
+        """The object's data changed: only the values under these paths, or (None) which rows there are."""
         self._data[object] = self._data.get(object, 0) + 1
+        if paths is None:
+            self._rows[object] = self._data[object]
+        else:
+            self._values.update(((object, path), self._data[object]) for path in paths)
+
+    def state(self, object: str, paths: Iterable[str]) -> tuple[int, ...]:
+        """Changes when rows come or go, and when a value under one of these paths does."""
+        return self._rows.get(object, 0), *(self._values.get((object, path), 0) for path in paths)
 
     def irregular(self, table: Table, column: Column) -> bool:
         """Whether the column ever held a value that its kind cannot compare or sum natively."""

@@ -23,17 +23,33 @@ def condition(tables: Tables, table: Table, who: Who, *, private: bool) -> tuple
     if table.object == ENTITY:
         return _entities(tables, table, who)
     expression = _owner_entity(tables, table, "t", 0)
-    if expression is None:
+    seen = entities(tables, who, private=private)
+    if expression is None or seen is None:
         return None
-    if who.entity is not None:
-        return f"({expression} IS NULL OR {expression} = ?)", [KEY.encoder()(who.entity.key)]
-    if not private:
+    keys: list[Stored] = [key for key in seen if key is not None]
+    if not keys:
         return f"{expression} IS NULL", []
-    if who.allowed_entities is None:
-        return None
-    keys = entity_keys(tables, who.allowed_entities)
     marks = ", ".join("?" * len(keys))
     return f"({expression} IS NULL OR {expression} IN ({marks}))", keys
+
+
+def entities(tables: Tables, who: Who, *, private: bool) -> list[Stored] | None:
+    """Keys of the entities whose records are seen, None among them for the shared ones; None for all there are."""
+    if who.entity is not None:
+        return [None, KEY.encoder()(who.entity.key)]
+    if not private:
+        return [None]
+    if who.allowed_entities is None:
+        return None
+    return [None, *entity_keys(tables, who.allowed_entities)]
+
+
+def by_own_column(tables: Tables, table: Table) -> bool:
+    """Whether a record's own `entity` alone decides who sees it: not for lines, and not for the entities themselves."""
+    if table.object == ENTITY:
+        return False
+    expression = _owner_entity(tables, table, "t", 0)
+    return expression is None or expression == _own_entity(table, "t")
 
 
 def entity_keys(tables: Tables, ids: tuple[str, ...]) -> list[Stored]:
@@ -67,5 +83,9 @@ def _owner_entity(tables: Tables, table: Table, alias: str, depth: int) -> str |
             if expression is not None:
                 match = f"{inner}.{above.columns['key'].sql} = {alias}.{table.columns[f'{owner[2]}.key'].sql}"
                 return f"(SELECT {expression} FROM {above.sql} AS {inner} WHERE {match})"
+    return _own_entity(table, alias)
+
+
+def _own_entity(table: Table, alias: str) -> str | None:
     column = table.columns.get("entity.key")
     return None if column is None else f"+{alias}.{column.sql}"

@@ -181,7 +181,7 @@ class Writer:
         for column, value in zip(columns, stored, strict=True):
             if value is not None:
                 self._tables.observe(table, column, (value,))
-        self._tables.changed(table.object)
+        self._tables.changed(table.object, None if key is None else values)
 
     def _value(self, table: Table, path: str, key: Stored) -> Any:
         column = table.columns[path]
