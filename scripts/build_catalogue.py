@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from catalogue_actions import action_lines  # noqa: E402
 from catalogue_overlay import DIMENSIONS, UNTYPED, Raw, apply_overlay, change, complete, share  # noqa: E402
 from catalogue_required import required_of  # noqa: E402
 from tieout.catalogue import notation  # noqa: E402
@@ -401,7 +402,7 @@ def settle_null(node: Node) -> None:
 
 
 def write_catalogue(source: Path, to: Path) -> int:
-    """Writes index.txt and one file per application. Returns the number of objects."""
+    """Writes index.txt, actions.txt and one file per application. Returns the number of objects."""
     objects = read_source(source)
     owners = find_owners(objects)
     targets = Targets(objects)
@@ -419,6 +420,7 @@ def write_catalogue(source: Path, to: Path) -> int:
     for application, blocks in texts.items():
         (to / f"{application}.txt").write_text("".join(blocks), encoding="utf-8", newline="\n")
     (to / "index.txt").write_text("\n".join(index) + "\n", encoding="utf-8", newline="\n")
+    (to / "actions.txt").write_text("\n".join(action_lines(source)) + "\n", encoding="utf-8", newline="\n")
     return len(index)
 
 

@@ -10,7 +10,7 @@ from typing import Any, Self, TypeVar
 from tieout import catalogue
 from tieout.catalogue.model import Model
 from tieout.errors import IntacctError
-from tieout.rest import models, operations, reading, writing
+from tieout.rest import models, operations, reading, workflows, writing
 from tieout.rest.base import Client
 from tieout.rest.batch import BatchResult, Reference
 from tieout.rest.call import Call
@@ -138,6 +138,37 @@ class AsyncIntacct(Client[AsyncDriver]):
     ) -> BatchResult:
         """As Intacct.delete_many."""
         return await self._driver.run(writing.delete_many(self._desk, object, keys, atomic=atomic, in_flight=in_flight))
+
+    async def action(
+        self,
+        object: str,
+        key: str | int,
+        name: str,
+        /,
+        *,
+        idempotency_key: str | None = None,
+        **parameters: Any,
+    ) -> Reference:
+        """As Intacct.action."""
+        exchange = workflows.action(self._desk, object, key, name, parameters, idempotency_key=idempotency_key)
+        return await self._driver.run(exchange)
+
+    async def action_many(
+        self,
+        object: str,
+        items: Iterable[str | int | Mapping[str, Any]],
+        name: str,
+        /,
+        *,
+        atomic: bool = False,
+        in_flight: int = 1,
+        **parameters: Any,
+    ) -> BatchResult:
+        """As Intacct.action_many."""
+        exchange = workflows.action_many(
+            self._desk, object, items, name, parameters, atomic=atomic, in_flight=in_flight
+        )
+        return await self._driver.run(exchange)
 
     async def retry_unknown(self, result: BatchResult, *, in_flight: int = 1) -> BatchResult:
         """As Intacct.retry_unknown."""

@@ -10,7 +10,7 @@ from typing import Any, Self, TypeVar
 from tieout import catalogue
 from tieout.catalogue.model import Model
 from tieout.errors import IntacctError
-from tieout.rest import models, operations, reading, writing
+from tieout.rest import models, operations, reading, workflows, writing
 from tieout.rest.base import Client
 from tieout.rest.batch import BatchResult, Reference
 from tieout.rest.call import Call
@@ -153,6 +153,41 @@ class Intacct(Client[SyncDriver]):
     ) -> BatchResult:
         """Delete many, at most 500 keys a request. `posted` means deleted. Otherwise as create_many."""
         return self._driver.run(writing.delete_many(self._desk, object, keys, atomic=atomic, in_flight=in_flight))
+
+    def action(
+        self,
+        object: str,
+        key: str | int,
+        name: str,
+        /,
+        *,
+        idempotency_key: str | None = None,
+        **parameters: Any,
+    ) -> Reference:
+        """Carry out a workflow action: `action("bills", "194", "reverse", reverseDate="2026-03-03")`.
+
+        The answer's `state` is Sage's own word; a reversal may answer the key of another record. Names are checked
+        against the documented actions (REST reference 4.8): UnknownNameError, CheckError before anything is sent."""
+        exchange = workflows.action(self._desk, object, key, name, parameters, idempotency_key=idempotency_key)
+        return self._driver.run(exchange)
+
+    def action_many(
+        self,
+        object: str,
+        items: Iterable[str | int | Mapping[str, Any]],
+        name: str,
+        /,
+        *,
+        atomic: bool = False,
+        in_flight: int = 1,
+        **parameters: Any,
+    ) -> BatchResult:
+        """Carry out one action on many records. An item is a key, or a mapping with `key` and what is its own;
+        `parameters` go to all. `sage_state` of an outcome is where the record is now. Otherwise as create_many."""
+        exchange = workflows.action_many(
+            self._desk, object, items, name, parameters, atomic=atomic, in_flight=in_flight
+        )
+        return self._driver.run(exchange)
 
     def retry_unknown(self, result: BatchResult, *, in_flight: int = 1) -> BatchResult:
         """Ask again about the `unknown` records of a result of this company: the same bytes under the same key, which

@@ -64,8 +64,8 @@ def create_many(
 ) -> Exchange[BatchResult]:
     """Post records in batches (REST reference 4.4)."""
     name = catalogue.resolve(object)
-    records = _listed(bodies, "records")
-    _check([_not_a_mapping(record) for record in records], f"The list of {name} records")
+    records = listed(bodies, "records")
+    check_each([_not_a_mapping(record) for record in records], f"The list of {name} records")
     yield from check_bodies(desk, name, records, "create", many=True, check=check)
     path = operations.object_path(name)
     return (yield from post_many(desk, "POST", path, records, records, None, atomic=atomic, in_flight=in_flight))
@@ -82,9 +82,9 @@ def update_many(
 ) -> Exchange[BatchResult]:
     """Change records in batches: PATCH without a key in the path, one in every record (REST reference 4.5)."""
     name = catalogue.resolve(object)
-    records = _listed(changes, "changes")
+    records = listed(changes, "changes")
     found = [_keyed(record) for record in records]
-    _check([each if isinstance(each, str) else "" for each in found], f"The list of {name} changes")
+    check_each([each if isinstance(each, str) else "" for each in found], f"The list of {name} changes")
     bodies = [each for each in found if not isinstance(each, str)]
     yield from check_bodies(desk, name, bodies, "update", many=True, check=check)
     keys = [body["key"] for body in bodies]
@@ -97,8 +97,8 @@ def delete_many(
 ) -> Exchange[BatchResult]:
     """Delete records, many keys in one path (REST reference 4.6)."""
     name = catalogue.resolve(object)
-    records = _listed(keys, "keys")
-    _check([_not_a_key(key) for key in records], f"The list of {name} keys")
+    records = listed(keys, "keys")
+    check_each([key_problem(key) for key in records], f"The list of {name} keys")
     texts = [str(key).strip() for key in records]
     path = operations.object_path(name)
     lengths = [len(operations.object_path(name, [key])) - len(path) - 1 for key in texts]
@@ -193,13 +193,15 @@ def _fits_one(atomic: bool, spans: Sequence[range], count: int, limit: str) -> N
         )
 
 
-def _listed(given: Iterable[Any], what: str) -> list[Any]:
+def listed(given: Iterable[Any], what: str) -> list[Any]:
+    """Any iterable, read once. Raises ConfigurationError for a single value, which would be taken apart."""
     if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Iterable):
         raise ConfigurationError(f"Many {what} are given as a list or another iterable, not as one value.")
     return list(given)
 
 
-def _check(reasons: Sequence[str], what: str) -> None:
+def check_each(reasons: Sequence[str], what: str) -> None:
+    """Raise CheckError naming every record that has a reason against it."""
     problems = [Problem(path=f"[{at}]", reason=reason, row=at + 1) for at, reason in enumerate(reasons) if reason]
     if problems:
         raise CheckError(what, problems)
@@ -209,7 +211,8 @@ def _not_a_mapping(record: Any) -> str:
     return "" if isinstance(record, Mapping) else f"a record is a mapping of fields, not {type(record).__name__}"
 
 
-def _not_a_key(key: Any) -> str:
+def key_problem(key: Any) -> str:
+    """What is wrong with a key, or nothing."""
     if isinstance(key, int) and not isinstance(key, bool):
         return ""
     if not isinstance(key, str):
@@ -231,4 +234,4 @@ def _keyed(record: Any) -> dict[str, Any] | str:
             return "the changes name another key"
     else:
         return f"a change is a mapping with its key, or (key, changes), not {type(record).__name__}"
-    return _not_a_key(key) or {**changes, "key": str(key).strip()}
+    return key_problem(key) or {**changes, "key": str(key).strip()}
