@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from tieout.rest.call import Reply, Request
-from tieout.rest.effects import All, Exchange, NoPlace, Send, Sleep, Slot, Stream, Work
-from tieout.rest.limiter import Limiter
+from tieout.rest.effects import All, Exchange, Send, Sleep, Slot, Stream, Work
+from tieout.rest.limiter import Limiter, NoPlace
 from tieout.rest.meter import CountingMeter
 from tieout.rest.perform import Session
 from tieout.rest.tokens import Token
@@ -27,7 +27,7 @@ class World:
         self.sent: list[Request] = []
         self.slept: list[float] = []
         self.now = 0.0
-        self.limiter = Limiter(1)
+        self.limiter = Limiter(1, clock=lambda: self.now)
         self.streamed: Callable[[Any], object] = lambda _: None
 
     def run(self, exchange: Exchange[Any]) -> Any:
@@ -58,7 +58,7 @@ class World:
                     else:
                         claim.release()
                         self.now += timeout
-                        error = NoPlace()
+                        error = NoPlace((limiter or self.limiter).held)
                 case Stream(value):
                     self.streamed(value)
                 case Work(function):

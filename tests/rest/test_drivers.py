@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tieout.rest.drivers import AsyncDriver, SyncDriver
-from tieout.rest.effects import All, Exchange, NoPlace, Slot, Stream, Work
-from tieout.rest.limiter import Limiter
+from tieout.rest.effects import All, Exchange, Slot, Stream, Work
+from tieout.rest.limiter import Limiter, NoPlace
 from tieout.rest.transport import AsyncInProcessTransport, InProcessTransport
 
 

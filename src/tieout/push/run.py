@@ -24,12 +24,10 @@ from tieout.push.report import (
 from tieout.push.sending import Outgoing, Sender, announced
 from tieout.push.settings import PushSettings, settings_of
 from tieout.push.standing import counts_of, proof
-from tieout.rest.meter import CountingMeter
 from tieout.store.ledger import LedgerRecord
 
 if TYPE_CHECKING:
     from tieout.project import Project
-    from tieout.rest.meter import Usage
     from tieout.store.leases import Lease
     from tieout.store.ledger import State
 
@@ -64,8 +62,7 @@ def retry(
 
 def _run(project: Project, job: _Job, *, dry_run: bool) -> PushReport:
     started = time.monotonic()
-    with opened(project, job.name, job.settings) as desk:
-        before = _usage(desk)
+    with opened(project, job.name, job.settings) as desk, desk.client.measure() as spent:
         if dry_run:
             reading = plan.read(job.settings, job.name, job.path, desk.client)
             items = plan.decide(reading.documents, desk.ledger, desk.object, retry=job.retry)
@@ -73,9 +70,8 @@ def _run(project: Project, job: _Job, *, dry_run: bool) -> PushReport:
         else:
             with lease(desk) as held:
                 report = _send(desk, job, held)
-        after = _usage(desk)
-    report.requests = after.calls - before.calls
-    report.transactions = after.transactions - before.transactions
+    report.requests = spent.calls
+    report.transactions = spent.transactions
     report.seconds = time.monotonic() - started
     return report
 
@@ -182,8 +178,3 @@ class _Counter:
     def _tell(self) -> None:
         if self._progress is not None and self._total:
             self._progress(self._done, self._total)
-
-
-def _usage(desk: Opened) -> Usage:
-    meter = desk.client.meter
-    return meter.usage if isinstance(meter, CountingMeter) else CountingMeter().usage

@@ -33,7 +33,6 @@ from tieout.push.documents import ENCODER, Document
 from tieout.push.report import error_facts
 from tieout.rest import Outcome, operations
 from tieout.rest.batch import cut
-from tieout.rest.meter import CountingMeter
 from tieout.store.crashpoints import reached
 from tieout.store.ledger import Batch, Ledger, LedgerRecord, Result, Scope, State
 
@@ -85,7 +84,6 @@ class Sender:
         self._settled = settled
         self.outcomes: dict[str, Result] = {}
         self.notes: list[str] = []
-        self._uncounted = 0
 
     # Earlier runs --------------------------------------------------------------------------------------------------
 
@@ -178,12 +176,8 @@ class Sender:
         return True, None
 
     def _tries(self) -> int:
-        """Requests made so far, where the client counts them; else a number that only grows."""
-        meter = self._client.meter
-        if isinstance(meter, CountingMeter):
-            return meter.usage.calls
-        self._uncounted += 2
-        return self._uncounted
+        """Requests made so far."""
+        return self._client.usage.calls
 
     def _resolve(self, batch: Batch, sources: Sequence[str], results: Sequence[Result], *, final: bool = True) -> None:
         self._ledger.resolve(self._lease, batch.id, results)

@@ -6,12 +6,14 @@ two thin drivers perform the effects (`drivers`); the clients are facades (`clie
 
 from tieout.rest.async_client import AsyncIntacct
 from tieout.rest.batch import BatchResult, Outcome, Reference
+from tieout.rest.budget import Budget
 from tieout.rest.call import Call, Repeat, Reply, Request
 from tieout.rest.client import Intacct
 from tieout.rest.filters import F, Filter
 from tieout.rest.lines import Lines
+from tieout.rest.log import RequestLog, Tries
 from tieout.rest.memory import KeptModel, Memory, ProcessMemory
-from tieout.rest.meter import Cost, CountingMeter, Meter, Usage
+from tieout.rest.meter import Cost, CountingMeter, Meter, Try, Usage
 from tieout.rest.perform import Session
 from tieout.rest.query import Query
 from tieout.rest.rows import Page, Record, Row
@@ -23,6 +25,7 @@ __all__ = [
     "AsyncIntacct",
     "AsyncTransport",
     "BatchResult",
+    "Budget",
     "Call",
     "ClientCredentials",
     "Cost",
@@ -46,11 +49,14 @@ __all__ = [
     "Repeat",
     "Reply",
     "Request",
+    "RequestLog",
     "Row",
     "Session",
     "Token",
     "TokenSource",
     "Transport",
+    "Tries",
+    "Try",
     "Usage",
     "parse_where",
 ]

@@ -14,9 +14,8 @@ from tieout.rest import models, operations, reading, workflows, writing
 from tieout.rest.base import Client
 from tieout.rest.batch import BatchResult, Reference
 from tieout.rest.call import Call
-from tieout.rest.drivers import AsyncDriver
+from tieout.rest.drivers import AsyncDriver, Places
 from tieout.rest.filters import Filter
-from tieout.rest.limiter import Limiter
 from tieout.rest.perform import perform
 from tieout.rest.query import DEFAULT_PAGE
 from tieout.rest.rows import Page, Record, Row
@@ -53,10 +52,10 @@ class AsyncRows:
 class AsyncIntacct(Client[AsyncDriver]):
     """One Intacct company, for asyncio: the methods of Intacct, awaited."""
 
-    def _make_driver(self, transport: AsyncTransport | InProcessTransport | None, limiter: Limiter) -> AsyncDriver:
+    def _make_driver(self, transport: AsyncTransport | InProcessTransport | None, places: Places) -> AsyncDriver:
         if isinstance(transport, InProcessTransport):
             transport = AsyncInProcessTransport(transport)
-        return AsyncDriver(transport or AsyncHttpTransport(), limiter)
+        return AsyncDriver(transport or AsyncHttpTransport(), places)
 
     def query(
         self,

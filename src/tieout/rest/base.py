@@ -11,13 +11,15 @@ import msgspec
 
 from tieout.errors import ConfigurationError, NotAuthorisedError, redacted
 from tieout.rest import reading
+from tieout.rest.budget import Budget
 from tieout.rest.desk import Desk
-from tieout.rest.drivers import AsyncDriver, SyncDriver
+from tieout.rest.drivers import AsyncDriver, Places, SyncDriver
 from tieout.rest.effects import Exchange
 from tieout.rest.filters import Filter
-from tieout.rest.limiter import Limiter
+from tieout.rest.log import RequestLog
 from tieout.rest.memory import Memory, ProcessMemory
-from tieout.rest.meter import CountingMeter, Meter
+from tieout.rest.meter import CountingMeter, Measure, Meter, Several, Usage
+from tieout.rest.pace import Pace, Tier, ceiling, place_of
 from tieout.rest.perform import Session
 from tieout.rest.query import MAX_PAGE
 from tieout.rest.tokens import ClientCredentials, RefreshToken, TokenSource
@@ -28,8 +30,6 @@ D = TypeVar("D", SyncDriver, AsyncDriver)
 BASE_URL = "https://api.intacct.com/ia/api/v1"
 """One host for all companies; the token names the company (REST reference)."""
 API_PATH = "/ia/api/v1"
-CONCURRENCY = 4
-"""Requests under way at once. Tier 1 allows 6 per application (REST reference 8.6)."""
 VARIABLES = ("TIEOUT_CLIENT_ID", "TIEOUT_CLIENT_SECRET", "TIEOUT_USER", "TIEOUT_COMPANY")
 
 
@@ -51,7 +51,9 @@ class Client(Generic[D]):
         base_url: str = BASE_URL,
         timeout: float = 60.0,
         deadline: float = 300.0,
-        concurrency: int = CONCURRENCY,
+        tier: Tier | None = None,
+        concurrency: int | None = None,
+        budget: Budget | int | None = None,
         memory: Memory | None = None,
         meter: Meter | None = None,
         transport: Any = None,
@@ -68,19 +70,29 @@ class Client(Generic[D]):
                 f"{entity!r} cannot be an entity id.", advice="It is sent as a header: ASCII only."
             )
         source = tokens or _source(client_id, client_secret, user, company, refresh_token)
-        self.meter = meter if meter is not None else CountingMeter()
+        address = api_url(base_url)
+        self.meter = CountingMeter()
+        self.log = RequestLog()
+        """The last tries, to search."""
+        self._pace = Pace(
+            ceiling(tier, concurrency),
+            place=place_of(transport, address),
+            company=company or getattr(source, "company", None),
+        )
         session = Session(
-            base_url=api_url(base_url),
+            base_url=address,
             tokens=source,
-            meter=self.meter,
+            meter=Several(self.meter, self._pace, self.log, *([meter] if meter is not None else [])),
+            pace=self._pace,
+            budget=Budget(budget) if isinstance(budget, int) else budget,
             entity=entity,
             timeout=timeout,
             deadline=deadline,
         )
         self._desk = Desk(session=session, memory=memory if memory is not None else ProcessMemory(), check=check)
-        self._driver = self._make_driver(transport, Limiter(concurrency))
+        self._driver = self._make_driver(transport, self._pace)
 
-    def _make_driver(self, transport: Any, limiter: Limiter) -> D:
+    def _make_driver(self, transport: Any, places: Places) -> D:
         raise NotImplementedError
 
     @classmethod
@@ -116,6 +128,30 @@ class Client(Generic[D]):
     @property
     def memory(self) -> Memory:
         return self._desk.memory
+
+    @property
+    def usage(self) -> Usage:
+        """What this client has spent, in all its entities: a copy, by object too."""
+        return self.meter.usage
+
+    @property
+    def company_usage(self) -> Usage:
+        """What all clients of this company have spent in this process, as long as one of them lived."""
+        return self._pace.company.meter.usage
+
+    @property
+    def budget(self) -> Budget | None:
+        """What may be spent."""
+        return self._desk.session.budget
+
+    @property
+    def concurrency(self) -> int:
+        """Requests that may be under way now: fewer than allowed while Intacct asks for less."""
+        return self._pace.limit
+
+    def measure(self) -> Measure:
+        """`with intacct.measure() as spent:` ... `spent` is the Usage of the block, once it has ended."""
+        return Measure(self.meter)
 
     def with_entity(self, entity: str | None) -> Self:
         """The same connection, token and pacing, in another entity (None: the token's own level)."""

@@ -86,5 +86,8 @@ class Call(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     transactions: int = 1
     """Billable transactions if it succeeds: pages read, or records written (REST reference 8.6)."""
 
+    object: str = ""
+    """What the request concerns, where the path does not say: the meter counts by it."""
+
     def __repr__(self) -> str:
         return f"Call({self.method} {self.path})"

@@ -14,9 +14,8 @@ from tieout.rest import models, operations, reading, workflows, writing
 from tieout.rest.base import Client
 from tieout.rest.batch import BatchResult, Reference
 from tieout.rest.call import Call
-from tieout.rest.drivers import SyncDriver
+from tieout.rest.drivers import Places, SyncDriver
 from tieout.rest.filters import Filter
-from tieout.rest.limiter import Limiter
 from tieout.rest.perform import perform
 from tieout.rest.query import DEFAULT_PAGE
 from tieout.rest.rows import Page, Record, Row
@@ -55,8 +54,8 @@ class Intacct(Client[SyncDriver]):
     ...         print(vendor.id, vendor.name)
     """
 
-    def _make_driver(self, transport: Transport | None, limiter: Limiter) -> SyncDriver:
-        return SyncDriver(transport or HttpTransport(), limiter)
+    def _make_driver(self, transport: Transport | None, places: Places) -> SyncDriver:
+        return SyncDriver(transport or HttpTransport(), places)
 
     def query(
         self,

@@ -6,23 +6,33 @@ Each always closes the exchange it drives, so that `finally` blocks run on error
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
-from collections.abc import AsyncIterator, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from tieout.rest.effects import All, Effect, Exchange, NoPlace, Send, Sleep, Slot, Stream, Work
-from tieout.rest.limiter import Claim, Limiter
+from tieout.rest.effects import All, Effect, Exchange, Send, Sleep, Slot, Stream, Work
+from tieout.rest.limiter import Claim
 from tieout.rest.transport import AsyncTransport, Transport
 
 T = TypeVar("T")
 
 
-class SyncDriver:
-    """Performs effects on the calling thread. `All` uses at most `limiter.limit` further threads."""
+class Places(Protocol):
+    """Where claims are asked for: a limiter, or a client's way into its company's."""
 
-    def __init__(self, transport: Transport, limiter: Limiter) -> None:
+    @property
+    def ceiling(self) -> int: ...
+
+    def claim(self, notify: Callable[[], None]) -> Claim: ...
+
+
+class SyncDriver:
+    """Performs effects on the calling thread. `All` uses at most `limiter.ceiling` further threads."""
+
+    def __init__(self, transport: Transport, limiter: Places) -> None:
         self.transport = transport
         self.limiter = limiter
 
@@ -74,19 +84,22 @@ class SyncDriver:
             case Sleep(seconds):
                 return time.sleep(seconds)
             case Slot(limiter, timeout):
-                return self._slot(limiter or self.limiter, timeout)
+                return self._slot(limiter if limiter is not None else self.limiter, timeout)
             case Work(function):
                 return function()
             case All(exchanges):
                 return self._all(exchanges)
         raise TypeError(f"unknown effect {type(effect).__name__}")
 
-    def _slot(self, limiter: Limiter, timeout: float | None) -> Claim:
-        granted = threading.Event()
-        claim = limiter.claim(granted.set)
+    def _slot(self, limiter: Places, timeout: float | None) -> Claim:
+        told = threading.Event()
+        claim = limiter.claim(told.set)
         try:
-            if not claim.granted and not granted.wait(timeout):
-                raise NoPlace
+            end = None if timeout is None else claim.clock() + timeout
+            while not claim.granted:
+                told.wait(claim.next_look(end))
+                told.clear()
+                claim.look(end)
         except BaseException:
             claim.release()
             raise
@@ -96,7 +109,7 @@ class SyncDriver:
         waiting = list(exchanges)
         if len(waiting) == 1:
             return [self.run(waiting[0])]
-        with ThreadPoolExecutor(max_workers=max(1, min(self.limiter.limit, len(waiting)))) as pool:
+        with ThreadPoolExecutor(max_workers=max(1, min(self.limiter.ceiling, len(waiting)))) as pool:
             futures = [pool.submit(self.run, exchange) for exchange in waiting]
             try:
                 return [future.result() for future in futures]
@@ -110,7 +123,7 @@ class SyncDriver:
 class AsyncDriver:
     """Performs effects on the running event loop; blocking work goes to a thread."""
 
-    def __init__(self, transport: AsyncTransport, limiter: Limiter) -> None:
+    def __init__(self, transport: AsyncTransport, limiter: Places) -> None:
         self.transport = transport
         self.limiter = limiter
 
@@ -157,28 +170,29 @@ class AsyncDriver:
             case Sleep(seconds):
                 return await asyncio.sleep(seconds)
             case Slot(limiter, timeout):
-                return await self._slot(limiter or self.limiter, timeout)
+                return await self._slot(limiter if limiter is not None else self.limiter, timeout)
             case Work(function):
                 return await asyncio.to_thread(function)
             case All(exchanges):
                 return await self._all(exchanges)
         raise TypeError(f"unknown effect {type(effect).__name__}")
 
-    async def _slot(self, limiter: Limiter, timeout: float | None) -> Claim:
+    async def _slot(self, limiter: Places, timeout: float | None) -> Claim:
         loop = asyncio.get_running_loop()
-        granted = asyncio.Event()
+        told = asyncio.Event()
 
         def notify() -> None:
-            loop.call_soon_threadsafe(granted.set)
+            loop.call_soon_threadsafe(told.set)
 
         claim = limiter.claim(notify)
         try:
-            if not claim.granted:
-                async with asyncio.timeout(timeout):
-                    await granted.wait()
-        except TimeoutError:
-            claim.release()
-            raise NoPlace from None
+            end = None if timeout is None else claim.clock() + timeout
+            while not claim.granted:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(claim.next_look(end)):
+                        await told.wait()
+                told.clear()
+                claim.look(end)
         except BaseException:
             claim.release()
             raise

@@ -12,6 +12,7 @@ import msgspec
 
 from tieout.rest.call import Request
 from tieout.rest.limiter import Limiter
+from tieout.rest.limiter import NoPlace as NoPlace
 
 T = TypeVar("T")
 
@@ -67,7 +68,3 @@ class NoAnswer(Exception):
     def __init__(self, reason: str, *, sent: bool, timeout: bool = False) -> None:
         super().__init__(reason)
         self.reason, self.sent, self.timeout = reason, sent, timeout
-
-
-class NoPlace(Exception):
-    """No place came free in time. Nothing was sent, and the asker has left the queue."""

@@ -90,6 +90,7 @@ def query_page(query: Query, start: int, size: int, parse: Callable[[Reply], Pag
         repeat=Repeat.FREE,
         body=encode(query.to_wire(start, size)),
         entity=query.entity,
+        object=query.object,
     )
 
 
@@ -117,6 +118,7 @@ def get_model(object: str) -> Call[Model]:
         query=(("name", object), ("schema", "true")),
         parse=parse,
         repeat=Repeat.FREE,
+        object=object,
     )
 
 

@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from tieout.errors import (
+    BudgetError,
     ConflictError,
     DeadlineError,
     NotFoundError,
@@ -23,10 +24,14 @@ from tieout.errors import (
     UnreachableError,
     Whose,
 )
+from tieout.rest.budget import Budget
 from tieout.rest.call import Call, Repeat, Reply, Request
-from tieout.rest.effects import Exchange, NoAnswer, NoPlace, Send, Sleep, Slot
+from tieout.rest.effects import Exchange, NoAnswer, Send, Sleep, Slot
 from tieout.rest.failures import Action, Refusal, moved, refusal_of
-from tieout.rest.meter import Meter, Try
+from tieout.rest.limiter import NoPlace
+from tieout.rest.meter import Meter
+from tieout.rest.metering import CACHED_HEADER, Metering
+from tieout.rest.pace import Pace, signal_of
 from tieout.rest.tokens import Token, TokenSource
 
 T = TypeVar("T")
@@ -51,12 +56,17 @@ class Session(msgspec.Struct, kw_only=True):
     base_url: str
     tokens: TokenSource
     meter: Meter
+    pace: Pace | None = None
+    """Who must learn which company this is; None where it does not matter."""
+    budget: Budget | None = None
     entity: str | None = None
     timeout: float = 60.0
     """Seconds for one try."""
     deadline: float = 300.0
     """Seconds for a call in total, retries and waits included."""
     clock: Callable[[], float] = time.monotonic
+    now: Callable[[], float] = time.time
+    """Unix time, for the log."""
     jitter: Callable[[], float] = random.random
 
 
@@ -66,16 +76,27 @@ def perform(session: Session, call: Call[T]) -> Exchange[T]:
     Raises IntacctError when Intacct refuses, UnreachableError or ReplyError when no usable answer came and the
     call cannot have changed anything, OutcomeUnknownError when a write was sent and nobody can tell."""
     attempt = _Attempt(session, call)
+    try:
+        return (yield from _perform(session, call, attempt))
+    finally:
+        attempt.metering.close(unknown=attempt.unanswered)
+
+
+def _perform(session: Session, call: Call[T], attempt: _Attempt[T]) -> Exchange[T]:
     token = (yield from session.tokens.token(session)) if call.authorised else None
     while True:
+        if token is not None and session.pace is not None:
+            session.pace.learn(token.value)
         try:
             reply = yield from _send(attempt, attempt.request(token))
-        except NoPlace:
-            raise attempt.crowded_out() from None
+        except NoPlace as crowded:
+            raise attempt.crowded_out(crowded.held) from None
+        except BudgetError as error:
+            raise attempt.final(error) from None
         except NoAnswer as silence:
             yield Sleep(attempt.after_silence(silence))
             continue
-        verdict = attempt.judge(reply)
+        verdict = attempt.settle(reply)
         if isinstance(verdict, Done):
             return verdict.result
         if verdict.action is Action.RENEW and token is not None:
@@ -89,29 +110,25 @@ def perform(session: Session, call: Call[T]) -> Exchange[T]:
 
 
 def _send(attempt: _Attempt[T], request: Request) -> Exchange[Reply]:
-    """One try, inside a slot, metered. The wait for the slot counts towards the deadline."""
-    session, call = attempt.session, attempt.call
+    """One try, inside a slot. The wait for the slot counts towards the deadline; a try without an answer is metered
+    here, any other once it is judged."""
+    metering = attempt.metering
+    asked = metering.ask()
     claim = yield Slot(timeout=attempt.remaining())
-    started = session.clock()
     reply: Reply | None = None
     try:
-        reply = yield Send(request, min(session.timeout, attempt.remaining()))
+        metering.begin(asked)
+        reply = yield Send(request, min(attempt.session.timeout, attempt.remaining()))
+        claim.answered(signal_of(reply, server_wait(reply)))
         return reply
+    except NoAnswer:
+        raise
+    except BaseException:  # cancelled or interrupted once it was under way
+        attempt.unanswered |= attempt.call.repeat is not Repeat.FREE
+        raise
     finally:
         claim.release()
-        ok = reply is not None and reply.status < 400
-        session.meter.record(
-            Try(
-                method=call.method,
-                path=call.path,
-                entity=call.entity if call.entity is not None else session.entity,
-                status=reply.status if reply is not None else 0,
-                transactions=call.transactions if ok else 0,
-                sent=len(request.body or b""),
-                received=len(reply.body) if reply is not None else 0,
-                seconds=session.clock() - started,
-            )
-        )
+        metering.end(reply)
 
 
 class Done(msgspec.Struct, Generic[T], frozen=True):
@@ -135,6 +152,7 @@ class _Attempt(Generic[T]):
         self.renewed = False
         self.unanswered = False
         """An earlier try may have reached Intacct and its answer is not known."""
+        self.metering = Metering(session, call, self.label)
 
     def remaining(self) -> float:
         return max(0.001, self.session.deadline - (self.session.clock() - self.started))
@@ -156,6 +174,17 @@ class _Attempt(Generic[T]):
         if call.query:
             url += "?" + urlencode(call.query)
         return Request(call.method, url, headers, call.body)
+
+    def settle(self, reply: Reply) -> Done[T] | Again:
+        """`judge`, with the try metered whatever it says."""
+        transactions = 0
+        try:
+            verdict = self.judge(reply)
+            if isinstance(verdict, Done):
+                transactions = self.metering.used(verdict.result)
+            return verdict
+        finally:
+            self.metering.record(reply, transactions)
 
     def judge(self, reply: Reply) -> Done[T] | Again:
         """A reply -> the result, or why to go on; raises where going on cannot help."""
@@ -188,7 +217,7 @@ class _Attempt(Generic[T]):
             return self._gone(reply)
         if self.unanswered and isinstance(error, ConflictError):
             return Again(Action.RETRY, error)  # the earlier try is still in flight, or was processed
-        if "x-ia-idempotency-cached-date" in reply.headers:
+        if CACHED_HEADER in reply.headers:
             raise error
         if found.action is not Action.RETRY:
             raise self.final(error) if reply.status in AT_THE_DOOR else error
@@ -218,16 +247,22 @@ class _Attempt(Generic[T]):
         )
         return self._wait(error, None)
 
-    def crowded_out(self) -> TieoutError:
-        """Nothing was sent this time: all places were taken until the deadline."""
-        return self.final(
-            DeadlineError(
-                f"{self.label} waited its whole deadline of {self.session.deadline:g} seconds for its turn: too many "
-                "other calls were under way.",
+    def crowded_out(self, held: float) -> TieoutError:
+        """Nothing was sent this time: all places were taken, or the server wanted quiet, until the deadline."""
+        waited = f"{self.label} waited its whole deadline of {self.session.deadline:g} seconds for its turn"
+        if held:
+            error = DeadlineError(
+                f"{waited}: Intacct asked for {held:.0f} more seconds without requests.",
+                advice="Try again after that, or allow a longer deadline.",
+                whose=Whose.SAGE,
+            )
+        else:
+            error = DeadlineError(
+                f"{waited}: too many other calls were under way.",
                 advice="Make fewer calls at once, or allow more concurrency or a longer deadline.",
                 whose=Whose.YOURS,
             )
-        )
+        return self.final(error)
 
     def before_retry(self, verdict: Again, reply: Reply) -> float:
         return self._wait(verdict.error, reply)
@@ -239,6 +274,7 @@ class _Attempt(Generic[T]):
             wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** (self.tries - 1)) * (0.5 + self.session.jitter() / 2)
         if not repeatable or self.tries >= ATTEMPTS or wait >= self.remaining():
             raise self.final(error) from None
+        self.metering.slept = wait
         return wait
 
     def final(self, error: TieoutError) -> TieoutError:

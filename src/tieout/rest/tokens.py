@@ -156,6 +156,7 @@ class ClientCredentials(_Held):
     ) -> None:
         super().__init__(now)
         self.client_id = client_id
+        self.company = company
         self._client_secret = client_secret
         self.username = f"{user}@{company}" + (f"|{entity_level}" if entity_level else "")
 

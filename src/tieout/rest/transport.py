@@ -137,6 +137,11 @@ class InProcessTransport:
         self._answer = answer
         self._close = close
 
+    @property
+    def place(self) -> Answer:
+        """What tells this server from another at the same address."""
+        return self._answer
+
     def send(self, request: Request, timeout: float) -> Reply:
         target = "/" + request.url.split("://", 1)[-1].partition("/")[2]
         headers = {name.lower(): value for name, value in request.headers.items()}
