@@ -68,3 +68,22 @@ def test_every_object_can_be_shown(tieout: Run) -> None:
     for name in catalogue.names():
         rows = describe(catalogue.load(name))
         assert all(row["type"] and row["access"] for row in rows), name
+
+
+def test_says_what_can_be_queried_filtered_and_written(tieout: Run) -> None:
+    rows = {row["path"]: row for row in tieout("model", "invoice", "--json").json["fields"]}
+    told = {path: (rows[path]["access"], rows[path]["query"]) for path in ("id", "action", "dueDate", "customer.href")}
+    assert told == {
+        "id": ("read", "filter"),
+        "action": ("write", ""),
+        "dueDate": ("read write", "filter"),
+        "customer.href": ("read", "select"),
+    }
+    assert "action" in {line[0] for line in tieout("model", "invoice").table() if line[3:4] == ["no"]}
+
+
+def test_a_live_model_still_tells_what_a_create_needs_and_what_queries_were_found_to_refuse(connected: Run) -> None:
+    shown = connected("model", "vendors", "--live", "--json").json
+    assert {entry["path"] for entry in shown["required_on_create"]} >= {"name"}
+    with_name = {row["path"]: row["required"] for row in shown["fields"]}
+    assert with_name["name"] == "always"

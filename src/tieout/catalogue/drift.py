@@ -89,6 +89,8 @@ def _fields(old: Field, new: Field, path: str, documented: bool) -> Iterator[Cha
         return
     if kind(old) != kind(new):
         yield _changed(path, "type", kind(old), kind(new))
+    elif (old.type, old.format) != (new.type, new.format):
+        yield _changed(path, "type", _wire(old), _wire(new))
     if access(old) != access(new):
         yield _changed(path, "access", access(old), access(new))
     if old.enum is not None and new.enum is not None and set(old.enum) != set(new.enum):
@@ -151,6 +153,10 @@ def _without(words: list[str]) -> str:
 
 def _with(words: list[str]) -> str:
     return "has " + ", ".join(words) if words else ""
+
+
+def _wire(field: Field) -> str:
+    return f"{field.type}:{field.format}" if field.format else field.type
 
 
 def _text(value: object) -> str:

@@ -34,6 +34,7 @@ SECTIONS: dict[str, tuple[Entry, ...]] = {
         Entry("query", "tieout.cli.query", "query", "Query an object: fields, filter, order; as table, CSV or JSON"),
         Entry("get", "tieout.cli.get", "get", "Show whole records by key or id, with their lines"),
         Entry("model", "tieout.cli.model", "model", "Show an object's fields, or list and search the objects"),
+        Entry("drift", "tieout.cli.drift", "drift", "Show what changed in the definition of objects"),
     ),
     "Move": (
         Entry("pull", "tieout.cli.pull", "pull", "Copy objects into your database, then tie out"),

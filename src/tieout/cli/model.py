@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,7 +12,7 @@ from tieout.cli.invocation import ConnectionOption, EntityOption, of
 from tieout.cli.output import Column, Output, Styled, counted
 
 if TYPE_CHECKING:
-    from tieout.catalogue.model import Model, Required
+    from tieout.catalogue.model import Field, Model, Required
 
 EVIDENCE = {
     "live": "the recorded model of a company; yours may have more fields: add --live",
@@ -43,15 +44,17 @@ def model(
         _list(output, search)
         return
     name = catalogue.resolve(object)
+    learnt: dict[str, str] = {}
     asked = live or connection is not None or entity is not None
     if asked:
         with of(ctx).client(connection, entity) as client:
             found = client.model(name)
+            learnt = client.memory.unqueryable(name)
     else:
         found = catalogue.load(name)
-    rows = [row for row in describe(found) if _holds(row["path"], search)]
+    rows = [row for row in describe(found, learnt) if _holds(row["path"], search)]
     lists = {path: entry.object for path, entry in found.lists.items() if _holds(f"{path} {entry.object}", search)}
-    required = [entry for entry in found.required if _holds(entry.path, search)]
+    required = [entry for entry in required_on_create(found) if _holds(entry.path, search)]
     if output.json:
         output.result(
             {
@@ -77,9 +80,10 @@ def _holds(text: str, search: str | None) -> bool:
     return search is None or search.lower() in text.lower()
 
 
-def describe(found: Model) -> list[dict[str, Any]]:
-    """One entry a field: path, type, flags, values, whether a create needs it."""
-    required = {entry.path: entry.when or "always" for entry in found.required}
+def describe(found: Model, learnt: Mapping[str, str] = MappingProxyType({})) -> list[dict[str, Any]]:
+    """One entry a field: path, type, flags, values, whether a create needs it. `learnt` holds what the company's
+    queries were found to refuse (REST reference 5.6)."""
+    required = {entry.path: entry.when or "always" for entry in required_on_create(found)}
     targets = {path: ref.object for path, ref in found.references().items()}
     from tieout.catalogue.drift import access, kind
 
@@ -91,6 +95,7 @@ def describe(found: Model) -> list[dict[str, Any]]:
                 "path": path,
                 "type": kind(field),
                 "access": access(field),
+                "query": queryable(path, field, learnt),
                 "required": required.get(path, required.get(owner, "") if path.endswith(".id") else ""),
                 "enum": None if field.enum is None else list(field.enum),
                 "max_length": field.max_length,
@@ -100,6 +105,24 @@ def describe(found: Model) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def required_on_create(found: Model) -> tuple[Required, ...]:
+    """The catalogue's list: a live model says `required: false` of everything (REST reference 9.2)."""
+    from tieout import catalogue
+    from tieout.errors import UnknownNameError
+
+    try:
+        return found.required or catalogue.load(found.name).required
+    except UnknownNameError:
+        return ()
+
+
+def queryable(path: str, field: Field, learnt: Mapping[str, str]) -> str:
+    """`filter` (can be asked for, filtered and ordered by), `select` (asked for only), or "" (REST reference 5.6)."""
+    if field.write_only or path in learnt:
+        return ""
+    return "select" if path.rpartition(".")[2] == "href" else "filter"
 
 
 def _list(output: Output, search: str | None) -> None:
@@ -120,7 +143,14 @@ def _show(
 ) -> None:
     if rows:
         output.line()
-        columns: list[Column | str] = ["field", "type", "access", "on create", Column("values and notes", wrap=True)]
+        columns: list[Column | str] = [
+            "field",
+            "type",
+            "access",
+            "query",
+            "on create",
+            Column("values and notes", wrap=True),
+        ]
         output.table(columns, [list(_cells(row)) for row in rows])
     for path, object in lists.items():
         output.line()
@@ -135,6 +165,7 @@ def _cells(row: dict[str, Any]) -> Iterator[str | Styled]:
     yield row["path"]
     yield row["type"]
     yield Styled(row["access"], "faint") if row["access"] == "read" else row["access"]
+    yield Styled(row["query"], "faint") if row["query"] == "filter" else row["query"] or "no"
     yield Styled("required", "strong") if row["required"] == "always" else ("see below" if row["required"] else "")
     notes = []
     if row["enum"]:
