@@ -8,10 +8,11 @@ from __future__ import annotations
 import contextlib
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from tieout.cli.conditions import Conditions
 from tieout.cli.output import Output
 from tieout.errors import ConfigurationError, Exit
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     import uvicorn
 
+    from tieout.simulator.requestlog import Entry
     from tieout.simulator.server import Simulator
 
 
@@ -29,14 +31,15 @@ def simulate(
     seed: str = "demo",
     load: Sequence[Path] = (),
     *,
-    switches: Mapping[str, object] | None = None,
+    conditions: Conditions | None = None,
+    log: bool = False,
     output: Output | None = None,
 ) -> int:
     """Serve until interrupted; the first line printed holds the address and the credentials, as JSON if `output` wants.
 
     `company` is the file the company is kept in and opened again from (None: memory). `load` are recordings; a company
-    made from them holds nothing else, whatever `seed` says. `switches` as in docs/simulator.md. Raises
-    ConfigurationError for a taken port, a file that is no company, an unreadable recording, an unknown switch."""
+    made from them holds nothing else, whatever `seed` says. `log` writes every request to standard error. Raises
+    ConfigurationError for a taken port, a file that is no company, an unreadable recording."""
     if seed not in ("demo", "empty"):
         raise ConfigurationError(f"There is no seed {seed!r}.", advice="Use demo or empty.")
     try:
@@ -50,28 +53,39 @@ def simulate(
     except PortTakenError as error:
         raise ConfigurationError(str(error), advice="Choose another with --port; --port 0 picks a free one.") from None
     with socket:
-        simulator = _simulator(company, "empty" if load or seed == "empty" else "demo", load, switches or {})
+        simulator = _simulator(
+            company, "empty" if load or seed == "empty" else "demo", load, conditions or Conditions()
+        )
         with simulator:
             simulator.origin = f"http://127.0.0.1:{socket.getsockname()[1]}"
+            if log:
+                simulator.traffic.log.listen(_tell)
             _greet(simulator, company, output or Output())
             _serve(server(simulator), socket)
     return Exit.DONE
 
 
 def _simulator(
-    path: Path | None,
-    seed: Literal["demo", "empty"],
-    load: Sequence[Path],
-    switches: Mapping[str, object],
+    path: Path | None, seed: Literal["demo", "empty"], load: Sequence[Path], conditions: Conditions
 ) -> Simulator:
+    from tieout.simulator.clock import Clock
     from tieout.simulator.server import CompanyError, Simulator
 
+    clock = Clock(conditions.clock)
     try:
-        return Simulator(seed, path=path, recordings=load, switches=switches)
+        simulator = Simulator(seed, path=path, recordings=load, clock=clock, switches=conditions.switches)
     except CompanyError as error:
         raise ConfigurationError(str(error)) from None
-    except ValueError as error:
-        raise ConfigurationError(f"{error}.", advice="docs/simulator.md lists the switches.") from None
+    if conditions.clock is not None:
+        simulator.clock.freeze(conditions.clock)  # recordings have a moment of their own
+    for fault in conditions.faults:
+        simulator.traffic.faults.add(fault)
+    return simulator
+
+
+def _tell(entry: Entry) -> None:
+    sys.stderr.write(entry.line() + "\n")
+    sys.stderr.flush()
 
 
 def _greet(simulator: Simulator, company: Path | None, output: Output) -> None:

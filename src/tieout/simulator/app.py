@@ -152,6 +152,19 @@ class SimulatorThread:
         """What a client's `base_url` takes."""
         return self.url + API_PATH
 
+    @property
+    def credentials(self) -> dict[str, str]:
+        """What signs in as admin of the first company; the names are those that `Intacct` takes."""
+        client, secret = next(iter(self.simulator.clients.items()))
+        company = self.simulator.tenants()[0].company
+        return {
+            "base_url": self.base_url,
+            "client_id": client,
+            "client_secret": secret,
+            "user": "admin" if "admin" in company.users else next(iter(company.users)),
+            "company": company.name,
+        }
+
     def __enter__(self) -> SimulatorThread:
         self.simulator.origin = self.url
         self._thread.start()  # the socket already listens: callers queue until the loop turns

@@ -60,7 +60,7 @@ class Traffic:
         seen = Sighting(request)
         chosen = settings(seen.company)
         began = time.perf_counter()
-        throttle = self.throttle
+        throttle, usage = self.throttle, self.usage
         place = throttle.enter(seen, chosen, int(self._clock.now().timestamp()))
         met = None
         cost = 0
@@ -86,8 +86,9 @@ class Traffic:
             response.headers |= {name.lower(): value for name, value in place.headers.items()}
         finally:
             throttle.leave(place)
-        now = self._clock.now()
-        self.usage.note(seen, f"{now:%Y-%m}", cost)
+        if self.usage is not usage:  # all was reset meanwhile: this request belongs to no book any more
+            return response
+        usage.note(seen, f"{self._clock.now():%Y-%m}", cost)
         self.log.note(
             seen,
             response,
