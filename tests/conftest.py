@@ -8,6 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("tieout", deadline=None)  # a busy machine is no failure
+settings.load_profile("tieout")
 
 _TEST_POSTGRES = os.environ.get("TIEOUT_TEST_POSTGRES", "postgresql://127.0.0.1:5432/test")
 _PROXIES = {"http_proxy", "https_proxy", "all_proxy", "no_proxy"}

@@ -22,8 +22,10 @@ class World:
     """Performs effects from a script: replies in order (or errors), sleeps that only move the clock, and what runs
     together one after the other."""
 
-    def __init__(self, *steps: Step) -> None:
+    def __init__(self, *steps: Step, always: Step | None = None) -> None:
         self.steps = list(steps)
+        self.always = always
+        """What answers when the script has ended."""
         self.sent: list[Request] = []
         self.slept: list[float] = []
         self.now = 0.0
@@ -42,7 +44,7 @@ class World:
             match effect:
                 case Send(request, _):
                     self.sent.append(request)
-                    step = self.steps.pop(0)
+                    step = self.always if self.always is not None and not self.steps else self.steps.pop(0)
                     if isinstance(step, BaseException):
                         error = step
                     else:

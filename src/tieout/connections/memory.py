@@ -41,6 +41,7 @@ class StoreMemory:
         self._age, self._now = age, now
         self._lock = threading.Lock()
         self._models: dict[str, KeptModel] = {}
+        self._traits: dict[str, str] = {}
 
     def model(self, object: str, max_age: float | None = None) -> Model | None:
         """The cached live model, or None if there is none or it is older than `max_age` seconds."""
@@ -140,6 +141,16 @@ class StoreMemory:
         row = self._company | {"object": object, "field": field, "reason": reason, "learnt_at": learnt}
         with self._store.begin() as connection:
             self._store.upsert(connection, learnt_fields, row)
+
+    def trait(self, name: str) -> str | None:
+        """What this process has found out about the company's services. Not kept: finding out again costs one request,
+        and what is kept would outlive a change at Sage."""
+        with self._lock:
+            return self._traits.get(name)
+
+    def keep_trait(self, name: str, value: str) -> None:
+        with self._lock:
+            self._traits[name] = value
 
     def __repr__(self) -> str:
         return f"StoreMemory({self._company['company']!r}, {self._company['environment']!r})"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, Unpack
 
 from tieout import catalogue
 from tieout.catalogue.model import Model
@@ -15,10 +15,11 @@ from tieout.rest.base import Client
 from tieout.rest.batch import BatchResult, Reference
 from tieout.rest.call import Call
 from tieout.rest.drivers import AsyncDriver, Places
-from tieout.rest.filters import Filter
+from tieout.rest.lazy import AsyncRows
 from tieout.rest.perform import perform
-from tieout.rest.query import DEFAULT_PAGE
-from tieout.rest.rows import Page, Record, Row
+from tieout.rest.query import Query, aggregated
+from tieout.rest.reading import QueryOptions, Scope, Where
+from tieout.rest.rows import Record
 from tieout.rest.transport import (
     AsyncHttpTransport,
     AsyncInProcessTransport,
@@ -27,26 +28,6 @@ from tieout.rest.transport import (
 )
 
 T = TypeVar("T")
-
-
-class AsyncRows:
-    """The same for `async for`."""
-
-    def __init__(self, client: AsyncIntacct, asked: tuple[Any, ...], options: dict[str, Any]) -> None:
-        self._client, self._asked, self._options = client, asked, options
-
-    def pages(self) -> AsyncIterator[Page[Row]]:
-        """Page by page, with totals and the server's clock."""
-        exchange = self._client._pages(*self._asked, **self._options)
-        return self._client._driver.iterate(exchange)
-
-    async def __aiter__(self) -> AsyncIterator[Row]:
-        async for page in self.pages():
-            for row in page.rows:
-                yield row
-
-    def __repr__(self) -> str:
-        return f"AsyncRows({self._asked[0]!r})"
 
 
 class AsyncIntacct(Client[AsyncDriver]):
@@ -59,30 +40,35 @@ class AsyncIntacct(Client[AsyncDriver]):
 
     def query(
         self,
-        object: str,
+        object: str | Query,
         fields: Sequence[str] | None = None,
-        where: Filter | str | None = None,
-        *,
-        order_by: Sequence[str] = (),
-        page_size: int = DEFAULT_PAGE,
-        limit: int | None = None,
-        private: bool = False,
-        case_sensitive: bool = True,
-        as_of: str | None = None,
+        where: Where = None,
+        **options: Unpack[QueryOptions],
     ) -> AsyncRows:
         """As Intacct.query, for `async for`."""
-        options = {"order_by": order_by, "private": private, "case_sensitive": case_sensitive, "as_of": as_of}
-        return AsyncRows(self, (object, fields, where), options | {"page_size": page_size, "limit": limit})
+        return AsyncRows(self._desk, self._driver, object, fields, where, options)
 
-    async def count(self, object: str, where: Filter | str | None = None, *, private: bool = False) -> int:
+    def aggregate(
+        self,
+        object: str,
+        what: Sequence[str],
+        where: Where = None,
+        *,
+        by: Sequence[str] = (),
+        **options: Unpack[QueryOptions],
+    ) -> AsyncRows:
+        """As Intacct.aggregate, for `async for`."""
+        return AsyncRows(self._desk, self._driver, object, aggregated(what, by), where, options)
+
+    async def count(self, object: str, where: Where = None, **scope: Unpack[Scope]) -> int:
         """As Intacct.count."""
-        return await self._driver.run(reading.count(self._desk, object, where, private=private))
+        return await self._driver.run(reading.count(self._desk, object, where, scope))
 
     async def totals(
-        self, object: str, sums: Sequence[str], where: Filter | str | None = None, *, private: bool = False
+        self, object: str, sums: Sequence[str], where: Where = None, **scope: Unpack[Scope]
     ) -> dict[str, Decimal | None]:
         """As Intacct.totals."""
-        return await self._driver.run(reading.totals(self._desk, object, sums, where, private=private))
+        return await self._driver.run(reading.totals(self._desk, object, sums, where, scope))
 
     async def get(self, object: str, key: str) -> Record:
         """As Intacct.get."""

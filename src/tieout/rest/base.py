@@ -4,24 +4,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from typing import Any, Generic, Self, TypeVar
 
 import msgspec
 
 from tieout.errors import ConfigurationError, NotAuthorisedError, redacted
-from tieout.rest import reading
 from tieout.rest.budget import Budget
 from tieout.rest.desk import Desk
 from tieout.rest.drivers import AsyncDriver, Places, SyncDriver
-from tieout.rest.effects import Exchange
-from tieout.rest.filters import Filter
 from tieout.rest.log import RequestLog
 from tieout.rest.memory import Memory, ProcessMemory
 from tieout.rest.meter import CountingMeter, Measure, Meter, Several, Usage
 from tieout.rest.pace import Pace, Tier, ceiling, place_of
 from tieout.rest.perform import Session
-from tieout.rest.query import MAX_PAGE
 from tieout.rest.tokens import ClientCredentials, RefreshToken, TokenSource
 
 T = TypeVar("T")
@@ -160,21 +155,6 @@ class Client(Generic[D]):
         session = msgspec.structs.replace(self._desk.session, entity=entity)
         twin._desk = msgspec.structs.replace(self._desk, session=session)
         return twin
-
-    def _pages(
-        self,
-        object: str,
-        fields: Sequence[str] | None,
-        where: Filter | str | None,
-        *,
-        page_size: int,
-        limit: int | None,
-        **options: Any,
-    ) -> Exchange[None]:
-        if not 1 <= page_size <= MAX_PAGE:
-            raise ConfigurationError(f"A page has 1 to {MAX_PAGE} rows, not {page_size}.")
-        asked = reading.checked_query(self._desk, object, fields, where, **options)
-        return reading.pages(self._desk, asked, page_size=page_size, limit=limit, named=fields is not None)
 
     def __repr__(self) -> str:
         place = f", entity={self.entity!r}" if self.entity else ""

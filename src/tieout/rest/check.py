@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from datetime import date, datetime
+from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from tieout.catalogue import nearest
 from tieout.catalogue.model import Field, Model
 from tieout.errors import CheckError, Problem
-from tieout.rest.filters import Condition, Filter
+from tieout.rest.filters import TEXTS, Condition, Filter, Macro, operand_problem, wire_value
 from tieout.rest.query import Query, is_aggregate
+from tieout.rest.wire import FLAGS
 
-MACROS = frozenset(
-    ("today", "yesterday", "currentWeek", "lastWeek", "currentMonth", "priorMonth", "currentQuarter", "priorQuarter",
-     "currentYear", "priorYear")
-)  # fmt: skip
-"""REST reference 5.3."""
+DATES = ("date", "date-time")
+MACROS = frozenset(Macro)
+_WHOLE = re.compile(r"-?[0-9]{1,18}")
 
 
 def check_query(query: Query, model: Model) -> Query:
     """-> the query with its filter values in the model's types. Raises CheckError with every problem found."""
     paths = model.paths()
-    problems = [*_fields(query, model, paths), *_order(query, model, paths)]
+    problems = [*_fields(query, model, paths), *_order(query, model, paths), *_parameters(query, model)]
     where = query.where
     if where is not None:
         problems += [p for c in where.conditions() for p in _condition(c, model, paths)]
@@ -57,6 +58,23 @@ def _order(query: Query, model: Model, paths: dict[str, Field]) -> Iterator[Prob
             yield Problem(path=path, reason="cannot be used for ordering; use key")
 
 
+def _parameters(query: Query, model: Model) -> Iterator[Problem]:
+    if query.as_of is not None and not (len(query.as_of) == 10 and _is_date(query.as_of)):
+        yield Problem(path="as_of", reason=f"{query.as_of!r} is not a date; write YYYY-MM-DD")
+    announced = list(model.filter_parameters or ()) if isinstance(model.filter_parameters, dict) else []
+    for name in query.parameters:
+        if name in FLAGS or name == "asOfDate":
+            yield Problem(path=f"parameters, {name}", reason=f"is the argument {FLAGS.get(name, 'as_of')} of a query")
+        elif name not in announced:
+            there = f"it has {', '.join(announced)}" if announced else "it has none"
+            near = nearest(name, announced, 1)
+            yield Problem(
+                path=f"parameters, {name}",
+                reason=f"is not a filter parameter of {model.name}; {there}",
+                nearest=near[0] if near else "",
+            )
+
+
 def _condition(found: Condition, model: Model, paths: dict[str, Field]) -> Iterator[Problem]:
     problem = _known(found.path, model, paths)
     if problem is not None:
@@ -67,15 +85,23 @@ def _condition(found: Condition, model: Model, paths: dict[str, Field]) -> Itera
         yield Problem(path=found.path, reason="cannot be used in a filter; use key")
     if field.write_only:
         yield Problem(path=found.path, reason="is write-only and cannot be filtered")
-    values = found.value if isinstance(found.value, list) else [found.value]
-    if found.operator not in ("$eq", "$ne", "$in", "$notIn", "$lt", "$lte", "$gt", "$gte", "$between", "$notBetween"):
-        if field.format in ("date", "date-time"):
+    reason = operand_problem(found.operator, found.value)
+    if reason:
+        yield Problem(path=found.path, reason=reason)
+        return
+    if found.operator == "$has":
+        if field.type != "array":
+            yield Problem(path=found.path, reason="$has is for lists of texts; use $contains or $eq")
+        return
+    if found.operator in TEXTS:
+        if field.format in DATES:
             yield Problem(path=found.path, reason=f"{found.operator} does not work on dates")
         return
-    for value in values:
+    for value in found.value if isinstance(found.value, list) else [found.value]:
         reason = _misfit(value, field)
         if reason:
-            near = nearest(str(value), [w for w in field.enum or () if w], 1) if field.enum else ()
+            words = list(Macro) if field.format in DATES else [w for w in field.enum or () if w]
+            near = nearest(str(value), words, 1)
             yield Problem(path=found.path, reason=reason, nearest=near[0] if near else "", value=str(value)[:80])
 
 
@@ -107,12 +133,17 @@ def _misfit(value: Any, field: Field) -> str:
     if value is None:
         return ""
     text = _word(value)
+    if isinstance(value, Macro) and field.format not in DATES:
+        return f"{text!r} is a date, and this is not a date field"
     if field.enum is not None and field.type == "string" and text not in field.enum:
         return f"{text!r} is not one of {', '.join(str(w) for w in field.enum if w is not None)}"
     if field.type == "boolean" and not isinstance(value, bool) and text.lower() not in ("true", "false"):
         return f"{text!r} is not true or false"
-    if field.format in ("date", "date-time") and text not in MACROS and not _is_date(text):
-        return f"{text!r} is not a date; write YYYY-MM-DD"
+    if field.format in DATES and text not in MACROS:
+        if not _is_date(text):
+            return f"{text!r} is not a date; write YYYY-MM-DD"
+        if field.format == "date" and len(text) != 10:
+            return f"{text!r} has a time of day, and this is a date; write YYYY-MM-DD"
     if (field.type in ("number", "integer") or field.scale is not None) and not _is_number(value):
         return f"{text!r} is not a number"
     return ""
@@ -138,30 +169,39 @@ def _is_number(value: Any) -> bool:
     if isinstance(value, bool):
         return False
     try:
-        float(value)
-    except (TypeError, ValueError):
+        return Decimal(str(value).strip()).is_finite()
+    except InvalidOperation:
         return False
-    return True
 
 
 def _coerced(where: Filter, paths: dict[str, Field]) -> Filter:
-    if where.condition is not None:
-        found = where.condition
-        field = paths[found.path]
-        value = found.value
+    def fitted(found: Condition) -> Condition:
+        field, value = paths[found.path], found.value
         value = [_fit(v, field) for v in value] if isinstance(value, list) else _fit(value, field)
-        return Filter(Condition(found.operator, found.path, value))
-    return Filter(joiner=where.joiner, children=tuple(_coerced(child, paths) for child in where.children))
+        return Condition(found.operator, found.path, value)
+
+    return where.mapped(fitted)
 
 
 def _fit(value: Any, field: Field) -> Any:
-    """`id = 20017` means the text "20017": a filter value in the type the field has on the wire."""
-    if value is None:
+    """`id = 20017` means the text "20017": a filter value in the type the field has on the wire.
+
+    What a date means to a date-time field is not known (REST reference 10.1), so its first second is sent."""
+    if value is None or isinstance(value, Macro):
         return value
+    if field.format == "date-time" and isinstance(value, str) and value not in MACROS:
+        return _moment(value)
     if field.type == "string" and isinstance(value, bool | int | float):
         return _word(value)
     if field.type == "boolean" and isinstance(value, str):
         return value.lower() == "true"
-    if field.type == "integer" and isinstance(value, str) and value.lstrip("-").isdigit():
+    if field.type == "integer" and isinstance(value, str) and _WHOLE.fullmatch(value):
         return int(value)
     return value
+
+
+def _moment(text: str) -> str:
+    if len(text) == 10:
+        return f"{text}T00:00:00Z"
+    moment = datetime.fromisoformat(text)
+    return wire_value(moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC))  # type: ignore[return-value]  # a datetime goes out as text

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, Unpack
 
 from tieout import catalogue
 from tieout.catalogue.model import Model
@@ -15,35 +15,17 @@ from tieout.rest.base import Client
 from tieout.rest.batch import BatchResult, Reference
 from tieout.rest.call import Call
 from tieout.rest.drivers import Places, SyncDriver
-from tieout.rest.filters import Filter
+from tieout.rest.lazy import Rows
 from tieout.rest.perform import perform
-from tieout.rest.query import DEFAULT_PAGE
-from tieout.rest.rows import Page, Record, Row
+from tieout.rest.query import Query, aggregated
+from tieout.rest.reading import QueryOptions, Scope, Where
+from tieout.rest.rows import Record
 from tieout.rest.transport import (
     HttpTransport,
     Transport,
 )
 
 T = TypeVar("T")
-
-
-class Rows:
-    """The rows of a query, read page by page while you iterate. Can be iterated again: that reads again."""
-
-    def __init__(self, client: Intacct, asked: tuple[Any, ...], options: dict[str, Any]) -> None:
-        self._client, self._asked, self._options = client, asked, options
-
-    def pages(self) -> Iterator[Page[Row]]:
-        """Page by page, with totals and the server's clock."""
-        exchange = self._client._pages(*self._asked, **self._options)
-        return self._client._driver.iterate(exchange)
-
-    def __iter__(self) -> Iterator[Row]:
-        for page in self.pages():
-            yield from page.rows
-
-    def __repr__(self) -> str:
-        return f"Rows({self._asked[0]!r})"
 
 
 class Intacct(Client[SyncDriver]):
@@ -59,34 +41,50 @@ class Intacct(Client[SyncDriver]):
 
     def query(
         self,
-        object: str,
+        object: str | Query,
         fields: Sequence[str] | None = None,
-        where: Filter | str | None = None,
-        *,
-        order_by: Sequence[str] = (),
-        page_size: int = DEFAULT_PAGE,
-        limit: int | None = None,
-        private: bool = False,
-        case_sensitive: bool = True,
-        as_of: str | None = None,
+        where: Where = None,
+        **options: Unpack[QueryOptions],
     ) -> Rows:
-        """Rows of the query service, lazily (REST reference 5). One billable transaction a page.
+        """Rows of the query service, lazily (REST reference 5). A page is a billable transaction; `plan()` counts them.
 
         `fields` are names and dotted paths, or aggregates such as `sum:totalDue`; None asks for the common ones.
-        `where` is a filter or its text. `order_by` names fields, `-` before one for descending; `key` is always
-        added last. Names are checked against the company's model before the first page (CheckError)."""
-        options = {"order_by": order_by, "private": private, "case_sensitive": case_sensitive, "as_of": as_of}
-        return Rows(self, (object, fields, where), options | {"page_size": page_size, "limit": limit})
+        `where` is a filter, its text, or a list of Sage's own filters with `expression="(1 and 2) or 3"`. `object` may
+        be a whole Query, also one made from Sage's JSON with Query.from_wire. `order_by` names fields, `-` before one
+        for descending; `key` is always added last. `page_size` is 1 to 4000 rows, `in_flight` how many pages are under
+        way at once, `paging="keyset"` asks for each page by the last key. Names and values are checked against the
+        company's model before the first page (CheckError).
 
-    def count(self, object: str, where: Filter | str | None = None, *, private: bool = False) -> int:
+        Every row that is there during the whole read comes once, none twice, in the order of the keys, while other
+        people add, change and delete. With an order of your own whose values change meanwhile that holds too, but a
+        row that moved may come last; and with a `limit` in such an order, rows that move past the pages do not come."""
+        return Rows(self._desk, self._driver, object, fields, where, options)
+
+    def aggregate(
+        self,
+        object: str,
+        what: Sequence[str],
+        where: Where = None,
+        *,
+        by: Sequence[str] = (),
+        **options: Unpack[QueryOptions],
+    ) -> Rows:
+        """Totals that Intacct works out: `aggregate("bills", ["sum:totalTxnAmount", "count:key"], by=["vendor.id"])`.
+
+        `what` holds `count`, `sum`, `avg`, `min`, `max` of fields (REST reference 5.1); a row for each combination of
+        the fields in `by`, in their order unless `order_by` says otherwise: `row["vendor.id"]`,
+        `row["sum:totalTxnAmount"]`. Sums are exact Decimals. Usually one billable transaction."""
+        return Rows(self._desk, self._driver, object, aggregated(what, by), where, options)
+
+    def count(self, object: str, where: Where = None, **scope: Unpack[Scope]) -> int:
         """How many records match. One billable transaction."""
-        return self._driver.run(reading.count(self._desk, object, where, private=private))
+        return self._driver.run(reading.count(self._desk, object, where, scope))
 
     def totals(
-        self, object: str, sums: Sequence[str], where: Filter | str | None = None, *, private: bool = False
+        self, object: str, sums: Sequence[str], where: Where = None, **scope: Unpack[Scope]
     ) -> dict[str, Decimal | None]:
         """Intacct's own exact sums, {field: sum}. One billable transaction."""
-        return self._driver.run(reading.totals(self._desk, object, sums, where, private=private))
+        return self._driver.run(reading.totals(self._desk, object, sums, where, scope))
 
     def get(self, object: str, key: str) -> Record:
         """One full record with its lines, by key. Raises NotFoundError."""

@@ -60,6 +60,31 @@ Effect: TypeAlias = Send | Sleep | Slot | Work | All | Stream
 Exchange: TypeAlias = Generator[Effect, Any, T]
 
 
+def through(exchange: Exchange[T], then: Callable[[Any], Exchange[None]]) -> Exchange[T]:
+    """Run an exchange that streams, and instead of what it streams, what `then` makes of each value."""
+    try:
+        answer: Any = None
+        error: BaseException | None = None
+        while True:
+            try:
+                effect = exchange.throw(error) if error is not None else exchange.send(answer)
+            except StopIteration as done:
+                result: T = done.value
+                return result
+            answer, error = None, None
+            if isinstance(effect, Stream):
+                yield from then(effect.value)
+                continue
+            try:
+                answer = yield effect
+            except GeneratorExit:
+                raise
+            except BaseException as raised:  # noqa: BLE001 - every error belongs to the exchange inside
+                error = raised
+    finally:
+        exchange.close()
+
+
 class NoAnswer(Exception):
     """No reply came. `sent` says whether the request may have reached Intacct.
 

@@ -6,9 +6,10 @@ The wire form is a flat list of one-operator objects plus an expression over the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from enum import StrEnum
 from typing import Any, TypeAlias
 
 import msgspec
@@ -24,6 +25,59 @@ OPERATORS = (
 
 SPELLINGS = {"$ge": "$gte", "$le": "$lte"}
 """Names people know from elsewhere; the wire refuses them."""
+
+EQUAL = frozenset(("$eq", "$ne"))
+LISTS = frozenset(("$in", "$notIn"))
+RANGES = frozenset(("$between", "$notBetween"))
+TEXTS = frozenset(("$contains", "$notContains", "$startsWith", "$notStartsWith", "$endsWith", "$notEndsWith"))
+_NO_BOOLEAN = frozenset(("$lt", "$gt")) | RANGES | TEXTS
+
+
+class Macro(StrEnum):
+    """Dates that Intacct works out itself: a whole period, seen from today or from `as_of` (REST reference 5.3).
+
+    `F("dueDate") == Macro.CURRENT_YEAR`; the plain text `"currentYear"` does as well."""
+
+    TODAY = "today"
+    YESTERDAY = "yesterday"
+    CURRENT_WEEK = "currentWeek"
+    LAST_WEEK = "lastWeek"
+    CURRENT_MONTH = "currentMonth"
+    PRIOR_MONTH = "priorMonth"
+    CURRENT_QUARTER = "currentQuarter"
+    PRIOR_QUARTER = "priorQuarter"
+    CURRENT_YEAR = "currentYear"
+    PRIOR_YEAR = "priorYear"
+
+
+def operand_problem(operator: str, value: Any) -> str:
+    """Why an operator cannot take a value, whatever the field; empty if it can (REST reference 5.2)."""
+    if operator in LISTS:
+        if not isinstance(value, list | tuple) or not value:
+            return f"{operator} takes a list of at least one value"
+    elif operator in RANGES:
+        if not isinstance(value, list | tuple) or len(value) != 2:
+            return f"{operator} takes a list of two values, both included"
+    elif isinstance(value, list | tuple):
+        return f"{operator} takes one value; use {'$notIn' if operator == '$ne' else '$in'} for a list"
+    if operator == "$has" and not isinstance(value, str):
+        return "$has takes one text"
+    for one in value if isinstance(value, list | tuple) else [value]:
+        if one is None:
+            if operator not in EQUAL:
+                return f"{operator} cannot take null; only $eq and $ne can"
+        elif isinstance(one, bool):
+            if operator in _NO_BOOLEAN:
+                return f"{operator} cannot take true or false"
+        elif not isinstance(one, str | int | float | Decimal | date):
+            return f"{operator} cannot take {type(one).__name__}; it takes a text, a number or a date"
+        elif isinstance(one, float | Decimal) and not _finite(one):
+            return f"{one} is not a number"
+    return ""
+
+
+def _finite(number: float | Decimal) -> bool:
+    return Decimal(number).is_finite()
 
 
 class Condition(msgspec.Struct, frozen=True):
@@ -48,10 +102,10 @@ class Filter:
         self.children = children
 
     def __and__(self, other: Filter) -> Filter:
-        return _join("and", self, other)
+        return _join("and", (self, other))
 
     def __or__(self, other: Filter) -> Filter:
-        return _join("or", self, other)
+        return _join("or", (self, other))
 
     def __bool__(self) -> bool:
         raise TypeError("combine filters with & and |, in parentheses, not with `and`, `or` or chained comparisons")
@@ -62,6 +116,12 @@ class Filter:
             yield self.condition
         for child in self.children:
             yield from child.conditions()
+
+    def mapped(self, change: Callable[[Condition], Condition]) -> Filter:
+        """The same tree with every condition changed."""
+        if self.condition is not None:
+            return Filter(change(self.condition))
+        return Filter(joiner=self.joiner, children=tuple(child.mapped(change) for child in self.children))
 
     def to_wire(self) -> tuple[list[dict[str, Any]], str]:
         """-> (`filters`, `filterExpression`)."""
@@ -90,13 +150,25 @@ class Filter:
         return f"Filter({wire}, {expression!r})"
 
 
-def _join(joiner: str, left: Filter, right: Filter) -> Filter:
+def all_of(*filters: Filter) -> Filter:
+    """All must hold: `a & b & c` of a list. At least one."""
+    return _join("and", filters)
+
+
+def any_of(*filters: Filter) -> Filter:
+    """One must hold: `a | b | c` of a list. At least one."""
+    return _join("or", filters)
+
+
+def _join(joiner: str, sides: tuple[Filter, ...]) -> Filter:
     children: list[Filter] = []
-    for side in (left, right):
+    for side in sides:
         if not isinstance(side, Filter):
             raise TypeError(f"a filter can be joined with a filter only, not with {type(side).__name__}")
         children.extend(side.children if side.joiner == joiner else (side,))
-    return Filter(joiner=joiner, children=tuple(children))
+    if not children:
+        raise ValueError("there is no filter to join")
+    return children[0] if len(children) == 1 else Filter(joiner=joiner, children=tuple(children))
 
 
 def condition(operator: str, path: str, value: Any) -> Filter:
@@ -196,6 +268,8 @@ def wire_value(value: Scalar) -> str | int | float | bool | None:
         return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")  # whole seconds (REST reference 10.1)
     if isinstance(value, date):
         return value.isoformat()
+    if isinstance(value, float | Decimal) and not _finite(value):
+        raise ValueError(f"{value} is not a number to compare with")
     if isinstance(value, Decimal):
         return format(value, "f")
     return value

@@ -59,6 +59,12 @@ class Memory(Protocol):
 
     def keep_unqueryable(self, object: str, field: str, reason: str) -> None: ...
 
+    def trait(self, name: str) -> str | None:
+        """What was found out about how this company's services behave, where the documentation is silent."""
+        ...
+
+    def keep_trait(self, name: str, value: str) -> None: ...
+
 
 class ProcessMemory:
     """The default: remembers as long as the process lives."""
@@ -69,6 +75,7 @@ class ProcessMemory:
         self._models: dict[str, KeptModel] = {}
         self._earlier: dict[str, KeptModel] = {}
         self._learnt: dict[str, dict[str, str]] = {}
+        self._traits: dict[str, str] = {}
 
     def model(self, object: str, max_age: float | None = None) -> Model | None:
         """The cached live model, or None if there is none or it is too old."""
@@ -111,6 +118,14 @@ class ProcessMemory:
     def keep_unqueryable(self, object: str, field: str, reason: str) -> None:
         with self._lock:
             self._learnt.setdefault(object, {})[field] = reason
+
+    def trait(self, name: str) -> str | None:
+        with self._lock:
+            return self._traits.get(name)
+
+    def keep_trait(self, name: str, value: str) -> None:
+        with self._lock:
+            self._traits[name] = value
 
     def __repr__(self) -> str:
         return f"ProcessMemory({len(self.objects())} models)"

@@ -6,7 +6,6 @@ Paths take the key, never the business id (REST reference 3).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
 from math import isfinite
 from typing import Any, Literal, TypeVar
 from urllib.parse import quote
@@ -20,8 +19,9 @@ from tieout.rest.batch import MAX_BATCH, Outcome, Reference
 from tieout.rest.call import Call, Repeat, Reply
 from tieout.rest.failures import find_error, refusal_from
 from tieout.rest.outcomes import Sheet, more_of, read_outcomes
-from tieout.rest.query import MAX_PAGE, Query
+from tieout.rest.query import Query
 from tieout.rest.rows import Page, load_exact, not_understood
+from tieout.rest.wire import MAX_PAGE
 
 R = TypeVar("R")
 _ENCODER = msgspec.json.Encoder(decimal_format="string")
@@ -266,31 +266,6 @@ def _label(method: str, path: str) -> str:
     """What a message calls a request: a path with 500 keys is no sentence."""
     first, comma, _ = path.partition(",")
     return f"{method} {first}{',…' if comma else ''}"
-
-
-def first_row_decimals(names: Sequence[str]) -> Callable[[Reply], Page[dict[str, Decimal | None]]]:
-    """A parser for one aggregated row. Under which key an aggregate comes back is not documented (REST reference
-    5.5): the asked name, else the n-th value of the row."""
-
-    def parse(reply: Reply) -> Page[dict[str, Decimal | None]]:
-        rows = _result(reply, "a query")
-        if not isinstance(rows, list):
-            raise not_understood("a query")
-        values = [_aggregates(row, names) for row in rows if isinstance(row, dict)]
-        return Page(rows=values, total=len(values), start=1, next=None, date=reply.date)
-
-    return parse
-
-
-def _aggregates(row: dict[str, Any], names: Sequence[str]) -> dict[str, Decimal | None]:
-    if not all(name in row for name in names):
-        if len(row) != len(names):
-            raise not_understood("an aggregate query")
-        row = dict(zip(names, row.values(), strict=True))
-    try:
-        return {name: None if row[name] is None else Decimal(str(row[name])) for name in names}
-    except ArithmeticError:
-        raise not_understood("an aggregate query") from None
 
 
 def _result(reply: Reply, what: str) -> Any:

@@ -1,30 +1,26 @@
-"""A query as a value, and how its pages are read one after another.
+"""A query as a value, and what goes over the wire for it. How its pages are read is in `paging`.
 
-Reads are ordered and bounded: `orderBy` always ends in `key`, since the default order is arbitrary and pages are
-evaluated independently (REST reference 5.5).
+Reads are ordered: `orderBy` always ends in `key`, since the default order is arbitrary and pages are evaluated
+independently (REST reference 5.5).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Literal, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import msgspec
 
 from tieout.catalogue.model import Model
-from tieout.errors import ReplyError
-from tieout.rest.call import Reply
-from tieout.rest.effects import Exchange, Stream
+from tieout.errors import ConfigurationError
 from tieout.rest.filters import Filter
-from tieout.rest.perform import Session, perform
-from tieout.rest.rows import AGGREGATES, Page
+from tieout.rest.rows import AGGREGATES
+from tieout.rest.wire import read_query
 
-R = TypeVar("R")
 Direction = Literal["asc", "desc"]
 
-MAX_PAGE = 4000
-"""Rows a page, the service's limit (REST reference 5.1)."""
 DEFAULT_PAGE = 2000
+"""Rows a page where nobody says otherwise."""
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,17 +35,38 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     case_sensitive: bool = True
     as_of: str | None = None
     """Anchor of date macros, YYYY-MM-DD; None for today."""
+    hierarchy: bool = False
+    """Ask for hierarchy information; under which names it comes is not documented (REST reference 5.4)."""
+    parameters: Mapping[str, Any] = {}
+    """Filter parameters of the object's own, as its model announces them: `{"approvalsForUser": {...}}`."""
+    start: int = 1
+    """1-based number of the first row wanted."""
+    page_size: int | None = None
+    """Rows a page, 1 to 4000; None leaves it to the reader."""
     entity: str | None = None
+
+    @classmethod
+    def from_wire(cls, body: Mapping[str, Any]) -> Query:
+        """A request body of Sage's own (REST reference 5.1) -> Query. `pageSize` for `size`, `$ge` and `$le` for
+        `$gte` and `$lte` are accepted. Raises CheckError with every problem found."""
+        return cls(**read_query(body))
 
     @property
     def aggregates(self) -> bool:
         return any(is_aggregate(field) for field in self.fields)
 
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The fields that an aggregate query groups by: those without a function."""
+        return tuple(field for field in self.fields if not is_aggregate(field))
+
     def ordered(self) -> tuple[tuple[str, Direction], ...]:
-        """The order with `key` last, which makes it total. Aggregated rows have no key."""
-        if self.aggregates or any(path == "key" for path, _ in self.order_by):
+        """The order with `key` last, which makes it total. Aggregated rows have no key: their groups do it."""
+        named = {path for path, _ in self.order_by}
+        if not self.aggregates and "key" in named:
             return self.order_by
-        return (*self.order_by, ("key", "asc"))
+        last = self.groups if self.aggregates else ("key",)
+        return (*self.order_by, *((path, "asc") for path in last if path not in named))
 
     def to_wire(self, start: int = 1, size: int = DEFAULT_PAGE) -> dict[str, Any]:
         """The request body (REST reference 5.1). Parameters with their default value are left out."""
@@ -60,13 +77,15 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
                 wire["filterExpression"] = expression
         if order := self.ordered():
             wire["orderBy"] = [{path: direction} for path, direction in order]
-        parameters: dict[str, Any] = {}
+        parameters = dict(self.parameters)
         if self.private:
             parameters["includePrivate"] = True
         if not self.case_sensitive:
             parameters["caseSensitiveComparison"] = False
         if self.as_of is not None:
             parameters["asOfDate"] = self.as_of
+        if self.hierarchy:
+            parameters["includeHierarchyFields"] = True
         if parameters:
             wire["filterParameters"] = parameters
         return wire | {"start": start, "size": size}
@@ -74,6 +93,23 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
 
 def is_aggregate(field: str) -> bool:
     return field.partition(":")[0] in AGGREGATES and ":" in field and "::" not in field
+
+
+def aggregated(what: Sequence[str], by: Sequence[str]) -> tuple[str, ...]:
+    """The fields of an aggregate query: groups first. Raises ConfigurationError for what is not an aggregate."""
+    for asked, names in ((what, "what"), (by, "by")):
+        if isinstance(asked, str) or not all(isinstance(field, str) for field in asked):
+            raise ConfigurationError(f"`{names}` is a list of names, not {asked!r}.")
+    wrong = [field for field in what if not is_aggregate(field)]
+    if wrong or not what:
+        raise ConfigurationError(
+            f"{', '.join(map(repr, wrong))} is no aggregate." if wrong else "No aggregate is asked for.",
+            advice=f"Write one of {', '.join(sorted(AGGREGATES))}, a colon and a field: sum:totalTxnAmount. "
+            "Fields to group by go into `by`.",
+        )
+    if grouped := [field for field in by if is_aggregate(field)]:
+        raise ConfigurationError(f"{', '.join(map(repr, grouped))} cannot be grouped by.")
+    return tuple(dict.fromkeys((*by, *what)))
 
 
 def parse_order(text: str) -> tuple[str, Direction]:
@@ -107,34 +143,3 @@ def common_fields(model: Model, learnt: Mapping[str, str] | None = None) -> list
             continue
         wanted.append(path)
     return wanted
-
-
-def read_pages(
-    session: Session,
-    query: Query,
-    parse: Callable[[Reply], Page[R]],
-    *,
-    page_size: int = DEFAULT_PAGE,
-    limit: int | None = None,
-) -> Exchange[None]:
-    """Stream the pages of a query in order, stopping after `limit` rows."""
-    from tieout.rest.operations import query_page
-
-    start, seen = 1, 0
-    while True:
-        size = page_size if limit is None else min(page_size, limit - seen)
-        if size < 1:
-            return
-        page = yield from perform(session, query_page(query, start, size, parse))
-        seen += len(page.rows)
-        if limit is not None and seen > limit:
-            page.rows = page.rows[: len(page.rows) - (seen - limit)]
-        yield Stream(page)
-        if page.next is None or not page.rows or (limit is not None and seen >= limit):
-            return
-        if page.next <= start:
-            raise ReplyError(
-                f"Intacct named page {page.next} as the one after {start}.",
-                advice="The reading was stopped so that no row is repeated; try again.",
-            )
-        start = page.next

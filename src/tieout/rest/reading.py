@@ -1,101 +1,229 @@
-"""Reading as exchanges: queries page by page, counts, sums, full records by key. No I/O of its own."""
+"""Reading as exchanges: queries page by page, counts, sums, records by key. No I/O of its own."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from datetime import date
 from decimal import Decimal
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias, TypedDict, TypeVar, cast
 
 import msgspec
 
 from tieout import catalogue
 from tieout.catalogue.model import Model
-from tieout.errors import IntacctError, InvalidRequestError, NotFoundError
+from tieout.errors import ConfigurationError, IntacctError, InvalidRequestError, NotFoundError
 from tieout.rest import operations
+from tieout.rest.aggregates import group_of, totals_decoder
 from tieout.rest.batch import MAX_BATCH
 from tieout.rest.check import check_query
 from tieout.rest.desk import Desk
 from tieout.rest.effects import All, Exchange, Work
+from tieout.rest.expression import read_filters
 from tieout.rest.filters import Filter
+from tieout.rest.keyset import direction
 from tieout.rest.models import model, offline
+from tieout.rest.paging import Paging, Reading, stable_pages
 from tieout.rest.perform import Session, perform
-from tieout.rest.query import Query, common_fields, parse_order, read_pages
-from tieout.rest.rows import Record, page_decoder, row_type, typed
+from tieout.rest.query import DEFAULT_PAGE, Query, common_fields, parse_order
+from tieout.rest.rows import Record, Row, key_of, not_understood, page_decoder, row_type, typed
+from tieout.rest.settling import settled_pages
 from tieout.rest.where import parse_where
+from tieout.rest.wire import MAX_PAGE
 
+R = TypeVar("R")
+MOST_IN_FLIGHT = 64
 NOT_QUERYABLE = "REST-1106"
 
 
+Where: TypeAlias = Filter | str | Sequence[Mapping[str, Any]] | None
+"""A filter: made with F, as text (`status = 'active'`), or a list of Sage's own filters with an `expression`."""
+
+
+class Scope(TypedDict, total=False):
+    """Which records a question is about, besides its filter (REST reference 5.4)."""
+
+    expression: str | None
+    """How a list of filters is joined: `(1 and 2) or 3`, `or`; None for all."""
+    private: bool
+    """From the top level, also records that are private to an entity."""
+    case_sensitive: bool
+    """False compares text without case."""
+    as_of: date | str | None
+    """The day that date macros are seen from; None for today."""
+    parameters: Mapping[str, Any]
+    """Filter parameters of the object's own, as its model announces them."""
+
+
+class Asked(Scope, total=False):
+    """How the rows of a query are asked for."""
+
+    order_by: Sequence[str]
+    """Names of fields, `-` before one for descending."""
+    hierarchy: bool
+    """Also hierarchy information, under the names it comes with."""
+
+
+class PageOptions(TypedDict, total=False):
+    """How the pages of a query are read."""
+
+    page_size: int
+    """Rows a page, 1 to 4000. Every page is one billable transaction."""
+    limit: int | None
+    """Rows in all; None for all there are."""
+    in_flight: int
+    """Pages under way at once, as far as the client's concurrency goes."""
+    paging: Paging
+    """`offset`, or `keyset`: the next page by the last key."""
+
+
+class QueryOptions(Asked, PageOptions, total=False):
+    """Everything that `query` takes besides object, fields and filter."""
+
+
 def checked_query(
-    desk: Desk,
-    object: str,
-    fields: Sequence[str] | None,
-    where: Filter | str | None,
-    *,
-    order_by: Sequence[str] = (),
-    private: bool = False,
-    case_sensitive: bool = True,
-    as_of: str | None = None,
+    desk: Desk, object: str | Query, fields: Sequence[str] | None, where: Where, options: Asked
 ) -> Exchange[tuple[Query, Model]]:
-    """A query that fits the live model, with the common fields where none are named."""
-    definition = yield from model(desk, object)
-    name = catalogue.resolve(object)
+    """A query that fits the live model, with the common fields where none are named. Raises CheckError."""
+    name = object.object if isinstance(object, Query) else object
+    definition = yield from model(desk, name)
+    name = catalogue.resolve(name)
+    if isinstance(object, Query):
+        if fields is not None or where is not None or options:
+            raise ConfigurationError(
+                "A whole query is given, and parts of another beside it.",
+                advice="Put them into the query; limit, page_size, in_flight and paging may stand beside it.",
+            )
+        return check_query(msgspec.structs.replace(object, object=name), definition), definition
     if fields is None:
         learnt = yield Work(partial(desk.memory.unqueryable, name))
         fields = common_fields(definition, learnt)
+    elif isinstance(fields, str):
+        raise ConfigurationError(f"Fields are a list of names, not the text {fields!r}.")
+    as_of = options.get("as_of")
     query = Query(
         object=name,
         fields=tuple(dict.fromkeys(fields)),
-        where=parse_where(where) if isinstance(where, str) else where,
-        order_by=tuple(parse_order(text) for text in order_by),
-        private=private,
-        case_sensitive=case_sensitive,
-        as_of=as_of,
+        where=filter_of(where, options.get("expression")),
+        order_by=tuple(parse_order(text) for text in options.get("order_by", ())),
+        private=options.get("private", False),
+        case_sensitive=options.get("case_sensitive", True),
+        as_of=as_of.isoformat()[:10] if isinstance(as_of, date) else as_of,
+        hierarchy=options.get("hierarchy", False),
+        parameters=options.get("parameters") or {},
     )
     return check_query(query, definition), definition
 
 
-def pages(
-    desk: Desk, asked: Exchange[tuple[Query, Model]], *, page_size: int, limit: int | None, named: bool
-) -> Exchange[None]:
+def filter_of(where: Where, expression: str | None = None) -> Filter | None:
+    """Any form of a filter -> Filter. Raises CheckError that points at the place."""
+    if expression is not None and (where is None or isinstance(where, str | Filter)):
+        raise ConfigurationError(
+            "An expression joins a list of filters, and there is none.",
+            advice='Example: where=[{"$eq": {"status": "active"}}, {"$gt": {"totalDue": "0"}}], expression="1 or 2"',
+        )
+    if where is None or isinstance(where, Filter):
+        return where
+    return parse_where(where) if isinstance(where, str) else read_filters(where, expression)
+
+
+def paced(query: Query, pace: PageOptions) -> PageOptions:
+    """Checked, and with what the query itself says of its pages. Raises ConfigurationError."""
+    if query.page_size is not None and "page_size" not in pace:
+        pace = pace | {"page_size": query.page_size}
+    size, in_flight = pace.get("page_size", DEFAULT_PAGE), pace.get("in_flight", 1)
+    if not 1 <= size <= MAX_PAGE:
+        raise ConfigurationError(f"A page has 1 to {MAX_PAGE} rows, not {size}.")
+    if not 1 <= in_flight <= MOST_IN_FLIGHT:
+        raise ConfigurationError(f"1 to {MOST_IN_FLIGHT} pages can be under way at once, not {in_flight}.")
+    way = pace.get("paging", "offset")
+    if way not in ("offset", "keyset"):
+        raise ConfigurationError(f"There is paging by offset and by keyset, not by {way!r}.")
+    if way == "keyset" and direction(query) is None:
+        raise ConfigurationError(
+            "Reading by key-set needs the order of the keys.", advice="Leave order_by out, or page by offset."
+        )
+    return pace
+
+
+def pages(desk: Desk, asked: Exchange[tuple[Query, Model]], pace: PageOptions, *, named: bool) -> Exchange[None]:
     """Stream the pages of a query. A field that turns out not to be queryable is learnt; if the user did not name
     the fields, the query goes on without it."""
     query, definition = yield from asked
+    pace = paced(query, pace)
     while True:
-        parse = page_decoder(row_type(definition, query.fields))
+        reading = reading_of(desk, query, definition, pace)
         try:
-            yield from read_pages(desk.session, query, parse, page_size=page_size, limit=limit)
+            yield from stream(reading)
         except InvalidRequestError as error:
             field = error.placeholders.get("FIELD", "")
             if error.error_id != NOT_QUERYABLE or field not in query.fields:
                 raise
             yield Work(partial(desk.memory.keep_unqueryable, query.object, field, error.message))
-            if named:
+            if named or reading.delivered or len(query.fields) == 1:
                 raise
             query = msgspec.structs.replace(query, fields=tuple(f for f in query.fields if f != field))
         else:
             return
 
 
-def count(desk: Desk, object: str, where: Filter | str | None, *, private: bool) -> Exchange[int]:
+def reading_of(desk: Desk, query: Query, definition: Model, pace: PageOptions) -> Reading[Row]:
+    """How the rows of a query are read: decoded by the model, told apart by key or by group."""
+    row = row_type(definition, query.fields, keyed=not query.aggregates)
+    asked = query
+    identity: Callable[[Row], Hashable | None] = key_of
+    if query.aggregates:
+        parse, identity = totals_decoder(row, query.fields), partial(group_of, groups=query.groups)
+    else:
+        parse = page_decoder(row, extras=query.hierarchy)
+        if "key" not in query.fields:
+            asked = msgspec.structs.replace(query, fields=(*query.fields, "key"))
+    return Reading(
+        session=desk.session,
+        memory=desk.memory,
+        query=asked,
+        parse=parse,
+        identity=identity,
+        size=pace.get("page_size", DEFAULT_PAGE),
+        limit=pace.get("limit"),
+        in_flight=pace.get("in_flight", 1),
+        paging=pace.get("paging", "offset"),
+    )
+
+
+def stream(reading: Reading[R]) -> Exchange[None]:
+    """The pages, in the way that the query's order allows."""
+    query = reading.query
+    stable = not query.order_by if query.aggregates else direction(query) is not None
+    return stable_pages(reading) if stable else settled_pages(reading)
+
+
+def count(desk: Desk, object: str, where: Where, scope: Scope) -> Exchange[int]:
     """How many records match: `totalCount` of a page of one row. One billable transaction."""
-    query, definition = yield from checked_query(desk, object, ["key"], where, private=private)
-    parse = page_decoder(row_type(definition, query.fields))
-    page = yield from perform(desk.session, operations.query_page(query, 1, 1, parse))
+    query, definition = yield from checked_query(desk, object, ["key"], where, cast("Asked", scope))
+    return (yield from count_of(desk, query, definition))
+
+
+def count_of(desk: Desk, query: Query, definition: Model) -> Exchange[int]:
+    """How many records a query matches, whatever its fields."""
+    asked = msgspec.structs.replace(query, fields=("key",), order_by=(), start=1)
+    parse = page_decoder(row_type(definition, asked.fields))
+    page = yield from perform(desk.session, operations.query_page(asked, 1, 1, parse))
     return page.total
 
 
 def totals(
-    desk: Desk, object: str, sums: Sequence[str], where: Filter | str | None, *, private: bool
+    desk: Desk, object: str, sums: Sequence[str], where: Where, scope: Scope
 ) -> Exchange[dict[str, Decimal | None]]:
     """Intacct's own exact sums of fields, {field: sum}. One request. None where nothing matched."""
     asked = [f"sum:{path}" for path in sums]
-    query, _ = yield from checked_query(desk, object, asked, where, private=private)
-    parse = operations.first_row_decimals(asked)
+    query, definition = yield from checked_query(desk, object, asked, where, cast("Asked", scope))
+    parse = totals_decoder(row_type(definition, query.fields), query.fields)
     page = yield from perform(desk.session, operations.query_page(query, 1, 1, parse))
-    row = page.rows[0] if page.rows else dict.fromkeys(asked)
-    return {path: row[f"sum:{path}"] for path in sums}
+    row = page.rows[0] if page.rows else None
+    if row is not None and row.misfits:
+        raise not_understood("an aggregate query")
+    return {path: row[f"sum:{path}"] if row is not None else None for path in sums}
 
 
 def get(desk: Desk, object: str, key: str) -> Exchange[Record]:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import keyword
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
+from functools import cache
 from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
 import msgspec
@@ -28,7 +29,12 @@ class Row(msgspec.Struct, kw_only=True):
     __attributes__: ClassVar[dict[str, str]] = {}
     """Wire name -> attribute."""
 
+    __key__: ClassVar[str] = ""
+    """The attribute that holds the row's key, asked for or not; empty for rows of totals."""
+
     misfit_values: dict[str, Any] = msgspec.field(name="tieout::misfits", default_factory=dict)
+    extra_values: dict[str, Any] = msgspec.field(name="tieout::extra", default_factory=dict)
+    """Columns that came unasked, where a query asked for such: hierarchy information."""
 
     @property
     def misfits(self) -> tuple[str, ...]:
@@ -38,6 +44,8 @@ class Row(msgspec.Struct, kw_only=True):
     def __getitem__(self, path: str) -> Any:
         if path in self.misfit_values:
             return self.misfit_values[path]
+        if path in self.extra_values:
+            return self.extra_values[path]
         try:
             return getattr(self, self.__attributes__[path])
         except KeyError:
@@ -46,11 +54,11 @@ class Row(msgspec.Struct, kw_only=True):
             ) from None
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.__attributes__)
+        return iter((*self.__attributes__, *self.extra_values))
 
     def as_dict(self) -> dict[str, Any]:
         """{wire name: value} in the order of the query's fields."""
-        return {path: self[path] for path in self.__attributes__}
+        return {path: self[path] for path in self}
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{path}={value!r}" for path, value in list(self.as_dict().items())[:6])
@@ -129,8 +137,13 @@ def field_of(paths: Mapping[str, Field], asked: str) -> Field | None:
     return paths.get(asked)
 
 
-def row_type(model: Model, fields: Iterable[str]) -> type[Row]:
-    """A Row struct for these fields of this model. Unknown names are decoded untyped."""
+HIDDEN_KEY = "tieout_key"
+
+
+def row_type(model: Model, fields: Iterable[str], *, keyed: bool = False) -> type[Row]:
+    """A Row struct for these fields of this model. Unknown names are decoded untyped.
+
+    `keyed`: rows hold their key even where `key` is not among the fields; it does not show (`key_of`)."""
     paths = model.paths()
     members: list[tuple[str, Any, Any]] = []
     attributes: dict[str, str] = {}
@@ -143,12 +156,17 @@ def row_type(model: Model, fields: Iterable[str]) -> type[Row]:
         attributes[path] = name
         kind = python_type(field_of(paths, path))
         members.append((name, kind if kind is Any else kind | None, None))
-    rename = {name: path for path, name in attributes.items()} | {"misfit_values": "tieout::misfits"}
+    shown = dict(attributes)
+    if keyed and "key" not in attributes:
+        attributes["key"] = HIDDEN_KEY
+        members.append((HIDDEN_KEY, Any, None))
+    rename = {name: path for path, name in attributes.items()}
+    rename |= {"misfit_values": "tieout::misfits", "extra_values": "tieout::extra"}
     made: type[Any] = msgspec.defstruct(
         "Row",
         members,
         bases=(Row,),
-        namespace={"__attributes__": attributes},
+        namespace={"__attributes__": shown, "__key__": attributes.get("key", "")},
         rename=rename,
         kw_only=True,
         module=__name__,
@@ -156,35 +174,58 @@ def row_type(model: Model, fields: Iterable[str]) -> type[Row]:
     return made
 
 
-def page_decoder(row: type[R]) -> Callable[[Reply], Page[R]]:
+def key_of(row: Row) -> str | None:
+    """The row's key as text, None where it came without one."""
+    if not row.__key__:
+        return None
+    key = getattr(row, row.__key__)
+    if key is None:
+        key = row.misfit_values.get("key")
+    return key if key is None or isinstance(key, str) else str(key)
+
+
+def page_decoder(row: type[R], *, extras: bool = False) -> Callable[[Reply], Page[R]]:
     """A parser for query replies. The fast path is one typed decode; if anything in the page does not fit, that
-    page is decoded again, value by value. Columns that were not asked for (`API_QUERY_ALIAS__n`) are dropped."""
+    page is decoded again, value by value. Columns that were not asked for (`API_QUERY_ALIAS__n`) are dropped;
+    `extras` keeps those with names of their own."""
     fast = msgspec.json.Decoder(_envelope(row))
-    slow = msgspec.json.Decoder(_envelope(dict[str, msgspec.Raw]))
 
     def parse(reply: Reply) -> Page[R]:
-        rows: Sequence[R]
+        if extras:
+            return by_value(reply, lambda raw: _with_extras(row, raw))
         try:
             envelope = fast.decode(reply.body)
-            rows = envelope.result
         except msgspec.ValidationError:
-            try:
-                envelope = slow.decode(reply.body)
-            except msgspec.MsgspecError:
-                raise not_understood("a query") from None
-            rows = [_row_by_value(row, raw) for raw in envelope.result]
+            return by_value(reply, lambda raw: row_by_value(row, raw))
         except (msgspec.MsgspecError, UnicodeDecodeError):
             raise not_understood("a query") from None
-        meta = envelope.meta
-        return Page(
-            rows=rows,
-            total=whole(meta.totalCount),
-            start=whole(meta.start),
-            next=whole(meta.next) or None,
-            date=reply.date,
-        )
+        return _page(envelope.result, envelope.meta, reply)
 
     return parse
+
+
+def by_value(reply: Reply, make: Callable[[dict[str, msgspec.Raw]], R]) -> Page[R]:
+    """A page whose rows are made one by one from undecoded values."""
+    try:
+        envelope = _raw_rows().decode(reply.body)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        raise not_understood("a query") from None
+    return _page([make(raw) for raw in envelope.result], envelope.meta, reply)
+
+
+@cache
+def _raw_rows() -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(_envelope(dict[str, msgspec.Raw]))
+
+
+def _page(rows: Sequence[R], meta: Meta, reply: Reply) -> Page[R]:
+    return Page(
+        rows=rows,
+        total=whole(meta.totalCount),
+        start=whole(meta.start),
+        next=whole(meta.next) or None,
+        date=reply.date,
+    )
 
 
 def not_understood(what: str) -> ReplyError:
@@ -202,19 +243,35 @@ def _envelope(row: Any) -> Any:
     )
 
 
-def _row_by_value(row: Any, raw: Mapping[str, msgspec.Raw]) -> Any:
-    """A row from undecoded values: those that do not fit stay untyped, under their wire name, as misfits."""
+def row_by_value(row: Any, raw: Mapping[str, msgspec.Raw], *, lenient: Collection[str] = ()) -> Any:
+    """A row from undecoded values: those that do not fit stay untyped, under their wire name, as misfits. `lenient`
+    names those whose numbers may be text."""
     values: dict[str, Any] = {}
     misfits: dict[str, Any] = {}
-    types = {f.name: f.type for f in msgspec.structs.fields(row)}
-    for path, name in row.__attributes__.items():
+    for field in msgspec.structs.fields(row):
+        path = field.encode_name
         if path not in raw:
             continue
         try:
-            values[name] = msgspec.json.decode(raw[path], type=types[name])
+            values[field.name] = msgspec.json.decode(raw[path], type=field.type, strict=path not in lenient)
         except msgspec.ValidationError:
             misfits[path] = json.loads(bytes(raw[path]), parse_float=Decimal)
     return row(misfit_values=misfits, **values)
+
+
+STRAY = "API_QUERY_ALIAS__"
+"""Columns that Intacct adds by itself begin so (REST reference 5.5)."""
+
+
+def _with_extras(row: Any, raw: Mapping[str, msgspec.Raw]) -> Any:
+    made = row_by_value(row, raw)
+    known = {field.encode_name for field in msgspec.structs.fields(row)}
+    made.extra_values = {
+        name: json.loads(bytes(value), parse_float=Decimal)
+        for name, value in raw.items()
+        if name not in known and not name.startswith(STRAY)
+    }
+    return made
 
 
 class Record(Mapping[str, Any]):

@@ -1,0 +1,79 @@
+"""Where two pages of an ordered read meet. Compares rows for equality only: how Intacct orders keys is not known.
+
+In an order that no change can disturb (by key; totals by their groups), a page that holds a row already delivered has
+everything that follows it: what comes after the last known row is new, and nothing between was missed. Knows no wire.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import Generic, TypeVar
+
+R = TypeVar("R")
+
+KEEP = 20_000
+"""Rows remembered: all later than any of them are remembered too, so that none is delivered twice."""
+
+
+class Seam(Generic[R]):
+    """What a read has delivered last, in the read's own order.
+
+    Rows are kept where they belong, also those added meanwhile between known ones: so the first to be forgotten are
+    always the earliest, and a page is never taken up at a row after which something forgotten follows."""
+
+    def __init__(self, identity: Callable[[R], Hashable | None], keep: int = KEEP) -> None:
+        self._identity, self._keep = identity, keep
+        self._order: list[Hashable] = []
+        self._known: set[Hashable] = set()
+        self.complete = True
+        """Whether everything delivered so far is remembered."""
+
+    @property
+    def last(self) -> Hashable | None:
+        """The last row of those remembered; it may have been deleted since."""
+        return self._order[-1] if self._order else None
+
+    def recent(self) -> list[Hashable]:
+        """In the order of the read."""
+        return list(self._order)
+
+    def knows(self, identity: Hashable) -> bool:
+        return identity in self._known
+
+    def after(self, rows: Sequence[R]) -> list[R] | None:
+        """The rows after the last one known, None where the page holds no row known."""
+        at = self._last_known(rows)
+        return None if at is None else self.unknown(rows[at + 1 :])
+
+    def _last_known(self, rows: Sequence[R]) -> int | None:
+        return next((i for i in range(len(rows) - 1, -1, -1) if self._identity(rows[i]) in self._known), None)
+
+    def unknown(self, rows: Sequence[R]) -> list[R]:
+        """The rows that are not known, none of them twice."""
+        found: list[R] = []
+        seen: set[Hashable] = set()
+        for row in rows:
+            identity = self._identity(row)
+            if identity is None:
+                found.append(row)
+            elif identity not in self._known and identity not in seen:
+                seen.add(identity)
+                found.append(row)
+        return found
+
+    def add(self, fresh: Sequence[R], page: Sequence[R], behind: Hashable | None = None) -> None:
+        """These rows of a page are delivered. Where it holds no row known, they follow `behind`; None for the start."""
+        at = self._last_known(page)
+        anchor = behind if at is None else self._identity(page[at])
+        identities = [identity for row in fresh if (identity := self._identity(row)) is not None]
+        if anchor is not None and anchor == self.last:
+            place = len(self._order)
+        else:
+            place = 0 if anchor is None else self._order.index(anchor) + 1
+        self._order[place:place] = identities
+        self._known.update(identities)
+        if len(self._order) > self._keep:
+            many = len(self._order) - self._keep
+            self._known.difference_update(self._order[:many])
+            del self._order[:many]
+            self.complete = False
