@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tieout.simulator.clients import DEMO_CLIENT, Client
 from tieout.simulator.clock import Clock
 from tieout.simulator.http import Request, Response
 from tieout.simulator.server import Simulator
@@ -205,7 +206,7 @@ def test_a_refused_refresh_does_not_use_up_the_token(caller: Caller) -> None:
 
 
 def test_a_refresh_token_belongs_to_its_client(caller: Caller) -> None:
-    clients = {"demo-client": "demo-secret", "other": "other-secret"}
+    clients = (DEMO_CLIENT, Client(id="other", secret="other-secret"))
     with Simulator("empty", clients=clients) as two:
         mine = type(caller)(two).tokens["refresh_token"]
         body = f"grant_type=refresh_token&client_id=other&client_secret=other-secret&refresh_token={mine}"

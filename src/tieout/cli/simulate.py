@@ -99,13 +99,13 @@ def _greet(simulator: Simulator, company: Path | None, output: Output) -> None:
 
 def facts(simulator: Simulator, company: Path | None) -> dict[str, object]:
     """Everything that a program needs to connect."""
-    client, secret = next(iter(simulator.clients.items()))
+    client = next(iter(simulator.clients.values()))
     users = simulator.company().users
     return {
         "url": simulator.origin,
         "base_url": f"{simulator.origin}/ia/api/v1",
-        "client_id": client,
-        "client_secret": secret,
+        "client_id": client.id,
+        "client_secret": client.secret,
         "company": "demo",
         "users": list(users),
         "password": next(user.password for user in users.values()),
@@ -114,9 +114,9 @@ def facts(simulator: Simulator, company: Path | None) -> dict[str, object]:
 
 
 def _welcome(simulator: Simulator) -> str:
-    client, secret = next(iter(simulator.clients.items()))
+    client = next(iter(simulator.clients.values()))
     return (
-        f"Sage Intacct simulator at {simulator.origin} (client {client}, secret {secret}, company demo, "
+        f"Sage Intacct simulator at {simulator.origin} (client {client.id}, secret {client.secret}, company demo, "
         f"users {' '.join(simulator.company().users)}, password demo). Ctrl-C stops it."
     )
 

@@ -22,11 +22,12 @@ from tieout.catalogue import load as documented_model
 from tieout.catalogue import names
 from tieout.catalogue.index import documented
 from tieout.catalogue.model import Model
-from tieout.simulator import census, functions, visibility
+from tieout.simulator import census, functions, permissions, visibility
 from tieout.simulator.behaviour import Settings
 from tieout.simulator.clock import Clock
-from tieout.simulator.identity import DEMO_PASSWORD, EntityRef, User, Who
+from tieout.simulator.identity import DEMO_PASSWORD, EntityRef, Status, User, Who
 from tieout.simulator.loading import Loader
+from tieout.simulator.payload import object_name
 from tieout.simulator.records import Reader
 from tieout.simulator.refusal import Refusal
 from tieout.simulator.select import QueryAnswer, Selector
@@ -171,7 +172,14 @@ class Company:
         """Everyone who can sign in, by user id."""
         return self._users
 
-    def add_user(self, user_id: str, *, entities: tuple[str, ...] | None = None, password: str = DEMO_PASSWORD) -> User:
+    def add_user(
+        self,
+        user_id: str,
+        *,
+        entities: tuple[str, ...] | None = None,
+        password: str = DEMO_PASSWORD,
+        admin: bool = False,
+    ) -> User:
         """A user who can sign in; `entities` are the ids that it may enter, None for all. The record
         `company-config/user` is made unless one with the id is there."""
         with self.atomically():
@@ -181,22 +189,53 @@ class Company:
             if not rows:
                 Loader(self._db, self._tables).load(USER, [{"id": user_id, "userName": user_id, "status": "active"}])
                 rows = self._tables.rows(sql, [user_id])
-            user = User(key=str(rows[0][0]), id=user_id, password=password, entities=entities)
-            self._users[user_id] = user
-            self._tables.undoable += 1
-            self._db.execute('INSERT OR REPLACE INTO "ia::user" VALUES (?, ?)', (user_id, msgspec.json.encode(user)))
+            user = User(key=str(rows[0][0]), id=user_id, password=password, entities=entities, admin=admin)
+            self.set_user(user)
             return user
 
+    def set_user(self, user: User) -> None:
+        """Put a user who is there in the place of itself, with other rights."""
+        with self.atomically():
+            self._users[user.id] = user
+            self._tables.undoable += 1
+            self._db.execute('INSERT OR REPLACE INTO "ia::user" VALUES (?, ?)', (user.id, msgspec.json.encode(user)))
+
+    def user_status(self, user_id: str) -> str:
+        """`status` of the user's record, `active` where it has none: only an active user signs in."""
+        with self._lock:
+            table = self._tables.get(USER)
+            status, id_ = (table.columns[path].sql for path in ("status", "id"))
+            rows = self._tables.rows(f"SELECT {status} FROM {table.sql} WHERE {id_} = ?", [user_id])
+        return str(rows[0][0]) if rows and rows[0][0] else "active"
+
+    def set_user_status(self, user_id: str, status: Status) -> None:
+        """As an administrator does it on the user's page; the record's own rules are not asked."""
+        with self.atomically():
+            table = self._tables.get(USER)
+            column, id_ = (table.columns[path].sql for path in ("status", "id"))
+            self._db.execute(f"UPDATE {table.sql} SET {column} = ? WHERE {id_} = ?", (status, user_id))
+            self._tables.changed(USER)
+
     def who(self, user_id: str, entity_id: str | None = None) -> Who:
-        """The identity of a request. Refusal 403 for an entity that is not there or not the user's; KeyError for a
-        user who is not there."""
+        """The identity of a request. For an entity that is not there or not the user's Refusal 403, or someone who may
+        do nothing, as the switch `foreign_entity` says; KeyError for a user who is not there."""
         user = self._users[user_id]
         entity = None
         if entity_id:
             entity = self.entity(entity_id)
             if entity is None or (user.entities is not None and entity_id not in user.entities):
-                raise Refusal.forbidden_entity(user_id, entity_id)
-        return Who(user_key=user.key, user_id=user.id, entity=entity, allowed_entities=user.entities)
+                without = self.settings.word("foreign_entity")
+                if without == "forbidden":
+                    raise Refusal.forbidden_entity(user_id, entity_id)
+                return Who(user_key=user.key, user_id=user.id, permissions={}, without=without)
+        return Who(
+            user_key=user.key,
+            user_id=user.id,
+            entity=entity,
+            allowed_entities=user.entities,
+            permissions=user.permissions,
+            without=self.settings.word("no_permission"),
+        )
 
     def entity(self, entity_id: str) -> EntityRef | None:
         """The location entity with this id."""
@@ -213,13 +252,18 @@ class Company:
 
     def query(self, payload: object, who: Who) -> QueryAnswer:
         """One page of the query service (REST reference 5)."""
+        return self._page(payload, who, "query")
+
+    def _page(self, payload: object, who: Who, operation: str) -> QueryAnswer:
+        hidden = permissions.hides(who, object_name(payload), operation)
         with self._lock:
-            return self._selector.query(payload, who, self.clock.now().date())
+            answer = self._selector.query(payload, who, self.clock.now().date())
+        return msgspec.structs.replace(answer, rows=[], total=0) if hidden else answer
 
     def list(self, object: str, who: Who, start: int = 1, size: int = 100) -> QueryAnswer:
         """References only: key, id and href (REST reference 4.1)."""
         fields = [name for name in ("key", "id") if name in self.model(object).fields]
-        answer = self.query({"object": object, "fields": fields, "start": start, "size": size}, who)
+        answer = self._page({"object": object, "fields": fields, "start": start, "size": size}, who, "list")
         for row in answer.rows:
             row["href"] = f"/objects/{object}/{row['key']}"
         return answer
@@ -234,7 +278,7 @@ class Company:
             if seen is not None:
                 where, values = f"{where} AND {seen[0]}", values + seen[1]
             found = self._reader.records(table, where, values)
-        if not found:
+        if not found or permissions.hides(who, object, "read"):
             raise Refusal.not_found(object, key)
         return found[0]
 
@@ -244,18 +288,21 @@ class Company:
         """`key`, `id` and `href` of the new record; Refusal 400 or 422 (REST reference 4.4)."""
         with self.atomically():
             self.model(object)
+            permissions.hides(who, object, "create")
             return self._writer.create(object, body, who)
 
     def update(self, object: str, key: str, changes: Mapping[str, Any], who: Who) -> dict[str, str]:
         """What is not named stays, null clears; lines as in REST reference 4.5. Refusal 400, 404 or 422."""
         with self.atomically():
             self.model(object)
+            permissions.hides(who, object, "update")
             return self._writer.update(object, key, changes, who)
 
     def delete(self, object: str, key: str, who: Who) -> None:
         """With its lines; Refusal 404."""
         with self.atomically():
             self.model(object)
+            permissions.hides(who, object, "delete")
             self._writer.delete(object, key, who)
 
     def load(self, object: str, records: Iterable[Mapping[str, Any]]) -> int:
@@ -274,6 +321,13 @@ class Company:
         with self._lock:
             row = self._db.execute('SELECT value FROM "ia::memory" WHERE name = ?', (name,)).fetchone()
         return bytes(row[0]) if row else None
+
+    def recall_all(self, prefix: str) -> tuple[bytes, ...]:
+        """Everything remembered under names that begin so."""
+        end = prefix[:-1] + chr(ord(prefix[-1]) + 1)
+        with self._lock:
+            sql = 'SELECT value FROM "ia::memory" WHERE name >= ? AND name < ? ORDER BY name'
+            return tuple(bytes(row[0]) for row in self._db.execute(sql, (prefix, end)))
 
     def remember(self, name: str, value: bytes) -> None:
         with self.atomically():

@@ -6,15 +6,17 @@ this machine: requests that a web page could send are refused.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import msgspec
 
+from tieout.simulator import control_access
 from tieout.simulator.behaviour import Settings
 from tieout.simulator.behaviour.settings import SWITCHES
+from tieout.simulator.control_request import Act, ControlError, read
 from tieout.simulator.faults import Fault
 from tieout.simulator.http import Request, Response, json_reply
 from tieout.simulator.requestlog import Entry
@@ -48,14 +50,6 @@ class SnapshotName(msgspec.Struct, forbid_unknown_fields=True):
 
     name: str = ""
     file: str | None = None
-
-
-class ControlError(Exception):
-    """A control request that is refused; the text says why."""
-
-    def __init__(self, message: str, status: int = 400) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 def answer(simulator: Simulator, request: Request) -> Response:
@@ -98,13 +92,13 @@ def _status(simulator: Simulator, _: Request, status: int = 200) -> Response:
 
 
 def _add_company(simulator: Simulator, request: Request) -> Response:
-    new = _read(request, NewCompany)
+    new = read(request, NewCompany)
     simulator.add_company(new.name, new.seed, path=Path(new.path) if new.path else None)
     return _status(simulator, request, 201)
 
 
 def _set_clock(simulator: Simulator, request: Request) -> Response:
-    change = _read(request, ClockChange)
+    change = read(request, ClockChange)
     if sum((change.freeze is not None, change.advance is not None, change.run)) != 1:
         raise ControlError("Give exactly one of freeze, advance and run.")
     if change.freeze is not None:
@@ -160,7 +154,7 @@ def _switches(simulator: Simulator, request: Request) -> Response:
 def _set_switches(simulator: Simulator, request: Request) -> Response:
     settings = _settings(simulator, request)
     try:
-        settings.set(_read(request, dict[str, Any]))
+        settings.set(read(request, dict[str, Any]))
     except ValueError as error:
         raise ControlError(f"{error}.") from None
     return _switches(simulator, request)
@@ -180,7 +174,7 @@ def _faults(simulator: Simulator, _: Request, status: int = 200) -> Response:
 
 def _add_faults(simulator: Simulator, request: Request) -> Response:
     """One rule or several."""
-    given = _read(request, Fault | list[Fault])
+    given = read(request, Fault | list[Fault])
     ids = [simulator.traffic.faults.add(fault) for fault in (given if isinstance(given, list) else [given])]
     return json_reply(201, {"ids": ids})
 
@@ -246,7 +240,7 @@ def _snapshots(simulator: Simulator, _: Request, status: int = 200) -> Response:
 
 
 def _take_snapshot(simulator: Simulator, request: Request) -> Response:
-    asked = _read(request, SnapshotName)
+    asked = read(request, SnapshotName)
     if not asked.name:
         raise ControlError("Give the snapshot a name.")
     snapshot = Snapshot.take(simulator)
@@ -257,7 +251,7 @@ def _take_snapshot(simulator: Simulator, request: Request) -> Response:
 
 
 def _restore(simulator: Simulator, request: Request) -> Response:
-    asked = _read(request, SnapshotName)
+    asked = read(request, SnapshotName)
     if asked.file is not None:
         snapshot = Snapshot.read(Path(asked.file))
     elif asked.name in simulator.snapshots:
@@ -274,7 +268,6 @@ def _drop_snapshot(simulator: Simulator, request: Request) -> Response:
     return _snapshots(simulator, request)
 
 
-Act = Callable[["Simulator", Request], Response]
 _ROUTES: Mapping[tuple[str, int], Mapping[str, Act]] = {
     ("", 0): {"GET": _status},
     ("companies", 0): {"POST": _add_company},
@@ -288,15 +281,6 @@ _ROUTES: Mapping[tuple[str, int], Mapping[str, Act]] = {
     ("snapshots", 0): {"GET": _snapshots, "POST": _take_snapshot},
     ("snapshots", 1): {"DELETE": _drop_snapshot},
     ("restore", 0): {"POST": _restore},
+    **control_access.ROUTES,
 }
 """First segment and number of those behind it -> what each method does."""
-
-
-def _read(request: Request, kind: Any) -> Any:
-    """JSON under its own content type: a form of a foreign web page cannot send that unasked."""
-    if "json" not in request.headers.get("content-type", ""):
-        raise ControlError("Send JSON with content-type: application/json.")
-    try:
-        return msgspec.json.decode(request.body, type=kind)
-    except msgspec.DecodeError as error:
-        raise ControlError(f"The body does not fit: {error}.") from None

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 DEMO_PASSWORD = "demo"  # noqa: S105 - printed by the simulator itself
+
+Status = Literal["active", "inactive", "lockedOut"]
+"""`company-config/user`.status (REST reference 9.1); only an active user signs in."""
 
 
 class EntityRef(msgspec.Struct, frozen=True):
@@ -22,6 +27,14 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     password: str = DEMO_PASSWORD
     entities: tuple[str, ...] | None = None
+    top_level: bool = True
+    """May work at top level, besides in its entities (`entityAccess.allowTopLevelAccess`)."""
+    admin: bool = False
+    """May authorise an application for the company (REST reference 1.2)."""
+    web_services: bool = True
+    """May be named by client credentials (REST reference 1.4)."""
+    permissions: dict[str, tuple[str, ...]] | None = None
+    """Object, `application/*` or `*` -> the operations allowed; None for everything (`permissions`)."""
 
 
 class Who(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,3 +46,6 @@ class Who(msgspec.Struct, frozen=True, kw_only=True):
     user_id: str
     entity: EntityRef | None = None
     allowed_entities: tuple[str, ...] | None = None
+    permissions: dict[str, tuple[str, ...]] | None = None
+    without: str = "forbidden"
+    """How a call without permission is answered: a word of the switch `no_permission`."""

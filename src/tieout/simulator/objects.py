@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from tieout.simulator import permissions
 from tieout.simulator.call import Call
 from tieout.simulator.http import Response, items, json_reply, one, page, refused_item
 from tieout.simulator.refusal import Refusal, required_field
@@ -16,6 +17,7 @@ MAX_BATCH = 500
 """Records in one request, keys in one path (REST reference 8.7)."""
 
 Record = Mapping[str, Any]
+_WRITES = {"POST": "create", "PATCH": "update", "DELETE": "delete"}
 
 
 def answer(call: Call) -> Response:
@@ -32,6 +34,8 @@ def answer(call: Call) -> Response:
         raise Refusal.method_not_allowed(method, name, model.methods)
     if len(keys) > MAX_BATCH:
         raise Refusal.batch_too_large(len(keys), MAX_BATCH)
+    if method in _WRITES:  # once for the request, not for each record of a batch
+        permissions.hides(call.who, name, _WRITES[method])
     if method == "GET":
         return _read(call, name, keys) if keys else _list(call, name)
     if method == "POST":

@@ -18,6 +18,10 @@ _CONFLICTS = {
     "reserved": ("idempotencyKeyExpired", "The Idempotency-Key was already used and its response has expired"),
     "in flight": ("requestInProgress", "A request with this Idempotency-Key is already in progress"),
 }
+CLIENT_INCORRECT = "The Client ID, Client Secret, and/or 3rd Party Application are incorrect"
+"""The words of REST-1216 (1.8)."""
+_METHODS = {"create": "POST", "update": "PATCH", "delete": "DELETE"}
+"""Operation -> the method in the words of REST-7001; anything else is a GET."""
 
 
 def detail(
@@ -196,6 +200,32 @@ class Refusal(Exception):
     def forbidden_entity(cls, user: str, entity: str) -> Refusal:
         """403: no such entity, or not for this user; INFERRED throughout."""
         return cls(403, "forbidden", f"User {user} has no access to entity {entity}")
+
+    @classmethod
+    def forbidden_operation(cls, user: str, operation: str, object: str) -> Refusal:
+        """403: the user has no permission; that it is 403 is documented (8.1), the body is INFERRED."""
+        return cls(403, "forbidden", f"User {user} does not have permission to {operation} {object}")
+
+    @classmethod
+    def not_permitted(cls, operation: str, object: str) -> Refusal:
+        """REST-7001 around the words that the XML API uses; that REST does so too is INFERRED."""
+        words = f"You do not have permission for API operation {operation.upper()} on objects of type {object}"
+        return cls.operation_failed(_METHODS.get(operation, "GET"), object, [detail(words, code="permissionDenied")])
+
+    @classmethod
+    def invalid_sender(cls) -> Refusal:
+        """GW-0011 (1.8): sender, client or company is not valid or not active. Its status is INFERRED."""
+        return cls(400, "invalidRequest", "Invalid Request", error_id="GW-0011", envelope="error")
+
+    @classmethod
+    def sender_not_authorized(cls) -> Refusal:
+        """XL03000006 (1.8); its status and its place are INFERRED."""
+        return cls(401, "unauthorized", "Invalid Web Services Authorization", error_id="XL03000006")
+
+    @classmethod
+    def client_incorrect(cls) -> Refusal:
+        """REST-1216 (1.8); that it comes with 401 under the key `error` is INFERRED."""
+        return cls(401, "invalidClient", CLIENT_INCORRECT, error_id="REST-1216", envelope="error")
 
     @classmethod
     def oauth(cls, status: int, error: str, description: str) -> Refusal:

@@ -22,7 +22,7 @@ KEPT = 10_000
 BODY = 10_000
 """Characters of a body remembered."""
 _ERROR_ID = re.compile(rb'"errorId"\s*:\s*"([^"]*)"')
-_WORDS = "client_secret|password|access_token|refresh_token|id_token|code|code_verifier|token|secret|assertion"
+_WORDS = "client_secret|password|access_token|refresh_token|id_token|code|code_verifier|token|secret|assertion|ticket"
 _SECRET_JSON = re.compile(rf'("(?:{_WORDS})"\s*:\s*")(?:[^"\\]|\\.)*', re.IGNORECASE)
 _SECRET_FORM = re.compile(rf"((?:^|&)(?:{_WORDS})=)[^&]*", re.IGNORECASE)
 

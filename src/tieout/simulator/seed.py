@@ -52,4 +52,4 @@ def _load(company: Company, group: Group) -> None:
         for name, records in group.tables.items():
             company.load(name, records)
         for user_id, _, entity in USERS:
-            company.add_user(user_id, entities=(entity,) if entity else None)
+            company.add_user(user_id, entities=(entity,) if entity else None, admin=user_id == "admin")

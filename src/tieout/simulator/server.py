@@ -18,9 +18,11 @@ from typing import Literal
 
 import msgspec
 
-from tieout.simulator import control, idempotency, oauth, objects, services
+from tieout.simulator import control, gate, idempotency, oauth, objects, services
+from tieout.simulator.authorize import Lobby
 from tieout.simulator.behaviour import Settings
 from tieout.simulator.call import Call
+from tieout.simulator.clients import DEMO_CLIENT, Client
 from tieout.simulator.clock import Clock
 from tieout.simulator.company import Company
 from tieout.simulator.delivery import LostAnswerError
@@ -74,12 +76,14 @@ class Simulator:
         recordings: Sequence[Path] = (),
         clock: Clock | None = None,
         switches: Mapping[str, object] | None = None,
-        clients: Mapping[str, str] | None = None,
+        clients: Sequence[Client] = (DEMO_CLIENT,),
     ) -> None:
         self.clock = clock if clock is not None else Clock()
         self._frozen_at: datetime | None = self.clock.now() if self.clock.is_frozen else None
         self.settings = Settings(switches)
-        self.clients = dict(oauth.CLIENTS if clients is None else clients)
+        self.clients = {client.id: client for client in clients}
+        """The applications that may ask for tokens, by client id."""
+        self.lobby = Lobby()
         self.origin = "http://127.0.0.1:8765"
         """Where the server says it is; a door with a port of its own sets it."""
         self.traffic = Traffic(self.clock)
@@ -150,6 +154,7 @@ class Simulator:
         with self._lock:
             self.traffic.reset()
             before = list(self._tenants.values())
+            self.lobby.clear()
             self.close()
             if self._frozen_at is not None:
                 self.clock.freeze(self._frozen_at)
@@ -206,7 +211,7 @@ class Simulator:
         """An answer that was given without any work, which the company may keep under its idempotency key."""
         if "idempotency-key" in request.headers and answer.status >= 429 and answer.delivery is None:
             with contextlib.suppress(Refusal):
-                tenant, session = oauth.admit(self, request)
+                tenant, session = gate.admit(self, request)
                 idempotency.stand_in(request, tenant.company, tenant.desk, session.user_id, answer)
         return answer
 
@@ -216,27 +221,17 @@ class Simulator:
         segments = request.segments
         if segments[0] == "_simulator":
             return control.answer(self, request)
-        if request.method == "GET" and segments == (".well-known", "openid-configuration"):
-            return oauth.discovery(self)
-        if request.method == "GET" and segments == (".well-known", "jwks.json"):
-            return oauth.key_set(self)
+        signing_in = oauth.answer(self, request)
+        if signing_in is not None:
+            return signing_in
         if segments[:2] != ("ia", "api") or len(segments) < 4:
             raise Refusal.unknown_resource(request.path)
         if segments[2] != VERSION:
             raise Refusal.unsupported_version(segments[2])
-        if segments[3] == "oauth2":
-            return self._oauth(request, segments[4:])
         return self._call(request, segments[3], segments[4:])
 
-    def _oauth(self, request: Request, rest: tuple[str, ...]) -> Response:
-        if rest not in (("token",), ("revoke",)):
-            raise Refusal.unknown_resource(request.path)
-        if request.method != "POST":
-            raise Refusal.method_not_allowed(request.method, request.path, ("POST",))
-        return (oauth.token_endpoint if rest == ("token",) else oauth.revoke_endpoint)(self, request)
-
     def _call(self, request: Request, area: str, rest: tuple[str, ...]) -> Response:
-        tenant, session = oauth.admit(self, request)
+        tenant, session = gate.admit(self, request)
         if area not in ("objects", "services"):
             raise Refusal.unknown_resource(request.path)
 

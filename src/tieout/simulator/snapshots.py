@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from tieout.simulator.behaviour import Value
+from tieout.simulator.clients import Client
 from tieout.simulator.usage import Month, Usage
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     frozen: datetime | None
     ahead: float
     switches: dict[str, Value]
-    clients: dict[str, str]
+    clients: dict[str, Client]
     months: tuple[Month, ...]
     companies: tuple[CompanyState, ...]
 
