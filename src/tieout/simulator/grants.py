@@ -117,7 +117,11 @@ class Grants:
     def access(self) -> Access:
         """A company that said nothing admits everyone."""
         found = self._get(_ACCESS, Access)
-        return found if found is not None else _OPEN
+        if found is None:
+            with self._company.atomically():  # noted, so that calls need not wait for a write to ask again
+                found = self._get(_ACCESS, Access) or _OPEN
+                self._kept[_ACCESS] = found
+        return found
 
     def set_access(self, access: Access) -> None:
         with self._change():
