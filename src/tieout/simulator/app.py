@@ -155,12 +155,12 @@ class SimulatorThread:
     @property
     def credentials(self) -> dict[str, str]:
         """What signs in as admin of the first company; the names are those that `Intacct` takes."""
-        client, secret = next(iter(self.simulator.clients.items()))
+        client = next(iter(self.simulator.clients.values()))
         company = self.simulator.tenants()[0].company
         return {
             "base_url": self.base_url,
-            "client_id": client,
-            "client_secret": secret,
+            "client_id": client.id,
+            "client_secret": client.secret,
             "user": "admin" if "admin" in company.users else next(iter(company.users)),
             "company": company.name,
         }
