@@ -35,7 +35,10 @@ def plural(word: str) -> str:
         ("journal_entry_lines", "general-ledger/journal-entry-line"),
         ("accounts", "general-ledger/account"),
         ("platform-apps/nsp::widget", "platform-apps/nsp::widget"),
+        ("nsp::widget", "platform-apps/nsp::widget"),
         ("order-entry/document::Sales Invoice", "order-entry/document::Sales Invoice"),
+        ("/objects/order-entry/document::Sales%20Invoice", "order-entry/document::Sales Invoice"),
+        ("order-entry/document::100%25 Advance", "order-entry/document::100%25 Advance"),
         ("Purchasing/Document::PO & more", "purchasing/document::PO & more"),
     ],
 )
@@ -110,3 +113,17 @@ def test_nearest_field_names() -> None:
     assert catalogue.nearest("vendor.nmae", paths)[0] == "vendor.name"
     assert catalogue.nearest("xyzzy", paths) == ()
     assert len(catalogue.nearest("totalAmount", paths, n=2)) == 2
+
+
+@pytest.mark.parametrize(
+    ("typed", "advice"),
+    [
+        ("nsp::", "nsp::its_name"),
+        ("platform-apps/nsp:: ", "nsp::its_name"),
+        ("order-entry/document::", "Sales Invoice"),
+    ],
+)
+def test_half_a_name_says_what_is_missing(typed: str, advice: str) -> None:
+    with pytest.raises(UnknownNameError) as caught:
+        catalogue.resolve(typed)
+    assert advice in caught.value.advice

@@ -7,9 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import cache
+from urllib.parse import unquote
 
 from tieout.catalogue.index import documented, entries, names
 from tieout.errors import UnknownNameError
+
+PLATFORM = "platform-apps/"
+"""Where custom objects live (REST reference 3)."""
 
 PREFERRED = {
     "account": "general-ledger/account",
@@ -104,11 +108,14 @@ def resolve(text: str) -> str:
     `accounts-payable/vendor`.
 
     A unique last segment or its plural is enough. Names that only a company knows pass through unchanged:
-    `platform-apps/nsp::x`, and `app/document::Type` where the application has documents.
+    `platform-apps/nsp::x` (`nsp::x` is enough), and `app/document::Type` where the application has documents.
 
     Raises UnknownNameError naming the candidates where a last segment is ambiguous (`payment`), the nearest names
     where nothing answers."""
-    wanted = text.strip().strip("/").removeprefix("objects/")
+    wanted = text.strip()
+    if wanted.startswith(("/objects/", "objects/")):  # from an href, where document types are percent-encoded
+        wanted = unquote(wanted.removeprefix("/").removeprefix("objects/"))
+    wanted = wanted.strip("/")
     if "::" in wanted:
         return _with_definition(text, wanted)
     spelt = wanted.lower().replace("_", "-").replace(" ", "-")
@@ -135,8 +142,10 @@ def resolve(text: str) -> str:
 
 def _with_definition(text: str, wanted: str) -> str:
     head, _, definition = wanted.partition("::")
-    if head.startswith("platform-apps/"):
-        return wanted
+    if head == "nsp" or head.startswith(PLATFORM):
+        if not definition.strip() or "/" in definition:
+            raise UnknownNameError("object", text, advice="A custom object is named platform-apps/nsp::its_name.")
+        return wanted if head != "nsp" else PLATFORM + wanted
     if definition:
         if "/" in head:
             kept = _by_lower().get(documented(wanted).lower())
@@ -146,6 +155,9 @@ def _with_definition(text: str, wanted: str) -> str:
         if candidates and "/" not in head:
             raise _ambiguous(text, tuple(f"{name.partition('::')[0]}::{definition}" for name in candidates))
     known = [name.partition("::")[0] for name in names() if "::" in name]
+    if not definition:
+        advice = f"Name the transaction definition too, such as {(nearest(head, known) or known)[0]}::Sales Invoice."
+        raise UnknownNameError("object", text, advice=advice)
     near = tuple(f"{name}::{definition}" for name in nearest(head, known))
     raise UnknownNameError("object", text, nearest=near)
 
