@@ -13,6 +13,7 @@
     ├── BusyError                   another run holds it                                        exit 6
     ├── BudgetError                 the transaction budget is used up                           exit 7
     ├── OutcomeUnknownError         a write was sent and nobody can tell whether it arrived      exit 1
+    ├── AttachmentError             files were attached in part                             as its cause
     └── IntacctError                Intacct answered with an error
         ├── TokenRefusedError       401, REST-1206, REST-2102, GW-0031, GW-0040                  exit 3
         ├── ForbiddenError          403                                                          exit 3
@@ -206,6 +207,34 @@ class OutcomeUnknownError(TieoutError):
     ) -> None:
         super().__init__(message, advice=advice, whose=whose)
         self.idempotency_key = idempotency_key
+
+
+class AttachmentError(TieoutError):
+    """Files were attached in part. Attaching the same files again adds those that are missing and none twice."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        id: str,
+        cause: TieoutError,
+        key: str | None = None,
+        added: Sequence[str] = (),
+        missing: Sequence[str] = (),
+    ) -> None:
+        has = f"Attachment {id!r} holds {', '.join(added)}. " if added else ""
+        again = f"{has}Attach the same files again: what is there is not added twice."
+        super().__init__(message, advice=f"{cause.advice} {again}".strip(), whose=cause.whose)
+        self.exit_code = cause.exit_code
+        self.cause = cause
+        """What Intacct answered, or that it did not."""
+        self.key = key
+        """The attachment's key; None if it is not known whether it was made."""
+        self.id = id
+        self.added = tuple(added)
+        """Names of the files that this call added."""
+        self.missing = tuple(missing)
+        """Names of those that it did not, the first one perhaps."""
 
 
 class Detail(msgspec.Struct, frozen=True, omit_defaults=True):

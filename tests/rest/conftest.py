@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tieout.rest.call import Reply, Request
-from tieout.rest.effects import All, Exchange, Send, Sleep, Slot, Stream, Work
+from tieout.rest.effects import All, Exchange, NoAnswer, Send, Sleep, Slot, Stream, Work
 from tieout.rest.limiter import Limiter, NoPlace
 from tieout.rest.meter import CountingMeter
 from tieout.rest.perform import Session
@@ -48,7 +48,10 @@ class World:
                     if isinstance(step, BaseException):
                         error = step
                     else:
-                        answer = step(request) if callable(step) else step
+                        try:
+                            answer = step(request) if callable(step) else step
+                        except NoAnswer as silence:
+                            error = silence
                 case Sleep(seconds):
                     self.slept.append(seconds)
                     self.now += seconds

@@ -5,6 +5,7 @@ two thin drivers perform the effects (`drivers`); the clients are facades (`clie
 """
 
 from tieout.rest.async_client import AsyncIntacct
+from tieout.rest.attachments import Attached, AttachedFile
 from tieout.rest.batch import BatchResult, Outcome, Reference
 from tieout.rest.budget import Budget
 from tieout.rest.call import Call, Repeat, Reply, Request
@@ -24,6 +25,8 @@ from tieout.rest.where import parse_where
 __all__ = [
     "AsyncIntacct",
     "AsyncTransport",
+    "Attached",
+    "AttachedFile",
     "BatchResult",
     "Budget",
     "Call",

@@ -10,7 +10,8 @@ from typing import Any, Self, TypeVar, Unpack
 from tieout import catalogue
 from tieout.catalogue.model import Model
 from tieout.errors import IntacctError
-from tieout.rest import models, operations, reading, workflows, writing
+from tieout.rest import attachments, models, operations, reading, workflows, writing
+from tieout.rest.attachments import Attached, AttachedFile
 from tieout.rest.base import Client
 from tieout.rest.batch import BatchResult, Reference
 from tieout.rest.call import Call
@@ -154,6 +155,28 @@ class AsyncIntacct(Client[AsyncDriver]):
             self._desk, object, items, name, parameters, atomic=atomic, in_flight=in_flight
         )
         return await self._driver.run(exchange)
+
+    async def attach(
+        self,
+        object: str,
+        key: str | int,
+        files: Iterable[attachments.File],
+        *,
+        folder: str,
+        name: str | None = None,
+        id: str | None = None,
+    ) -> Attached:
+        """As Intacct.attach."""
+        exchange = attachments.attach(self._desk, object, key, files, folder=folder, name=name, id=id)
+        return await self._driver.run(exchange)
+
+    async def attached_files(self, object: str, key: str | int) -> list[AttachedFile]:
+        """As Intacct.attached_files."""
+        return await self._driver.run(attachments.attached_files(self._desk, object, key))
+
+    async def remove_file(self, object: str, key: str | int, file: str | AttachedFile) -> None:
+        """As Intacct.remove_file."""
+        await self._driver.run(attachments.remove_file(self._desk, object, key, file))
 
     async def retry_unknown(self, result: BatchResult, *, in_flight: int = 1) -> BatchResult:
         """As Intacct.retry_unknown."""

@@ -10,7 +10,8 @@ from typing import Any, Self, TypeVar, Unpack
 from tieout import catalogue
 from tieout.catalogue.model import Model
 from tieout.errors import IntacctError
-from tieout.rest import models, operations, reading, workflows, writing
+from tieout.rest import attachments, models, operations, reading, workflows, writing
+from tieout.rest.attachments import Attached, AttachedFile
 from tieout.rest.base import Client
 from tieout.rest.batch import BatchResult, Reference
 from tieout.rest.call import Call
@@ -185,6 +186,32 @@ class Intacct(Client[SyncDriver]):
             self._desk, object, items, name, parameters, atomic=atomic, in_flight=in_flight
         )
         return self._driver.run(exchange)
+
+    def attach(
+        self,
+        object: str,
+        key: str | int,
+        files: Iterable[attachments.File],
+        *,
+        folder: str,
+        name: str | None = None,
+        id: str | None = None,
+    ) -> Attached:
+        """Attach files to a record: paths, or (name, bytes) (REST reference 7.5). Three requests and one a file.
+
+        A record has one attachment, which holds all its files; `folder`, `name` and `id` are used where it has none
+        yet, and a folder of that id is made if there is none. Files with the same name and content are not added
+        twice, so that a call that failed can be made again. Raises AttachmentError where part was done."""
+        exchange = attachments.attach(self._desk, object, key, files, folder=folder, name=name, id=id)
+        return self._driver.run(exchange)
+
+    def attached_files(self, object: str, key: str | int) -> list[AttachedFile]:
+        """The files of a record with their content; of an attachment itself if `object` is `attachments`."""
+        return self._driver.run(attachments.attached_files(self._desk, object, key))
+
+    def remove_file(self, object: str, key: str | int, file: str | AttachedFile) -> None:
+        """Take one file of a record away: one of `attached_files`, or its key."""
+        self._driver.run(attachments.remove_file(self._desk, object, key, file))
 
     def retry_unknown(self, result: BatchResult, *, in_flight: int = 1) -> BatchResult:
         """Ask again about the `unknown` records of a result of this company: the same bytes under the same key, which

@@ -18,6 +18,7 @@ from tieout.errors import ConfigurationError, IntacctError, InvalidRequestError,
 from tieout.rest.batch import MAX_BATCH, Outcome, Reference
 from tieout.rest.call import Call, Repeat, Reply
 from tieout.rest.failures import find_error, refusal_from
+from tieout.rest.filters import F
 from tieout.rest.outcomes import Sheet, more_of, read_outcomes
 from tieout.rest.query import Query
 from tieout.rest.rows import Page, load_exact, not_understood
@@ -266,6 +267,20 @@ def _label(method: str, path: str) -> str:
     """What a message calls a request: a path with 500 keys is no sentence."""
     first, comma, _ = path.partition(",")
     return f"{method} {first}{',…' if comma else ''}"
+
+
+def find_keys(object: str, id: str) -> Call[list[str]]:
+    """The keys of the records with this id, at most two: more than one is one too many. Entities included."""
+    query = Query(object=object, fields=("key",), where=F("id") == id, private=True)
+
+    def parse(reply: Reply) -> list[str]:
+        rows = _result(reply, "a query")
+        if not isinstance(rows, list) or not all(isinstance(row, dict) and row.get("key") is not None for row in rows):
+            raise not_understood("a query")
+        return [str(row["key"]) for row in rows]
+
+    body = encode(query.to_wire(1, 2))
+    return Call(method="POST", path="/services/core/query", parse=parse, repeat=Repeat.FREE, body=body)
 
 
 def _result(reply: Reply, what: str) -> Any:
