@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tieout.errors import TieoutError
     from tieout.in_process import simulated, simulated_async
-    from tieout.rest import AsyncIntacct, BatchResult, F, Filter, Intacct, Record, Row
+    from tieout.rest import AsyncIntacct, BatchResult, F, Filter, Intacct, Lines, Record, Row
 
 __version__ = "0.1.0"
 
@@ -20,6 +20,7 @@ __all__ = [
     "F",
     "Filter",
     "Intacct",
+    "Lines",
     "Record",
     "Row",
     "TieoutError",
@@ -34,6 +35,7 @@ _HOME = {
     "F": "tieout.rest",
     "Filter": "tieout.rest",
     "Intacct": "tieout.rest",
+    "Lines": "tieout.rest",
     "Record": "tieout.rest",
     "Row": "tieout.rest",
     "TieoutError": "tieout.errors",
