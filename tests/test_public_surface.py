@@ -34,3 +34,10 @@ def test_importing_loads_no_http_client_database_or_web_framework() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[] []"
+
+
+def test_the_blocking_client_loads_no_event_loop_and_no_list_of_names() -> None:
+    slow = ("asyncio", "ssl", "importlib.resources", "email.utils", "tieout.catalogue.object_names")
+    program = f"import sys; from tieout import Intacct; print([m for m in {slow!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

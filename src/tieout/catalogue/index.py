@@ -6,7 +6,6 @@ Reads one small file of names. Never opens a definition.
 from __future__ import annotations
 
 from functools import cache
-from importlib.resources import files
 
 Owner = tuple[str, str, str]
 """Owner object, the list in the owner, the reference in the line that names the owner."""
@@ -17,6 +16,8 @@ DOCUMENT = "::{documentName}"
 
 def text(name: str) -> str:
     """A file of the catalogue's data folder."""
+    from importlib.resources import files  # its own imports cost more than all of the catalogue's
+
     return files("tieout.catalogue").joinpath("data", name).read_text(encoding="utf-8")
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 from enum import Enum
 from typing import Generic, TypeVar
 
@@ -53,6 +52,8 @@ class Reply(msgspec.Struct, frozen=True):
         text = self.headers.get("date")
         if not text:
             return None
+        from email.utils import parsedate_to_datetime  # slow to import, and only a reply needs it
+
         try:
             return parsedate_to_datetime(text)
         except ValueError:
