@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Any
@@ -146,3 +148,19 @@ def error_id(reply: Response) -> str:
     body = reply.json()
     found = body["error"] if "error" in body else body["ia::result"]["ia::error"]
     return str(found["errorId"])
+
+
+def at_once(count: int, act: Callable[[], int]) -> list[int]:
+    """The answers of `count` threads that start together."""
+    gate, answers = threading.Barrier(count), list[int]()
+
+    def run() -> None:
+        gate.wait()
+        answers.append(act())
+
+    threads = [threading.Thread(target=run) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return answers

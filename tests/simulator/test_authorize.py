@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import threading
 from collections.abc import Iterator
 from http.client import HTTPConnection
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -12,7 +11,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.simulator.browser import AUTHORIZE, BACK, FORM, Application, Page, claims, control, returned
+from tests.simulator.browser import AUTHORIZE, BACK, FORM, Application, Page, at_once, claims, control, returned
 
 from tieout.simulator.app import SimulatorThread
 from tieout.simulator.clients import DEMO_CLIENT, Client
@@ -294,22 +293,6 @@ def test_of_many_that_redeem_one_code_one_wins(app: Application) -> None:
     app.simulator.settings.set({"code_replay_kills": False})
     code = app.code()
     assert sorted(at_once(8, lambda: app.redeem(code).status)) == [200] + [400] * 7
-
-
-def at_once(count: int, act: object) -> list[int]:
-    """The answers of `count` threads that start together."""
-    gate, answers = threading.Barrier(count), []
-
-    def run() -> None:
-        gate.wait()
-        answers.append(act())  # type: ignore[operator]
-
-    threads = [threading.Thread(target=run) for _ in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return answers
 
 
 # --- any request --------------------------------------------------------------------------------------------------

@@ -247,7 +247,27 @@ def test_discovery_and_the_published_key_verify_a_token(simulator: Simulator, ca
 
     document = simulator.handle(Request.of("GET", "/.well-known/openid-configuration")).json()
     assert document["token_endpoint"].endswith(TOKEN)
-    assert document["token_endpoint_auth_methods_supported"][0] == "client_secret_basic"
+    origin = simulator.origin
+    assert document == {
+        "issuer": origin,
+        "authorization_endpoint": f"{origin}/ia/authorize",
+        "token_endpoint": f"{origin}/ia/api/v1/oauth2/token",
+        "revocation_endpoint": f"{origin}/ia/api/v1/oauth2/revoke",
+        "jwks_uri": f"{origin}/.well-known/jwks.json",
+        "scopes_supported": ["openid", "offline_access", "sage/ai-agents", "token-exchange"],
+        "response_types_supported": ["code", "token", "id_token"],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": ["RS256"],
+        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "private_key_jwt"],
+        "grant_types_supported": [
+            "authorization_code",
+            "client_credentials",
+            "urn:ietf:params:oauth:grant-type:token-exchange",
+        ],
+        "claims_supported": (
+            ["aud", "exp", "iat", "iss", "sub", "agentId", "clientId", "cnyId", "cnyKey", "userId", "userKey", "entityId", "sessionId", "oid", "aiEnabled"]
+        ),
+    }
     (key,) = simulator.handle(Request.of("GET", "/.well-known/jwks.json")).json()["keys"]
     head, body, signature = caller.tokens["access_token"].split(".")
     assert json.loads(decoded(head)) == {"alg": "RS256", "kid": key["kid"], "typ": "JWT"}

@@ -181,7 +181,7 @@ def revoke_endpoint(simulator: Simulator, request: Request) -> Response:
     token = form.get("token", "")
     for tenant in simulator.tenants():
         session = tenant.desk.grants.renewable(token, client.id) or _session_of(tenant, token)
-        if session is not None:
+        if session is not None and session.client == client.id:
             tenant.desk.grants.revoke(session)
     return Response(200, {"cache-control": "no-store"})  # RFC 7009: an unknown token is no error
 
