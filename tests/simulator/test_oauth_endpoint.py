@@ -246,7 +246,6 @@ def test_discovery_and_the_published_key_verify_a_token(simulator: Simulator, ca
         return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
     document = simulator.handle(Request.of("GET", "/.well-known/openid-configuration")).json()
-    assert document["token_endpoint"].endswith(TOKEN)
     origin = simulator.origin
     assert document == {
         "issuer": origin,
@@ -264,9 +263,10 @@ def test_discovery_and_the_published_key_verify_a_token(simulator: Simulator, ca
             "client_credentials",
             "urn:ietf:params:oauth:grant-type:token-exchange",
         ],
-        "claims_supported": (
-            ["aud", "exp", "iat", "iss", "sub", "agentId", "clientId", "cnyId", "cnyKey", "userId", "userKey", "entityId", "sessionId", "oid", "aiEnabled"]
-        ),
+        "claims_supported": [
+            *("aud", "exp", "iat", "iss", "sub", "agentId", "clientId", "cnyId", "cnyKey", "userId", "userKey"),
+            *("entityId", "sessionId", "oid", "aiEnabled"),
+        ],
     }
     (key,) = simulator.handle(Request.of("GET", "/.well-known/jwks.json")).json()["keys"]
     head, body, signature = caller.tokens["access_token"].split(".")
