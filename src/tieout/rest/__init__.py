@@ -10,12 +10,14 @@ from tieout.rest.batch import BatchResult, Outcome, Reference
 from tieout.rest.budget import Budget
 from tieout.rest.call import Call, Repeat, Reply, Request
 from tieout.rest.client import Intacct
-from tieout.rest.filters import F, Filter
+from tieout.rest.filters import F, Filter, Macro
+from tieout.rest.lazy import AsyncRecords, AsyncRows, Records, Rows
 from tieout.rest.lines import Lines
 from tieout.rest.log import RequestLog, Tries
 from tieout.rest.memory import KeptModel, Memory, ProcessMemory
 from tieout.rest.meter import Cost, CountingMeter, Meter, Try, Usage
 from tieout.rest.perform import Session
+from tieout.rest.plans import Plan
 from tieout.rest.query import Query
 from tieout.rest.rows import Page, Record, Row
 from tieout.rest.tokens import ClientCredentials, Grant, RefreshToken, Token, TokenSource
@@ -24,6 +26,8 @@ from tieout.rest.where import parse_where
 
 __all__ = [
     "AsyncIntacct",
+    "AsyncRecords",
+    "AsyncRows",
     "AsyncTransport",
     "Attached",
     "AttachedFile",
@@ -40,13 +44,16 @@ __all__ = [
     "Intacct",
     "KeptModel",
     "Lines",
+    "Macro",
     "Memory",
     "Meter",
     "Outcome",
     "Page",
+    "Plan",
     "ProcessMemory",
     "Query",
     "Record",
+    "Records",
     "Reference",
     "RefreshToken",
     "Repeat",
@@ -54,6 +61,7 @@ __all__ = [
     "Request",
     "RequestLog",
     "Row",
+    "Rows",
     "Session",
     "Token",
     "TokenSource",

@@ -16,7 +16,7 @@ from tieout.rest.base import Client
 from tieout.rest.batch import BatchResult, Reference
 from tieout.rest.call import Call
 from tieout.rest.drivers import AsyncDriver, Places
-from tieout.rest.lazy import AsyncRows
+from tieout.rest.lazy import AsyncRecords, AsyncRows
 from tieout.rest.perform import perform
 from tieout.rest.query import Query, aggregated
 from tieout.rest.reading import QueryOptions, Scope, Where
@@ -70,6 +70,18 @@ class AsyncIntacct(Client[AsyncDriver]):
     ) -> dict[str, Decimal | None]:
         """As Intacct.totals."""
         return await self._driver.run(reading.totals(self._desk, object, sums, where, scope))
+
+    def records(
+        self,
+        object: str,
+        where: Where = None,
+        fields: Sequence[str] | None = None,
+        *,
+        lines: bool | None = None,
+        **options: Unpack[QueryOptions],
+    ) -> AsyncRecords:
+        """As Intacct.records, for `async for`."""
+        return AsyncRecords(self._desk, self._driver, object, fields, where, lines, options)
 
     async def get(self, object: str, key: str) -> Record:
         """As Intacct.get."""

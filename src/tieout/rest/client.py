@@ -16,7 +16,7 @@ from tieout.rest.base import Client
 from tieout.rest.batch import BatchResult, Reference
 from tieout.rest.call import Call
 from tieout.rest.drivers import Places, SyncDriver
-from tieout.rest.lazy import Rows
+from tieout.rest.lazy import Records, Rows
 from tieout.rest.perform import perform
 from tieout.rest.query import Query, aggregated
 from tieout.rest.reading import QueryOptions, Scope, Where
@@ -86,6 +86,26 @@ class Intacct(Client[SyncDriver]):
     ) -> dict[str, Decimal | None]:
         """Intacct's own exact sums, {field: sum}. One billable transaction."""
         return self._driver.run(reading.totals(self._desk, object, sums, where, scope))
+
+    def records(
+        self,
+        object: str,
+        where: Where = None,
+        fields: Sequence[str] | None = None,
+        *,
+        lines: bool | None = None,
+        **options: Unpack[QueryOptions],
+    ) -> Records:
+        """Full records, lazily, in the cheapest way that is correct; `plan()` says which, and what it costs.
+
+        Where a query can name all that is wanted, one query; else the keys by query, and up to 500 records a request,
+        `in_flight` of them at once. `fields` names fields and lists (`lines`), None asks for all. `lines=False` leaves
+        all lists out, which makes most objects one query; records that came by query have no `href`s. Records that
+        are deleted between are left out and named in `.gone`. Other options are those of `query`.
+
+        A record of `accounts-receivable/invoice` comes without its subtotal lines (REST reference 4.2): query
+        `accounts-receivable/invoice-line` where they matter."""
+        return Records(self._desk, self._driver, object, fields, where, lines, options)
 
     def get(self, object: str, key: str) -> Record:
         """One full record with its lines, by key. Raises NotFoundError."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import msgspec
 
 from tieout.catalogue.model import Model
+from tieout.rest.batch import MAX_BATCH
 from tieout.rest.desk import Desk
 from tieout.rest.effects import Exchange
 from tieout.rest.keyset import direction
 from tieout.rest.meter import Cost
 from tieout.rest.query import DEFAULT_PAGE, Query
 from tieout.rest.reading import PageOptions, count_of, paced
+from tieout.rest.records import Way
 from tieout.rest.wire import MAX_PAGE
 
 
@@ -60,3 +62,24 @@ def pages_of(rows: int, size: int) -> int:
 
 def counted_pages(count: int, size: int, what: str = "rows") -> str:
     return f"{count:,} page{'' if count == 1 else 's'} of up to {size:,} {what}"
+
+
+def of_records(desk: Desk, chosen: Exchange[Way], options: PageOptions) -> Exchange[Plan]:
+    """The plan of full records. One billable transaction: a count."""
+    way = yield from chosen
+    options = paced(way.query, options)
+    limit, size = options.get("limit"), options.get("page_size", MAX_PAGE if way.whole else DEFAULT_PAGE)
+    rows = yield from count_of(desk, way.query, way.definition)
+    rows = rows if limit is None else min(rows, limit)
+    if limit == 0:
+        return Plan(way="nothing to read", rows=0, cost=Cost())
+    count = pages_of(rows, size)
+    said = counted_pages(count, size, "keys" if way.whole else "rows")
+    if count > 1 and limit is None and direction(way.query) is None:
+        count += pages_of(rows, MAX_PAGE)
+        said += " and once more all keys, for rows that move in the order"
+    if way.whole:
+        gets = -(-rows // MAX_BATCH)
+        said += f", then {gets:,} request{'' if gets == 1 else 's'} of up to {MAX_BATCH} records"
+        count += gets
+    return Plan(way=f"{said}, since {way.why}", rows=rows, cost=Cost(count, count))

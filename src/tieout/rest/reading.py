@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from functools import partial
 from typing import Any, TypeAlias, TypedDict, TypeVar, cast
+from urllib.parse import quote
 
 import msgspec
 
@@ -15,7 +16,7 @@ from tieout.catalogue.model import Model
 from tieout.errors import ConfigurationError, IntacctError, InvalidRequestError, NotFoundError
 from tieout.rest import operations
 from tieout.rest.aggregates import group_of, totals_decoder
-from tieout.rest.batch import MAX_BATCH
+from tieout.rest.batch import MAX_BATCH, MAX_PATH
 from tieout.rest.check import check_query
 from tieout.rest.desk import Desk
 from tieout.rest.effects import All, Exchange, Work
@@ -159,12 +160,17 @@ def pages(desk: Desk, asked: Exchange[tuple[Query, Model]], pace: PageOptions, *
             field = error.placeholders.get("FIELD", "")
             if error.error_id != NOT_QUERYABLE or field not in query.fields:
                 raise
-            yield Work(partial(desk.memory.keep_unqueryable, query.object, field, error.message))
+            yield from learn(desk, query.object, field, error)
             if named or reading.delivered or len(query.fields) == 1:
                 raise
             query = msgspec.structs.replace(query, fields=tuple(f for f in query.fields if f != field))
         else:
             return
+
+
+def learn(desk: Desk, object: str, field: str, error: InvalidRequestError) -> Exchange[None]:
+    """Remember that this company's query service refuses a field."""
+    yield Work(partial(desk.memory.keep_unqueryable, object, field, error.message))
 
 
 def reading_of(desk: Desk, query: Query, definition: Model, pace: PageOptions) -> Reading[Row]:
@@ -234,15 +240,31 @@ def get(desk: Desk, object: str, key: str) -> Exchange[Record]:
 
 
 def get_many(desk: Desk, object: str, keys: Iterable[str]) -> Exchange[list[Record | IntacctError]]:
-    """Full records in the order of the keys, 500 a request; a missing key is its error."""
+    """Full records in the order of the keys, up to 500 a request; a missing key is its error."""
     definition = yield from model(desk, object)
     name = catalogue.resolve(object)
     wanted = [str(key) for key in keys]
-    chunks = [wanted[at : at + MAX_BATCH] for at in range(0, len(wanted), MAX_BATCH)]
+    parts = list(chunks(name, wanted))
     found: list[Record | IntacctError] = []
-    for chunk in (yield All([_chunk(desk.session, name, keys) for keys in chunks])) if chunks else []:
+    for chunk in (yield All([_chunk(desk.session, name, keys) for keys in parts])) if parts else []:
         found += [i if isinstance(i, IntacctError) else Record(typed(i, definition, offline)) for i in chunk]
     return found
+
+
+def chunks(object: str, keys: Sequence[str]) -> Iterator[list[str]]:
+    """Keys for one request each: at most 500, in a path that no web server finds too long."""
+    start = len(operations.object_path(object)) + 1
+    chunk: list[str] = []
+    length = start
+    for key in keys:
+        more = len(quote(key, safe="")) + 1
+        if chunk and (len(chunk) == MAX_BATCH or length + more > MAX_PATH):
+            yield chunk
+            chunk, length = [], start
+        chunk.append(key)
+        length += more
+    if chunk:
+        yield chunk
 
 
 def _chunk(session: Session, object: str, keys: Sequence[str]) -> Exchange[list[dict[str, Any] | IntacctError]]:
