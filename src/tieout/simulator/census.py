@@ -57,7 +57,9 @@ class Census:
     def watch(self, object: str, table: str, key: str, entity: str | None) -> None:
         """Count the rows of a table from now on; those that are there already are counted now. Names are SQL."""
         name = "'" + object.replace("'", "''") + "'"
-        trigger = '"' + object.replace('"', '""') + " census {}" + '"'
+
+        def trigger(word: str) -> str:
+            return '"' + object.replace('"', '""') + f' census {word}"'
 
         def place(row: str) -> str:
             owner = f"ifnull({row}.{entity}, '{SHARED}')" if entity is not None else f"'{SHARED}'"
@@ -74,7 +76,7 @@ class Census:
 
         watched = f"{key}, {entity}" if entity is not None else key
         made = [
-            f"CREATE TRIGGER {trigger.format(event.partition(' ')[0])} AFTER {event} ON {table} BEGIN {body} END"
+            f"CREATE TRIGGER {trigger(event.partition(' ')[0])} AFTER {event} ON {table} BEGIN {body} END"
             for event, body in (
                 ("insert", step("NEW", 1)),
                 ("delete", step("OLD", -1)),
@@ -86,7 +88,7 @@ class Census:
         if {row[0] for row in self._db.execute(there, names)} == set(made):
             return
         for word, sql in zip(("insert", "delete", "update"), made, strict=True):
-            self._db.execute(f"DROP TRIGGER IF EXISTS {trigger.format(word)}")
+            self._db.execute(f"DROP TRIGGER IF EXISTS {trigger(word)}")
             self._db.execute(sql)
         self._db.execute('DELETE FROM "ia::census" WHERE object = ?', (object,))
         self._db.execute(f'INSERT INTO "ia::census" SELECT {place("t")}, COUNT(*) FROM {table} AS t GROUP BY 2, 3')

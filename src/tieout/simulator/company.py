@@ -71,7 +71,7 @@ class Company:
         """Everything that is known of the database, anew."""
         self._recollect()
         self._tables = Tables(self._db, self.find_model)
-        self._selector = Selector(self._tables, self.find_model)
+        self._selector = Selector(self._tables, self.find_model, self.settings)
         self._reader = Reader(self._tables, self.find_model)
         self._writer = Writer(self._db, self._tables, self.find_model, self.clock)
 

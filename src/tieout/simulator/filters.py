@@ -12,7 +12,7 @@ from datetime import date, datetime
 import msgspec
 
 from tieout.simulator.paths import Target
-from tieout.simulator.periods import MACROS, Period
+from tieout.simulator.periods import MACROS, Period, period
 from tieout.simulator.refusal import Refusal
 from tieout.simulator.values import Kind, Stored, comparable, parse_decimal
 
@@ -34,6 +34,8 @@ class Settings(msgspec.Struct, frozen=True):
 
     as_of: date
     case_sensitive: bool = True
+    sunday: bool = False
+    """Weeks begin with Sunday."""
 
 
 def where(
@@ -215,7 +217,7 @@ class _Comparison:
     def _period(self, value: object) -> Period | None:
         if not self.is_date or not isinstance(value, str) or value not in MACROS:
             return None
-        return MACROS[value](self.settings.as_of)
+        return period(value, self.settings.as_of, sunday=self.settings.sunday)
 
     def _moment(self, day: date, *, end: bool) -> str:
         if self.target.field.format == "date":

@@ -106,13 +106,13 @@ def _repeat(kept: Answer, request: Request, company: Company, words: bool) -> Re
 
 
 def _do(request: Request, company: Company, desk: Desk, place: str, act: Callable[[], Response]) -> Response:
+    settings = company.settings
     with company.atomically():
         try:
             response = act()
         except Refusal as refusal:
-            response = refused(refusal, flat=company.settings.word("error_envelope") == "flat")
+            response = refused(refusal.settled(settings), flat=settings.word("error_envelope") == "flat")
         response.headers["idempotency-key"] = request.headers["idempotency-key"].strip()
-        settings = company.settings
         if not ((response.status == 429 and not settings.on("cache_429")) or response.status >= 500):
             _keep(request, company, desk, place, response)
     return response

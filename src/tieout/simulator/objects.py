@@ -10,8 +10,10 @@ from typing import Any
 
 from tieout.simulator import permissions
 from tieout.simulator.call import Call
-from tieout.simulator.http import Response, items, json_reply, one, page, refused_item
+from tieout.simulator.http import Response, items, json_reply, one, refused_item
+from tieout.simulator.payload import LARGEST_PAGE
 from tieout.simulator.refusal import Refusal, required_field
+from tieout.simulator.shapes import batch_reply, paged
 
 MAX_BATCH = 500
 """Records in one request, keys in one path (REST reference 8.7)."""
@@ -54,9 +56,17 @@ def _address(call: Call) -> tuple[str, list[str]]:
 
 
 def _list(call: Call, name: str) -> Response:
-    """The first 100 references. The query string is ignored: whether `start` and `size` work is UNKNOWN (4.1)."""
-    answer = call.company.list(name, call.who)
-    return json_reply(200, page(answer.rows, total=answer.total, start=answer.start, size=answer.size))
+    """The first 100 references. Whether `start` and `size` of the query string count is UNKNOWN (4.1)."""
+    start, size = 1, 100
+    if call.company.settings.on("list_paging"):
+        start, size = _number(call, "start", 1), min(_number(call, "size", 100), LARGEST_PAGE)
+    answer = call.company.list(name, call.who, start, size)
+    return json_reply(200, paged(call.company.settings, answer.rows, answer.total, answer.start, answer.size))
+
+
+def _number(call: Call, name: str, default: int) -> int:
+    text = call.request.query.get(name, "")
+    return int(text) if text.isascii() and text.isdigit() and 0 < int(text) < 10**15 else default
 
 
 def _read(call: Call, name: str, keys: Sequence[str]) -> Response:
@@ -64,12 +74,16 @@ def _read(call: Call, name: str, keys: Sequence[str]) -> Response:
     found carry no `ia::status`, as a record's own fields stand there."""
     if len(keys) == 1:
         return one(200, call.company.read(name, keys[0], call.who))
+    missing = call.company.settings.word("missing_of_several")
     entries: list[Record] = []
     for key in keys:
         try:
             entries.append(call.company.read(name, key, call.who))
         except Refusal as refusal:
-            entries.append(refused_item(refusal))
+            if missing == "refuse":
+                raise
+            if missing == "item":
+                entries.append(refused_item(refusal))
     return items(entries, shared=200)
 
 
@@ -148,7 +162,7 @@ def _batch(call: Call, records: Sequence[object], act: Callable[[Record], Record
         del skipped["ia::error"]["supportId"]  # Sage's own sample has none
         failure = entries[-1]
         entries = [failure if place == len(entries) - 1 else skipped for place in range(len(records))]
-    return items(entries)
+    return batch_reply(call.company.settings, entries)
 
 
 def _attempt(record: object, act: Callable[[Record], Record], done: int) -> Record:

@@ -48,8 +48,9 @@ def wanted(text: str) -> Wanted:
     return Wanted(text, text)
 
 
-def parse(payload: object, today: date, own_parameters: Any) -> Query:
-    """`own_parameters` are the model's `additionalQueryFilterParameters`. Raises Refusal 400 at the first mistake."""
+def parse(payload: object, today: date, own_parameters: Any, *, sunday: bool = False) -> Query:
+    """`own_parameters` are the model's `additionalQueryFilterParameters`; `sunday`: weeks begin with it. Raises Refusal
+    400 at the first mistake."""
     if not isinstance(payload, Mapping):
         raise Refusal.bad_query("The body", "must be an object")
     for name in payload:
@@ -63,7 +64,7 @@ def parse(payload: object, today: date, own_parameters: Any) -> Query:
     filters = payload.get("filters", [])
     if not isinstance(filters, list):
         raise Refusal.bad_query("filters", "must be an array")
-    settings, private = _parameters(payload.get("filterParameters", {}), today, own_parameters)
+    settings, private = _parameters(payload.get("filterParameters", {}), today, own_parameters, sunday)
     return Query(
         object=object_name(payload),
         fields=_fields(payload.get("fields")),
@@ -113,7 +114,7 @@ def _whole(payload: Mapping[str, object], name: str, default: int, most: int | N
     return value
 
 
-def _parameters(value: object, today: date, own: Any) -> tuple[Settings, bool]:
+def _parameters(value: object, today: date, own: Any, sunday: bool) -> tuple[Settings, bool]:
     if not isinstance(value, Mapping):
         raise Refusal.bad_query("filterParameters", "must be an object")
     for name in value:
@@ -129,4 +130,4 @@ def _parameters(value: object, today: date, own: Any) -> tuple[Settings, bool]:
             today = date.fromisoformat(str(as_of))
         except ValueError:
             raise Refusal.bad_query("asOfDate", "must be a date YYYY-MM-DD") from None
-    return Settings(today, bool(flags["caseSensitiveComparison"])), bool(flags["includePrivate"])
+    return Settings(today, bool(flags["caseSensitiveComparison"]), sunday), bool(flags["includePrivate"])

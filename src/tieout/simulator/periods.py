@@ -13,7 +13,7 @@ def _day(of: date) -> Period:
 
 
 def _week(of: date) -> Period:
-    first = of - timedelta(days=of.weekday())  # UNKNOWN which day Sage's week begins with; Monday
+    first = of - timedelta(days=of.weekday())
     return first, first + timedelta(days=6)
 
 
@@ -37,6 +37,14 @@ def _quarter(of: date) -> Period:
 
 def _year(of: date) -> Period:
     return _months(of, 12)
+
+
+def period(macro: str, of: date, *, sunday: bool = False) -> Period:
+    """`sunday`: weeks begin with it, not with Monday; which day Sage's week begins with is UNKNOWN."""
+    if not (sunday and macro in ("currentWeek", "lastWeek")):
+        return MACROS[macro](of)
+    first, last = MACROS[macro](of + timedelta(days=1))
+    return first - timedelta(days=1), last - timedelta(days=1)
 
 
 MACROS: dict[str, Callable[[date], Period]] = {

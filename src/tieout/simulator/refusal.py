@@ -7,7 +7,10 @@ A text marked INFERRED is our wording: no recording or document shows Sage's.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from tieout.simulator.behaviour import Settings
 
 Envelope = Literal["ia", "error", "oauth"]
 """Where the error object sits (REST reference 8.2): under `ia::result`, top-level, or as the token endpoint does it."""
@@ -81,6 +84,18 @@ class Refusal(Exception):
         self.details = list(details)
         self.envelope: Envelope = envelope
         self.headers: dict[str, str] = {}
+        self.open_status = ""
+        """The switch that decides the status, where the real one is UNKNOWN."""
+
+    def settled(self, settings: Settings) -> Refusal:
+        """With the status that the company chose, where that is open."""
+        if self.open_status:
+            self.status = int(settings.word(self.open_status))
+        return self
+
+    def _open(self, switch: str) -> Refusal:
+        self.open_status = switch
+        return self
 
     def to_error(self, support_id: str) -> dict[str, Any]:
         """The error object in the order of the recordings (REST reference 8.4)."""
@@ -136,8 +151,13 @@ class Refusal(Exception):
 
     @classmethod
     def unsupported_version(cls, version: str) -> Refusal:
-        """INFERRED."""
-        return cls(400, "invalidRequest", f"Unsupported version {version}")
+        """In the words of the guide (3)."""
+        return cls(
+            400,
+            "invalidRequest",
+            "Version is not supported.",
+            placeholders={"VERSION": version},
+        )
 
     @classmethod
     def method_not_allowed(cls, method: str, object: str, allowed: Sequence[str] = ()) -> Refusal:
@@ -149,7 +169,9 @@ class Refusal(Exception):
     @classmethod
     def batch_too_large(cls, count: int, limit: int = 500) -> Refusal:
         """429 without Retry-After (4.7); the body is UNKNOWN, these words INFERRED."""
-        return cls(429, "invalidRequest", f"The batch holds {count} records, more than the limit of {limit}")
+        return cls(429, "invalidRequest", f"The batch holds {count} records, more than the limit of {limit}")._open(
+            "oversize_batch"
+        )
 
     @classmethod
     def unprocessed(cls) -> Refusal:
@@ -254,22 +276,22 @@ class Refusal(Exception):
     @classmethod
     def unknown_object(cls, name: str) -> Refusal:
         """A query or a model on an object that is not there; UNKNOWN, so INFERRED."""
-        return cls(400, "invalidRequest", f"{name} is not a valid object")
+        return cls(400, "invalidRequest", f"{name} is not a valid object")._open("unknown_object")
 
     @classmethod
     def unknown_operator(cls, name: str) -> Refusal:
         """UNKNOWN (5.2); simulated as 400 invalidRequest."""
-        return cls(400, "invalidRequest", f"{name} is not a valid filter operator")
+        return cls(400, "invalidRequest", f"{name} is not a valid filter operator")._open("bad_filter")
 
     @classmethod
     def bad_filter(cls, operator: str, field: str, reason: str) -> Refusal:
         """An operator that does not take this value or field; INFERRED."""
-        return cls(400, "invalidRequest", f"{operator} on {field}: {reason}")
+        return cls(400, "invalidRequest", f"{operator} on {field}: {reason}")._open("bad_filter")
 
     @classmethod
     def bad_expression(cls, text: str) -> Refusal:
         """INFERRED."""
-        return cls(400, "invalidRequest", f"filterExpression {text!r} is not valid")
+        return cls(400, "invalidRequest", f"filterExpression {text!r} is not valid")._open("bad_filter")
 
     @classmethod
     def bad_query(cls, name: str, reason: str) -> Refusal:

@@ -18,6 +18,7 @@ import msgspec
 
 from tieout.catalogue.model import Model
 from tieout.simulator import filters, payload, visibility
+from tieout.simulator.behaviour import Settings
 from tieout.simulator.census import BLOCK_BITS, Span
 from tieout.simulator.identity import Who
 from tieout.simulator.paths import Paths, Target
@@ -56,9 +57,10 @@ class Statement(msgspec.Struct, frozen=True):
 class Selector:
     """Answers queries over one company's tables."""
 
-    def __init__(self, tables: Tables, find: Callable[[str], Model | None]) -> None:
+    def __init__(self, tables: Tables, find: Callable[[str], Model | None], settings: Settings | None = None) -> None:
         self._tables = tables
         self._find = find
+        self._settings = settings if settings is not None else Settings()
         self._places = Places(tables)
         self._counts: dict[tuple[str, str, tuple[Stored, ...]], tuple[object, int]] = {}
 
@@ -67,7 +69,8 @@ class Selector:
         model = self._find(object)
         if model is None:
             raise Refusal.unknown_object(object)
-        asked = payload.parse(body, today, model.filter_parameters)
+        sunday = self._settings.word("week_start") == "sunday"
+        asked = payload.parse(body, today, model.filter_parameters, sunday=sunday)
         table = self._tables.get(object)
         if any(field.function for field in asked.fields):
             return self._aggregate(asked, table, who)
@@ -85,6 +88,10 @@ class Selector:
         offset = asked.start - 1
         by_key = bool(order) and order[0][0].column is table.columns["key"]
         terms = [f"{target.ordered} {way}" for target, way in order]
+        if self._settings.word("null_order") == "largest":
+            nulls = [" NULLS LAST" if way == "asc" else " NULLS FIRST" for _, way in order]
+            keys = [target.column is table.columns["key"] for target, _ in order]
+            terms = [term + ("" if key else null) for term, key, null in zip(terms, keys, nulls, strict=True)]
         source = f"{table.sql} AS t"
         condition, values = where.sql, list(where.values)
         if by_key:

@@ -205,7 +205,7 @@ class Simulator:
                 raise Refusal.invalid_request(f"The request body is larger than {limit} bytes", status=413)
             return self._route(request)
         except Refusal as refusal:
-            return refused(refusal, flat=settings.word("error_envelope") == "flat")
+            return refused(refusal.settled(settings), flat=settings.word("error_envelope") == "flat")
 
     def _stand_in(self, request: Request, answer: Response) -> Response:
         """An answer that was given without any work, which the company may keep under its idempotency key."""

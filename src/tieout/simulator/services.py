@@ -11,8 +11,10 @@ from typing import Any
 
 from tieout.catalogue import Model, names
 from tieout.simulator.call import Call
-from tieout.simulator.http import Response, items, json_reply, one, page, refused_item, totals
+from tieout.simulator.http import Response, items, json_reply, one, refused_item, totals
+from tieout.simulator.idempotency import unsupported
 from tieout.simulator.refusal import Refusal
+from tieout.simulator.shapes import paged, query_body, rows_of
 
 KINDS = {"object": ("rootObject", "ownedObject")}
 """`type=object` means both kinds; any other word is a kind itself (REST reference 6)."""
@@ -38,20 +40,26 @@ def _query(call: Call) -> Response:
         return json_reply(200, _page(call, payload))
     if not payload:
         raise Refusal.payload_required("POST")
+    shape = call.company.settings.word("query_array")
+    if shape == "refuse":
+        raise Refusal.invalid_request("A query must be a JSON object")
     entries: list[Mapping[str, Any]] = []
     for each in payload:
         try:
-            entries.append({**_page(call, each), "ia::status": 200})
+            entries.append({**_page(call, each), **({} if shape == "bare" else {"ia::status": 200})})
         except Refusal as refusal:
-            entries.append({**refused_item(refusal), "ia::meta": totals(1, 1)})
+            entries.append({**refused_item(refusal.settled(call.company.settings)), "ia::meta": totals(1, 1)})
     return items(entries)
 
 
 def _page(call: Call, payload: object) -> dict[str, Any]:
     if not isinstance(payload, dict):
         raise Refusal.invalid_request("A query must be a JSON object")
+    settings = call.company.settings
+    payload = query_body(settings, _find(call, str(payload.get("object"))), payload)
     answer = call.company.query(payload, call.who)
-    return page(answer.rows, total=answer.total, start=answer.start, size=answer.size)
+    rows = rows_of(settings, payload["fields"], answer.rows)
+    return paged(settings, rows, answer.total, answer.start, answer.size)
 
 
 def _model(call: Call) -> Response:
@@ -67,7 +75,13 @@ def _model(call: Call) -> Response:
         return json_reply(200, {"ia::result": [], "ia::meta": totals(0)})
     if version == "all":  # that versions are listed is documented, how is UNKNOWN
         return one(200, [{"version": "v1", "href": model.to_wire()["href"]}])
-    return one(200, model.to_wire() if wanted.get("schema", "true") == "true" else _entry(model))
+    return one(200, _wire(call, model) if wanted.get("schema", "true") == "true" else _entry(model))
+
+
+def _wire(call: Call, model: Model) -> dict[str, Any]:
+    """A model as the company answers it: an object may be set to take no idempotency keys."""
+    wire = model.to_wire()
+    return wire | {"idempotenceSupported": False} if model.name in unsupported(call.company.settings) else wire
 
 
 def _find(call: Call, name: str) -> Model | None:
@@ -86,7 +100,7 @@ def _model_list(call: Call, *, whole: bool) -> Response:
     except re.error:
         raise Refusal.invalid_request("filter is not a valid regular expression") from None
     entries = [
-        model.to_wire() if whole else _entry(model)
+        _wire(call, model) if whole else _entry(model)
         for model in _models(call)
         if model.kind in kinds and pattern.search(f"objects/{model.name}")
     ]
