@@ -109,7 +109,7 @@ def test_the_verbatim_bodies_of_the_reference() -> None:
         (Refusal.unprocessed(), 422, "unprocessed", "", "Operation skipped due to atomic transaction failure"),
         (Refusal.not_found("a/b", "7"), 404, "notFound", "", "objects/a/b with key 7 could not be found"),
         (Refusal.unknown_resource("/x"), 404, "notFound", "", "The resource /x could not be found"),
-        (Refusal.unsupported_version("v9"), 400, "invalidRequest", "", "Unsupported version v9"),
+        (Refusal.unsupported_version("v9"), 400, "invalidRequest", "", "Version is not supported."),
         (Refusal.method_not_allowed("PUT", "a/b"), 405, "invalidRequest", "", "PUT is not allowed on a/b"),
         (Refusal.batch_too_large(501), 429, "invalidRequest", "", "501 records"),
         (Refusal.idempotency_conflict(), 409, "conflict", "", "Idempotency-Key"),

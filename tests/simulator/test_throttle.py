@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.simulator.conftest import API, NOW, Caller
 
 from tieout.simulator.behaviour import Settings
+from tieout.simulator.clients import DEMO_CLIENT, Client
 from tieout.simulator.clock import Clock
 from tieout.simulator.http import Request, Response
 from tieout.simulator.server import Simulator
@@ -19,7 +20,7 @@ from tieout.simulator.throttle import TIERS, Place, Throttle
 from tieout.simulator.traffic import Exchange
 
 DEPARTMENT = "/objects/company-config/department"
-CLIENTS = {"demo-client": "demo-secret", "other-client": "other-secret"}
+CLIENTS = (DEMO_CLIENT, Client(id="other-client", secret="other-secret"))
 
 
 @pytest.fixture

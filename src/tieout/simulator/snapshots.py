@@ -76,6 +76,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
             settings.set(state.switches)
         simulator.settings.clear()
         simulator.settings.set(self.switches)
+        simulator.lobby.clear()
         simulator.clients = dict(self.clients)
         simulator.clock.state = (self.frozen, self.ahead)
         simulator.traffic.usage = Usage(self.months)

@@ -1,0 +1,236 @@
+"""What the reference leaves open of queries, lists and batches: every choice shows on the wire."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.simulator.conftest import Caller
+
+DEPARTMENT = "company-config/department"
+PATH = f"/objects/{DEPARTMENT}"
+INVOICE = "accounts-receivable/invoice"
+
+
+def choose(caller: Caller, **switches: object) -> None:
+    caller.simulator.company().settings.set(switches)
+
+
+@pytest.fixture
+def filled(caller: Caller) -> Caller:
+    """Three departments; C has no description."""
+    records = [{"id": name, "name": name, "reportTitle": title} for name, title in (("A", "x"), ("B", "y"))]
+    assert caller.post(PATH, [*records, {"id": "C", "name": "C"}]).status == 201
+    return caller
+
+
+def query(caller: Caller, **more: Any) -> Any:
+    return caller.query(**{"object": DEPARTMENT, "fields": ["id"], "orderBy": [{"id": "asc"}], **more}).json()
+
+
+@pytest.mark.parametrize(("on", "part", "size"), [(False, slice(0, 3), 100), (True, slice(1, 2), 1)])
+def test_paging_of_lists(filled: Caller, on: bool, part: slice, size: int) -> None:
+    whole = [row["id"] for row in filled.get(PATH).json()["ia::result"]]
+    choose(filled, list_paging=on)
+    content = filled.get(f"{PATH}?start=2&size=1").json()
+    assert [row["id"] for row in content["ia::result"]] == whole[part]
+    assert content["ia::meta"]["pageSize"] == size
+    for odd in ("start=0&size=x", "size=-1", "start=9999999999999999999", "size=99999"):
+        assert filled.get(f"{PATH}?{odd}").status == 200
+
+
+@pytest.mark.parametrize(("how", "status", "length"), [("item", 207, 3), ("omit", 200, 2), ("refuse", 404, None)])
+def test_a_missing_key_among_several(filled: Caller, how: str, status: int, length: int | None) -> None:
+    choose(filled, missing_of_several=how)
+    keys = [row["key"] for row in filled.get(PATH).json()["ia::result"]]
+    reply = filled.get(f"{PATH}/{keys[0]},987654,{keys[1]}")
+    assert reply.status == status
+    if length is not None:
+        assert len(reply.json()["ia::result"]) == length
+
+
+def test_an_array_of_queries(filled: Caller) -> None:
+    queries = [{"object": DEPARTMENT, "fields": ["id"]}, {"object": DEPARTMENT, "fields": ["no"]}]
+    for shape, has_status in (("items", True), ("bare", False)):
+        choose(filled, query_array=shape)
+        first, second = filled.post("/services/core/query", queries).json()["ia::result"]
+        assert ("ia::status" in first) == has_status
+        assert first["ia::meta"]["totalCount"] == 3
+        assert second["ia::error"]["errorId"] == "REST-1106"
+    choose(filled, query_array="refuse")
+    assert filled.post("/services/core/query", queries).status == 400
+
+
+@pytest.mark.parametrize(
+    ("how", "names"),
+    [
+        ("asked", {"count:id", "name"}),
+        ("field", {"id", "name"}),
+        ("underscore", {"count_id", "name"}),
+    ],
+)
+def test_the_key_of_an_aggregate(filled: Caller, how: str, names: set[str]) -> None:
+    choose(filled, aggregate_key=how)
+    rows = query(filled, fields=["name", "count:id"], orderBy=[{"name": "asc"}])["ia::result"]
+    assert [set(row) for row in rows] == [names] * 3
+
+
+def test_an_unclear_aggregate_keeps_its_name(filled: Caller) -> None:
+    choose(filled, aggregate_key="field")
+    rows = query(filled, fields=["id", "count:id"], orderBy=[{"id": "asc"}])["ia::result"]
+    assert set(rows[0]) == {"id", "count:id"}
+    rows = query(filled, fields=["min:id", "max:id", "min:id"], orderBy=[])["ia::result"]
+    assert rows == [{"min:id": "A", "max:id": "C"}]
+
+
+@pytest.mark.parametrize(
+    ("how", "end"), [("null", {"next": None, "previous": None}), ("zero", {"next": 0, "previous": 0}), ("absent", {})]
+)
+def test_the_end_of_all_pages(filled: Caller, how: str, end: dict[str, Any]) -> None:
+    choose(filled, page_end=how)
+    for meta in (query(filled)["ia::meta"], filled.get(PATH).json()["ia::meta"]):
+        assert {name: meta[name] for name in ("next", "previous") if name in meta} == end
+    middle = query(filled, start=2, size=1)["ia::meta"]
+    assert (middle["next"], middle["previous"]) == (3, 1)
+
+
+def test_a_page_that_is_too_large(filled: Caller) -> None:
+    assert filled.query(object=DEPARTMENT, fields=["id"], size=4001).status == 400
+    choose(filled, oversize_page="cap")
+    assert query(filled, size=4001)["ia::meta"]["pageSize"] == 4000
+    assert filled.query(object=DEPARTMENT, fields=["id"], size=0).status == 400
+
+
+@pytest.mark.parametrize("status", [400, 404, 422])
+def test_the_status_for_an_unknown_object(filled: Caller, status: int) -> None:
+    choose(filled, unknown_object=str(status))
+    assert filled.query(object="no/such", fields=["id"]).status == status
+    several = filled.post("/services/core/query", [{"object": "no/such", "fields": ["id"]}]).json()
+    assert several["ia::result"][0]["ia::status"] == status
+
+
+@pytest.mark.parametrize("status", [400, 422])
+def test_the_status_for_a_wrong_filter(filled: Caller, status: int) -> None:
+    choose(filled, bad_filter=str(status))
+    for part in (
+        {"filters": [{"$ge": {"id": "A"}}]},
+        {"filters": [{"$eq": {"id": []}}]},
+        {"filters": [{"$eq": {"id": "A"}}], "filterExpression": "1 and 2"},
+    ):
+        assert filled.query(object=DEPARTMENT, fields=["id"], **part).status == status
+
+
+def test_deprecated_fields(filled: Caller) -> None:
+    for part in (
+        {"fields": ["documentId"]},
+        {"fields": ["id"], "orderBy": [{"documentId": "asc"}]},
+        {"fields": ["id"], "filters": [{"$eq": {"documentId": "x"}}]},
+    ):
+        assert filled.query(object=INVOICE, **part).status == 200
+    choose(filled, deprecated_queryable=False)
+    for part in (
+        {"fields": ["documentId"]},
+        {"fields": ["id"], "orderBy": [{"documentId": "asc"}]},
+        {"fields": ["id"], "filters": [{"$eq": {"documentId": "x"}}]},
+    ):
+        assert filled.query(object=INVOICE, **part).json()["ia::result"]["ia::error"]["errorId"] == "REST-1106"
+    assert filled.query(object=INVOICE, fields=["id"], filters=[[], {"$eq": 1}, "x"], orderBy=["x"]).status == 400
+
+
+def test_a_column_that_nobody_asked_for(caller: Caller) -> None:
+    caller.simulator.company().load(INVOICE, [{"id": "1"}])
+    asked = {"object": INVOICE, "fields": ["id", "webURL"], "filterParameters": {"includePrivate": True}}
+    assert set(caller.query(**asked).json()["ia::result"][0]) == {"id", "webURL", "API_QUERY_ALIAS__3"}
+    choose(caller, stray_columns=False)
+    assert set(caller.query(**asked).json()["ia::result"][0]) == {"id", "webURL"}
+
+
+@pytest.mark.parametrize(("how", "up", "down"), [("smallest", "CAB", "BAC"), ("largest", "ABC", "CBA")])
+def test_where_nothing_stands_in_an_order(filled: Caller, how: str, up: str, down: str) -> None:
+    choose(filled, null_order=how)
+    for way, expected in (("asc", up), ("desc", down)):
+        rows = query(filled, orderBy=[{"reportTitle": way}, {"key": "asc"}])["ia::result"]
+        assert "".join(row["id"] for row in rows) == expected
+        paged = [query(filled, orderBy=[{"reportTitle": way}, {"key": "asc"}], start=n, size=1) for n in (1, 2, 3)]
+        assert "".join(page["ia::result"][0]["id"] for page in paged) == expected
+
+
+@pytest.mark.parametrize(
+    ("day", "macro", "found"),
+    [
+        ("monday", "currentWeek", ["2026-03-16", "2026-03-22"]),
+        ("sunday", "currentWeek", ["2026-03-15", "2026-03-16"]),
+        ("monday", "lastWeek", ["2026-03-09", "2026-03-14", "2026-03-15"]),
+        ("sunday", "lastWeek", ["2026-03-08", "2026-03-09", "2026-03-14"]),
+    ],
+)
+def test_the_day_a_week_begins_with(caller: Caller, day: str, macro: str, found: list[str]) -> None:
+    days = ["2026-03-08", "2026-03-09", "2026-03-14", "2026-03-15", "2026-03-16", "2026-03-22"]
+    caller.simulator.company().load(INVOICE, [{"id": each, "invoiceDate": each} for each in days])
+    choose(caller, week_start=day)
+    rows = caller.query(
+        object=INVOICE,
+        fields=["invoiceDate"],
+        filters=[{"$eq": {"invoiceDate": macro}}],
+        filterParameters={"asOfDate": "2026-03-20", "includePrivate": True},
+        orderBy=[{"invoiceDate": "asc"}],
+    ).json()["ia::result"]
+    assert [row["invoiceDate"] for row in rows] == found
+
+
+@pytest.mark.parametrize("status", [429, 400, 413])
+def test_the_status_of_too_many_records(caller: Caller, status: int) -> None:
+    choose(caller, oversize_batch=str(status))
+    reply = caller.post(PATH, [{"id": str(n), "name": "x"} for n in range(501)])
+    assert reply.status == status
+    assert [name for name in reply.headers if "retry" in name] == []
+    assert caller.get(f"{PATH}/{','.join(str(n) for n in range(501))}").status == status
+    assert caller.get(PATH).json()["ia::meta"]["totalCount"] == 0
+
+
+GOOD, BAD = {"id": "N", "name": "N"}, {"id": "A", "name": "A"}
+
+
+def entry(item: dict[str, Any]) -> str:
+    """Which shape an entry has."""
+    inner = item.get("ia::result")
+    if inner is None:
+        return "error" if "ia::error" in item else "flat"
+    return "error inside" if "ia::error" in inner else "inside"
+
+
+@pytest.mark.parametrize(
+    ("shape", "seen"),
+    [
+        ("flat", ["error", "flat"]),
+        ("nested", ["error", "inside"]),
+        ("all_nested", ["error inside", "inside"]),
+    ],
+)
+@pytest.mark.parametrize("status", ["always", "mixed"])
+def test_the_entries_of_a_batch(filled: Caller, shape: str, seen: list[str], status: str) -> None:
+    choose(filled, batch_items=shape, batch_item_status=status)
+    mixed = filled.post(PATH, [BAD, GOOD])
+    assert mixed.status == 207
+    assert [entry(item) for item in mixed.json()["ia::result"]] == seen
+    assert [item["ia::status"] for item in mixed.json()["ia::result"]] == [422, 201]
+    assert mixed.json()["ia::meta"] == {"totalCount": 2, "totalSuccess": 1, "totalError": 1}
+    good = filled.post(PATH, [{"id": "O", "name": "O"}, {"id": "P", "name": "P"}]).json()["ia::result"]
+    assert [entry(item) for item in good] == [seen[1]] * 2
+    assert all(("ia::status" in item) == (status == "always") for item in good)
+
+
+@pytest.mark.parametrize(("how", "status"), [("common", 422), ("207", 207)])
+def test_a_batch_in_which_all_fail(filled: Caller, how: str, status: int) -> None:
+    choose(filled, batch_status=how)
+    assert filled.post(PATH, [BAD, BAD]).status == status
+    assert filled.post(PATH, [GOOD]).status == 201
+
+
+def test_a_body_that_is_too_long(caller: Caller) -> None:
+    choose(caller, request_limit=60)
+    assert caller.post(PATH, {"id": "A", "name": "A"}).status == 201
+    refused = caller.post(PATH, {"id": "B", "name": "B" * 60})
+    assert (refused.status, refused.json()["ia::result"]["ia::error"]["code"]) == (413, "invalidRequest")
