@@ -18,6 +18,7 @@
         ├── TokenRefusedError       401, REST-1206, REST-2102, GW-0031, GW-0040                  exit 3
         ├── ForbiddenError          403                                                          exit 3
         ├── InvalidRequestError     400: the request itself is wrong                             exit 2
+        │   └── TooLargeError       413, or 429 for its size: cut it                             exit 2
         ├── NotFoundError           404                                                          exit 1
         ├── ConflictError           409: idempotency or unique key                               exit 1
         ├── RefusedError            422: a business rule says no                                 exit 1
@@ -31,7 +32,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -92,6 +93,18 @@ class TieoutError(Exception):
     def __str__(self) -> str:
         return f"{self.message} {self.advice}".strip()
 
+    def __repr__(self) -> str:
+        shown = "".join(f", {name}={value!r}" for name, value in self._facts().items() if value)
+        return f"{type(self).__name__}({self.message!r}{shown})"
+
+    def _facts(self) -> dict[str, Any]:
+        """What a repr shows beside the message."""
+        return {}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The default calls the class with `args` alone, which no error with named arguments survives.
+        return _again, (type(self), self.args, self.__dict__)
+
     def to_dict(self) -> dict[str, Any]:
         """What `--json` prints: every public fact, nothing secret."""
         return {
@@ -101,6 +114,14 @@ class TieoutError(Exception):
             "advice": self.advice,
             "exit_code": self.exit_code,
         }
+
+
+def _again(kind: type[TieoutError], args: tuple[Any, ...], facts: dict[str, Any]) -> TieoutError:
+    """An error as it was, in another process or as a copy."""
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(facts)
+    return error
 
 
 class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -208,6 +229,30 @@ class OutcomeUnknownError(TieoutError):
         super().__init__(message, advice=advice, whose=whose)
         self.idempotency_key = idempotency_key
 
+    def _facts(self) -> dict[str, Any]:
+        return {"idempotency_key": self.idempotency_key}
+
+    def to_dict(self) -> dict[str, Any]:
+        return super().to_dict() | {"idempotency_key": self.idempotency_key}
+
+
+def left_unknown(error: BaseException) -> OutcomeUnknownError | None:
+    """What an interrupted write left behind: Ctrl-C, a cancelled task or a timeout of asyncio around a call that had
+    been sent is raised from an OutcomeUnknownError, which names the idempotency key that settles it.
+
+    >>> try:
+    ...     async with asyncio.timeout(5):
+    ...         await intacct.create("vendors", body)
+    ... except TimeoutError as error:
+    ...     unknown = left_unknown(error)          # None: nothing was sent
+    """
+    seen: BaseException | None = error
+    for _ in range(10):
+        if seen is None or isinstance(seen, OutcomeUnknownError):
+            return seen
+        seen = seen.__cause__ or seen.__context__
+    return None
+
 
 class AttachmentError(TieoutError):
     """Files were attached in part. Attaching the same files again adds those that are missing and none twice."""
@@ -268,6 +313,7 @@ class IntacctError(TieoutError):
         advice: str = "",
         whose: Whose | None = None,
         request: str = "",
+        retry_after: float | None = None,
     ) -> None:
         super().__init__(message, advice=advice, whose=whose)
         self.status = status
@@ -278,6 +324,18 @@ class IntacctError(TieoutError):
         self.placeholders = placeholders or {}
         self.request = request
         """Method and path of the request, without query and body."""
+        self.retry_after = retry_after
+        """Seconds that Intacct asks to wait before the next try, where it said so."""
+
+    def _facts(self) -> dict[str, Any]:
+        return {
+            "status": self.status,
+            "error_id": self.error_id,
+            "code": self.code,
+            "details": [f"{d.error_id or d.code}: {d.message}".removeprefix(": ") for d in self.details],
+            "request": self.request,
+            "support_id": self.support_id,
+        }
 
     def __str__(self) -> str:
         label = self.error_id or self.code or f"HTTP {self.status}"
@@ -298,7 +356,9 @@ class IntacctError(TieoutError):
             "code": self.code,
             "support_id": self.support_id,
             "details": [msgspec.to_builtins(d) for d in self.details],
+            "placeholders": dict(self.placeholders),
             "request": self.request,
+            "retry_after": self.retry_after,
         }
 
 
@@ -315,12 +375,32 @@ class InvalidRequestError(IntacctError):
     exit_code = Exit.USAGE
 
 
+class TooLargeError(InvalidRequestError):
+    """More than Intacct takes in one request (REST reference 4.7, 8.7). Nothing of it was processed."""
+
+
 class NotFoundError(IntacctError):
     pass
 
 
+Meaning = Literal["duplicate", "in flight", "reserved", "other body", "unclear"]
+
+
 class ConflictError(IntacctError):
-    pass
+    """409, whose four meanings Intacct words in ways that no source shows (REST reference 7.6, 8.1)."""
+
+    meaning: Meaning = "unclear"
+    """`duplicate`: a record with the same unique value exists; a rule of the books, nothing was written.
+    `in flight`: another request under the same idempotency key is under way.
+    `reserved`: the key was used more than 48 hours ago; that request was processed, this one was not.
+    `other body`: the key was used for another body; this one was not processed.
+    `unclear`: Intacct's words fit none of them, and the key may have been used before."""
+
+    def _facts(self) -> dict[str, Any]:
+        return super()._facts() | {"meaning": self.meaning}
+
+    def to_dict(self) -> dict[str, Any]:
+        return super().to_dict() | {"meaning": self.meaning}
 
 
 class RefusedError(IntacctError):

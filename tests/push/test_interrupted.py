@@ -16,7 +16,7 @@ from tests.push.test_push import customer
 from tieout import push
 from tieout.errors import ForbiddenError, UnreachableError
 from tieout.push import opening
-from tieout.rest import Intacct, Reply, Request, perform
+from tieout.rest import Intacct, Reply, Request, attempt
 from tieout.rest.effects import NoAnswer
 from tieout.rest.transport import InProcessTransport
 from tieout.simulator import Simulator
@@ -70,7 +70,7 @@ class Line:
 
 @pytest.fixture
 def line(simulator: Simulator, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Line:
-    """The desk's connection over a line of the test's own. The deadline leaves no time for a second try."""
+    """The desk's connection over a line of the test's own, with one try for each call."""
     made = Line(simulator)
 
     def connect(*_: Any) -> Intacct:
@@ -81,10 +81,10 @@ def line(simulator: Simulator, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> L
             company="demo",
             base_url=simulator.origin,
             transport=made,
-            deadline=0.2,
         )
 
     monkeypatch.setattr(opening, "connect", connect)
+    monkeypatch.setattr(attempt, "ATTEMPTS", 1)
     return made
 
 
@@ -193,7 +193,8 @@ def test_a_door_shut_after_a_lost_answer_leaves_the_outcome_unknown(
             return lost_answer(request, deliver)
         return Reply(403, {}, b'{"ia::result":{"ia::error":{"code":"forbidden","message":"You may not"}}}')
 
-    monkeypatch.setattr(perform, "FIRST_WAIT", 0.001)
+    monkeypatch.setattr(attempt, "ATTEMPTS", 2)
+    monkeypatch.setattr(attempt, "FIRST_WAIT", 0.001)
     desk.sheets(ROWS)
     line.fault = then_forbidden
     with contextlib.suppress(ForbiddenError):

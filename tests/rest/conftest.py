@@ -12,7 +12,7 @@ from tieout.rest.call import Reply, Request
 from tieout.rest.effects import All, Exchange, NoAnswer, Send, Sleep, Slot, Stream, Work
 from tieout.rest.limiter import Limiter, NoPlace
 from tieout.rest.meter import CountingMeter
-from tieout.rest.perform import Session
+from tieout.rest.session import Session
 from tieout.rest.tokens import Token
 
 Step = Reply | BaseException | Callable[[Request], Reply]
@@ -31,6 +31,7 @@ class World:
         self.now = 0.0
         self.limiter = Limiter(1, clock=lambda: self.now)
         self.streamed: Callable[[Any], object] = lambda _: None
+        self.timeout_seen: Callable[[float], object] = lambda _: None
 
     def run(self, exchange: Exchange[Any]) -> Any:
         answer: Any = None
@@ -42,8 +43,9 @@ class World:
                 return done.value
             answer, error = None, None
             match effect:
-                case Send(request, _):
+                case Send(request, timeout):
                     self.sent.append(request)
+                    self.timeout_seen(timeout)
                     step = self.always if self.always is not None and not self.steps else self.steps.pop(0)
                     if isinstance(step, BaseException):
                         error = step

@@ -18,7 +18,7 @@ import msgspec
 from tieout.connections.vault import Vault
 from tieout.errors import DeadlineError, NotAuthorisedError
 from tieout.rest.effects import Exchange, Sleep, Work
-from tieout.rest.perform import Session
+from tieout.rest.session import Session
 from tieout.rest.tokens import ClientCredentials, Grant, RefreshToken, Token
 from tieout.store import Store
 
@@ -84,7 +84,7 @@ class StoreTokens:
                 return found
             if (yield Work(partial(self._take_lease, holder, session.timeout))):
                 return (yield from self._fetch(session, holder, refused))
-            if session.clock() - started > session.deadline:
+            if session.clock() - started > session.deadline or session.remaining() <= 0:
                 raise DeadlineError(
                     "Another program has been fetching the access token of this connection for too long.",
                     advice="Look whether one hangs, then run the command again.",

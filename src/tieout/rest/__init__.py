@@ -16,10 +16,11 @@ from tieout.rest.lines import Lines
 from tieout.rest.log import RequestLog, Tries
 from tieout.rest.memory import KeptModel, Memory, ProcessMemory
 from tieout.rest.meter import Cost, CountingMeter, Meter, Try, Usage
-from tieout.rest.perform import Session
 from tieout.rest.plans import Plan
 from tieout.rest.query import Query
+from tieout.rest.raw import RawReply
 from tieout.rest.rows import Page, Record, Row
+from tieout.rest.session import Session
 from tieout.rest.tokens import ClientCredentials, Grant, RefreshToken, Token, TokenSource
 from tieout.rest.transport import AsyncTransport, InProcessTransport, Transport
 from tieout.rest.where import parse_where
@@ -52,6 +53,7 @@ __all__ = [
     "Plan",
     "ProcessMemory",
     "Query",
+    "RawReply",
     "Record",
     "Records",
     "Reference",

@@ -19,6 +19,7 @@ from tieout.rest.drivers import AsyncDriver, Places
 from tieout.rest.lazy import AsyncRecords, AsyncRows
 from tieout.rest.perform import perform
 from tieout.rest.query import Query, aggregated
+from tieout.rest.raw import RawReply, raw_call
 from tieout.rest.reading import QueryOptions, Scope, Where
 from tieout.rest.rows import Record
 from tieout.rest.transport import (
@@ -34,10 +35,12 @@ T = TypeVar("T")
 class AsyncIntacct(Client[AsyncDriver]):
     """One Intacct company, for asyncio: the methods of Intacct, awaited."""
 
-    def _make_driver(self, transport: AsyncTransport | InProcessTransport | None, places: Places) -> AsyncDriver:
+    def _make_driver(
+        self, transport: AsyncTransport | InProcessTransport | None, places: Places, max_reply: int
+    ) -> AsyncDriver:
         if isinstance(transport, InProcessTransport):
             transport = AsyncInProcessTransport(transport)
-        return AsyncDriver(transport or AsyncHttpTransport(), places)
+        return AsyncDriver(transport or AsyncHttpTransport(max_reply), places)
 
     def query(
         self,
@@ -219,9 +222,28 @@ class AsyncIntacct(Client[AsyncDriver]):
         """As Intacct.references."""
         return await self.call(operations.list_references(catalogue.resolve(object)))
 
-    async def call(self, call: Call[T]) -> T:
+    async def call(self, call: Call[T], *, timeout: float | None = None, deadline: float | None = None) -> T:
         """As Intacct.call."""
-        return await self._driver.run(perform(self._desk.session, call))
+        return await self._driver.run(perform(self._desk.session.within(timeout=timeout, deadline=deadline), call))
+
+    async def raw(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Any = None,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        entity: str | None = None,
+        idempotency_key: str | None = None,
+        timeout: float | None = None,
+        deadline: float | None = None,
+    ) -> RawReply:
+        """As Intacct.raw."""
+        call = raw_call(
+            method, path, body=body, query=query, headers=headers, entity=entity, idempotency_key=idempotency_key
+        )
+        return await self.call(call, timeout=timeout, deadline=deadline)
 
     async def close(self) -> None:
         await self._driver.transport.close()

@@ -4,19 +4,22 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import Any, Generic, Self, TypeVar
 
 import msgspec
 
 from tieout.errors import ConfigurationError, NotAuthorisedError, redacted
+from tieout.rest.body import MAX_REPLY
 from tieout.rest.budget import Budget
 from tieout.rest.desk import Desk
 from tieout.rest.drivers import AsyncDriver, Places, SyncDriver
 from tieout.rest.log import RequestLog
 from tieout.rest.memory import Memory, ProcessMemory
 from tieout.rest.meter import CountingMeter, Measure, Meter, Several, Usage
+from tieout.rest.models import keys_work
 from tieout.rest.pace import Pace, Tier, ceiling, place_of
-from tieout.rest.perform import Session
+from tieout.rest.session import Session
 from tieout.rest.tokens import ClientCredentials, RefreshToken, TokenSource
 
 T = TypeVar("T")
@@ -53,17 +56,21 @@ class Client(Generic[D]):
         meter: Meter | None = None,
         transport: Any = None,
         check: bool = True,
+        max_reply: int = MAX_REPLY,
     ) -> None:
         """Give `client_id`, `client_secret`, `user` and `company` for client credentials, or `client_id`,
         `client_secret` and `refresh_token`, or any TokenSource as `tokens`.
 
         `timeout` is seconds for one try, `deadline` seconds for a call with all its retries. `entity` runs every
         call in that entity (REST reference 2). `check=False` sends bodies without holding them against the company's
-        model first; each write can say so for itself."""
+        model first; each write can say so for itself. A reply of more than `max_reply` bytes, decompressed, is given up
+        while it is read."""
         if entity is not None and not (entity.isascii() and entity.isprintable() and entity.strip()):
             raise ConfigurationError(
                 f"{entity!r} cannot be an entity id.", advice="It is sent as a header: ASCII only."
             )
+        if not (timeout > 0 and deadline > 0 and max_reply > 0):
+            raise ConfigurationError("`timeout`, `deadline` and `max_reply` must be more than 0.")
         source = tokens or _source(client_id, client_secret, user, company, refresh_token)
         address = api_url(base_url)
         self.meter = CountingMeter()
@@ -74,6 +81,7 @@ class Client(Generic[D]):
             place=place_of(transport, address),
             company=company or getattr(source, "company", None),
         )
+        memory = memory if memory is not None else ProcessMemory()
         session = Session(
             base_url=address,
             tokens=source,
@@ -83,11 +91,12 @@ class Client(Generic[D]):
             entity=entity,
             timeout=timeout,
             deadline=deadline,
+            keys_work=partial(keys_work, memory),
         )
-        self._desk = Desk(session=session, memory=memory if memory is not None else ProcessMemory(), check=check)
-        self._driver = self._make_driver(transport, self._pace)
+        self._desk = Desk(session=session, memory=memory, check=check)
+        self._driver = self._make_driver(transport, self._pace, max_reply)
 
-    def _make_driver(self, transport: Any, places: Places) -> D:
+    def _make_driver(self, transport: Any, places: Places, max_reply: int) -> D:
         raise NotImplementedError
 
     @classmethod
@@ -154,6 +163,16 @@ class Client(Generic[D]):
         twin.__dict__.update(self.__dict__)
         session = msgspec.structs.replace(self._desk.session, entity=entity)
         twin._desk = msgspec.structs.replace(self._desk, session=session)
+        return twin
+
+    def within(self, seconds: float) -> Self:
+        """The same connection, token and pacing for work that must be over so many seconds from now: pages, batches,
+        models, tokens and waits together. What is not raises DeadlineError; a write without an answer is unknown."""
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        session = self._desk.session
+        ends_at = min(session.ends_at, session.clock() + seconds)
+        twin._desk = msgspec.structs.replace(self._desk, session=msgspec.structs.replace(session, ends_at=ends_at))
         return twin
 
     def __repr__(self) -> str:

@@ -6,13 +6,18 @@ Nothing here does I/O or knows a connection; `operations` makes calls, `perform`
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import Enum
 from typing import Generic, TypeVar
 
 import msgspec
 
+from tieout.errors import ConfigurationError
+
 T = TypeVar("T")
+
+CACHED_HEADER = "x-ia-idempotency-cached-date"
+"""On an answer that Intacct repeats from the first request under the same key (REST reference 7.6)."""
 
 
 class Repeat(Enum):
@@ -25,6 +30,7 @@ class Repeat(Enum):
     DELETE = "delete"
     """DELETE takes no key, but 404 after an unanswered attempt means that it worked."""
     NEVER = "never"
+    """Only where the attempt certainly did nothing: no connection, or a throttle."""
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -55,12 +61,32 @@ class Reply(msgspec.Struct, frozen=True):
         from email.utils import parsedate_to_datetime  # slow to import, and only a reply needs it
 
         try:
-            return parsedate_to_datetime(text)
+            moment = parsedate_to_datetime(text)
         except ValueError:
             return None
+        return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+    @property
+    def replayed(self) -> bool:
+        """Intacct repeats the answer to an earlier request under the same idempotency key (REST reference 7.6)."""
+        return CACHED_HEADER in self.headers
 
     def __repr__(self) -> str:
         return f"Reply({self.status}, {len(self.body)} bytes)"
+
+
+MAX_KEY = 256
+"""Characters of an idempotency key (REST reference 7.6)."""
+
+
+def checked_key(key: str) -> str:
+    """An idempotency key that can be sent. Raises ConfigurationError: a key that Intacct cut or ignored would not
+    keep a write from being done twice."""
+    if 0 < len(key) <= MAX_KEY and key.isascii() and key.isprintable() and key == key.strip():
+        return key
+    raise ConfigurationError(
+        "This idempotency key cannot be sent.", advice=f"A key is 1 to {MAX_KEY} printable ASCII characters."
+    )
 
 
 class Call(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
@@ -78,8 +104,12 @@ class Call(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     entity: str | None = None
     """Overrides the client's entity for this call; "" asks for none (REST reference 2)."""
     idempotency_key: str | None = None
+    new_key: bool = False
+    """The key was made for this call: no earlier request can have used it."""
     authorised: bool = True
     """False for the token endpoint: no bearer token is sent."""
+    secrets: tuple[str, ...] = ()
+    """What the body holds and no error may show, should the server echo it."""
     batch: bool = False
     """`parse` reads item errors itself, under any status (REST reference 4.7)."""
     parse_again: Callable[[Reply], T] | None = None

@@ -19,6 +19,7 @@ from tieout.rest.drivers import Places, SyncDriver
 from tieout.rest.lazy import Records, Rows
 from tieout.rest.perform import perform
 from tieout.rest.query import Query, aggregated
+from tieout.rest.raw import RawReply, raw_call
 from tieout.rest.reading import QueryOptions, Scope, Where
 from tieout.rest.rows import Record
 from tieout.rest.transport import (
@@ -37,8 +38,8 @@ class Intacct(Client[SyncDriver]):
     ...         print(vendor.id, vendor.name)
     """
 
-    def _make_driver(self, transport: Transport | None, places: Places) -> SyncDriver:
-        return SyncDriver(transport or HttpTransport(), places)
+    def _make_driver(self, transport: Transport | None, places: Places, max_reply: int) -> SyncDriver:
+        return SyncDriver(transport or HttpTransport(max_reply), places)
 
     def query(
         self,
@@ -265,9 +266,35 @@ class Intacct(Client[SyncDriver]):
         """The list endpoint: the first 100 references. For everything else use `query`."""
         return self.call(operations.list_references(catalogue.resolve(object)))
 
-    def call(self, call: Call[T]) -> T:
-        """Perform any Call with this client's token, entity, pacing, retries and errors."""
-        return self._driver.run(perform(self._desk.session, call))
+    def call(self, call: Call[T], *, timeout: float | None = None, deadline: float | None = None) -> T:
+        """Perform any Call with this client's token, entity, pacing, retries and errors. `timeout` is seconds for one
+        try, `deadline` for all of them with their waits; None is the client's."""
+        return self._driver.run(perform(self._desk.session.within(timeout=timeout, deadline=deadline), call))
+
+    def raw(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Any = None,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        entity: str | None = None,
+        idempotency_key: str | None = None,
+        timeout: float | None = None,
+        deadline: float | None = None,
+    ) -> RawReply:
+        """Any request below the API, for services that have no method here: with this client's token, entity, pacing,
+        metering, retries and errors. POST and PATCH get an idempotency key.
+
+        >>> intacct.raw("POST", "/services/core/composite", body=[...]).result
+
+        `path` is what Intacct prints in `href`: `/objects/accounts-payable/vendor/46`. `body` is a dict or list that
+        becomes JSON, or bytes that go out as they are. Refuses other hosts, `..` and headers that the client sets."""
+        call = raw_call(
+            method, path, body=body, query=query, headers=headers, entity=entity, idempotency_key=idempotency_key
+        )
+        return self.call(call, timeout=timeout, deadline=deadline)
 
     def close(self) -> None:
         self._driver.transport.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from tieout.rest.memory import Memory
-from tieout.rest.perform import Session
+from tieout.rest.session import Session
 
 
 class Desk(msgspec.Struct, kw_only=True):

@@ -86,10 +86,13 @@ def through(exchange: Exchange[T], then: Callable[[Any], Exchange[None]]) -> Exc
 
 
 class NoAnswer(Exception):
-    """No reply came. `sent` says whether the request may have reached Intacct.
+    """No usable reply came. `reason` is in plain words and holds no secret.
 
-    `reason` is in plain words and holds no secret."""
+    `sent`: the request may have reached Intacct. `timeout`: time ran out. `reply`: something came, but not what HTTP
+    promises. `again`: another try may go better."""
 
-    def __init__(self, reason: str, *, sent: bool, timeout: bool = False) -> None:
+    def __init__(
+        self, reason: str, *, sent: bool, timeout: bool = False, reply: bool = False, again: bool = True
+    ) -> None:
         super().__init__(reason)
-        self.reason, self.sent, self.timeout = reason, sent, timeout
+        self.reason, self.sent, self.timeout, self.reply, self.again = reason, sent, timeout, reply, again

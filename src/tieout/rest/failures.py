@@ -6,119 +6,34 @@ Reads every error envelope of REST reference 8.2. Knows nothing of retries in pr
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from enum import Enum
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from tieout.errors import (
-    ConflictError,
-    Detail,
-    ForbiddenError,
-    IntacctError,
-    InvalidRequestError,
-    NotFoundError,
-    RefusedError,
-    ReplyError,
-    ServerError,
-    ThrottledError,
-    TokenRefusedError,
-    Whose,
-)
+from tieout.errors import Detail, IntacctError, ReplyError, TooLargeError, Whose
 from tieout.rest.call import Reply
+from tieout.rest.failure_table import BY_CODE, TOKEN_WORDS, WORDS, Action, Rule, by_status
+
+__all__ = ["Action", "Refusal", "Rule", "find_error", "moved", "refusal_from", "refusal_of", "rule_for"]
+
+CLEAR_BY_STATUS = (401, 413, 429)
+"""Statuses that say enough with any body, or none: the body of a 429 is not known (REST reference 8.6)."""
 
 
-class Action(Enum):
-    """What to do next."""
-
-    STOP = "stop"
-    RENEW = "renew the token once and send again"
-    RETRY = "wait and send again, if a repeat is safe"
-
-
-class Rule(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of the failure table."""
-
-    kind: type[IntacctError]
-    action: Action = Action.STOP
-    whose: Whose
-    advice: str
-
-
-TOKEN = Rule(
-    kind=TokenRefusedError,
-    action=Action.RENEW,
-    whose=Whose.YOURS,
-    advice="The access token was refused even after renewing it; connect again.",
-)
-CREDENTIALS = Rule(
-    kind=TokenRefusedError,
-    whose=Whose.YOURS,
-    advice="Check client id, client secret and user@company; the user must be a Web Services user and the client "
-    "authorised under Company > Security.",
-)
-SENDER = Rule(
-    kind=ForbiddenError,
-    whose=Whose.ADMINISTRATOR,
-    advice="The company has not authorised this client or sender: Company > Security > Authorized client applications.",
-)
-DATA = Rule(kind=InvalidRequestError, whose=Whose.YOURS, advice="Correct the request; repeating it cannot help.")
-BUSINESS = Rule(kind=RefusedError, whose=Whose.YOURS, advice="Correct the record or the company's set-up, then retry.")
-
-BY_ID: Mapping[str, Rule] = {
-    "REST-1206": TOKEN,
-    "REST-2102": TOKEN,
-    "GW-0031": TOKEN,
-    "GW-0040": TOKEN,
-    "GW-0034": TOKEN,
-    "GW-0011": SENDER,
-    "XL03000006": SENDER,
-    "REST-1216": CREDENTIALS,
-    "invalid_grant": CREDENTIALS,
-    "invalid_client": CREDENTIALS,
-    "unauthorized_client": CREDENTIALS,
-    "REST-1106": Rule(
-        kind=InvalidRequestError, whose=Whose.YOURS, advice="Leave this field out of the query; GET returns it."
-    ),
-    "GL-1009": Rule(kind=RefusedError, whose=Whose.YOURS, advice="Make debits equal credits, per entity and currency."),
-}
-"""By errorId or, for the token endpoint, OAuth error word (REST reference 1.8, 8.5)."""
-
-BY_STATUS: Mapping[int, Rule] = {
-    400: DATA,
-    401: TOKEN,
-    403: Rule(
-        kind=ForbiddenError,
-        whose=Whose.ADMINISTRATOR,
-        advice="The user may not do this: Company > Admin > Users > the user, permissions and user entities.",
-    ),
-    404: Rule(
-        kind=NotFoundError, whose=Whose.YOURS, advice="It was deleted, is private to another entity, or never was."
-    ),
-    405: Rule(kind=InvalidRequestError, whose=Whose.YOURS, advice="This object does not allow the operation."),
-    409: Rule(kind=ConflictError, whose=Whose.YOURS, advice="Look whether the record is already in Intacct."),
-    422: BUSINESS,
-    429: Rule(
-        kind=ThrottledError, action=Action.RETRY, whose=Whose.SAGE, advice="The company's limit is reached; try later."
-    ),
-}
-SERVER = Rule(kind=ServerError, action=Action.RETRY, whose=Whose.SAGE, advice="Intacct is in trouble; try later.")
-
-TOKEN_WORDS = ("the token is not valid", "invalid token", "expired token")
-"""Last resort for status 400 without a known errorId (REST reference 1.8)."""
-
-
-def rule_for(error_ids: Iterable[str], status: int, message: str = "") -> Rule:
-    """The row that applies: errorId first, then status, words last."""
-    for error_id in error_ids:
-        if error_id in BY_ID:
-            return BY_ID[error_id]
-    if status == 400 and any(words in message.lower() for words in TOKEN_WORDS):
-        return TOKEN
-    if status in BY_STATUS:
-        return BY_STATUS[status]
-    return SERVER if status >= 500 else DATA
+def rule_for(codes: Iterable[str], status: int, messages: Sequence[str] = ()) -> Rule:
+    """The row that applies: codes first, those of details before those that wrap them; then words; then the status."""
+    rows = [BY_CODE[code.lower()] for code in codes if code.lower() in BY_CODE]
+    for row in rows:
+        if not row.wrapper:
+            return row
+    said = " ".join(messages).lower()
+    if status == 400 and not rows and any(words in said for words in TOKEN_WORDS.words):
+        return TOKEN_WORDS
+    for row in WORDS:
+        if any(words in said for words in row.words) and 400 <= status < 429:
+            return row
+    return rows[0] if rows else by_status(status)
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -133,12 +48,13 @@ def refusal_of(reply: Reply, request: str) -> Refusal | ReplyError:
     try:
         body = json.loads(reply.body)
     except (ValueError, RecursionError):
-        return strange_reply(reply, request)
+        body = None
     found = find_error(body)
     if found is None:
-        if not isinstance(body, dict):
+        if not isinstance(body, dict) and reply.status not in CLEAR_BY_STATUS:
             return strange_reply(reply, request)
-        found = {}
+        said = body.get("message") if isinstance(body, dict) else None  # a gateway in front of Intacct
+        found = {"message": said} if isinstance(said, str) else {}
     return refusal_from(found, reply.status, request)
 
 
@@ -164,20 +80,29 @@ def find_error(body: Any) -> dict[str, Any] | None:
 
 def refusal_from(found: Mapping[str, Any], status: int, request: str) -> Refusal:
     """An `ia::error` object -> the error to raise and what to do. Missing or odd members are tolerated."""
-    details = tuple(_detail(entry) for entry in found.get("details") or () if isinstance(entry, Mapping))
+    listed = found.get("details")
+    entries = listed if isinstance(listed, list) else []
+    details = tuple(_detail(entry) for entry in entries if isinstance(entry, Mapping))
     error_id, code = _text(found, "errorId"), _text(found, "code")
     message = _text(found, "message") or f"Intacct answered HTTP {status} without saying why"
-    rule = rule_for((error_id, *(d.error_id for d in details), code), status, message)
+    rule = rule_for(
+        (*(d.error_id or d.code for d in details), error_id, code, *(d.code for d in details)),
+        status,
+        (message, *(d.message for d in details)),
+    )
     more = found.get("additionalInfo")
     placeholders = more.get("placeholders") if isinstance(more, Mapping) else None
-    error = rule.kind(
+    kind = rule.kind or by_status(status).kind or IntacctError
+    error = kind(
         message,
         status=status,
         error_id=error_id,
         code=code,
         support_id=_text(found, "supportId"),
         details=details,
-        placeholders={k: str(v) for k, v in placeholders.items()} if isinstance(placeholders, Mapping) else {},
+        placeholders={clean(str(k)): clean(str(v)) for k, v in placeholders.items()}
+        if isinstance(placeholders, Mapping)
+        else {},
         advice=rule.advice,
         whose=rule.whose,
         request=request,
@@ -200,6 +125,19 @@ def strange_reply(reply: Reply, request: str) -> ReplyError:
     )
 
 
+def too_large(refused: IntacctError, what: str) -> TooLargeError:
+    """A request that is over the limits, answered like a throttle (REST reference 4.7)."""
+    return TooLargeError(
+        f"{refused.request} was refused for its size: {what} in one request.",
+        status=refused.status,
+        error_id=refused.error_id,
+        code=refused.code,
+        support_id=refused.support_id,
+        advice="Cut it: Intacct takes 500 records and about 1 MB in one request.",
+        request=refused.request,
+    )
+
+
 def moved(reply: Reply, request: str) -> ReplyError:
     """A redirect. Not followed: a bearer token belongs to one host. The request was not processed."""
     return ReplyError(
@@ -209,9 +147,14 @@ def moved(reply: Reply, request: str) -> ReplyError:
     )
 
 
+def clean(text: str) -> str:
+    """Text that any terminal and file takes: half a surrogate pair, which JSON can hold, cannot be written."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
 def _text(found: Mapping[str, Any], name: str) -> str:
     value = found.get(name)
-    return value if isinstance(value, str) else "" if value is None else str(value)
+    return clean(value if isinstance(value, str) else "" if value is None else str(value))
 
 
 def _detail(entry: Mapping[str, Any]) -> Detail:

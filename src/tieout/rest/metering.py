@@ -12,10 +12,7 @@ from tieout.rest.failures import Refusal, refusal_of
 from tieout.rest.meter import Try, work_of
 
 if TYPE_CHECKING:
-    from tieout.rest.perform import Session
-
-CACHED_HEADER = "x-ia-idempotency-cached-date"
-"""Stands on a cached answer (REST reference 7.6)."""
+    from tieout.rest.session import Session
 
 LONGEST_PATH = 200
 
@@ -86,7 +83,7 @@ class Metering:
                 slept=self.slept,
                 error_id=error_id,
                 support_id=support_id,
-                replayed=reply is not None and CACHED_HEADER in reply.headers,
+                replayed=reply is not None and reply.replayed,
             )
         )
         self.slept = 0.0

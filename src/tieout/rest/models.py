@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
+from typing import Any
+from urllib.parse import unquote
 
 from tieout import catalogue
 from tieout.catalogue.model import Model, Node
 from tieout.errors import ConfigurationError, InvalidRequestError, TieoutError, UnknownNameError
 from tieout.rest import operations
+from tieout.rest.call import Call
 from tieout.rest.desk import Desk
 from tieout.rest.effects import Exchange, Work
+from tieout.rest.memory import Memory
 from tieout.rest.perform import perform
+from tieout.rest.session import Session
+
+_OBJECT = re.compile(r"/objects/([^/]+/[^/]+)")
 
 
 def model(desk: Desk, object: str, max_age: float | None = None) -> Exchange[Model]:
@@ -29,6 +37,16 @@ def model(desk: Desk, object: str, max_age: float | None = None) -> Exchange[Mod
             raise UnknownNameError("object", object, nearest=catalogue.nearest(name, catalogue.names())) from None
         yield Work(partial(desk.memory.keep_model, name, found))
     return found
+
+
+def keys_work(memory: Memory, session: Session, call: Call[Any]) -> Exchange[bool]:
+    """Does Intacct know idempotency keys for this write? What the live model of its object says (REST reference 7.6);
+    services and workflows are taken to, as documented in general."""
+    place = _OBJECT.match(call.path)
+    if place is None:
+        return True
+    definition = yield from model(Desk(session=session, memory=memory), unquote(place[1]))
+    return definition.idempotence
 
 
 def offline(object: str) -> Node | None:

@@ -16,7 +16,7 @@ import msgspec
 from tieout.catalogue.model import Model
 from tieout.errors import ConfigurationError, IntacctError, InvalidRequestError, ReplyError
 from tieout.rest.batch import MAX_BATCH, Outcome, Reference
-from tieout.rest.call import Call, Repeat, Reply
+from tieout.rest.call import Call, Repeat, Reply, checked_key
 from tieout.rest.failures import find_error, refusal_from
 from tieout.rest.filters import F
 from tieout.rest.outcomes import Sheet, more_of, read_outcomes
@@ -165,12 +165,12 @@ def list_references(object: str) -> Call[list[Reference]]:
 
 def create(object: str, body: Mapping[str, Any], *, idempotency_key: str | None = None) -> Call[Reference]:
     """POST one record (REST reference 4.4)."""
-    return _write("POST", object_path(object), encode(body), idempotency_key or new_key())
+    return _write("POST", object_path(object), encode(body), idempotency_key)
 
 
 def update(object: str, key: str, changes: Mapping[str, Any], *, idempotency_key: str | None = None) -> Call[Reference]:
     """PATCH one record: fields not sent stay as they are, null clears (REST reference 4.5)."""
-    return _write("PATCH", object_path(object, [key]), encode(changes), idempotency_key or new_key())
+    return _write("PATCH", object_path(object, [key]), encode(changes), idempotency_key)
 
 
 def action(
@@ -178,10 +178,10 @@ def action(
 ) -> Call[Reference]:
     """POST one workflow action, the key in the body (REST reference 4.8)."""
     body = encode({"key": str(key), **parameters})
-    return _write("POST", workflow_path(object, name), body, idempotency_key or new_key())
+    return _write("POST", workflow_path(object, name), body, idempotency_key)
 
 
-def _write(method: str, path: str, body: bytes, key: str) -> Call[Reference]:
+def _write(method: str, path: str, body: bytes, key: str | None) -> Call[Reference]:
     def parse(reply: Reply) -> Reference:
         result = load_exact(reply.body)
         if isinstance(result, dict) and not find_error(result):
@@ -192,7 +192,15 @@ def _write(method: str, path: str, body: bytes, key: str) -> Call[Reference]:
             raise not_understood("a write")
         return _reference(result)
 
-    return Call(method=method, path=path, parse=parse, repeat=Repeat.KEYED, body=body, idempotency_key=key)
+    return Call(
+        method=method,
+        path=path,
+        parse=parse,
+        repeat=Repeat.KEYED,
+        body=body,
+        idempotency_key=new_key() if key is None else checked_key(key),
+        new_key=key is None,
+    )
 
 
 def delete(object: str, key: str) -> Call[None]:
@@ -257,7 +265,7 @@ def batch(
         headers={ATOMIC_HEADER: "true"} if atomic else {},
         body=body,
         entity=entity,
-        idempotency_key=idempotency_key,
+        idempotency_key=None if idempotency_key is None else checked_key(idempotency_key),
         batch=True,
         transactions=len(keys),
     )

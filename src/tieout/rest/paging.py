@@ -18,10 +18,11 @@ from tieout.errors import ReplyError
 from tieout.rest.call import Reply
 from tieout.rest.effects import All, Exchange, Stream
 from tieout.rest.memory import Memory
-from tieout.rest.perform import Session, perform
+from tieout.rest.perform import perform
 from tieout.rest.query import DEFAULT_PAGE, Query
 from tieout.rest.rows import Page
 from tieout.rest.seam import KEEP, Seam
+from tieout.rest.session import Session
 from tieout.rest.wire import MAX_PAGE
 
 R = TypeVar("R")

@@ -25,9 +25,10 @@ from tieout.rest.filters import Filter
 from tieout.rest.keyset import direction
 from tieout.rest.models import model, offline
 from tieout.rest.paging import Paging, Reading, stable_pages
-from tieout.rest.perform import Session, perform
+from tieout.rest.perform import perform
 from tieout.rest.query import DEFAULT_PAGE, Query, common_fields, parse_order
 from tieout.rest.rows import Record, Row, key_of, not_understood, page_decoder, row_type, typed
+from tieout.rest.session import Session
 from tieout.rest.settling import settled_pages
 from tieout.rest.where import parse_where
 from tieout.rest.wire import MAX_PAGE

@@ -26,7 +26,8 @@ from tieout.errors import (
 from tieout.rest import operations
 from tieout.rest.batch import BatchResult, Outcome, Sent, State, all_failed
 from tieout.rest.effects import Exchange
-from tieout.rest.perform import Session, perform
+from tieout.rest.perform import perform
+from tieout.rest.session import Session
 
 REPLAY_DAYS = 59
 """A key is reserved for 60 days (REST reference 7.6); a replay after that could post a second time."""

@@ -14,18 +14,21 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from tieout.errors import ReplyError
+from tieout.errors import DeadlineError, ReplyError
 from tieout.rest.call import Call, Repeat, Reply
-from tieout.rest.effects import Exchange, Slot, Work
+from tieout.rest.effects import Exchange, NoPlace, Slot, Work
 from tieout.rest.limiter import Limiter
 
 if TYPE_CHECKING:
-    from tieout.rest.perform import Session
+    from tieout.rest.session import Session
 
 MARGIN = 120.0
 """Seconds before its expiry at which a token counts as spent; a tenth of a shorter life."""
 LIFETIME = 43200.0
 """Seconds, where the token endpoint does not say (REST reference 1.4)."""
+
+SECRETS = ("client_secret", "refresh_token", "code", "code_verifier")
+"""Fields of a token request (REST reference 1.2 to 1.4)."""
 
 
 class Token(msgspec.Struct, frozen=True):
@@ -86,6 +89,7 @@ def token_call(form: Mapping[str, str]) -> Call[Grant]:
         body=urlencode(form).encode(),
         content_type="application/x-www-form-urlencoded",
         authorised=False,
+        secrets=tuple(form[name] for name in SECRETS if form.get(name)),
         transactions=0,
     )
 
@@ -111,7 +115,13 @@ class _Held:
         """-> a token that is valid now and is not `refused`."""
         if (token := self._valid(refused)) is not None:
             return token
-        turn = yield Slot(self._turn)
+        try:
+            turn = yield Slot(self._turn, session.patience())
+        except NoPlace:
+            raise DeadlineError(
+                "The access token could not be renewed in time: another call was renewing it.",
+                advice="Look whether the token endpoint answers, then run the same command again.",
+            ) from None
         try:
             if (token := self._valid(refused)) is None:
                 grant = yield from self.fetch(session)

@@ -8,9 +8,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+from tieout.rest.body import ENCODING, MAX_REPLY, Body
 from tieout.rest.call import Reply, Request
+from tieout.rest.cutoff import keep_deadlines, until
 from tieout.rest.effects import NoAnswer
 
 if TYPE_CHECKING:
@@ -43,32 +45,25 @@ class AsyncTransport(Protocol):
 
 
 class HttpTransport:
-    """HTTP over the network, keep-alive, gzip, one pool per client. Threads may share it."""
+    """HTTP over the network, keep-alive, gzip, one pool per client. Threads may share it. A reply of more than
+    `max_reply` bytes, decompressed, is given up."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_reply: int = MAX_REPLY) -> None:
+        self._max_reply = max_reply
         self._lock = threading.Lock()
         self._client: httpx2.Client | None = None
 
     def send(self, request: Request, timeout: float) -> Reply:
         import httpx2
 
-        end = time.monotonic() + timeout
         try:
-            with self._open().stream(
-                request.method,
-                request.url,
-                headers=dict(request.headers),
-                content=request.body,
-                timeout=_limits(timeout),
-            ) as answer:
-                body = bytearray()
-                for chunk in answer.iter_bytes():
-                    body += chunk
-                    if time.monotonic() > end:  # the library's own limit is for each read
-                        raise NoAnswer("no complete answer in time", sent=True, timeout=True)
-                return _reply(answer, bytes(body))
-        except (httpx2.TransportError, httpx2.InvalidURL, httpx2.DecodingError) as error:
-            raise _no_answer(error) from None
+            with until(time.monotonic() + timeout), self._open().stream(**_sendable(request, timeout)) as answer:
+                body = _body(answer, self._max_reply)
+                for chunk in answer.iter_raw():
+                    body.add(chunk)
+                return _reply(answer, body)
+        except (httpx2.HTTPError, httpx2.InvalidURL, UnicodeError) as error:
+            raise _no_answer(error, timeout) from None
 
     def close(self) -> None:
         if self._client is not None:
@@ -80,18 +75,16 @@ class HttpTransport:
 
         with self._lock:
             if self._client is None:
-                self._client = httpx2.Client(
-                    follow_redirects=False,
-                    headers={"user-agent": USER_AGENT},
-                    limits=httpx2.Limits(max_connections=MAX_CONNECTIONS),
-                )
+                self._client = httpx2.Client(**_settings())
+                keep_deadlines(self._client)
             return self._client
 
 
 class AsyncHttpTransport:
     """The same for asyncio."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_reply: int = MAX_REPLY) -> None:
+        self._max_reply = max_reply
         self._client: httpx2.AsyncClient | None = None
 
     async def send(self, request: Request, timeout: float) -> Reply:
@@ -100,25 +93,17 @@ class AsyncHttpTransport:
         import httpx2
 
         if self._client is None:
-            self._client = httpx2.AsyncClient(
-                follow_redirects=False,
-                headers={"user-agent": USER_AGENT},
-                limits=httpx2.Limits(max_connections=MAX_CONNECTIONS),
-            )
+            self._client = httpx2.AsyncClient(**_settings())
         try:
-            async with asyncio.timeout(timeout):
-                answer = await self._client.request(
-                    request.method,
-                    request.url,
-                    headers=dict(request.headers),
-                    content=request.body,
-                    timeout=_limits(timeout),
-                )
+            async with asyncio.timeout(timeout), self._client.stream(**_sendable(request, timeout)) as answer:
+                body = _body(answer, self._max_reply)
+                async for chunk in answer.aiter_raw():
+                    body.add(chunk)
+                return _reply(answer, body)
         except TimeoutError:
             raise NoAnswer("no complete answer in time", sent=True, timeout=True) from None
-        except (httpx2.TransportError, httpx2.InvalidURL, httpx2.DecodingError) as error:
-            raise _no_answer(error) from None
-        return _reply(answer, answer.content)
+        except (httpx2.HTTPError, httpx2.InvalidURL, UnicodeError) as error:
+            raise _no_answer(error, timeout) from None
 
     async def close(self) -> None:
         if self._client is not None:
@@ -143,9 +128,12 @@ class InProcessTransport:
         return self._answer
 
     def send(self, request: Request, timeout: float) -> Reply:
+        started = time.monotonic()
         target = "/" + request.url.split("://", 1)[-1].partition("/")[2]
         headers = {name.lower(): value for name, value in request.headers.items()}
         status, answered, body = self._answer(request.method, target, headers, request.body or b"")
+        if time.monotonic() - started > timeout:  # a function cannot be cut off, but its answer came too late
+            raise NoAnswer("no answer in time", sent=True, timeout=True)
         return Reply(status, {name.lower(): value for name, value in answered.items()}, body)
 
     def close(self) -> None:
@@ -168,27 +156,54 @@ class AsyncInProcessTransport:
         self._inner.close()
 
 
-def _limits(timeout: float) -> httpx2.Timeout:
+def _settings() -> dict[str, Any]:
     import httpx2
 
-    return httpx2.Timeout(timeout, connect=min(timeout, CONNECT_TIMEOUT))
+    return {
+        "follow_redirects": False,
+        "headers": {"user-agent": USER_AGENT, "accept-encoding": ENCODING},
+        "limits": httpx2.Limits(max_connections=MAX_CONNECTIONS),
+    }
 
 
-def _reply(answer: httpx2.Response, body: bytes) -> Reply:
-    return Reply(answer.status_code, {name.lower(): value for name, value in answer.headers.items()}, body)
+def _sendable(request: Request, timeout: float) -> dict[str, Any]:
+    import httpx2
+
+    return {
+        "method": request.method,
+        "url": request.url,
+        "headers": dict(request.headers),
+        "content": request.body,
+        "timeout": httpx2.Timeout(timeout, connect=min(timeout, CONNECT_TIMEOUT)),
+    }
 
 
-def _no_answer(error: Exception) -> NoAnswer:
+def _body(answer: httpx2.Response, most: int) -> Body:
+    return Body(answer.headers.get("content-encoding", ""), most)
+
+
+def _reply(answer: httpx2.Response, body: Body) -> Reply:
+    return Reply(answer.status_code, {name.lower(): value for name, value in answer.headers.items()}, body.whole())
+
+
+def _no_answer(error: Exception, timeout: float) -> NoAnswer:
     """Was it sent? Only a failure to connect proves that it was not."""
     import httpx2
 
     if isinstance(error, httpx2.InvalidURL | httpx2.UnsupportedProtocol):
-        return NoAnswer("the address is not a valid http(s) URL", sent=False)
+        return NoAnswer("the address is not a valid http(s) URL", sent=False, again=False)
+    if isinstance(error, httpx2.LocalProtocolError | UnicodeError):
+        # The library's words quote the header, which may be the token.
+        return NoAnswer(
+            "a header or the token holds a character it must not",
+            sent=False,
+            again=False,
+        )
     if isinstance(error, httpx2.ConnectTimeout):
-        return NoAnswer(f"no connection within {CONNECT_TIMEOUT:.0f} seconds", sent=False, timeout=True)
+        return NoAnswer(f"no connection within {min(timeout, CONNECT_TIMEOUT):.3g} seconds", sent=False, timeout=True)
     if isinstance(error, httpx2.PoolTimeout):
         return NoAnswer("all connections were busy", sent=False, timeout=True)
-    if isinstance(error, httpx2.ConnectError):
+    if isinstance(error, httpx2.ConnectError | httpx2.ProxyError):
         return NoAnswer(f"the connection failed ({_plain(error)})", sent=False)
     if isinstance(error, httpx2.TimeoutException):
         return NoAnswer("no answer in time", sent=True, timeout=True)
