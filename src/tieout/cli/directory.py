@@ -42,6 +42,7 @@ SECTIONS: dict[str, tuple[Entry, ...]] = {
         Entry("failed", "tieout.cli.failed", "failed", "Show what was not posted: the reason, and whose move it is"),
         Entry("retry", "tieout.cli.retry", "retry", "Send the records that failed again, corrected or not"),
         Entry("verify", "tieout.cli.verify", "verify", "Prove that both sides agree: counts and exact sums"),
+        Entry("log", "tieout.cli.log", "log", "Search the requests that were made and what Intacct answered"),
     ),
     "About": (Entry("version", "tieout.cli.version", "version", "Show the version"),),
 }

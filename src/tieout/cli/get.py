@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tieout.cli.invocation import ConnectionOption, EntityOption, of
+from tieout.cli.invocation import BudgetOption, ConnectionOption, EntityOption, of
 from tieout.cli.output import plain
 from tieout.errors import Exit, IntacctError, InvalidRequestError, NotFoundError
 
@@ -24,12 +24,13 @@ def get(
     by_id: Annotated[bool, typer.Option("--by-id", help="KEY is the business id: look the key up first.")] = False,
     connection: ConnectionOption = None,
     entity: EntityOption = None,
+    max_transactions: BudgetOption = None,
 ) -> int:
     """Show whole records with all their fields and lines. Exit code 1 where one of them is not there."""
     from tieout.catalogue import resolve
 
     output = of(ctx).output
-    with of(ctx).client(connection, entity) as client:
+    with of(ctx).client(connection, entity, max_transactions) as client:
         name = resolve(object)
         wanted = look_up(client, name, keys) if by_id else list(keys)
         found = fetch(client, name, wanted)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from tieout.connections import Connections
     from tieout.project import Project
-    from tieout.rest import Intacct
+    from tieout.rest import Budget, Intacct
 
 
 @dataclass
@@ -34,11 +34,13 @@ class Invocation:
         return load(self.project_path)
 
     @contextmanager
-    def client(self, connection: str | None, entity: str | None) -> Iterator[Intacct]:
+    def client(
+        self, connection: str | None, entity: str | None, max_transactions: int | None = None
+    ) -> Iterator[Intacct]:
         """An open client of one connection, closed at the end."""
         from tieout.connections import connect
 
-        with connect(self.project(), connection, entity) as client:
+        with connect(self.project(), connection, entity, budget_of(max_transactions)) as client:
             yield client
 
     @contextmanager
@@ -51,6 +53,13 @@ class Invocation:
             yield connections
         finally:
             connections.store.close()
+
+
+def budget_of(max_transactions: int | None) -> Budget | None:
+    """What a command may spend; None is no limit."""
+    from tieout.rest import Budget
+
+    return None if max_transactions is None else Budget(max_transactions)
 
 
 def of(ctx: typer.Context) -> Invocation:
@@ -118,6 +127,15 @@ def common_options() -> TyperCommand:
 ConnectionOption = Annotated[
     str | None,
     typer.Option("--connection", "-c", metavar="NAME", help="Which connection; needed only when there are several."),
+]
+BudgetOption = Annotated[
+    int | None,
+    typer.Option(
+        "--max-transactions",
+        metavar="N",
+        min=0,
+        help="Spend at most N billable transactions: stop before more, with exit code 7.",
+    ),
 ]
 EntityOption = Annotated[
     str | None,

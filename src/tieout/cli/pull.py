@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tieout.cli import tie_out
-from tieout.cli.invocation import of
+from tieout.cli.invocation import BudgetOption, budget_of, of
 from tieout.cli.output import Column, Output, Styled, counted
 from tieout.errors import Exit, UnknownNameError
 
@@ -44,6 +44,7 @@ def pull(
     table: Annotated[
         str | None, typer.Option("--table", metavar="NAME", help="Into this table; for one object or section.")
     ] = None,
+    max_transactions: BudgetOption = None,
 ) -> int:
     """Copy objects into your database: everything the first time, then what changed. Ends with the tie-out.
 
@@ -66,6 +67,7 @@ def pull(
             destination=destination,
             table=table,
             progress=following(progress),
+            budget=budget_of(max_transactions),
         )
     if output.json:
         output.result([as_json(report) for report in reports])

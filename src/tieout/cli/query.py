@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tieout.cli.invocation import ConnectionOption, EntityOption, of
+from tieout.cli.invocation import BudgetOption, ConnectionOption, EntityOption, of
 from tieout.cli.output import Column, Output, counted
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ def query(
     ] = Format.TABLE,
     connection: ConnectionOption = None,
     entity: EntityOption = None,
+    max_transactions: BudgetOption = None,
 ) -> None:
     """Query an object of the connected company.
 
@@ -70,7 +71,7 @@ def query(
 
     output = of(ctx).output
     condition = _condition(where) if where else None
-    with of(ctx).client(connection, entity) as client:
+    with of(ctx).client(connection, entity, max_transactions) as client:
         name = resolve(object)
         if count:
             total = client.count(name, condition, private=private)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tieout.cli.invocation import ConnectionOption, of
+from tieout.cli.invocation import BudgetOption, ConnectionOption, budget_of, of
 from tieout.cli.push import conclude, section
 
 
@@ -23,6 +23,7 @@ def retry(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything and say what would be sent; send nothing.")
     ] = False,
+    max_transactions: BudgetOption = None,
 ) -> int:
     """Send the records again that failed, were not processed or were held. What is posted stays as it is."""
     from tieout.push import retry as run
@@ -37,6 +38,7 @@ def retry(
             from_file=from_file,
             connection=connection,
             dry_run=dry_run,
+            budget=budget_of(max_transactions),
             progress=lambda done, total: progress.advance(chosen, done, total, "records"),
         )
     return conclude(output, report, dry_run=dry_run)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import msgspec
 
@@ -17,36 +18,42 @@ from tieout.connections.settings import (
 )
 from tieout.connections.vault import open_vault
 from tieout.errors import ConfigurationError, NotAuthorisedError, UnknownNameError
-from tieout.rest import Intacct, Reply, Request, Transport
+from tieout.rest import Budget, Intacct, Reply, Request, Transport
 from tieout.rest.transport import HttpTransport
 from tieout.store import Store, open_store
 
 
-def connect(project: Place, name: str | None = None, entity: str | None = None) -> Intacct:
+def connect(
+    project: Place, name: str | None = None, entity: str | None = None, budget: Budget | None = None
+) -> Intacct:
     """A client for the connection `name` of a project; close it when done.
 
     Without a name: the only connection; without any, the credentials in TIEOUT_CLIENT_ID, TIEOUT_CLIENT_SECRET,
     TIEOUT_USER, TIEOUT_COMPANY, TIEOUT_ENTITY and TIEOUT_BASE_URL, which come first where there is no project file.
-    `entity` overrides the connection's; "" is the top level. Asks nothing of Intacct yet.
+    `entity` overrides the connection's; "" is the top level. `budget` is what it may spend. Asks nothing of Intacct
+    yet.
 
     Raises NotAuthorisedError where nothing is connected, UnknownNameError for a name that nothing answers to,
     ConfigurationError where a name is needed or the labels in the project file contradict the connection.
     """
     if name is None and credentials_in_environment(project):
-        return _from_environment(entity)
+        return _from_environment(entity, budget)
     if not has_state(project):
-        return _without_state(project, name, entity)
+        return _without_state(project, name, entity, budget)
     store = open_store(project.state_url)
     try:
         connections = Connections(store, open_vault(project))
         connection = _choose(project, connections, name)
         if connection is None:
             store.close()
-            return _without_state(project, name, entity)
+            return _without_state(project, name, entity, budget)
         settings = _settings(project, connection)
         return connections.open(
             connection.name,
             entity=settings.entity if entity is None else entity,
+            tier=settings.tier,
+            concurrency=settings.concurrency,
+            budget=budget,
             transport=_Owning(HttpTransport(), store),
         )
     except BaseException:
@@ -101,10 +108,10 @@ def _choose(project: Place, connections: Connections, name: str | None) -> Conne
     return connections.get(names[0]) if names else None
 
 
-def _without_state(project: Place, name: str | None, entity: str | None) -> Intacct:
+def _without_state(project: Place, name: str | None, entity: str | None, budget: Budget | None = None) -> Intacct:
     """Nothing is connected: the environment, or advice."""
     if name is None and os.environ.get("TIEOUT_CLIENT_ID"):
-        return _from_environment(entity)
+        return _from_environment(entity, budget)
     labels = project.connection_names
     if name is None:
         raise _not_connected(labels[0] if len(labels) == 1 else None)
@@ -121,8 +128,9 @@ def _not_connected(name: str | None) -> NotAuthorisedError:
     return NotAuthorisedError(what, advice=f"Run `{command}`, or `{command} --simulator URL` for a local simulator.")
 
 
-def _from_environment(entity: str | None) -> Intacct:
-    return Intacct.from_env() if entity is None else Intacct.from_env(entity=entity or None)
+def _from_environment(entity: str | None, budget: Budget | None) -> Intacct:
+    options: dict[str, Any] = {} if entity is None else {"entity": entity or None}
+    return Intacct.from_env(budget=budget, **options)
 
 
 def has_state(project: Place) -> bool:

@@ -15,12 +15,16 @@ import msgspec
 
 from tieout.connections.memory import StoreMemory
 from tieout.connections.proof import Proof, prove
+from tieout.connections.requests import Logged, StoredLog
 from tieout.connections.settings import SIMULATOR, is_loopback
 from tieout.connections.tokens import StoreTokens, grant_context, keep_token
 from tieout.connections.vault import Vault
 from tieout.errors import ConfigurationError, NotAuthorisedError, UnknownNameError, redacted
-from tieout.rest import ClientCredentials, Intacct, Meter, Transport
+from tieout.rest import Budget, ClientCredentials, Intacct, Meter, Transport
 from tieout.rest.base import BASE_URL, api_url
+from tieout.rest.meter import Several
+from tieout.rest.pace import Tier
+from tieout.rest.transport import HttpTransport
 from tieout.store import Store
 
 if TYPE_CHECKING:
@@ -93,22 +97,35 @@ class Connections:
         return gone
 
     def open(
-        self, name: str, *, entity: str | None = None, meter: Meter | None = None, transport: Transport | None = None
+        self,
+        name: str,
+        *,
+        entity: str | None = None,
+        tier: Tier | None = None,
+        concurrency: int | None = None,
+        budget: Budget | None = None,
+        meter: Meter | None = None,
+        transport: Transport | None = None,
     ) -> Intacct:
         """A client for the connection, in its entity or in `entity` ("" for the top level).
 
-        Its tokens and memory live in the state database and are shared with every other program that uses it. Asks
-        nothing of Intacct yet. Raises as `get` does.
+        Its tokens and memory live in the state database and are shared with every other program that uses it; its
+        requests are logged there. Asks nothing of Intacct yet. Raises as `get` does.
         """
         connection = self.get(name)
         where = connection.base_url if connection.is_simulator else connection.environment
+        log = StoredLog(self.store, where, connection.company)
         return Intacct(
             tokens=StoreTokens(self.store, self.vault, connection.grant_id),
             base_url=connection.base_url,
+            company=connection.company,
+            tier=tier,
+            concurrency=concurrency,
+            budget=budget,
             entity=(connection.entity if entity is None else entity) or None,
             memory=StoreMemory(self.store, where, connection.company),
-            meter=meter,
-            transport=transport,
+            meter=log if meter is None else Several(log, meter),
+            transport=Logged(transport or HttpTransport(), log),
         )
 
     def add_simulator(

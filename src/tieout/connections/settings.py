@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from tieout.rest.pace import Tier
+
 T = TypeVar("T")
 
 SIMULATOR = "simulator"
@@ -22,6 +24,10 @@ class ConnectionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     environment: Environment | None = None
     entity: str | None = None
     """Work in this entity instead of the one given when connecting."""
+    tier: Tier | None = None
+    """Of the company's contract: how many requests may be under way at once (REST reference 8.6)."""
+    concurrency: int | None = None
+    """The same as a number."""
 
 
 class Place(Protocol):

@@ -33,7 +33,7 @@ from tieout.pull.tieout import Proof, subject_of, tie_out, unproven
 
 if TYPE_CHECKING:
     from tieout.project import Project
-    from tieout.rest import Filter, Intacct
+    from tieout.rest import Budget, Filter, Intacct
 
 R = TypeVar("R")
 
@@ -63,18 +63,19 @@ def pull(
     table: str | None = None,
     progress: OnProgress | None = None,
     source: Source | None = None,
+    budget: Budget | None = None,
 ) -> list[PullReport]:
     """Copy objects into the destination: all rows the first time, then what changed; then tie out.
 
     `names` are [pull.*] sections (none and no `objects`: every section); `objects` are pulled with default settings.
     `connection`, `destination` and, for one of them alone, `table` go before what the sections say. An interrupted
-    pull can simply be run again.
+    pull can simply be run again. `budget` is what all of it may spend.
     Raises UnknownNameError, CheckError and ConfigurationError before the first page; NotAuthorisedError,
     TokenRefusedError, UnreachableError, ThrottledError, StoreError, BusyError and BudgetError at once. Any other error
     of one object among several, or of lines, is the `error` of its report, and the others are pulled; of a single
     object it is raised. What was committed before an error stays and is consistent.
     """
-    with sources(project, source) as reach:
+    with sources(project, source, budget) as reach:
         over = {"connection": connection, "destination": destination, "table": table}
         targets = _targets(project, names, objects, {key: value for key, value in over.items() if value is not None})
         alone = len(targets) == 1
@@ -97,7 +98,9 @@ def _failed(project: Project, target: Target, error: TieoutError) -> PullReport:
 
 
 @contextmanager
-def sources(project: Project, given: Source | None) -> Iterator[Callable[[str | None], Source]]:
+def sources(
+    project: Project, given: Source | None, budget: Budget | None = None
+) -> Iterator[Callable[[str | None], Source]]:
     """Opens each connection once, when it is first needed, and closes all of them."""
     opened: dict[str | None, Source] = {}
 
@@ -107,7 +110,7 @@ def sources(project: Project, given: Source | None) -> Iterator[Callable[[str | 
         if name not in opened:
             from tieout.connections import connect, find
 
-            opened[name] = Source(connect(project, name), find(project, name).company)
+            opened[name] = Source(connect(project, name, budget=budget), find(project, name).company)
         return opened[name]
 
     try:

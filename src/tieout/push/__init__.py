@@ -15,6 +15,7 @@ from tieout.push.settings import PushSettings
 if TYPE_CHECKING:
     from tieout.project import Project
     from tieout.project.report import TieOutLine
+    from tieout.rest import Budget
 
 __all__ = [
     "FailedRecord",
@@ -37,16 +38,18 @@ def push(
     *,
     connection: str | None = None,
     dry_run: bool = False,
+    budget: Budget | None = None,
     progress: OnProgress | None = None,
 ) -> PushReport:
     """Post the records of [push.NAME] that are not in Intacct yet. A rerun posts nothing twice.
 
     Checks everything against the live model before the first record goes out. With `dry_run` nothing is sent and
     nothing written. Raises SourceError, CheckError and ConfigurationError before anything was sent, BusyError where
-    another run of this push is going on; after NotAuthorisedError, UnreachableError and StoreError a rerun goes on."""
+    another run of this push is going on; after NotAuthorisedError, UnreachableError, StoreError and BudgetError
+    (`budget` is what it may spend) a rerun goes on."""
     from tieout.push import run
 
-    return run.push(project, name, connection=connection, dry_run=dry_run, progress=progress)
+    return run.push(project, name, connection=connection, dry_run=dry_run, budget=budget, progress=progress)
 
 
 def retry(
@@ -56,6 +59,7 @@ def retry(
     *,
     connection: str | None = None,
     dry_run: bool = False,
+    budget: Budget | None = None,
     progress: OnProgress | None = None,
 ) -> PushReport:
     """As `push`, and what Intacct refused is sent again even where it did not change.
@@ -63,7 +67,7 @@ def retry(
     `from_file` is read in place of the section's source. What is posted stays as it is."""
     from tieout.push import run
 
-    return run.retry(project, name, from_file, connection=connection, dry_run=dry_run, progress=progress)
+    return run.retry(project, name, from_file, connection=connection, dry_run=dry_run, budget=budget, progress=progress)
 
 
 def failed(project: Project, name: str | None = None, *, connection: str | None = None) -> list[FailedRecord]:

@@ -21,7 +21,7 @@ from tieout.store.ledger import Ledger, Scope
 
 if TYPE_CHECKING:
     from tieout.project import Project
-    from tieout.rest import Intacct
+    from tieout.rest import Budget, Intacct
 
 
 class Opened(msgspec.Struct, frozen=True):
@@ -35,14 +35,14 @@ class Opened(msgspec.Struct, frozen=True):
 
 
 @contextmanager
-def opened(project: Project, name: str, settings: PushSettings) -> Iterator[Opened]:
+def opened(project: Project, name: str, settings: PushSettings, budget: Budget | None = None) -> Iterator[Opened]:
     """Open client and ledger; both are closed at the end.
 
     The ledger belongs to company, environment and entity, whatever the connection is called (DESIGN rule 1)."""
     object = catalogue.resolve(settings.object)
     who = find(project, settings.connection, settings.entity)
     with ExitStack() as stack:
-        client = stack.enter_context(connect(project, settings.connection, settings.entity))
+        client = stack.enter_context(connect(project, settings.connection, settings.entity, budget))
         store = stack.enter_context(open_store(project.state_url))
         scope = Scope(company=who.company, environment=who.environment, entity=who.entity or "", push=name)
         ledger = Ledger(store, scope, open_vault(project))

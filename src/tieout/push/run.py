@@ -28,6 +28,7 @@ from tieout.store.ledger import LedgerRecord
 
 if TYPE_CHECKING:
     from tieout.project import Project
+    from tieout.rest import Budget
     from tieout.store.leases import Lease
     from tieout.store.ledger import State
 
@@ -38,11 +39,12 @@ def push(
     *,
     connection: str | None = None,
     dry_run: bool = False,
+    budget: Budget | None = None,
     progress: OnProgress | None = None,
 ) -> PushReport:
     """See `tieout.push.push`."""
     settings = settings_of(project, name, connection)
-    return _run(project, _Job(name, settings, project.root / settings.source, False, progress), dry_run=dry_run)
+    return _run(project, _Job(name, settings, project.root / settings.source, False, progress, budget), dry_run=dry_run)
 
 
 def retry(
@@ -52,17 +54,18 @@ def retry(
     *,
     connection: str | None = None,
     dry_run: bool = False,
+    budget: Budget | None = None,
     progress: OnProgress | None = None,
 ) -> PushReport:
     """See `tieout.push.retry`."""
     settings = settings_of(project, name, connection)
     path = from_file if from_file is not None else project.root / settings.source
-    return _run(project, _Job(name, settings, path, True, progress), dry_run=dry_run)
+    return _run(project, _Job(name, settings, path, True, progress, budget), dry_run=dry_run)
 
 
 def _run(project: Project, job: _Job, *, dry_run: bool) -> PushReport:
     started = time.monotonic()
-    with opened(project, job.name, job.settings) as desk, desk.client.measure() as spent:
+    with opened(project, job.name, job.settings, job.budget) as desk, desk.client.measure() as spent:
         if dry_run:
             reading = plan.read(job.settings, job.name, job.path, desk.client)
             items = plan.decide(reading.documents, desk.ledger, desk.object, retry=job.retry)
@@ -79,12 +82,21 @@ def _run(project: Project, job: _Job, *, dry_run: bool) -> PushReport:
 class _Job:
     """What one run was asked to do."""
 
-    def __init__(self, name: str, settings: PushSettings, path: Path, retry: bool, progress: OnProgress | None) -> None:
+    def __init__(
+        self,
+        name: str,
+        settings: PushSettings,
+        path: Path,
+        retry: bool,
+        progress: OnProgress | None,
+        budget: Budget | None,
+    ) -> None:
         self.name = name
         self.settings = settings
         self.path = path
         self.retry = retry
         self.progress = progress
+        self.budget = budget
 
 
 def _send(desk: Opened, job: _Job, held: Lease) -> PushReport:

@@ -87,7 +87,7 @@ def begin_of(since: datetime | timedelta | None) -> float:
     if since is None:
         return 0.0
     if isinstance(since, timedelta):
-        return (datetime.now(UTC) - since).timestamp()
+        return datetime.now(UTC).timestamp() - since.total_seconds()
     if since.tzinfo is None:
         raise ConfigurationError(
             f"{since} has no time zone, so nobody can say which moment it means.",

@@ -7,6 +7,7 @@ vault made of a secret, bound to the row; this module cannot open them.
 from __future__ import annotations
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     CheckConstraint,
     Column,
@@ -117,4 +118,30 @@ earlier_models = Table(
     Column("definition", LargeBinary, nullable=False, comment="the model as JSON"),
     Column("fetched_at", Double, nullable=False),
     comment="Object definitions of companies before the first change that nobody has looked at.",
+)
+
+requests = Table(
+    "requests",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("time", Double, nullable=False, index=True, comment="seconds since 1970, when it was sent"),
+    Column("environment", String(1024), nullable=False),
+    Column("company", String(255), nullable=False),
+    Column("entity", String(255), nullable=False, comment="'' for the token's own level"),
+    Column("method", String(16), nullable=False),
+    Column("path", String(255), nullable=False, comment="without a query string"),
+    Column("object", String(255), nullable=False),
+    Column("operation", String(255), nullable=False),
+    Column("status", Integer, nullable=False, comment="0 where no answer came"),
+    Column("error_id", String(255), nullable=False),
+    Column("support_id", String(255), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("replayed", Boolean, nullable=False),
+    Column("transactions", Integer, nullable=False),
+    Column("sent", BigInteger, nullable=False, comment="bytes"),
+    Column("received", BigInteger, nullable=False, comment="bytes"),
+    Column("seconds", Double, nullable=False),
+    Column("waited", Double, nullable=False),
+    Column("slept", Double, nullable=False),
+    comment="What was asked of Intacct, try by try: no bodies, no headers. The newest only.",
 )
