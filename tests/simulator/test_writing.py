@@ -30,6 +30,12 @@ def parts() -> Iterator[Company]:
     made.close()
 
 
+def invoice(**more: Any) -> dict[str, Any]:
+    line = {"txnAmount": "5.10", "glAccount": {"id": "6000"}, "dimensions": {"location": {"id": "L1"}}}
+    body = {"customer": {"id": "C1"}, "invoiceDate": "2026-01-01", "dueDate": "2026-02-01", "lines": [line]}
+    return body | more
+
+
 def entry(*amounts: tuple[str, str], **more: Any) -> dict[str, Any]:
     lines = [
         {"txnType": kind, "txnAmount": amount, "glAccount": {"id": "6000"}, "dimensions": {"location": {"id": "L1"}}}
@@ -68,10 +74,10 @@ def test_a_bill_gets_key_state_totals_and_stamps(company: Company) -> None:
     ("object", "body", "state"),
     [
         (BILL, bill(), "draft"),
-        (INVOICE, {"customer": {"id": "C1"}, "invoiceDate": "2026-01-01", "dueDate": "2026-02-01"}, "posted"),
+        (INVOICE, invoice(), "posted"),
         (ENTRY, entry(("debit", "1.00"), ("credit", "1.00")), "posted"),
         ("time/timesheet", {"beginDate": "2026-01-05", "employee": {"id": "EMP1"}}, "draft"),
-        ("time/timesheet", {"beginDate": "2026-01-05", "state": "submitted"}, "submitted"),
+        ("time/timesheet", {"beginDate": "2026-01-05", "state": "submitted", "employee": {"id": "EMP1"}}, "submitted"),
     ],
 )
 def test_the_state_without_one_differs_per_object(
@@ -82,7 +88,9 @@ def test_the_state_without_one_differs_per_object(
 
 
 def test_a_timesheet_covers_seven_days(company: Company) -> None:
-    key = company.create("time/timesheet", {"beginDate": "2025-12-29"}, admin(company))["key"]
+    key = company.create("time/timesheet", {"beginDate": "2025-12-29", "employee": {"id": "EMP1"}}, admin(company))[
+        "key"
+    ]
     assert company.read("time/timesheet", key, admin(company))["endDate"] == "2026-01-04"
     company.update("time/timesheet", key, {"beginDate": "2026-01-05"}, admin(company))
     assert company.read("time/timesheet", key, admin(company))["endDate"] == "2026-01-11"
@@ -90,10 +98,11 @@ def test_a_timesheet_covers_seven_days(company: Company) -> None:
 
 def test_master_data_keeps_its_id_and_takes_the_key_without_one(company: Company) -> None:
     assert company.create(VENDOR, {"id": "V9", "name": "x"}, admin(company))["id"] == "V9"
-    created = company.create(VENDOR, {"name": "x"}, admin(company))
-    assert created["id"] == created["key"] == "4"
     record = company.read(VENDOR, "3", admin(company))
     assert (record["status"], record["totalDue"]) == ("active", "0.00")
+    project = {"name": "x", "category": "contract"}
+    created = company.create("projects/project", project, admin(company))
+    assert created["id"] == created["key"] == "1"
 
 
 def test_money_is_answered_with_its_digits_however_it_was_sent(parts: Company) -> None:
@@ -114,7 +123,7 @@ def test_keys_only_grow_also_after_a_delete_and_a_restart(tmp_path: Any) -> None
     for _ in range(3):
         company = Company("grow", path)
         company.add_user("admin")
-        keys.append(company.create(VENDOR, {"name": "x"}, admin(company))["key"])
+        keys.append(company.create(VENDOR, {"id": "V1", "name": "x"}, admin(company))["key"])
         company.delete(VENDOR, keys[-1], admin(company))
         company.close()
     assert keys == ["1", "2", "3"]
@@ -160,9 +169,11 @@ def test_every_mistake_of_a_body_is_named(company: Company, more: dict[str, Any]
 def test_a_reference_is_resolved_by_key_or_id_or_refused(company: Company) -> None:
     key = company.create(BILL, bill(vendor={"key": "1"}), admin(company))["key"]
     assert company.read(BILL, key, admin(company))["vendor"]["id"] == "V1"
-    for vendor in ({"id": None}, None, {"key": None, "id": None}):
-        key = company.create(BILL, bill(vendor=vendor), admin(company))["key"]
-        assert company.read(BILL, key, admin(company))["vendor"] == {"key": None, "id": None}
+    for project in ({"id": None}, None, {"key": None, "id": None}):
+        body = bill()
+        body["lines"][0]["dimensions"] |= {"project": project}
+        key = company.create(BILL, body, admin(company))["key"]
+        assert company.read(BILL, key, admin(company))["lines"][0]["dimensions"]["project"] == {"key": None, "id": None}
     refusal = refused(company.create, BILL, bill(vendor={"id": "V77"}), admin(company))
     assert (refusal.status, refusal.error_id) == (422, "REST-7001")
     assert refusal.details[0]["message"] == "accounts-payable/vendor V77 does not exist"

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from tieout.catalogue.model import NO_DEFAULT, Field, ListOf, Model, Node, Ref
-from tieout.simulator import refusal
+from tieout.simulator import refusal, required
 from tieout.simulator.refusal import Refusal
 from tieout.simulator.tables import owned_list
 from tieout.simulator.values import parse_decimal
@@ -55,9 +55,12 @@ class Changes(msgspec.Struct):
 class Check:
     """One body. `problems` collects every mistake as a detail for REST-1064."""
 
-    def __init__(self, find: Callable[[str], Model | None], operation: Operation) -> None:
+    def __init__(
+        self, find: Callable[[str], Model | None], operation: Operation, waived: required.Waived = required.NOTHING
+    ) -> None:
         self._find = find
         self._operation = operation
+        self._waived = waived
         self.problems: list[dict[str, Any]] = []
 
     def body(self, model: Model, body: object) -> Changes:
@@ -73,8 +76,9 @@ class Check:
             self._wrong(pointer or "/", "an object")
             return changes
         self._node(model, model, body, "", pointer, changes, adding=adding)
-        if self._operation == "POST" and not pointer:
-            self._required(model, body)
+        if not pointer:
+            adding_lines = self._operation == "PATCH"
+            self.problems.extend(required.missing(model, body, self._waived, adding_lines=adding_lines))
         return changes
 
     def _wrong(self, pointer: str, expected: str) -> None:
@@ -193,32 +197,6 @@ class Check:
         body = {name: value for name, value in item.items() if name not in left_out}
         changes = self._record(model, body, pointer, adding=key is None)
         return LineChange(pointer, None if key is None else str(key), word == "delete", changes)
-
-    # ---- required ---------------------------------------------------------------------------------------------
-
-    def _required(self, model: Model, body: Mapping[str, Any]) -> None:
-        for rule in model.required:
-            if rule.when:
-                continue
-            head, mark, rest = rule.path.partition("[].")
-            if not mark:
-                self._present(body, rule.path, "")
-                continue
-            items = body.get(head)
-            for i, item in enumerate(items if isinstance(items, list) else ()):
-                if isinstance(item, Mapping) and "[]" not in rest:
-                    self._present(item, rest, f"/{head}/{i}")
-
-    def _present(self, body: Mapping[str, Any], path: str, pointer: str) -> None:
-        value: Any = body
-        names = path.removesuffix("[]").split(".")
-        for i, name in enumerate(names):
-            given = value.get(name) if isinstance(value, Mapping) else None
-            if given is None and i and name in ("key", "id") and isinstance(value, Mapping):
-                given = value.get("id" if name == "key" else "key")
-            value = given
-        if value is None or value == []:
-            self.problems.append(refusal.required_field(f"{pointer}/{'/'.join(names)}"))
 
 
 def defaults(model: Model) -> dict[str, Any]:

@@ -22,16 +22,17 @@ from tieout.catalogue import load as documented_model
 from tieout.catalogue import names
 from tieout.catalogue.index import documented
 from tieout.catalogue.model import Model
-from tieout.simulator import census, functions, permissions, visibility
+from tieout.simulator import census, functions, moves, permissions, visibility
 from tieout.simulator.behaviour import Settings
 from tieout.simulator.clock import Clock
 from tieout.simulator.identity import DEMO_PASSWORD, EntityRef, Status, User, Who
 from tieout.simulator.loading import Loader
+from tieout.simulator.moves import Mover
 from tieout.simulator.payload import object_name
 from tieout.simulator.records import Reader
 from tieout.simulator.refusal import Refusal
 from tieout.simulator.select import QueryAnswer, Selector
-from tieout.simulator.tables import Tables
+from tieout.simulator.tables import Tables, path_of
 from tieout.simulator.values import KEY
 from tieout.simulator.writing import USER, Writer
 
@@ -71,9 +72,11 @@ class Company:
         """Everything that is known of the database, anew."""
         self._recollect()
         self._tables = Tables(self._db, self.find_model)
+        self._tables.today = lambda: self.clock.now().date().isoformat()
         self._selector = Selector(self._tables, self.find_model, self.settings)
         self._reader = Reader(self._tables, self.find_model)
-        self._writer = Writer(self._db, self._tables, self.find_model, self.clock)
+        self._writer = Writer(self._db, self._tables, self.find_model, self.clock, self.settings)
+        self._mover = Mover(self._writer, self.settings)
 
     def _recollect(self) -> None:
         """Read the models and users that the database holds."""
@@ -265,7 +268,7 @@ class Company:
         fields = [name for name in ("key", "id") if name in self.model(object).fields]
         answer = self._page({"object": object, "fields": fields, "start": start, "size": size}, who, "list")
         for row in answer.rows:
-            row["href"] = f"/objects/{object}/{row['key']}"
+            row["href"] = f"/objects/{path_of(object)}/{row['key']}"
         return answer
 
     def read(self, object: str, key: str, who: Who) -> dict[str, Any]:
@@ -304,6 +307,21 @@ class Company:
             self.model(object)
             permissions.hides(who, object, "delete")
             self._writer.delete(object, key, who)
+
+    def has_action(self, object: str, word: str) -> bool:
+        """Whether Sage documents this workflow action."""
+        return moves.documented(object, word, self.find_model(object))
+
+    def act(self, object: str, word: str, body: Mapping[str, Any], who: Who) -> dict[str, Any]:
+        """Carry out a workflow action: `key`, `id`, `href`, `state` (REST reference 4.8). Refusal 400, 404 or 422."""
+        with self.atomically():
+            permissions.hides(who, object, "update")
+            return self._mover.act(object, word, body, who)
+
+    def next_number(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """The next value of a document sequence, `{id | key[, fiscalYear]}`. Refusal 400, 404 or 422."""
+        with self.atomically():
+            return self._writer.sequences.generate(asked)
 
     def load(self, object: str, records: Iterable[Mapping[str, Any]]) -> int:
         """Trusted bulk insert of nested records; returns how many. Nothing is checked but the names (ValueError).

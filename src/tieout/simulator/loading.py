@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from itertools import islice, pairwise
 from typing import Any
 
-from tieout.simulator.tables import ROW, Branch, Table, Tables
+from tieout.simulator.tables import ROW, Branch, Table, Tables, path_of
 from tieout.simulator.values import Stored
 
 _CHUNK = 2000
@@ -106,13 +106,13 @@ class Loader:
     def _settle(self, table: Table, row: list[Stored], key: Stored) -> None:
         """Leave out what a reader can work out: hrefs, and the id and name of a referenced record that is here."""
         own = table.columns.get("href")
-        if own is not None and row[own.index] == f"/objects/{table.object}/{key!s}":
+        if own is not None and row[own.index] == f"/objects/{path_of(table.object)}/{key!s}":
             row[own.index] = None
         for link in table.links.values():
             target = row[link.key]
             if target is None or link.object is None:
                 continue
-            if row[link.href] == f"/objects/{link.object}/{target!s}":
+            if row[link.href] == f"/objects/{path_of(link.object)}/{target!s}":
                 row[link.href] = None
             there = self._known(link.object).get(target)
             if there is None:

@@ -94,8 +94,8 @@ def _create(call: Call, name: str) -> Response:
         return call.company.create(name, record, call.who)
 
     if isinstance(body, list):
-        return _batch(call, body, create, done=201)
-    return one(201, create(_record(body)))
+        return batch(call, body, create, done=201)
+    return one(201, create(record_of(body)))
 
 
 def _update(call: Call, name: str, keys: Sequence[str]) -> Response:
@@ -109,10 +109,10 @@ def _update(call: Call, name: str, keys: Sequence[str]) -> Response:
         return call.company.update(name, key, changes, call.who)
 
     if not keys:
-        return _batch(call, body if isinstance(body, list) else [body], update, done=200)
+        return batch(call, body if isinstance(body, list) else [body], update, done=200)
     if len(keys) > 1:
         raise Refusal.unknown_resource(call.request.path)
-    return one(200, update({**_record(body), "key": keys[0]}))
+    return one(200, update({**record_of(body), "key": keys[0]}))
 
 
 def _delete(call: Call, name: str, keys: Sequence[str]) -> Response:
@@ -127,11 +127,11 @@ def _delete(call: Call, name: str, keys: Sequence[str]) -> Response:
     if len(keys) == 1:
         call.company.delete(name, keys[0], call.who)
         return Response(204)
-    response = _batch(call, [{"key": key} for key in keys], delete, done=204)
+    response = batch(call, [{"key": key} for key in keys], delete, done=204)
     return Response(204) if response.status == 204 else response
 
 
-def _record(body: object) -> Record:
+def record_of(body: object) -> Record:
     if not isinstance(body, dict):
         raise Refusal.invalid_request("A record must be a JSON object")
     return body
@@ -141,7 +141,7 @@ class _Undone(Exception):
     """Takes an atomic batch back."""
 
 
-def _batch(call: Call, records: Sequence[object], act: Callable[[Record], Record], *, done: int) -> Response:
+def batch(call: Call, records: Sequence[object], act: Callable[[Record], Record], *, done: int) -> Response:
     """Each record stands alone unless `X-IA-API-Param-Transaction: true` makes all of them one (REST reference 4.7).
 
     More than 500 are answered 429 without Retry-After (INFERRED)."""
@@ -167,6 +167,6 @@ def _batch(call: Call, records: Sequence[object], act: Callable[[Record], Record
 
 def _attempt(record: object, act: Callable[[Record], Record], done: int) -> Record:
     try:
-        return {**act(_record(record)), "ia::status": done}
+        return {**act(record_of(record)), "ia::status": done}
     except Refusal as refusal:
         return refused_item(refusal)

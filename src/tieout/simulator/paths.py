@@ -11,9 +11,11 @@ from collections.abc import Callable
 
 from tieout.catalogue.model import Field, Model
 from tieout.simulator.refusal import Refusal
-from tieout.simulator.tables import RESERVED, Column, Link, Table, Tables
+from tieout.simulator.tables import RESERVED, Column, Link, Table, Tables, path_of
 from tieout.simulator.values import Codec, Kind
 
+_SETTLED = ("paid", "reversed", "reversal")
+"""States of a document on which nothing is due."""
 _DEPTH = 6
 """References followed in one path. Sage documents one (`vendor.creditLimit`); more is INFERRED."""
 
@@ -91,10 +93,25 @@ class Paths:
             return None
         sql = f"{alias}.{column.sql}"
         if path == "href":
-            own = f"'/objects/' || {_literal(table.object)} || '/' || {alias}.{table.columns['key'].sql}"
+            own = f"'/objects/' || {_literal(path_of(table.object))} || '/' || {alias}.{table.columns['key'].sql}"
             return Target(f"COALESCE({sql}, {own})", column.codec, column.field)
         irregular = self._tables.irregular(table, column)
+        if path == "dueInDays" and "dueDate" in table.columns:
+            return Target(self._due_in_days(table, alias, column), column.codec, column.field, irregular=irregular)
         return Target(sql, column.codec, column.field, column=column, irregular=irregular)
+
+    def _due_in_days(self, table: Table, alias: str, column: Column) -> str:
+        """Days overdue by the company's clock, where none were recorded: a string on a bill, a number on an invoice,
+        null once nothing is due. Recorded invoices count so; the documented opposite sign (9.1) was not seen."""
+        due = f"julianday({alias}.{table.columns['dueDate'].sql})"
+        days = f"CAST(julianday('{self._tables.today()}') - {due} AS INTEGER)"
+        if column.field.type == "string":
+            days = f"CAST({days} AS TEXT)"
+        state = table.columns.get("state")
+        if state is not None:
+            settled = ", ".join(f"'{word}'" for word in _SETTLED)
+            days = f"CASE WHEN {alias}.{state.sql} IN ({settled}) THEN NULL ELSE {days} END"
+        return f"COALESCE({alias}.{column.sql}, {days})"
 
     @staticmethod
     def _is_list(table: Table, path: str) -> bool:
@@ -124,7 +141,7 @@ class Paths:
             stored = f"{alias}.{column.sql}"
             if link.object is None:
                 return Target(stored, column.codec, column.field, column=column)
-            computed = f"'/objects/' || {_literal(link.object)} || '/' || {key_sql}"
+            computed = f"'/objects/' || {_literal(path_of(link.object))} || '/' || {key_sql}"
             return Target(f"COALESCE({stored}, {computed})", column.codec, column.field)
         joined = self._joined(link, key_sql, alias, rest, depth, key if alias == "t" else None)
         if column is None:

@@ -27,7 +27,7 @@ class Reader:
     def __init__(self, tables: Tables, find: Callable[[str], Model | None]) -> None:
         self._tables = tables
         self._find = find
-        self._columns: dict[str, tuple[int, str, list[tuple[str, Decode]]]] = {}
+        self._columns: dict[str, tuple[tuple[int, str], str, list[tuple[str, Decode]]]] = {}
 
     def records(self, table: Table, where: str, values: Sequence[Stored], order: str = "") -> list[dict[str, Any]]:
         """Full records that match a condition over the alias `t`."""
@@ -37,7 +37,8 @@ class Reader:
 
     def _plan(self, table: Table) -> tuple[str, list[tuple[str, Decode]]]:
         known = self._columns.get(table.object)
-        if known is not None and known[0] == self._tables.shape:
+        moment = self._tables.shape, self._tables.today()
+        if known is not None and known[0] == moment:
             return known[1], known[2]
         paths = Paths(self._tables, self._find)
         select: list[str] = []
@@ -50,7 +51,7 @@ class Reader:
                 target = paths.resolve(table, path)
                 select.append(target.sql)
                 plan.append((path, target.codec.decoder()))
-        self._columns[table.object] = (self._tables.shape, ", ".join(select), plan)
+        self._columns[table.object] = (moment, ", ".join(select), plan)
         return ", ".join(select), plan
 
     def _record(self, table: Table, plan: list[tuple[str, Decode]], row: tuple[Stored, ...]) -> dict[str, Any]:

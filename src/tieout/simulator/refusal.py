@@ -313,19 +313,13 @@ class Refusal(Exception):
         )
 
     @classmethod
-    def invalid_state(cls) -> Refusal:
+    def invalid_state(cls, words: str = "State must be draft or not included in the request.") -> Refusal:
         """`State must be draft …` with code invalidParameter and 400 [CPW LIVE]; which text is whose is INFERRED."""
         return cls(
             400,
             "invalidParameter",
             "Not a valid state",
-            details=[
-                detail(
-                    "State must be draft or not included in the request.",
-                    code="invalidParameter",
-                    target="/state",
-                )
-            ],
+            details=[detail(words, code="invalidParameter", target="/state")],
         )
 
     @classmethod
@@ -342,8 +336,8 @@ class Refusal(Exception):
         )
 
     @classmethod
-    def unbalanced(cls, operation: str, object: str) -> Refusal:
-        """The journal entry that does not balance, verbatim (8.4)."""
+    def unbalanced(cls, operation: str, object: str, entities: str = "") -> Refusal:
+        """The journal entry that does not balance, verbatim (8.4); `entities` that it does not balance in, INFERRED."""
         return cls.operation_failed(
             operation,
             object,
@@ -355,62 +349,77 @@ class Refusal(Exception):
                     message_id="IA.COULD_NOT_CREATE_GLBATCH_RECORD",
                 ),
                 detail(
-                    "Transactions do not balance for Place ,",
+                    f"Transactions do not balance for Place {entities},",
                     error_id="GL-1009",
                     code="invalidConfiguration",
                     message_id="IA.TRANSACTIONS_DO_NOT_BALANCE_FOR",
-                    placeholders={"RENAMED_TEXT": "Place", "ERR_STR": ", "},
+                    placeholders={"RENAMED_TEXT": "Place", "ERR_STR": f"{entities}, "},
                 ),
             ],
         )
 
     @classmethod
-    def duplicate(cls, operation: str, object: str, value: str) -> Refusal:
+    def broken_rule(
+        cls,
+        operation: str,
+        object: str,
+        words: str,
+        *,
+        code: str = "businessRuleViolation",
+        error_id: str | None = None,
+        target: str | None = None,
+        correction: str | None = None,
+    ) -> Refusal:
+        """REST-7001 around one detail. The words and codes are INFERRED unless the caller says otherwise."""
+        entry = detail(words, code=code, error_id=error_id, target=target, correction=correction)
+        return cls.operation_failed(operation, object, [entry])
+
+    @classmethod
+    def duplicate(cls, operation: str, object: str, value: str, target: str = "/id") -> Refusal:
         """The text that integrations match on (8.4); its place in the details is INFERRED."""
-        return cls.operation_failed(
-            operation,
-            object,
-            [
-                detail(
-                    "Another record with the value already exists",
-                    code="duplicateRecord",
-                    target="/id",
-                    correction=f"Use an id other than {value}",
-                )
-            ],
-        )
+        words = "Another record with the value already exists"
+        correction = f"Use an id other than {value}" if target == "/id" else f"Use a value other than {value}"
+        return cls.broken_rule(operation, object, words, code="duplicateRecord", target=target, correction=correction)
 
     @classmethod
     def unknown_reference(cls, operation: str, object: str, target: str, value: str, referenced: str) -> Refusal:
         """A reference to a record that is not in the company; the words are INFERRED."""
-        return cls.operation_failed(
-            operation,
-            object,
-            [
-                detail(
-                    f"{referenced} {value} does not exist",
-                    code="invalidKey",
-                    target=target,
-                    correction=f"Provide a valid {referenced}",
-                )
-            ],
-        )
+        words, correction = f"{referenced} {value} does not exist", f"Provide a valid {referenced}"
+        return cls.broken_rule(operation, object, words, code="invalidKey", target=target, correction=correction)
 
     @classmethod
-    def inactive_reference(cls, operation: str, object: str, target: str, value: str, referenced: str) -> Refusal:
-        """Inactive master data in a new transaction; the words are INFERRED."""
-        return cls.operation_failed(
-            operation,
-            object,
-            [
-                detail(
-                    f"{referenced} {value} is inactive and cannot be used in a transaction",
-                    code="invalidRecord",
-                    target=target,
-                    correction=f"Use an active {referenced}",
-                )
-            ],
-        )
+    def contradicting_reference(cls, operation: str, object: str, target: str, key: str, id: str) -> Refusal:
+        """Key and id of different records; INFERRED."""
+        words, correction = f"Key {key} and id {id} are not of the same record", "Provide the key or the id"
+        return cls.broken_rule(operation, object, words, code="invalidKey", target=target, correction=correction)
+
+    @classmethod
+    def inactive_reference(
+        cls, operation: str, object: str, target: str, value: str, referenced: str, status: str = "inactive"
+    ) -> Refusal:
+        """Master data in a new transaction that is not active; the words are INFERRED."""
+        state = "inactive" if status == "inactive" else "not for posting"
+        words = f"{referenced} {value} is {state} and cannot be used in a transaction"
+        correction = f"Use an active {referenced}"
+        return cls.broken_rule(operation, object, words, code="invalidRecord", target=target, correction=correction)
+
+    @classmethod
+    def in_use(cls, object: str, key: str, by: str) -> Refusal:
+        """A record that others refer to; INFERRED."""
+        words = f"{object} {key} cannot be deleted because it is used by {by}"
+        return cls.broken_rule("DELETE", object, words, code="recordInUse")
+
+    @classmethod
+    def wrong_state(cls, operation: str, object: str, key: str, state: str, verb: str) -> Refusal:
+        """An edit, delete or action that the record's state does not allow; INFERRED (4.8 names the states)."""
+        words = f"{object} {key} is {state} and cannot be {verb}"
+        return cls.broken_rule(operation, object, words, code="invalidState", target="/state")
+
+    @classmethod
+    def period_closed(cls, operation: str, object: str, target: str, day: str, opens: str) -> Refusal:
+        """Both texts that integrations match on (8.4); how Sage joins them is INFERRED."""
+        words = f"The period is closed for {day}. Date must be on or after {opens}."
+        return cls.broken_rule(operation, object, words, code="periodClosed", target=target)
 
 
 def not_a_valid_field(path: str) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from random import Random
 
 from tieout.simulator import seed_accounts as chart
 from tieout.simulator import seed_words as words
+from tieout.simulator.rates import DAILY
 from tieout.simulator.seed_group import (
-    RATES,
     Group,
     Party,
     Record,
@@ -34,7 +34,7 @@ class _Amounts:
     """The amounts of one document's lines, in the transaction's and the base currency, and what is paid of them."""
 
     def __init__(self, random: Random, party: Party, base: str, lines: int, high: int) -> None:
-        self.rate = RATES[party.currency, base]
+        self.rate = DAILY[party.currency, base]
         self.currency, self.base = party.currency, base
         self.txn = [skewed(random, 12, high) for _ in range(lines)]
         self.in_base = [converted(amount, self.rate) for amount in self.txn]
@@ -197,7 +197,6 @@ def add_bills(group: Group) -> None:
             "createdDate": day,
             "postingDate": day,
             "dueDate": document.due.isoformat(),
-            "dueInDays": str((group.today - document.due).days),
             "paymentPriority": random.choice(("normal", "normal", "normal", "high", "urgent", "low")),
             "isOnHold": random.random() < 0.02,
             "isTaxInclusive": False,
@@ -254,7 +253,6 @@ def add_invoices(group: Group) -> None:
             "description": words.LONG_NOTE if number % 239 == 7 else random.choice((None, "", *words.INVOICE_MEMOS)),
             "invoiceDate": document.day.isoformat(),
             "dueDate": document.due.isoformat(),
-            "dueInDays": (document.due - group.today).days,
             "dunningCount": random.randrange(3) if overdue else 0,
             "isSystemGeneratedDocument": False,
         }

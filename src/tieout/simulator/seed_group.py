@@ -30,14 +30,6 @@ USERS: tuple[tuple[str, str, str | None], ...] = (
 )
 """User id, name, the one entity the user may enter (None: all). Passwords are the OAuth module's."""
 
-RATES = {
-    ("USD", "USD"): 10000, ("CAD", "CAD"): 10000, ("GBP", "GBP"): 10000,
-    ("EUR", "USD"): 10836, ("CAD", "USD"): 7312, ("GBP", "USD"): 12718,
-    ("USD", "CAD"): 13675, ("EUR", "CAD"): 14821, ("GBP", "CAD"): 17394,
-    ("USD", "GBP"): 7863, ("EUR", "GBP"): 8517, ("CAD", "GBP"): 5749,
-}  # fmt: skip
-"""Exchange rates in ten-thousandths, (transaction currency, base currency)."""
-
 
 @dataclass
 class Person:

@@ -18,7 +18,7 @@ from typing import Literal
 
 import msgspec
 
-from tieout.simulator import control, gate, idempotency, oauth, objects, services
+from tieout.simulator import control, gate, idempotency, oauth, objects, services, workflows
 from tieout.simulator.authorize import Lobby
 from tieout.simulator.behaviour import Settings
 from tieout.simulator.call import Call
@@ -232,14 +232,16 @@ class Simulator:
 
     def _call(self, request: Request, area: str, rest: tuple[str, ...]) -> Response:
         tenant, session = gate.admit(self, request)
-        if area not in ("objects", "services"):
+        if area not in ("objects", "services", "workflows"):
             raise Refusal.unknown_resource(request.path)
 
         def act() -> Response:
             # The header goes before the token's entity; a misspelt header name is ignored (REST reference 2).
             entity_id = request.headers.get("x-ia-api-param-entity", "").strip() or session.entity_id
             call = Call(tenant.company, tenant.company.who(session.user_id, entity_id), request, rest)
-            return objects.answer(call) if area == "objects" else services.answer(call)
+            if area == "objects":
+                return objects.answer(call)
+            return services.answer(call) if area == "services" else workflows.answer(call)
 
         return idempotency.once(request, tenant.company, tenant.desk, session.user_id, act)
 

@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from typing import Any
+from urllib.parse import quote as percent_encoded
 
 from tieout.catalogue import names, owner
 from tieout.catalogue.index import documented
@@ -29,6 +30,17 @@ _BLOCK = 64
 
 def quote(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
+
+
+def path_of(object: str) -> str:
+    """An object's name as hrefs write it: `order-entry/document::Sales%20Invoice` (REST reference 3)."""
+    return percent_encoded(object, safe="/:")
+
+
+def series_of(object: str) -> str:
+    """The object that an object shares its keys with: the documents of all definitions are numbered together."""
+    head, mark, _ = object.partition("::")
+    return head if mark and not head.startswith("platform-apps/") else object
 
 
 class Column:
@@ -187,6 +199,8 @@ class Tables:
         self._rows: dict[str, int] = {}
         self._values: dict[tuple[str, str], int] = {}
         self.census = Census(db)
+        self.today: Callable[[], str] = lambda: ""
+        """The company's day, `2026-03-18`; its owner sets it."""
         self.undoable = 0
         """Counts what a rollback takes back and we remember: tables, indexes, facts, models, users."""
         self.shape = 0
@@ -347,19 +361,30 @@ class Tables:
 
     def next_key(self, table: Table) -> int:
         """Keys only grow: a deleted record's key is not given again."""
-        if table.object not in self._next_key:
-            key = table.columns["key"].sql
-            largest = self._db.execute(f"SELECT max({key}) FROM {table.sql} WHERE typeof({key})='integer'").fetchone()
-            floor = self._db.execute('SELECT last FROM "ia::key" WHERE object=?', (table.object,)).fetchone()
-            self._next_key[table.object] = max(largest[0] or 0, floor[0] if floor else 0) + 1
-        key_now = self._next_key[table.object]
-        self._next_key[table.object] = key_now + 1
+        series = series_of(table.object)
+        if series not in self._next_key:
+            floor = self._db.execute('SELECT last FROM "ia::key" WHERE object=?', (series,)).fetchone()
+            largest = [self._largest_key(self.get(name)) for name in self._members(table, series)]
+            self._next_key[series] = max(*largest, floor[0] if floor else 0) + 1
+        key_now = self._next_key[series]
+        self._next_key[series] = key_now + 1
         return key_now
+
+    def _members(self, table: Table, series: str) -> tuple[str, ...]:
+        if series == table.object:
+            return (table.object,)
+        return tuple(name for name in self.objects() if series_of(name) == series)
+
+    def _largest_key(self, table: Table) -> int:
+        key = table.columns["key"].sql
+        row = self._db.execute(f"SELECT max({key}) FROM {table.sql} WHERE typeof({key})='integer'").fetchone()
+        return row[0] or 0
 
     def seen_key(self, table: Table, key: Stored) -> None:
         if type(key) is int:
             self.next_key(table)
-            self._next_key[table.object] = max(self._next_key[table.object] - 1, key + 1)
+            series = series_of(table.object)
+            self._next_key[series] = max(self._next_key[series] - 1, key + 1)
 
     def next_row(self, table: Table, *, shuffled: bool) -> int:
         """Row ids grow, shuffled within blocks of 64, so that nobody can mistake their order for the key's."""
@@ -377,5 +402,5 @@ class Tables:
         """Remember a deleted key, so that it is not given again after a restart."""
         self._db.execute(
             'INSERT INTO "ia::key" VALUES (?, ?) ON CONFLICT (object) DO UPDATE SET last = max(last, excluded.last)',
-            (table.object, key),
+            (series_of(table.object), key),
         )
