@@ -254,14 +254,17 @@ def test_tokens_and_endings_outlive_a_restart(tmp_path: Path) -> None:
         kept = app.refresh(spent["refresh_token"]).json()
         revoked = Application(before, user="us").authorized()
         revoke(app, revoked["access_token"])
-        control(before, "access", {"clients": ["demo-client"]})
+        control(before, "clients", {"id": "web", "secret": "s"})
+        web = Application(before, "web", "s").credentials()
+        control(before, "access", {"clients": ["demo-client", "web"]})
         control(before, "users", {"id": "ca", "permissions": {}, "status": "inactive"})
     with Simulator("empty", path=path, clock=Clock(NOW), switches={"rotation": "strict"}) as after:
         app = Application(after)
         assert works(app, kept)
+        assert works(app, web)
         assert not renews(app, spent)
         assert not works(app, revoked)
-        assert control(after, "access")["access"]["clients"] == ["demo-client"]
+        assert control(after, "access")["access"]["clients"] == ["demo-client", "web"]
         ca = next(user for user in control(after, "users")["users"] if user["id"] == "ca")
         assert (ca["permissions"], ca["status"]) == ({}, "inactive")
         assert app.redeem(code).status == 200

@@ -135,10 +135,10 @@ def _change_client(simulator: Simulator, request: Request) -> Response:
     given = _given(change, without={"company", "id"})
     before = simulator.clients.get(change.id)
     if before is not None:
-        simulator.clients[change.id] = msgspec.structs.replace(before, **given)
+        simulator.set_client(msgspec.structs.replace(before, **given))
         return json_reply(200, _clients(simulator, ""))
     client = Client(**{"id": change.id, "secret": secrets.token_urlsafe(24), **given})
-    simulator.clients[change.id] = client
+    simulator.set_client(client)
     made = {"secret": client.secret} if change.secret is UNSET else {}
     return json_reply(201, {**_clients(simulator, ""), **made})
 

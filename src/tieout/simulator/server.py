@@ -39,6 +39,7 @@ Seed = Literal["demo", "empty"]
 VERSION = "v1"
 _FILLED = "server/filled"
 _FROZEN = "server/frozen"
+_CLIENTS = "server/clients"
 
 
 class CompanyError(Exception):
@@ -91,7 +92,9 @@ class Simulator:
         """Kept by name, for the control API."""
         self._lock = threading.RLock()
         self._tenants: dict[str, Tenant] = {}
-        self.add_company("demo", seed, path=path, recordings=recordings)
+        kept = self.add_company("demo", seed, path=path, recordings=recordings).recall(_CLIENTS)
+        if kept is not None:
+            self.clients |= msgspec.json.decode(kept, type=dict[str, Client])
 
     def __enter__(self) -> Simulator:
         return self
@@ -134,6 +137,12 @@ class Simulator:
             tenant = _open(name, seed, path, tuple(recordings), self.clock, self.settings)
             self._tenants[name] = tenant
             return tenant.company
+
+    def set_client(self, client: Client) -> None:
+        """Register or change an application. Kept with the first company, so that in a file it outlives a restart."""
+        with self._lock:
+            self.clients = {**self.clients, client.id: client}
+            self.tenants()[0].company.remember(_CLIENTS, msgspec.json.encode(self.clients))
 
     def drop_company(self, name: str) -> None:
         """Close a company; its file stays. Raises KeyError for one that is not here."""
