@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tieout.errors import TieoutError
     from tieout.in_process import simulated, simulated_async
-    from tieout.rest import AsyncIntacct, BatchResult, F, Filter, Intacct, Lines, Record, Row
+    from tieout.rest import AsyncIntacct, BatchResult, Budget, F, Filter, Intacct, Lines, Record, Row
 
 __version__ = "0.1.0"
 
 __all__ = [
     "AsyncIntacct",
     "BatchResult",
+    "Budget",
     "F",
     "Filter",
     "Intacct",
@@ -32,6 +33,7 @@ __all__ = [
 _HOME = {
     "AsyncIntacct": "tieout.rest",
     "BatchResult": "tieout.rest",
+    "Budget": "tieout.rest",
     "F": "tieout.rest",
     "Filter": "tieout.rest",
     "Intacct": "tieout.rest",

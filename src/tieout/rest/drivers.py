@@ -25,6 +25,8 @@ class Places(Protocol):
     @property
     def ceiling(self) -> int: ...
 
+    def take(self) -> Claim | None: ...
+
     def claim(self, notify: Callable[[], None]) -> Claim: ...
 
 
@@ -91,6 +93,8 @@ class SyncDriver:
         raise TypeError(f"unknown effect {type(effect).__name__}")
 
     def _slot(self, limiter: Places, timeout: float | None) -> Claim:
+        if (free := limiter.take()) is not None:
+            return free
         told = threading.Event()
         claim = limiter.claim(told.set)
         try:
@@ -181,6 +185,8 @@ class AsyncDriver:
     async def _slot(self, limiter: Places, timeout: float | None) -> Claim:
         import asyncio
 
+        if (free := limiter.take()) is not None:
+            return free
         loop = asyncio.get_running_loop()
         told = asyncio.Event()
 

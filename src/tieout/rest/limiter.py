@@ -117,6 +117,10 @@ class Limiter:
         reason to `look` again, from whatever thread gave that reason."""
         return self._claim(self._line, notify)
 
+    def take(self) -> Claim | None:
+        """A place if one is free and nobody waits, without the means to be told: most requests need none."""
+        return self._take_free(self._line)
+
     def share(self, most: int) -> Share:
         """A way in for one client that wants at most `most` places. Raises the ceiling where it is lower."""
         with self._lock:
@@ -154,6 +158,14 @@ class Limiter:
             granted = self._grant()
         self._tell([other for other in granted if other is not claim])
         return claim
+
+    def _take_free(self, line: _Line) -> Claim | None:
+        with self._lock:
+            if self._lines or not self._free(line):
+                return None
+            claim = Claim(self, line, _nobody)
+            self._take(claim)
+            return claim
 
     def _release(self, claim: Claim) -> None:
         with self._lock:
@@ -234,6 +246,10 @@ class Limiter:
                     claims += self._give_back(claim)
 
 
+def _nobody() -> None:
+    """Whom a claim tells that never had to wait."""
+
+
 class Share:
     """One client's way into a limiter that others use too: never more than `most` places at once."""
 
@@ -245,3 +261,7 @@ class Share:
     def claim(self, notify: Callable[[], None]) -> Claim:
         """As Limiter.claim."""
         return self.limiter._claim(self._line, notify)
+
+    def take(self) -> Claim | None:
+        """As Limiter.take."""
+        return self.limiter._take_free(self._line)

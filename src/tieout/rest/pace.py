@@ -117,6 +117,10 @@ class Pace:
         """A place under the company's limit and this client's own. As Limiter.claim."""
         return self._share.claim(notify)
 
+    def take(self) -> Claim | None:
+        """As Limiter.take."""
+        return self._share.take()
+
     @property
     def limit(self) -> int:
         """Requests that may be under way now: the ceiling, less what Intacct's answers took away."""
