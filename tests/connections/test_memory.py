@@ -76,11 +76,12 @@ def test_companies_and_environments_are_kept_apart(store: Store) -> None:
 
 
 def test_fields_learnt_are_remembered_with_their_reason(store: Store) -> None:
-    memory = StoreMemory(store, "production", "Acme")
+    memory = StoreMemory(store, "production", "Acme", now=lambda: 1_000_000.0)
     memory.keep_unqueryable(BILL, "a", "REST-1106")
     memory.keep_unqueryable(BILL, "b", "REST-1106")
-    memory.keep_unqueryable(BILL, "a", "REST-1106 again")
-    assert StoreMemory(store, "production", "Acme").unqueryable(BILL) == {"a": "REST-1106 again", "b": "REST-1106"}
+    memory.keep_unqueryable(BILL, "a", "REST-1106 again.")
+    told = StoreMemory(store, "production", "Acme").unqueryable(BILL)
+    assert told == {"a": "REST-1106 again (1970-01-12)", "b": "REST-1106 (1970-01-12)"}
     assert memory.unqueryable("accounts-payable/vendor") == {}
 
 
@@ -98,10 +99,14 @@ def test_a_model_that_changed_keeps_the_one_before_until_somebody_has_looked(sto
     memory: Memory = ProcessMemory(now=lambda: now) if kind == "process" else opened()
     first = catalogue.load(BILL)
     second, third = changed(first), msgspec.structs.replace(first, methods=("GET",))
+    memory.keep_unqueryable(BILL, "a", "REST-1106")
+    memory.keep_model(BILL, first)
+    assert list(memory.unqueryable(BILL)) == ["a"]
     for model in (first, first, second, second, third):
         memory.keep_model(BILL, model)
         now += 10
     again = memory if kind == "process" else opened()
+    assert again.unqueryable(BILL) == {}, "what a new release refuses is to be learnt anew"
     assert again.kept_model(BILL) == KeptModel(model=third, fetched_at=1_000_040)
     assert again.earlier_model(BILL) == KeptModel(model=first, fetched_at=1_000_010), "before the first unseen change"
     again.forget_earlier(BILL)

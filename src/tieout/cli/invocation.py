@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -40,8 +41,27 @@ class Invocation:
         """An open client of one connection, closed at the end."""
         from tieout.connections import connect
 
-        with connect(self.project(), connection, entity, budget_of(max_transactions)) as client:
+        opened = connect(self.project(), connection, entity, budget_of(max_transactions))
+        with opened as client, self.doubts_as_messages():
             yield client
+
+    @contextmanager
+    def doubts_as_messages(self) -> Iterator[None]:
+        """What the client doubts is told as any other warning of the command, not as one of Python's."""
+        from tieout.errors import CheckWarning
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", CheckWarning)
+            show = warnings.showwarning
+
+            def told(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> None:
+                if issubclass(category, CheckWarning):
+                    self.output.warn(f"{message}.")
+                else:
+                    show(message, category, *rest, **more)
+
+            warnings.showwarning = told
+            yield
 
     @contextmanager
     def connections(self) -> Iterator[Connections]:

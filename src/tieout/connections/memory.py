@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tieout.catalogue.model import Model
-from tieout.rest.memory import MODEL_AGE, KeptModel
+from tieout.rest.memory import MODEL_AGE, KeptModel, since
 from tieout.store import Store
 
 if TYPE_CHECKING:
@@ -81,13 +81,17 @@ class StoreMemory:
 
     def keep_model(self, object: str, model: Model) -> None:
         """Remember the model of `object` as fetched now, and the one before where it differs."""
-        from tieout.store.tables import earlier_models, models
+        from sqlalchemy import delete
+
+        from tieout.store.tables import earlier_models, learnt_fields, models
 
         fetched = self._now()
         with self._store.begin() as connection:
             last = self._read(connection, models, object)
-            if last is not None and last.model != model and self._read(connection, earlier_models, object) is None:
-                self._store.upsert(connection, earlier_models, self._row(object, last.model, last.fetched_at))
+            if last is not None and last.model != model:
+                connection.execute(delete(learnt_fields).filter_by(**self._company, object=object))
+                if self._read(connection, earlier_models, object) is None:
+                    self._store.upsert(connection, earlier_models, self._row(object, last.model, last.fetched_at))
             self._store.upsert(connection, models, self._row(object, model, fetched))
         with self._lock:
             self._models[object] = KeptModel(model=model, fetched_at=fetched)
@@ -123,15 +127,15 @@ class StoreMemory:
             return tuple(row.object for row in rows)
 
     def unqueryable(self, object: str) -> dict[str, str]:
-        """{field: reason} of fields that the company's query service refused (REST-1106)."""
+        """{field: reason and day} of fields that the company's query service refused (REST-1106)."""
         from sqlalchemy import select
 
         from tieout.store.tables import learnt_fields
 
         wanted = self._company | {"object": object}
         with self._store.read() as connection:
-            rows = connection.execute(select(learnt_fields.c.field, learnt_fields.c.reason).filter_by(**wanted)).all()
-        return {row.field: row.reason for row in rows}
+            rows = connection.execute(select(learnt_fields).filter_by(**wanted)).all()
+        return {row.field: since(row.reason, row.learnt_at[:10]) for row in rows}
 
     def keep_unqueryable(self, object: str, field: str, reason: str) -> None:
         """Remember that a field cannot be queried."""

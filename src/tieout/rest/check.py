@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
+from types import MappingProxyType
 from typing import Any
 
 from tieout.catalogue import nearest
@@ -20,10 +21,14 @@ MACROS = frozenset(Macro)
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
 
 
-def check_query(query: Query, model: Model) -> Query:
-    """-> the query with its filter values in the model's types. Raises CheckError with every problem found."""
+def check_query(query: Query, model: Model, learnt: Mapping[str, str] = MappingProxyType({})) -> Query:
+    """-> the query with its filter values in the model's types. Raises CheckError with every problem found.
+
+    `learnt` holds, by field, what the company's queries were found to refuse although the model lists it."""
     paths = model.paths()
     problems = [*_fields(query, model, paths), *_order(query, model, paths), *_parameters(query, model)]
+    refused = [name for name in named(query) if name in learnt and name in paths]
+    problems += [Problem(path=name, reason=f"was refused before: {learnt[name]}") for name in refused]
     where = query.where
     if where is not None:
         problems += [p for c in where.conditions() for p in _condition(c, model, paths)]
@@ -34,6 +39,27 @@ def check_query(query: Query, model: Model) -> Query:
     import msgspec
 
     return msgspec.structs.replace(query, where=_coerced(where, paths))
+
+
+def named(query: Query) -> tuple[str, ...]:
+    """Every path that a query names, in fields, filter and order, each once."""
+    paths = [*query.fields, *(path for path, _ in query.order_by)]
+    paths = [path.partition(":")[2] if is_aggregate(path) else path for path in paths]
+    if query.where is not None:
+        paths += [condition.path for condition in query.where.conditions()]
+    return tuple(dict.fromkeys(paths))
+
+
+def doubts(query: Query, model: Model, entity: str | None) -> Iterator[Problem]:
+    """What a query is allowed to do and had better not. Deprecated fields are said not to be queryable, and one was
+    answered all the same (REST reference 5.6); inside an entity the list of entities is not whole (2)."""
+    paths = model.paths()
+    old = [name for name in named(query) if paths[name].deprecated]
+    if old:
+        yield Problem(path=", ".join(old), reason=f"{'is' if len(old) == 1 else 'are'} deprecated")
+    if entity is not None and model.name == "company-config/entity":
+        reason = f"are read inside {entity!r}, where Intacct leaves others out; with_entity(None) sees all"
+        yield Problem(path="entities", reason=reason)
 
 
 def _fields(query: Query, model: Model, paths: dict[str, Field]) -> Iterator[Problem]:
@@ -108,10 +134,12 @@ def _condition(found: Condition, model: Model, paths: dict[str, Field]) -> Itera
 def _known(path: str, model: Model, paths: dict[str, Field]) -> Problem | None:
     if path in paths:
         return None
-    if path in model.lists:
-        target = model.lists[path].object
+    head, _, inside = path.partition(".")
+    if head in model.lists:
+        target = model.lists[head].object
         hint = f"query {target} instead" if target else "read the record with get"
-        return Problem(path=path, reason=f"is a list and cannot be queried; {hint}")
+        what = f"is in the list {head}, which" if inside else "is a list and"
+        return Problem(path=path, reason=f"{what} cannot be queried; {hint}")
     if path in model.refs or path in model.groups:
         inner = [p for p in paths if p.startswith(path + ".")]
         return Problem(path=path, reason="is not a field but holds some", nearest=_best(path, inner))

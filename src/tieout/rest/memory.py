@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Protocol
 
 import msgspec
@@ -13,6 +14,11 @@ from tieout.catalogue.model import Model
 
 MODEL_AGE = 3600.0
 """Seconds after which a cached live model is asked for again."""
+
+
+def since(reason: str, day: str) -> str:
+    """A reason with the day it was learnt: `... cannot be used in query in version 1 (2026-03-20)`."""
+    return f"{reason.rstrip('.')} ({day})"
 
 
 class KeptModel(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,10 +60,14 @@ class Memory(Protocol):
         ...
 
     def unqueryable(self, object: str) -> dict[str, str]:
-        """{field: reason} of fields that the company's query service refused (REST-1106)."""
+        """{field: reason and day} of fields that the company's query service refused (REST-1106).
+
+        Forgotten when the object's model changes: what a new release refuses is to be learnt anew."""
         ...
 
-    def keep_unqueryable(self, object: str, field: str, reason: str) -> None: ...
+    def keep_unqueryable(self, object: str, field: str, reason: str) -> None:
+        """Remember that a field cannot be queried, and since when."""
+        ...
 
     def trait(self, name: str) -> str | None:
         """What was found out about how this company's services behave, where the documentation is silent."""
@@ -89,6 +99,7 @@ class ProcessMemory:
             last = self._models.get(object)
             if last is not None and last.model != model:
                 self._earlier.setdefault(object, last)
+                self._learnt.pop(object, None)
             self._models[object] = KeptModel(model=model, fetched_at=self._now())
 
     def kept_model(self, object: str) -> KeptModel | None:
@@ -116,8 +127,9 @@ class ProcessMemory:
             return dict(self._learnt.get(object, {}))
 
     def keep_unqueryable(self, object: str, field: str, reason: str) -> None:
+        day = datetime.fromtimestamp(self._now(), UTC).date()
         with self._lock:
-            self._learnt.setdefault(object, {})[field] = reason
+            self._learnt.setdefault(object, {})[field] = since(reason, day.isoformat())
 
     def trait(self, name: str) -> str | None:
         with self._lock:

@@ -5,25 +5,19 @@ An exchange: it fetches the models it needs, from memory while they are young. W
 
 from __future__ import annotations
 
-import re
-import sys
-import warnings
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from tieout import catalogue
 from tieout.catalogue.model import Model
-from tieout.errors import CheckError, CheckWarning, ForbiddenError, Problem, UnknownNameError
+from tieout.errors import CheckError, ForbiddenError, UnknownNameError
 from tieout.rest import models
 from tieout.rest.body_check import BodyCheck, Operation, line_objects
 from tieout.rest.desk import Desk
+from tieout.rest.doubts import tell
 from tieout.rest.effects import Exchange
-
-_HERE = str(Path(__file__).parent.parent)
-_INDEX = re.compile(r"\[\d+\]\.?")
 
 
 def check_bodies(
@@ -57,7 +51,7 @@ def check_bodies(
     found_all = BodyCheck(model, operation, lines=lines, entity=desk.session.entity, keyed=batch)
     for position, body in enumerate(bodies):
         found_all.run(body, f"[{position}]." if many else "")
-    _warn(name, found_all.warnings)
+    tell(name, found_all.warnings)
     if found_all.problems:
         what = f"The batch of {len(bodies)} for {name}" if many else f"The body for {name}"
         raise CheckError(what, found_all.problems)
@@ -89,19 +83,3 @@ def _offline(name: str) -> Model | None:
     except UnknownNameError:
         return None
     return msgspec.structs.replace(found, evidence="overlay")
-
-
-def _warn(object: str, found: Sequence[Problem]) -> None:
-    """Each doubt once, however many records have it, at the line of the program that called."""
-    seen = {(_INDEX.sub("", problem.path), problem.reason): problem for problem in reversed(found)}
-    for (path, reason), problem in reversed(seen.items()):
-        hint = f" (did you mean {problem.nearest!r}?)" if problem.nearest else ""
-        warnings.warn(f"{object}: {path} {reason}{hint}", CheckWarning, stacklevel=_callers_level())
-
-
-def _callers_level() -> int:
-    """How far up the first frame outside tieout is, as `warnings.warn` counts from the function above."""
-    level, frame = 1, sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):
-        frame, level = frame.f_back, level + 1
-    return level

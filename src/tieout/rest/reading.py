@@ -17,8 +17,10 @@ from tieout.errors import ConfigurationError, IntacctError, InvalidRequestError,
 from tieout.rest import operations
 from tieout.rest.aggregates import group_of, totals_decoder
 from tieout.rest.batch import MAX_BATCH, MAX_PATH
-from tieout.rest.check import check_query
+from tieout.rest.check import check_query, doubts
+from tieout.rest.check import named as paths_of
 from tieout.rest.desk import Desk
+from tieout.rest.doubts import tell
 from tieout.rest.effects import All, Exchange, Work
 from tieout.rest.expression import read_filters
 from tieout.rest.filters import Filter
@@ -90,15 +92,15 @@ def checked_query(
     name = object.object if isinstance(object, Query) else object
     definition = yield from model(desk, name)
     name = catalogue.resolve(name)
+    learnt = yield Work(partial(desk.memory.unqueryable, name))
     if isinstance(object, Query):
         if fields is not None or where is not None or options:
             raise ConfigurationError(
                 "A whole query is given, and parts of another beside it.",
                 advice="Put them into the query; limit, page_size, in_flight and paging may stand beside it.",
             )
-        return check_query(msgspec.structs.replace(object, object=name), definition), definition
+        return _told(desk, check_query(msgspec.structs.replace(object, object=name), definition, learnt), definition)
     if fields is None:
-        learnt = yield Work(partial(desk.memory.unqueryable, name))
         fields = common_fields(definition, learnt)
     elif isinstance(fields, str):
         raise ConfigurationError(f"Fields are a list of names, not the text {fields!r}.")
@@ -114,7 +116,12 @@ def checked_query(
         hierarchy=options.get("hierarchy", False),
         parameters=options.get("parameters") or {},
     )
-    return check_query(query, definition), definition
+    return _told(desk, check_query(query, definition, learnt), definition)
+
+
+def _told(desk: Desk, query: Query, definition: Model) -> tuple[Query, Model]:
+    tell(query.object, doubts(query, definition, desk.session.entity))
+    return query, definition
 
 
 def filter_of(where: Where, expression: str | None = None) -> Filter | None:
@@ -159,10 +166,10 @@ def pages(desk: Desk, asked: Exchange[tuple[Query, Model]], pace: PageOptions, *
             yield from stream(reading)
         except InvalidRequestError as error:
             field = error.placeholders.get("FIELD", "")
-            if error.error_id != NOT_QUERYABLE or field not in query.fields:
+            if error.error_id != NOT_QUERYABLE or field not in paths_of(query):
                 raise
             yield from learn(desk, query.object, field, error)
-            if named or reading.delivered or len(query.fields) == 1:
+            if named or reading.delivered or len(query.fields) == 1 or field not in query.fields:
                 raise
             query = msgspec.structs.replace(query, fields=tuple(f for f in query.fields if f != field))
         else:
