@@ -326,7 +326,8 @@ def planted(node: Node, body: Any, path: str = "") -> list[tuple[str, Any]]:
         found += [(where, body | {name: inner}) for where, inner in planted(group, body[name], dot + name)]
     for name, entry in node.lists.items():
         found.append((dot + name, body | {name: {}}))
-        for at, line in enumerate(body[name]):
+        known = entry.fields or entry.groups or entry.refs or entry.lists
+        for at, line in enumerate(body[name] if known else ()):  # of a list without a name nothing is known
             for where, inner in planted(entry, line, f"{dot}{name}[{at}]"):
                 found.append((where, body | {name: [*body[name][:at], inner, *body[name][at + 1 :]]}))
     return found
