@@ -36,6 +36,8 @@ class Settings(msgspec.Struct, frozen=True):
     case_sensitive: bool = True
     sunday: bool = False
     """Weeks begin with Sunday."""
+    text_keys: bool = False
+    """Compare keys as text, by the switch `key_comparison`."""
 
 
 def where(
@@ -145,6 +147,7 @@ class _Comparison:
         self.operator, self.path, self.target, self.settings = operator, path, target, settings
         self.kind = target.codec.kind
         self.is_date = target.field.format in _DATES
+        self.text_key = settings.text_keys and self.kind is Kind.KEY
         self.fold = not settings.case_sensitive and self.kind is Kind.TEXT and not self.is_date
 
     def condition(self, value: object) -> Condition:
@@ -168,6 +171,8 @@ class _Comparison:
         return f"{expression} {_COMPARE[operator]} ?", [self._stored(value)]
 
     def _expression(self) -> str:
+        if self.text_key:
+            return f"CAST({self.target.ordered} AS TEXT)"
         return f"ia_fold({self.target.ordered})" if self.fold else self.target.ordered
 
     def _refuse(self, reason: str) -> Refusal:
@@ -247,6 +252,8 @@ class _Comparison:
         if self.kind in (Kind.MONEY, Kind.NUMBER):
             return self._number(value)
         text = self._string(value)
+        if self.text_key:
+            return text
         if self.kind is Kind.KEY:
             return self.target.codec.encoder()(text)
         if self.is_date:

@@ -71,6 +71,8 @@ class Selector:
             raise Refusal.unknown_object(object)
         sunday = self._settings.word("week_start") == "sunday"
         asked = payload.parse(body, today, model.filter_parameters, sunday=sunday)
+        if self._settings.word("key_comparison") in ("text", "text_filters"):
+            asked = msgspec.structs.replace(asked, settings=msgspec.structs.replace(asked.settings, text_keys=True))
         table = self._tables.get(object)
         if any(field.function for field in asked.fields):
             return self._aggregate(asked, table, who)
@@ -86,8 +88,14 @@ class Selector:
         where = self._where(asked, table, who, paths)
         total = self._count(table, where)
         offset = asked.start - 1
-        by_key = bool(order) and order[0][0].column is table.columns["key"]
-        terms = [f"{target.ordered} {way}" for target, way in order]
+        as_text = self._settings.word("key_comparison") in ("text", "text_order")
+        by_key = bool(order) and order[0][0].column is table.columns["key"] and not as_text
+        terms = [
+            f"CAST({target.ordered} AS TEXT) {way}"
+            if as_text and target.codec.kind is Kind.KEY
+            else f"{target.ordered} {way}"
+            for target, way in order
+        ]
         if self._settings.word("null_order") == "largest":
             nulls = [" NULLS LAST" if way == "asc" else " NULLS FIRST" for _, way in order]
             keys = [target.column is table.columns["key"] for target, _ in order]
@@ -155,7 +163,7 @@ class Selector:
                 found.sql += f"{' AND' if found.sql else ' WHERE'} {part[0]}"
                 found.values += part[1]
         found.entities = visibility.entities(self._tables, who, private=asked.private)
-        if found.entities is None or visibility.by_own_column(self._tables, table):
+        if not asked.settings.text_keys and (found.entities is None or visibility.by_own_column(self._tables, table)):
             found.span = span(asked.filters, asked.expression)
         if table.owner is not None:
             paths.touched.add(table.owner[0])

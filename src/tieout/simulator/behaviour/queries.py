@@ -104,4 +104,12 @@ SWITCHES: tuple[Switch, ...] = (
         what="The day that `currentWeek` and `lastWeek` begin with.",
         where="5.3",
     ),
+    Switch(
+        name="key_comparison",
+        default="numeric",
+        choices=("numeric", "text", "text_filters", "text_order"),
+        what="How queries compare `key`: as numbers (numeric), as text (text), or one way in the order and another in "
+        "filters (text_filters, text_order).",
+        where="10.1",
+    ),
 )
