@@ -34,6 +34,26 @@ def test_query_as_table_csv_json_and_json_lines(connected: Run) -> None:
     assert list(csv.DictReader(io.StringIO(connected(*arguments, "--format", "csv").out))) == rows
 
 
+def test_query_takes_filters_as_sage_writes_them(connected: Run) -> None:
+    filters = '[{"$eq": {"status": "inactive"}}, {"$ge": {"totalDue": "1000"}}]'
+    asked = ("query", "vendors", "--count", "--quiet")
+    either = int(connected(*asked, "--filters", filters, "--expression", "1 or 2").out)
+    assert either == int(connected(*asked, "--where", "status = 'inactive' or totalDue >= 1000").out) > 0
+    assert int(connected(*asked, "--filters", filters).out) < either
+    assert connected(*asked, "--where", "id starts with 'v-2'").out == "0\n"
+    assert int(connected(*asked, "--where", "id starts with 'v-2'", "--ignore-case").out) > 0
+
+
+def test_query_gives_totals_and_says_what_reading_would_cost(connected: Run) -> None:
+    arguments = ("query", "bills", "--sum", "totalTxnAmount", "--group-by", "vendor.id", "--quiet")
+    totals = connected(*arguments, "--json").json
+    assert sum(row["count:key"] for row in totals) == int(connected("query", "bills", "--count", "--quiet").out)
+    assert connected(*arguments).table()[0] == ["vendor.id", "count:key", "sum:totalTxnAmount"]
+    plan = connected("query", "bills", "--limit", "0", "--page-size", "50", "--plan", "--json").json
+    assert plan["rows"] > 50
+    assert plan["calls"] == plan["transactions"] == -(-plan["rows"] // 50)
+
+
 def test_query_says_when_it_was_cut(connected: Run) -> None:
     total = int(connected("query", "vendors", "--count").out)
     assert total >= 100

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,10 +11,12 @@ import typer
 
 from tieout.cli.invocation import BudgetOption, ConnectionOption, EntityOption, of
 from tieout.cli.output import Column, Output, counted
+from tieout.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from tieout.catalogue.model import Model
-    from tieout.rest import Filter, Page, Row
+    from tieout.rest import Filter, Page, Plan, Row
+    from tieout.rest.reading import Scope
 
 USUAL = ("id", "name", "key")
 """Shown where no fields are named and the object has them."""
@@ -48,14 +51,39 @@ def query(
         str | None,
         typer.Option("--where", "-w", metavar="TEXT", help="\"status = 'active' and totalTxnAmount > 100\""),
     ] = None,
+    filters: Annotated[
+        str | None,
+        typer.Option("--filters", metavar="JSON", help='As Sage writes filters: [{"$eq": {"status": "active"}}]'),
+    ] = None,
+    expression: Annotated[
+        str | None,
+        typer.Option("--expression", metavar="TEXT", help='Joins --filters: "(1 and 2) or 3"; else all hold.'),
+    ] = None,
+    sums: Annotated[
+        list[str] | None, typer.Option("--sum", metavar="A,B", help="Sums that Intacct works out, instead of rows.")
+    ] = None,
+    group_by: Annotated[
+        list[str] | None, typer.Option("--group-by", metavar="A,B", help="Count and sum by these fields.")
+    ] = None,
     order_by: Annotated[
         list[str] | None, typer.Option("--order-by", metavar="A,-B", help="Sort by these; a minus sorts downwards.")
     ] = None,
     limit: Annotated[
         int, typer.Option("--limit", "-n", min=0, metavar="N", help="At most N rows; 0 for all.", show_default=True)
     ] = DEFAULT_LIMIT,
+    page_size: Annotated[
+        int | None, typer.Option("--page-size", min=1, max=4000, metavar="N", help="Rows a request, 2000 if not given.")
+    ] = None,
     count: Annotated[bool, typer.Option("--count", help="Only how many there are.")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Only how it would be read and what that costs.")] = False,
     private: Annotated[bool, typer.Option("--private", help="Include records that belong to one entity.")] = False,
+    ignore_case: Annotated[bool, typer.Option("--ignore-case", help="Compare text without case.")] = False,
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", metavar="DATE", help="The day that today, currentMonth ... are seen from.")
+    ] = None,
+    hierarchy: Annotated[
+        bool, typer.Option("--hierarchy", help="Ask for hierarchy information too; shown in JSON.")
+    ] = False,
     format: Annotated[
         Format, typer.Option("--format", help="How to write the rows.", show_default=True)
     ] = Format.TABLE,
@@ -70,31 +98,52 @@ def query(
     from tieout.catalogue import resolve
 
     output = of(ctx).output
-    condition = _condition(where) if where else None
+    condition = _condition(where, filters, expression)
+    chosen = _chosen(names(fields), names(sums), names(group_by))
+    scope: Scope = {"private": private, "case_sensitive": not ignore_case, "as_of": as_of}
     with of(ctx).client(connection, entity, max_transactions) as client:
         name = resolve(object)
-        if count:
-            total = client.count(name, condition, private=private)
-            output.result({"object": name, "count": total}) if output.json else output.line(str(total))
-            if not private and not client.entity:
-                output.say(LEFT_OUT)
-            return
-        chosen = names(fields) or usual_fields(client.model(name))
-        rows = client.query(
-            name,
-            chosen,
-            condition,
-            order_by=names(order_by),
-            page_size=min(limit, PAGE) or PAGE,
-            limit=limit or None,
-            private=private,
-        )
-        found = Found(rows.pages())
-        written = write(output, Format.JSON if output.json else format, chosen, found)
         partial = not private and not client.entity
-    _conclude(output, name, written, found.total)
+        if count:
+            total = client.count(name, condition, **scope)
+            output.result({"object": name, "count": total}) if output.json else output.line(str(total))
+        else:
+            chosen = chosen or usual_fields(client.model(name))
+            rows = client.query(
+                name,
+                chosen,
+                condition,
+                order_by=names(order_by),
+                page_size=page_size or min(limit, PAGE) or PAGE,
+                limit=limit or None,
+                hierarchy=hierarchy,
+                **scope,
+            )
+            if plan:
+                _say_plan(output, rows.plan())
+                return
+            found = Found(rows.pages())
+            written = write(output, Format.JSON if output.json else format, chosen, found)
+            _conclude(output, name, written, found.total)
     if partial:
         output.say(LEFT_OUT)
+
+
+def _say_plan(output: Output, plan: Plan) -> None:
+    said = {"rows": plan.rows, "way": plan.way, "calls": plan.cost.calls, "transactions": plan.cost.transactions}
+    output.result(said) if output.json else output.line(str(plan))
+
+
+def _chosen(fields: list[str], sums: list[str], groups: list[str]) -> list[str]:
+    """The fields to ask for: those named, or groups with their count and sums."""
+    if not sums and not groups:
+        return fields
+    if fields:
+        raise ConfigurationError(
+            "--fields stands beside --sum or --group-by.",
+            advice="Give rows (--fields) or totals (--sum, --group-by); --fields takes sum:totalDue and the like too.",
+        )
+    return [*groups, "count:key", *(f"sum:{path}" for path in sums)]
 
 
 class Found:
@@ -153,7 +202,19 @@ def _conclude(output: Output, name: str, written: int, total: int) -> None:
         output.say(counted(written, "row"))
 
 
-def _condition(text: str) -> Filter:
-    from tieout.rest import parse_where
+def _condition(where: str | None, filters: str | None, expression: str | None) -> Filter | None:
+    """The filter of either form; both must hold where both are given."""
+    from tieout.rest.filters import all_of
+    from tieout.rest.reading import filter_of
 
-    return parse_where(text)
+    wire = None
+    if filters is not None:
+        try:
+            wire = json.loads(filters)
+        except ValueError as error:
+            raise ConfigurationError(
+                f"--filters is not JSON: {error}.", advice='Example: --filters \'[{"$eq": {"status": "active"}}]\''
+            ) from None
+        wire = [wire] if isinstance(wire, dict) else wire
+    found = [part for part in (filter_of(where), filter_of(wire, expression)) if part is not None]
+    return all_of(*found) if found else None
