@@ -112,6 +112,9 @@ def test_a_line_to_add_that_has_a_key_would_change_another_and_is_refused() -> N
             Lines.add(wrong)
     with pytest.raises(ConfigurationError):
         Lines.delete(" ")
+    for wrong in ({"key": "8"}, {"ia::operation": "delete"}):
+        with pytest.raises(ConfigurationError):
+            Lines.change("7", wrong)
     assert Lines.add({"key": None, "memo": "x"}) == {"memo": "x"}
     assert Lines.delete(7200) == {"key": "7200", "ia::operation": "delete"}
     assert Lines.change("7", {"memo": None}) == {"memo": None, "key": "7"}

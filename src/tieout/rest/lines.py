@@ -36,7 +36,9 @@ class Lines:
 
     @staticmethod
     def change(key: str | int, fields: Mapping[str, Any]) -> dict[str, Any]:
-        """The line of this key with these fields changed; None clears one."""
+        """The line of this key with these fields changed; None clears one. ConfigurationError for another key."""
+        if str(fields.get("key", key)) != str(key) or OPERATION in fields:
+            raise ConfigurationError(f"The changes of line {key} name another key or an operation.")
         return {**fields, "key": _key(key)}
 
     @staticmethod

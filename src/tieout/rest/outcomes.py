@@ -68,7 +68,7 @@ def _outcome(position: int, item: Any, http_status: int, sheet: Sheet) -> Outcom
         raise ReplyError(f"{sheet.request}: result {position + 1} is not an object.", advice=NOT_BELIEVED)
     nested = item.get("ia::result")
     inner: Mapping[str, Any] = nested if isinstance(nested, Mapping) else item
-    found = find_error(dict(item)) or find_error(dict(inner))
+    found = find_error(dict(item))
     said = _number(item.get("ia::status", inner.get("ia::status")))
     status = said if said is not None else http_status
     key = _text(inner.get("key"))
