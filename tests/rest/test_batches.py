@@ -118,3 +118,28 @@ def test_a_line_to_add_that_has_a_key_would_change_another_and_is_refused() -> N
     assert Lines.add({"key": None, "memo": "x"}) == {"memo": "x"}
     assert Lines.delete(7200) == {"key": "7200", "ia::operation": "delete"}
     assert Lines.change("7", {"memo": None}) == {"memo": None, "key": "7"}
+
+
+SHAPES = [
+    {"batch_items": items, "batch_item_status": statuses, "batch_status": status, "error_envelope": envelope}
+    for items in ("flat", "nested", "all_nested")
+    for statuses in ("always", "mixed")
+    for status, envelope in (("common", "nested"), ("207", "flat"))
+]
+
+
+@pytest.mark.parametrize("switches", SHAPES, ids=lambda chosen: "-".join(chosen.values()))
+def test_every_shape_of_answer_that_the_simulator_knows_is_read_alike(switches: dict[str, str]) -> None:
+    with Simulator("empty", switches=switches) as odd, simulated(simulator=odd, check=False) as client:
+        twins = [{"id": "A", "name": "a"}, {"id": "A", "name": "twin"}, {"id": "B", "name": "b"}]
+        made = client.create_many("vendors", twins)
+        assert states(made) == ["posted", "failed", "posted"]
+        changed = client.update_many("vendors", [(made[2].key, {"name": "x"}), ("999", {}), (made[0].key, {})])
+        assert states(changed) == ["posted", "failed", "posted"]
+        assert states(client.create_many("vendors", twins[:2])) == ["failed", "failed"]
+        assert states(client.create_many("vendors", [{"id": "C", "name": "c"}])) == ["posted"]
+        atomic = client.create_many("vendors", [{"id": "D", "name": "d"}, twins[1]], atomic=True)
+        assert states(atomic) == ["unprocessed", "failed"]
+        assert states(client.delete_many("vendors", ["999", made[0].key])) == ["failed", "posted"]
+        assert states(client.delete_many("vendors", [made[2].key])) == ["posted"]
+        assert [row.id for row in client.query("vendors", ["id"])] == ["C"]

@@ -39,9 +39,17 @@ class Run:
     """Outcomes by position while requests go out. Requests of one run may be under way at once: each writes only the
     places of its own records."""
 
-    def __init__(self, session: Session, records: Sequence[Any], before: BatchResult | None = None) -> None:
+    def __init__(
+        self,
+        session: Session,
+        records: Sequence[Any],
+        keys: Sequence[str] | None = None,
+        before: BatchResult | None = None,
+    ) -> None:
         self._session = session
         self._records = records
+        self._keys = keys
+        """Of records that have one already."""
         self._before = before
         self._outcomes: list[Outcome | None] = list(before.outcomes) if before is not None else [None] * len(records)
         self._requests: list[Sent] = list(before.unsettled) if before is not None else []
@@ -122,7 +130,8 @@ class Run:
     def result(self) -> BatchResult:
         """What is known by now. A record whose request did not go out is `unprocessed`."""
         outcomes = [
-            outcome or Outcome(position=at, state="unprocessed", error=self.stopped)
+            outcome
+            or Outcome(position=at, state="unprocessed", key=self._keys[at] if self._keys else None, error=self.stopped)
             for at, outcome in enumerate(self._outcomes)
         ]
         unsettled = [

@@ -108,7 +108,7 @@ def delete_many(
         _sent(desk, "DELETE", operations.object_path(name, [texts[at] for at in span]), span, texts, None, atomic)
         for span in spans
     ]
-    return (yield from _send(Run(desk.session, records), requests, in_flight))
+    return (yield from _send(Run(desk.session, records, texts), requests, in_flight))
 
 
 def post_many(
@@ -131,7 +131,7 @@ def post_many(
         _sent(desk, method, path, span, names, b"[" + b",".join(encoded[at] for at in span) + b"]", atomic)
         for span in spans
     ]
-    return (yield from _send(Run(desk.session, records), requests, in_flight))
+    return (yield from _send(Run(desk.session, records, keys), requests, in_flight))
 
 
 def retry_unknown(desk: Desk, result: BatchResult, *, in_flight: int = 1) -> Exchange[BatchResult]:
