@@ -93,8 +93,8 @@ def test_an_atomic_set_with_one_bad_record_posts_none(door: Any, request: pytest
 def test_lines_are_added_changed_and_deleted_through_their_owner(door: Any) -> None:
     key = next(iter(simulated(simulator=door._simulator).query("bills", ["key"], "state = 'draft'", limit=1))).key
     lines = door.get("bills", key)["lines"]
-    same = {"glAccount": {"id": lines[0]["glAccount"]["id"]}}
-    same["dimensions"] = {"location": {"id": lines[0]["dimensions"]["location"]["id"]}}
+    named = {name: {"id": ref["id"]} for name, ref in lines[0]["dimensions"].items() if ref.get("id") is not None}
+    same = {"glAccount": {"id": lines[0]["glAccount"]["id"]}, "dimensions": named}
     added = {"txnAmount": "10.00", "memo": "new", **same}
     door.update("bills", key, {"lines": [Lines.add(added)]})
     after = door.get("bills", key)["lines"]
