@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from tieout import catalogue
 from tieout.catalogue.model import Model
@@ -29,6 +29,11 @@ from tieout.rest.transport import (
     InProcessTransport,
 )
 
+if TYPE_CHECKING:
+    from tieout.catalogue.object_names import ObjectName
+else:
+    ObjectName = str  # annotations can be evaluated without importing five hundred names
+
 T = TypeVar("T")
 
 
@@ -44,7 +49,7 @@ class AsyncIntacct(Client[AsyncDriver]):
 
     def query(
         self,
-        object: str | Query,
+        object: ObjectName | Query,
         fields: Sequence[str] | None = None,
         where: Where = None,
         **options: Unpack[QueryOptions],
@@ -54,7 +59,7 @@ class AsyncIntacct(Client[AsyncDriver]):
 
     def aggregate(
         self,
-        object: str,
+        object: ObjectName,
         what: Sequence[str],
         where: Where = None,
         *,
@@ -64,19 +69,19 @@ class AsyncIntacct(Client[AsyncDriver]):
         """As Intacct.aggregate, for `async for`."""
         return AsyncRows(self._desk, self._driver, object, aggregated(what, by), where, options)
 
-    async def count(self, object: str, where: Where = None, **scope: Unpack[Scope]) -> int:
+    async def count(self, object: ObjectName, where: Where = None, **scope: Unpack[Scope]) -> int:
         """As Intacct.count."""
         return await self._driver.run(reading.count(self._desk, object, where, scope))
 
     async def totals(
-        self, object: str, sums: Sequence[str], where: Where = None, **scope: Unpack[Scope]
+        self, object: ObjectName, sums: Sequence[str], where: Where = None, **scope: Unpack[Scope]
     ) -> dict[str, Decimal | None]:
         """As Intacct.totals."""
         return await self._driver.run(reading.totals(self._desk, object, sums, where, scope))
 
     def records(
         self,
-        object: str,
+        object: ObjectName,
         where: Where = None,
         fields: Sequence[str] | None = None,
         *,
@@ -86,17 +91,17 @@ class AsyncIntacct(Client[AsyncDriver]):
         """As Intacct.records, for `async for`."""
         return AsyncRecords(self._desk, self._driver, object, fields, where, lines, options)
 
-    async def get(self, object: str, key: str) -> Record:
+    async def get(self, object: ObjectName, key: str) -> Record:
         """As Intacct.get."""
         return await self._driver.run(reading.get(self._desk, object, key))
 
-    async def get_many(self, object: str, keys: Iterable[str]) -> list[Record | IntacctError]:
+    async def get_many(self, object: ObjectName, keys: Iterable[str]) -> list[Record | IntacctError]:
         """As Intacct.get_many."""
         return await self._driver.run(reading.get_many(self._desk, object, keys))
 
     async def create(
         self,
-        object: str,
+        object: ObjectName,
         body: Mapping[str, Any],
         *,
         idempotency_key: str | None = None,
@@ -108,7 +113,7 @@ class AsyncIntacct(Client[AsyncDriver]):
 
     async def create_many(
         self,
-        object: str,
+        object: ObjectName,
         bodies: Iterable[Mapping[str, Any]],
         *,
         atomic: bool = False,
@@ -122,7 +127,7 @@ class AsyncIntacct(Client[AsyncDriver]):
 
     async def update_many(
         self,
-        object: str,
+        object: ObjectName,
         changes: Iterable[writing.Change],
         *,
         atomic: bool = False,
@@ -135,14 +140,14 @@ class AsyncIntacct(Client[AsyncDriver]):
         )
 
     async def delete_many(
-        self, object: str, keys: Iterable[str | int], *, atomic: bool = False, in_flight: int = 1
+        self, object: ObjectName, keys: Iterable[str | int], *, atomic: bool = False, in_flight: int = 1
     ) -> BatchResult:
         """As Intacct.delete_many."""
         return await self._driver.run(writing.delete_many(self._desk, object, keys, atomic=atomic, in_flight=in_flight))
 
     async def action(
         self,
-        object: str,
+        object: ObjectName,
         key: str | int,
         name: str,
         /,
@@ -156,7 +161,7 @@ class AsyncIntacct(Client[AsyncDriver]):
 
     async def action_many(
         self,
-        object: str,
+        object: ObjectName,
         items: Iterable[str | int | Mapping[str, Any]],
         name: str,
         /,
@@ -173,7 +178,7 @@ class AsyncIntacct(Client[AsyncDriver]):
 
     async def attach(
         self,
-        object: str,
+        object: ObjectName,
         key: str | int,
         files: Iterable[attachments.File],
         *,
@@ -185,11 +190,11 @@ class AsyncIntacct(Client[AsyncDriver]):
         exchange = attachments.attach(self._desk, object, key, files, folder=folder, name=name, id=id)
         return await self._driver.run(exchange)
 
-    async def attached_files(self, object: str, key: str | int) -> list[AttachedFile]:
+    async def attached_files(self, object: ObjectName, key: str | int) -> list[AttachedFile]:
         """As Intacct.attached_files."""
         return await self._driver.run(attachments.attached_files(self._desk, object, key))
 
-    async def remove_file(self, object: str, key: str | int, file: str | AttachedFile) -> None:
+    async def remove_file(self, object: ObjectName, key: str | int, file: str | AttachedFile) -> None:
         """As Intacct.remove_file."""
         await self._driver.run(attachments.remove_file(self._desk, object, key, file))
 
@@ -199,7 +204,7 @@ class AsyncIntacct(Client[AsyncDriver]):
 
     async def update(
         self,
-        object: str,
+        object: ObjectName,
         key: str,
         changes: Mapping[str, Any],
         *,
@@ -210,15 +215,15 @@ class AsyncIntacct(Client[AsyncDriver]):
         exchange = writing.update(self._desk, object, key, changes, idempotency_key=idempotency_key, check=check)
         return await self._driver.run(exchange)
 
-    async def delete(self, object: str, key: str) -> None:
+    async def delete(self, object: ObjectName, key: str) -> None:
         """As Intacct.delete."""
         await self.call(operations.delete(catalogue.resolve(object), key))
 
-    async def model(self, object: str, *, max_age: float | None = None) -> Model:
+    async def model(self, object: ObjectName, *, max_age: float | None = None) -> Model:
         """As Intacct.model."""
         return await self._driver.run(models.model(self._desk, object, max_age))
 
-    async def references(self, object: str) -> list[Reference]:
+    async def references(self, object: ObjectName) -> list[Reference]:
         """As Intacct.references."""
         return await self.call(operations.list_references(catalogue.resolve(object)))
 

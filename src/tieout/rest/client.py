@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from tieout import catalogue
 from tieout.catalogue.model import Model
@@ -27,6 +27,11 @@ from tieout.rest.transport import (
     Transport,
 )
 
+if TYPE_CHECKING:
+    from tieout.catalogue.object_names import ObjectName
+else:
+    ObjectName = str  # annotations can be evaluated without importing five hundred names
+
 T = TypeVar("T")
 
 
@@ -43,7 +48,7 @@ class Intacct(Client[SyncDriver]):
 
     def query(
         self,
-        object: str | Query,
+        object: ObjectName | Query,
         fields: Sequence[str] | None = None,
         where: Where = None,
         **options: Unpack[QueryOptions],
@@ -64,7 +69,7 @@ class Intacct(Client[SyncDriver]):
 
     def aggregate(
         self,
-        object: str,
+        object: ObjectName,
         what: Sequence[str],
         where: Where = None,
         *,
@@ -78,19 +83,19 @@ class Intacct(Client[SyncDriver]):
         `row["sum:totalTxnAmount"]`. Sums are exact Decimals. Usually one billable transaction."""
         return Rows(self._desk, self._driver, object, aggregated(what, by), where, options)
 
-    def count(self, object: str, where: Where = None, **scope: Unpack[Scope]) -> int:
+    def count(self, object: ObjectName, where: Where = None, **scope: Unpack[Scope]) -> int:
         """How many records match. One billable transaction."""
         return self._driver.run(reading.count(self._desk, object, where, scope))
 
     def totals(
-        self, object: str, sums: Sequence[str], where: Where = None, **scope: Unpack[Scope]
+        self, object: ObjectName, sums: Sequence[str], where: Where = None, **scope: Unpack[Scope]
     ) -> dict[str, Decimal | None]:
         """Intacct's own exact sums, {field: sum}. One billable transaction."""
         return self._driver.run(reading.totals(self._desk, object, sums, where, scope))
 
     def records(
         self,
-        object: str,
+        object: ObjectName,
         where: Where = None,
         fields: Sequence[str] | None = None,
         *,
@@ -108,17 +113,17 @@ class Intacct(Client[SyncDriver]):
         `accounts-receivable/invoice-line` where they matter."""
         return Records(self._desk, self._driver, object, fields, where, lines, options)
 
-    def get(self, object: str, key: str) -> Record:
+    def get(self, object: ObjectName, key: str) -> Record:
         """One full record with its lines, by key. Raises NotFoundError."""
         return self._driver.run(reading.get(self._desk, object, key))
 
-    def get_many(self, object: str, keys: Iterable[str]) -> list[Record | IntacctError]:
+    def get_many(self, object: ObjectName, keys: Iterable[str]) -> list[Record | IntacctError]:
         """Full records in the order of the keys, 500 a request; a missing one is its NotFoundError."""
         return self._driver.run(reading.get_many(self._desk, object, keys))
 
     def create(
         self,
-        object: str,
+        object: ObjectName,
         body: Mapping[str, Any],
         *,
         idempotency_key: str | None = None,
@@ -132,7 +137,7 @@ class Intacct(Client[SyncDriver]):
 
     def create_many(
         self,
-        object: str,
+        object: ObjectName,
         bodies: Iterable[Mapping[str, Any]],
         *,
         atomic: bool = False,
@@ -155,7 +160,7 @@ class Intacct(Client[SyncDriver]):
 
     def update_many(
         self,
-        object: str,
+        object: ObjectName,
         changes: Iterable[writing.Change],
         *,
         atomic: bool = False,
@@ -168,14 +173,14 @@ class Intacct(Client[SyncDriver]):
         )
 
     def delete_many(
-        self, object: str, keys: Iterable[str | int], *, atomic: bool = False, in_flight: int = 1
+        self, object: ObjectName, keys: Iterable[str | int], *, atomic: bool = False, in_flight: int = 1
     ) -> BatchResult:
         """Delete many, at most 500 keys a request. `posted` means deleted. Otherwise as create_many."""
         return self._driver.run(writing.delete_many(self._desk, object, keys, atomic=atomic, in_flight=in_flight))
 
     def action(
         self,
-        object: str,
+        object: ObjectName,
         key: str | int,
         name: str,
         /,
@@ -192,7 +197,7 @@ class Intacct(Client[SyncDriver]):
 
     def action_many(
         self,
-        object: str,
+        object: ObjectName,
         items: Iterable[str | int | Mapping[str, Any]],
         name: str,
         /,
@@ -210,7 +215,7 @@ class Intacct(Client[SyncDriver]):
 
     def attach(
         self,
-        object: str,
+        object: ObjectName,
         key: str | int,
         files: Iterable[attachments.File],
         *,
@@ -226,11 +231,11 @@ class Intacct(Client[SyncDriver]):
         exchange = attachments.attach(self._desk, object, key, files, folder=folder, name=name, id=id)
         return self._driver.run(exchange)
 
-    def attached_files(self, object: str, key: str | int) -> list[AttachedFile]:
+    def attached_files(self, object: ObjectName, key: str | int) -> list[AttachedFile]:
         """The files of a record with their content; of an attachment itself if `object` is `attachments`."""
         return self._driver.run(attachments.attached_files(self._desk, object, key))
 
-    def remove_file(self, object: str, key: str | int, file: str | AttachedFile) -> None:
+    def remove_file(self, object: ObjectName, key: str | int, file: str | AttachedFile) -> None:
         """Take one file of a record away: one of `attached_files`, or its key."""
         self._driver.run(attachments.remove_file(self._desk, object, key, file))
 
@@ -242,7 +247,7 @@ class Intacct(Client[SyncDriver]):
 
     def update(
         self,
-        object: str,
+        object: ObjectName,
         key: str,
         changes: Mapping[str, Any],
         *,
@@ -253,16 +258,16 @@ class Intacct(Client[SyncDriver]):
         exchange = writing.update(self._desk, object, key, changes, idempotency_key=idempotency_key, check=check)
         return self._driver.run(exchange)
 
-    def delete(self, object: str, key: str) -> None:
+    def delete(self, object: ObjectName, key: str) -> None:
         """Delete one record. Raises NotFoundError if it was not there."""
         self.call(operations.delete(catalogue.resolve(object), key))
 
-    def model(self, object: str, *, max_age: float | None = None) -> Model:
+    def model(self, object: ObjectName, *, max_age: float | None = None) -> Model:
         """What the company's object is made of, from memory while it is young: an hour, unless `max_age` says how
         many seconds; 0 asks Intacct now. A model that has changed is kept beside the one before (`tieout drift`)."""
         return self._driver.run(models.model(self._desk, object, max_age))
 
-    def references(self, object: str) -> list[Reference]:
+    def references(self, object: ObjectName) -> list[Reference]:
         """The list endpoint: the first 100 references. For everything else use `query`."""
         return self.call(operations.list_references(catalogue.resolve(object)))
 
