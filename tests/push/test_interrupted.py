@@ -346,6 +346,18 @@ def test_a_conflict_on_asking_again_leaves_the_outcome_unknown(desk: Desk, line:
     assert desk.held_by_company("timesheets", "description") == ONCE
 
 
+@pytest.mark.parametrize("words", ["A request with this key is in progress", "The idempotency key is reserved"])
+def test_a_key_that_intacct_has_seen_before_us_leaves_the_outcome_unknown(desk: Desk, line: Line, words: str) -> None:
+    """Another ledger, or one restored from a copy, sent the same request: this one settles with it, not as failed."""
+    body = msgspec.json.encode({"ia::result": {"ia::error": {"code": "conflict", "message": words}}})
+    desk.sheets(ROWS)
+    line.fault = lambda *_: Reply(409, {}, body)
+    assert desk.push("times").unknown == 4
+    line.fault = None
+    assert desk.push("times").posted == 3
+    assert len(set(line.posts)) == 1
+
+
 def test_bytes_that_cannot_be_opened_any_more_do_not_stop_the_others(desk: Desk, line: Line) -> None:
     desk.sheets(ROWS[:1])
     line.fault = lost_answer

@@ -328,6 +328,15 @@ def test_a_remembered_failure_is_final_and_does_not_loop(status: int) -> None:
         run(World(page), write())
 
 
+def test_a_repeated_answer_is_told_from_a_first_one() -> None:
+    again = json_reply(201, '{"ia::result":{"key":"9"}}', **CACHED)
+    assert run(World(LOST, again), write()).replayed
+    assert not run(World(created()), write()).replayed
+    items = '{"ia::result":[{"key":"9","ia::status":201}]}'
+    assert run(World(json_reply(201, items, **CACHED)), batch())[0].replayed
+    assert not run(World(json_reply(201, items)), batch())[0].replayed
+
+
 # Tokens ------------------------------------------------------------------------------------------------------------
 
 

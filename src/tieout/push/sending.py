@@ -159,8 +159,9 @@ class Sender:
             self._resolve(batch, sources, [_result(p, state, error) for p in range(batch.count)])
             raise
         except IntacctError as error:
-            if isinstance(error, ConflictError) and not first:
-                # The first time may be in the way of this one. Of a key never used before it is a plain refusal.
+            if isinstance(error, ConflictError) and (not first or error.meaning in ("in flight", "reserved")):
+                # The first time may be in the way of this one. Of a key never used before it is a plain refusal,
+                # unless Intacct says that it was.
                 self._leave_open(batch, sources, error)
                 return False, error
             cuttable = first and batch.count > 1 and isinstance(error, PER_RECORD)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from typing import Generic, NoReturn, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import quote_plus, urlencode
 from uuid import uuid4
 
 import msgspec
@@ -115,8 +115,10 @@ class Attempt(Generic[T]):
     # What came back ------------------------------------------------------------------------------------------------
 
     def settle(self, reply: Reply) -> Done[T] | Again:
-        """`judge`, with the try metered whatever it says."""
+        """`judge`, with the try metered whatever it says. What may end in an error or a log is scrubbed first."""
         transactions = 0
+        if not 200 <= reply.status < 300 or b"error" in reply.body:
+            reply = self._scrubbed(reply)
         try:
             verdict = self.judge(reply)
             if isinstance(verdict, Done):
@@ -132,14 +134,11 @@ class Attempt(Generic[T]):
             raise self.final(moved(reply, self.label))
         if reply.body.startswith(BOM):
             reply = msgspec.structs.replace(reply, body=reply.body[len(BOM) :])
-        if not 200 <= reply.status < 300 or reply.status == 207:
-            reply = self._scrubbed(reply)
         if 200 <= reply.status < 300 or (call.batch and reply.status in ITEM_STATUSES and _is_item_list(reply)):
             try:
                 again = call.parse_again if self.unanswered else None
                 return Done((again or call.parse)(reply))
             except ReplyError as error:
-                reply = self._scrubbed(reply)
                 found = refusal_of(reply, self.label)  # a refusal can hide under 200
                 if isinstance(found, Refusal) and found.error.message and (found.error.error_id or found.error.code):
                     return self._judge_refusal(found, reply)
@@ -299,7 +298,7 @@ class Attempt(Generic[T]):
         """A reply that may end in an error's text, without our secrets, should a server echo them."""
         body = reply.body
         for secret in (self._bearer, *self.call.secrets):
-            for form in {secret, secret.replace("/", "\\/")} - {""}:
+            for form in {secret, secret.replace("/", "\\/"), quote_plus(secret)} - {""}:
                 body = body.replace(form.encode("utf-8", "replace"), b"***")
         return reply if body is reply.body else msgspec.structs.replace(reply, body=body)
 

@@ -34,6 +34,8 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True):
     """Where a workflow action moved the record, in Sage's own word: `posted`, `submitted`, `reversed` ..."""
     more: dict[str, Any] = {}
     """Whatever else an action answered, such as `downloadURL` or `releaseToPay`."""
+    replayed: bool = False
+    """Intacct repeated its answer to an earlier request under the same idempotency key (REST reference 7.6)."""
 
     def __repr__(self) -> str:
         shown = [f"key={self.key!r}"]
@@ -58,6 +60,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     error: TieoutError | None = None
     more: dict[str, Any] = {}
     """Whatever else an action answered, such as `downloadURL`."""
+    replayed: bool = False
+    """Intacct repeated its answer to an earlier request under the same idempotency key (REST reference 7.6)."""
 
     def to_dict(self) -> dict[str, Any]:
         """A flat row for a report, every column always there: names, state, and the error in words and codes."""

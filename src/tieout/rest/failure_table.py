@@ -79,7 +79,12 @@ def _token(code: str, cause: str, evidence: Literal["LIVE", "DOC", "INFERRED", "
     )
 
 
-def _credentials(code: str, cause: str, kind: type[IntacctError] = TokenRefusedError) -> Rule:
+def _credentials(
+    code: str,
+    cause: str,
+    kind: type[IntacctError] = TokenRefusedError,
+    evidence: Literal["LIVE", "DOC", "INFERRED", "UNKNOWN"] = "LIVE",
+) -> Rule:
     sender = kind is ForbiddenError
     return Rule(
         code=code,
@@ -87,7 +92,7 @@ def _credentials(code: str, cause: str, kind: type[IntacctError] = TokenRefusedE
         whose=ADMINISTRATOR if sender else YOURS,
         advice=AUTHORISE if sender else SIGN_IN,
         kind=kind,
-        evidence="LIVE",
+        evidence=evidence,
         section="1.8",
     )
 
@@ -112,7 +117,7 @@ AT_THE_DOOR: tuple[Rule, ...] = (
     _credentials("REST-1216", "Client id, client secret or third-party application are wrong."),
     _credentials("invalid_grant", "The refresh token is dead, or the credentials are wrong."),
     _credentials("invalid_client", "The client is unknown or its secret is wrong; a dead grant is reported so too."),
-    _credentials("unauthorized_client", "The client may not use this way of signing in."),
+    _credentials("unauthorized_client", "The client may not use this way of signing in.", evidence="INFERRED"),
     Rule(
         code="GW-0010",
         cause="The company's concurrency is used up, by this or another application.",

@@ -111,7 +111,10 @@ def get_model(object: str) -> Call[Model]:
             result = result[0]
         if not isinstance(result, dict) or not isinstance(result.get("fields"), dict):
             raise not_understood("a model request")
-        return Model.from_wire(result)
+        try:
+            return Model.from_wire(result)
+        except (AttributeError, KeyError, TypeError, ValueError):  # a table or a field of another shape
+            raise not_understood("a model request") from None
 
     return Call(
         method="GET",
@@ -190,7 +193,7 @@ def _write(method: str, path: str, body: bytes, key: str | None) -> Call[Referen
             result = result[0]
         if not isinstance(result, dict) or find_error(result) or result.get("key") is None:
             raise not_understood("a write")
-        return _reference(result)
+        return msgspec.structs.replace(_reference(result), replayed=reply.replayed)
 
     return Call(
         method=method,

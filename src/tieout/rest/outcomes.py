@@ -55,6 +55,8 @@ def read_outcomes(reply: Reply, sheet: Sheet) -> list[Outcome]:
             f"{sheet.request} sent {sheet.count} records and got {len(result)} results.", advice=NOT_BELIEVED
         )
     outcomes = [_outcome(position, item, reply.status, sheet) for position, item in enumerate(result)]
+    if reply.replayed:
+        outcomes = [msgspec.structs.replace(outcome, replayed=True) for outcome in outcomes]
     meta = body.get("ia::meta")
     if isinstance(meta, dict):
         _check_totals(meta, outcomes, sheet, alone=alone)
