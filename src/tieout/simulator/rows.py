@@ -45,9 +45,7 @@ class Rows:
         self, table: Table, columns: Iterable[Any], stored: Iterable[Stored], paths: Iterable[str] | None
     ) -> None:
         """`paths` are None for a new row, else those that changed."""
-        for column, value in zip(columns, stored, strict=True):
-            if value is not None:
-                self.tables.observe(table, column, (value,))
+        self.tables.observe_row(table, columns, stored)
         self.tables.changed(table.object, paths)
 
     def value(self, table: Table, path: str, key: Stored) -> Any:

@@ -46,16 +46,13 @@ def series_of(object: str) -> str:
 class Column:
     """One column: its dotted path, its name in SQLite, its place in the row."""
 
-    __slots__ = ("codec", "encode", "field", "index", "name", "path", "regular")
+    __slots__ = ("codec", "encode", "field", "index", "name", "path", "regular", "sql")
 
     def __init__(self, path: str, name: str, index: int, codec: Codec, field: Field) -> None:
         self.path, self.name, self.index, self.codec, self.field = path, name, index, codec, field
         self.encode = codec.encoder()
         self.regular = frozenset((*codec.regular, type(None)))
-
-    @property
-    def sql(self) -> str:
-        return quote(self.name)
+        self.sql = quote(name)
 
 
 class Link:
@@ -351,6 +348,17 @@ class Tables:
         if not self.irregular(table, column) and not column.regular.issuperset(map(type, written)):
             self._note(table, column, "odd")
 
+    def observe_row(self, table: Table, columns: Iterable[Column], stored: Iterable[Stored]) -> None:
+        """Take note of the values of one row just written."""
+        facts, object = self._observed(), table.object
+        for column, value in zip(columns, stored, strict=True):
+            if value is None:
+                continue
+            if (object, column.path, "used") not in facts:
+                self._note(table, column, "used")
+            if type(value) not in column.regular and (object, column.path, "odd") not in facts:
+                self._note(table, column, "odd")
+
     def _note(self, table: Table, column: Column, fact: str) -> None:
         self._observed().add((table.object, column.path, fact))
         self._db.execute('INSERT OR IGNORE INTO "ia::fact" VALUES (?, ?, ?)', (table.object, column.path, fact))
@@ -365,7 +373,7 @@ class Tables:
         if series not in self._next_key:
             floor = self._db.execute('SELECT last FROM "ia::key" WHERE object=?', (series,)).fetchone()
             largest = [self._largest_key(self.get(name)) for name in self._members(table, series)]
-            self._next_key[series] = max(*largest, floor[0] if floor else 0) + 1
+            self._next_key[series] = max([*largest, floor[0] if floor else 0]) + 1
         key_now = self._next_key[series]
         self._next_key[series] = key_now + 1
         return key_now

@@ -57,6 +57,7 @@ class Writer:
         settings: Settings,
     ) -> None:
         self._tables = tables
+        self._default_values: dict[str, tuple[Model, dict[str, Any]]] = {}
         self._find = find
         self._clock = clock
         self._settings = settings
@@ -207,7 +208,7 @@ class Writer:
         place: int | None = None,
         pointer: str = "",
     ) -> Stored:
-        values = checks.defaults(table.model) | {path: v for path, v in changes.values.items() if v is not None}
+        values = self._defaults(table) | {path: v for path, v in changes.values.items() if v is not None}
         for change in changes.refs:
             values |= self.resolver.columns(table, change, who, top, "POST")
         key = self._tables.next_key(table)
@@ -232,6 +233,12 @@ class Writer:
             for i, item in enumerate(items):
                 self._add(lines, item.changes, who, key, top, i, item.pointer)
         return key
+
+    def _defaults(self, table: Table) -> dict[str, Any]:
+        known = self._default_values.get(table.object)
+        if known is None or known[0] is not table.model:
+            known = self._default_values[table.object] = (table.model, checks.defaults(table.model))
+        return known[1]
 
     def _join(self, table: Table, values: dict[str, Any], owner: Stored, place: int | None) -> None:
         """Make a new row a line of its owner."""
