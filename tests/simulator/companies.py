@@ -144,10 +144,10 @@ def admin(company: Company) -> Who:
     return company.who("admin")
 
 
-def refused(call: Any, *args: Any) -> Refusal:
+def refused(call: Any, *args: Any, **more: Any) -> Refusal:
     """The refusal that a call ends in."""
     try:
-        call(*args)
+        call(*args, **more)
     except Refusal as refusal:
         return refusal
     raise AssertionError("not refused")

@@ -92,6 +92,8 @@ class Payments:
         """Carry a change of what is owed to the vendor or customer. Its audit stamp stays (REST reference 10.1)."""
         if table.object not in _PARTIES or not (change or new):
             return
+        if new and self._rows.value(table, "state", key) not in OWED:
+            return
         name, last, day = _PARTIES[table.object]
         link = table.links.get(name)
         party = self._rows.value(table, f"{name}.key", key)

@@ -15,13 +15,14 @@ from tieout.simulator.http import Response, items, json_reply, one, refused_item
 from tieout.simulator.idempotency import unsupported
 from tieout.simulator.refusal import Refusal
 from tieout.simulator.shapes import paged, query_body, rows_of
+from tieout.simulator.small_services import SERVICES
 
 KINDS = {"object": ("rootObject", "ownedObject")}
 """`type=object` means both kinds; any other word is a kind itself (REST reference 6)."""
 
 
 def answer(call: Call) -> Response:
-    """`/services/core/query` and `/services/core/model`; other services are not simulated and answer 404."""
+    """`/services/core/query`, `/services/core/model` and the small ones; others are not simulated and answer 404."""
     if call.rest == ("core", "query"):
         if call.request.method != "POST":
             raise Refusal.method_not_allowed(call.request.method, "services/core/query", ("POST",))
@@ -30,6 +31,11 @@ def answer(call: Call) -> Response:
         if call.request.method != "GET":
             raise Refusal.method_not_allowed(call.request.method, "services/core/model", ("GET",))
         return _model(call)
+    if call.rest in SERVICES:
+        method, service = SERVICES[call.rest]
+        if call.request.method != method:
+            raise Refusal.method_not_allowed(call.request.method, "services/" + "/".join(call.rest), (method,))
+        return service(call)
     raise Refusal.unknown_resource(call.request.path)
 
 

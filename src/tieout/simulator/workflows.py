@@ -19,7 +19,7 @@ def answer(call: Call) -> Response:
     if len(call.rest) != 3 or not call.company.has_action(*_names(call)):
         raise Refusal.unknown_resource(call.request.path)
     if call.request.method != "POST":
-        raise Refusal.method_not_allowed(call.request.method, "workflows/" + "/".join(call.rest))
+        raise Refusal.method_not_allowed(call.request.method, "workflows/" + "/".join(call.rest), ("POST",))
     object, word = _names(call)
     body = call.payload()
 
