@@ -7,6 +7,7 @@ business of `traffic` and of the doors.
 from __future__ import annotations
 
 import random
+import re
 import threading
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
@@ -22,6 +23,8 @@ HTML = (
     b"<html>\n<head><title>%d</title></head>\n<body>\n<h1>The service is temporarily unavailable.</h1>\n"
     b"<p>Please try again later.</p>\n</body>\n</html>\n"
 )
+_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_VALUE = re.compile(r"(?:[\x21-\x7e\x80-\xff](?:[ \t\x21-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?")
 _CODES = {401: "unauthorized", 403: "forbidden", 404: "notFound", 409: "conflict", 422: "operationFailed"}
 
 Status = Annotated[int, msgspec.Meta(ge=200, le=599)]
@@ -88,6 +91,9 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     def __post_init__(self) -> None:
         if not (self.answers or self.spoils or self.delay):
             raise ValueError("the fault does nothing: give status, body, connection, delay or another effect")
+        for name, value in (*self.headers.items(), ("content-type", self.content_type or "")):
+            if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
+                raise ValueError(f"{name!r}: {value!r} cannot be a header")
 
     @property
     def answers(self) -> bool:

@@ -159,7 +159,9 @@ def finish(request: Request, response: Response, now: datetime) -> Response:
         response.body = gzip.compress(response.body, compresslevel=1, mtime=0)
         response.headers["content-encoding"] = "gzip"
         response.headers["vary"] = "accept-encoding"
-    if response.status not in (204, 304):
+    if response.status in (204, 304):
+        response.body = b""
+    else:
         response.headers["content-length"] = str(len(response.body))
     if request.method == "HEAD":
         response.body = b""
