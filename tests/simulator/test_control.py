@@ -13,6 +13,7 @@ from tests.simulator.conftest import NOW, Caller
 
 from tieout.simulator.behaviour.settings import SWITCHES
 from tieout.simulator.clock import Clock
+from tieout.simulator.delivery import LostAnswerError
 from tieout.simulator.faults import Fault
 from tieout.simulator.http import Request, Response
 from tieout.simulator.server import Simulator
@@ -147,6 +148,35 @@ def test_a_snapshot_file_goes_to_another_server_with_its_tokens(caller: Caller, 
     with Simulator("empty", path=tmp_path / "other.company", clock=Clock(NOW)) as kept:
         caller.simulator = kept
         assert len(caller.get(DEPARTMENT).json()["ia::result"]) == 2
+
+
+def test_a_company_file_can_be_taken_and_put_into_memory(tmp_path: Path) -> None:
+    with Simulator("empty", path=tmp_path / "one.company") as kept, Simulator("empty") as other:
+        Caller(kept).post(DEPARTMENT, {"id": "A", "name": "A"})
+        Snapshot.take(kept).put_back(other)
+        assert [row["id"] for row in Caller(other).get(DEPARTMENT).json()["ia::result"]] == ["A"]
+
+
+def test_who_was_signed_in_then_is_signed_in_again_and_nobody_else(caller: Caller) -> None:
+    simulator = caller.simulator
+    first = Snapshot.take(simulator)
+    later = Caller(simulator)
+    gone = {"client_id": "demo-client", "client_secret": "demo-secret", "token": caller.tokens["refresh_token"]}
+    caller.post("/oauth2/revoke", gone, content_type="application/json")
+    assert caller.get(DEPARTMENT).status == 401
+    first.put_back(simulator)
+    assert caller.get(DEPARTMENT).status == 200
+    assert later.get(DEPARTMENT).status == 401
+
+
+def test_a_caller_who_went_away_stays_away(caller: Caller) -> None:
+    """Its patience ended at the first wait; that the second one is short brings it no answer."""
+    caller.simulator.settings.set({"latency_from": 60, "latency_to": 60})
+    caller.simulator.traffic.faults.add(Fault(path=DEPARTMENT, delay=0.001, when="after"))
+    with pytest.raises(LostAnswerError) as caught:
+        caller.simulator.answer("GET", f"/ia/api/v1{DEPARTMENT}", caller.headers, b"", 0.05)
+    assert caught.value.timeout
+    assert caller.simulator.traffic.log.find(status="200", path=DEPARTMENT)
 
 
 def test_a_snapshot_outlives_what_comes_after_it(caller: Caller) -> None:

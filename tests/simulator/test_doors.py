@@ -8,11 +8,12 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tieout.simulator.app import PortTakenError, SimulatorThread
+from tieout.simulator.app import WORKERS, PortTakenError, SimulatorThread
+from tieout.simulator.faults import Fault
 
 if TYPE_CHECKING:
     from tests.simulator.conftest import Caller
@@ -105,3 +106,51 @@ def test_many_callers_at_once(running: SimulatorThread, caller: Caller) -> None:
         thread.join()
     assert len(set(keys)) == 80
     assert caller.get("/objects/company-config/department").json()["ia::meta"]["totalCount"] == 80
+
+
+def test_a_connection_is_kept_for_the_next_request(running: SimulatorThread, caller: Caller) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=10)
+    for method, status in (("GET", 200), ("HEAD", 200), ("DELETE", 400), ("PUT", 405), ("OPTIONS", 200), ("GET", 200)):
+        connection.request(method, DEPARTMENT, headers=caller.headers)
+        reply = connection.getresponse()
+        reply.read()
+        assert (method, reply.status, reply.will_close) == (method, status, False)
+    connection.close()
+
+
+def test_a_body_in_pieces_and_a_question_before_it(running: SimulatorThread, caller: Caller) -> None:
+    """`Transfer-Encoding: chunked`, and `Expect: 100-continue` as curl sends it for longer bodies."""
+    token = caller.headers["authorization"]
+    head = f"POST {DEPARTMENT} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: {token}\r\n"
+    with socket.create_connection(("127.0.0.1", running.port), timeout=10) as plain, plain.makefile("rb") as answers:
+        plain.sendall(f"{head}Expect: 100-continue\r\nContent-Length: 24\r\n\r\n".encode())
+        assert answers.readline().startswith(b"HTTP/1.1 100")
+        plain.sendall(b'{"id":"A","name":"Adam"}')
+        assert answers.readline() == b"\r\n"
+        assert b" 201 " in answers.readline()
+    with socket.create_connection(("127.0.0.1", running.port), timeout=10) as plain, plain.makefile("rb") as answers:
+        plain.sendall(f"{head}Transfer-Encoding: chunked\r\n\r\n".encode())
+        plain.sendall(b'8\r\n{"id":"B\r\n11\r\n","name":"Berta"}\r\n0\r\n\r\n')
+        assert b" 201 " in answers.readline()
+    assert len(caller.get("/objects/company-config/department").json()["ia::result"]) == 2
+
+
+@pytest.mark.parametrize(("how", "seen"), [("reset", ConnectionResetError), ("close", http.client.RemoteDisconnected)])
+def test_how_a_connection_ends(running: SimulatorThread, caller: Caller, how: Any, seen: type[Exception]) -> None:
+    running.simulator.traffic.faults.add(Fault(connection=how, path="/objects/*"))
+    with pytest.raises(seen) as caught:
+        ask(running.port, "GET", DEPARTMENT, caller.headers)
+    assert type(caught.value) is seen
+
+
+def test_requests_that_wait_hold_no_worker(running: SimulatorThread, caller: Caller) -> None:
+    """More silent requests than there are workers, and the next one is answered all the same."""
+    running.simulator.traffic.faults.add(Fault(connection="hang", path="/objects/*", delay=0.01))
+    silent = []
+    for _ in range(WORKERS + 5):
+        connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=10)
+        connection.request("GET", DEPARTMENT, headers=caller.headers)
+        silent.append(connection)
+    assert ask(running.port, "GET", "/ia/api/v1/services/core/model?name=x/y", caller.headers)[0] == 200
+    for connection in silent:
+        connection.close()

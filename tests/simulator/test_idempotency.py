@@ -181,6 +181,24 @@ def test_a_lost_answer_is_never_kept_for_an_error(caller: Caller) -> None:
     assert (again.status, "x-ia-idempotency-cached-date" in again.headers) == (201, True)
 
 
+def test_an_error_never_takes_the_place_of_a_kept_answer(caller: Caller) -> None:
+    caller.simulator.settings.set({"cache_5xx": True})
+    assert post(caller, "A", "k1").status == 201
+    caller.simulator.traffic.faults.add(Fault(method="POST", status=503, times=1))
+    assert post(caller, "A", "k1").status == 503
+    assert post(caller, "A", "k1").status == 201
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_whether_an_oversize_batch_uses_its_key_up(caller: Caller, kept: bool) -> None:
+    caller.simulator.settings.set({"cache_429": kept, "oversize_batch": "429"})
+    many = [body(str(number)) for number in range(501)]
+    assert caller.post(DEPARTMENT, many, idempotency_key="k1").status == 429
+    caller.simulator.settings.set({"oversize_batch": "400"})
+    again = caller.post(DEPARTMENT, many, idempotency_key="k1")
+    assert again.status == (429 if kept else 400)
+
+
 def test_the_second_may_wait_for_the_first(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     caller.simulator.settings.set({"in_flight": "wait"})
     begun, go_on = threading.Event(), threading.Event()
