@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+FOREIGN := $(VENV)/foreign/sageintacctrestsdk/.ready
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint types architecture bench torture docs wheel wheel-demo lock clean
@@ -19,10 +20,16 @@ $(READY): requirements.lock requirements-uv.lock pyproject.toml
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
+# Other people's clients, each in an environment of its own, for tests/foreign.
+$(VENV)/foreign/%/.ready: tests/foreign/%/requirements.lock $(READY)
+	@test -x $(@D)/bin/python || $(PYTHON) -m venv --without-pip $(@D)
+	@$(BIN)/uv pip install --quiet --python $(@D)/bin/python --require-hashes -r $<
+	@touch $@
+
 demo: $(READY)  ## Run the whole job against a local Sage Intacct: connect, pull, push, retry, tie out
 	@$(BIN)/tieout demo
 
-test: $(READY)  ## Run the test suite
+test: $(READY) $(FOREIGN)  ## Run the test suite
 	@$(BIN)/python -m pytest -n 2 --dist worksteal -q
 
 lint: $(READY)  ## Style and common mistakes
@@ -36,6 +43,8 @@ architecture: $(READY)  ## Import directions between the rooms
 
 bench: $(READY)  ## Speed of the product beside a hand-written floor, same machine, same run
 	@$(BIN)/python benchmarks/pull_floor.py
+	@$(BIN)/python benchmarks/sdk_floor.py
+	@$(BIN)/python benchmarks/simulator_scale.py
 
 torture: $(READY)  ## The long form of the crash and concurrency tests
 	@TIEOUT_TORTURE=1 $(BIN)/python -m pytest -q -m torture tests
@@ -55,6 +64,7 @@ wheel-demo: wheel  ## The demo from the wheel alone, in an empty environment wit
 lock: $(READY)  ## Resolve the lock files anew
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --all-extras --group dev pyproject.toml -o requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --group docs -o requirements-docs.lock
+	@echo sageintacctrestsdk==1.9.0 | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header - -o tests/foreign/sageintacctrestsdk/requirements.lock
 	@echo uv | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header - -o requirements-uv.lock
 
 clean:  ## Remove the environment and build products

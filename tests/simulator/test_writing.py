@@ -348,3 +348,14 @@ def test_one_failing_record_does_not_undo_the_others(company: Company) -> None:
         company.create(VENDOR, {"id": "B", "name": "x"}, admin(company))
     ids = company.query({"object": VENDOR, "fields": ["id"], "orderBy": [{"key": "asc"}]}, admin(company)).rows
     assert [row["id"] for row in ids] == ["V1", "V2", "A", "B"]
+
+
+def test_a_field_that_only_the_examples_make_look_read_only(caller: Any, simulator: Any) -> None:
+    card = {"id": "NON-REIMB", "isNonReimbursable": True}
+    path = "/objects/expenses/employee-expense-payment-type"
+    key = caller.post(path, card).json()["ia::result"]["key"]
+    assert caller.get(f"{path}/{key}").json()["ia::result"]["isNonReimbursable"] is True
+    assert caller.post(path, {"id": "X", "href": "/objects/x"}).status == 400
+    simulator.settings.set({"guessed_read_only": "refused"})
+    details = caller.post(path, {**card, "id": "OTHER"}).json()["ia::result"]["ia::error"]["details"]
+    assert [detail["errorId"] for detail in details] == ["REST-1050"]

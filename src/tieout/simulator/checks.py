@@ -52,15 +52,27 @@ class Changes(msgspec.Struct):
     lines: dict[str, list[LineChange]] = {}
 
 
+def _is_sages_own(path: str) -> bool:
+    """What Sage alone sets on every object (REST reference 9.1)."""
+    return path.rpartition(".")[2] in ("key", "href") or path.partition(".")[0] in ("audit", "entity")
+
+
 class Check:
     """One body. `problems` collects every mistake as a detail for REST-1064."""
 
     def __init__(
-        self, find: Callable[[str], Model | None], operation: Operation, waived: required.Waived = required.NOTHING
+        self,
+        find: Callable[[str], Model | None],
+        operation: Operation,
+        waived: required.Waived = required.NOTHING,
+        *,
+        guessed_read_only: bool = True,
     ) -> None:
+        """`guessed_read_only`: whether a field is refused that only the examples make look read-only."""
         self._find = find
         self._operation = operation
         self._waived = waived
+        self._guessed_read_only = guessed_read_only
         self.problems: list[dict[str, Any]] = []
 
     def body(self, model: Model, body: object) -> Changes:
@@ -114,7 +126,8 @@ class Check:
                 self.problems.append(refusal.not_a_valid_field(place))
 
     def _field(self, field: Field, path: str, pointer: str, value: object, changes: Changes, *, adding: bool) -> None:
-        if field.read_only or (field.create_only and not adding):
+        guess = field.inferred and not _is_sages_own(path) and not self._guessed_read_only
+        if (field.read_only and not guess) or (field.create_only and not adding):
             self.problems.append(refusal.read_only_field(pointer))
         elif value is None:
             changes.values[path] = None
@@ -128,7 +141,8 @@ class Check:
     def _ref(
         self, model: Model, ref: Ref, path: str, pointer: str, value: object, changes: Changes, *, adding: bool
     ) -> None:
-        if ref.read_only or ((ref.create_only or ref.is_owner) and not adding):
+        guess = model.evidence == "inferred" and not _is_sages_own(path) and not self._guessed_read_only
+        if (ref.read_only and not guess) or ((ref.create_only or ref.is_owner) and not adding):
             self.problems.append(refusal.read_only_field(pointer))
             return
         change = RefChange(path, pointer, ref.object)

@@ -72,7 +72,7 @@ class Writer:
 
     def create(self, object: str, body: object, who: Who) -> dict[str, str]:
         table = self._tables.get(object)
-        changes = Check(self._find, "POST", self._waived()).body(table.model, body)
+        changes = self._check("POST").body(table.model, body)
         rules.check_birth(table.model, changes.values)
         owner = self._named_owner(table, changes, who)
         if owner is None or table.owner is None:
@@ -91,7 +91,7 @@ class Writer:
         stored = self.resolver.visible(table, key, who)
         if isinstance(body, Mapping) and body.get("key") is not None and str(body["key"]) == key:
             body = {name: value for name, value in body.items() if name != "key"}
-        check = Check(self._find, "PATCH", self._waived())
+        check = self._check("PATCH")
         body = self._without_state(table, stored, body, check)
         changes = check.body(table.model, body)
         if table.owner is not None and (owner := self._owner(table, stored)) is not None:
@@ -112,7 +112,7 @@ class Writer:
 
     def rewrite(self, table: Table, key: Stored, body: object, who: Who) -> None:
         """A PATCH of a record whose state allows none, for a workflow that does."""
-        changes = Check(self._find, "PATCH", self._waived()).body(table.model, body)
+        changes = self._check("PATCH").body(table.model, body)
         with self.settler.owing(table, key):
             self._change(table, key, changes, who, table.object, "PATCH")
             self._change_all_lines(table, key, changes, who, table.object)
@@ -138,6 +138,10 @@ class Writer:
             self._line_changed(above, owner, who, "DELETE")
 
     # ---- rules around a write ---------------------------------------------------------------------------------
+
+    def _check(self, operation: Operation) -> Check:
+        guessed = self._settings.word("guessed_read_only") == "refused"
+        return Check(self._find, operation, self._waived(), guessed_read_only=guessed)
 
     def _waived(self) -> Waived:
         return Waived(
@@ -363,7 +367,7 @@ class Writer:
         definition = table.object.partition("/document::")[2]
         if definition and values.get("documentNumber") is not None:
             values["id"] = f"{definition}-{values['documentNumber']}"
-        elif values.get("id") is None or is_transaction(table.model):
+        elif values.get("id") is None or (is_transaction(table.model) and not table.model.fields["id"].inferred):
             values["id"] = str(key)
         elif self.resolver.taken(table, str(values["id"]), values):
             raise Refusal.duplicate("POST", top, str(values["id"]))

@@ -106,6 +106,15 @@ FACTS: tuple[Fact, ...] = (
 )
 SWITCHES: tuple[Switch, ...] = (
     Switch(
+        name="guessed_read_only",
+        default="accepted",
+        choices=("accepted", "refused"),
+        what="A field of an object that is known from Sage's examples only, and that no example writes: it may be "
+        "read-only, or merely not used there. Stored as sent (accepted), or `REST-1050` (refused).",
+        evidence="INFERRED",
+        where="9",
+    ),
+    Switch(
         name="document_numbering",
         default=False,
         what="Whether the company numbers vendors, customers, items, projects, employees and documents that come "
