@@ -17,6 +17,7 @@ from tieout.rest import BatchResult, ClientCredentials, CountingMeter, Session, 
 from tieout.rest.batch import cut, cut_keys
 from tieout.rest.desk import Desk
 from tieout.rest.memory import ProcessMemory
+from tieout.rest.models import keys_work
 from tieout.rest.writing import create_many, delete_many, retry_unknown
 from tieout.simulator import Simulator
 from tieout.simulator.faults import Fault
@@ -71,6 +72,7 @@ class Scene:
             meter=CountingMeter(),
             clock=lambda: world.now,
             jitter=lambda: 1.0,
+            keys_work=partial(keys_work, self.memory),
         )
         return world.run(make(Desk(session=session, memory=self.memory), *args, **options))
 
@@ -129,3 +131,18 @@ def test_every_record_is_deleted_or_known_not_to_be(
     result = scene.settled(result)
     assert not result.unknown
     assert {o.key for o in result if o.state != "posted"} == set(scene.held())
+
+
+def test_where_intacct_keeps_no_keys_nothing_is_sent_twice(simulator: Simulator) -> None:
+    scene = Scene(simulator)
+    simulator.settings.set({"idempotency_unsupported": "accounts-receivable/customer"})
+    try:
+        simulator.traffic.faults.add(Fault(method="POST", path="/objects/*", connection="reset", when="after", times=1))
+        lost = scene.run(create_many, "customers", [{"id": "K-1", "name": "n"}])
+        assert [o.state for o in lost] == ["unknown"]
+        still = scene.settled(lost)
+        assert [o.state for o in still] == ["unknown"]
+        assert "no idempotency keys" in str(still[0].error)
+        assert len(scene.held()) == 1
+    finally:
+        simulator.settings.set({"idempotency_unsupported": ""})

@@ -248,12 +248,13 @@ def batch(
     idempotency_key: str | None,
     atomic: bool = False,
     entity: str | None = None,
+    new_key: bool = False,
     again: bool = False,
 ) -> Call[list[Outcome]]:
     """One request with many records: create, update, delete or an action, by method and path.
 
-    `keys` has one entry per record: the key it must be answered with, None where only Intacct knows. `again`: the
-    request went out before and its answer is not known."""
+    `keys` has one entry per record: the key it must be answered with, None where only Intacct knows. `new_key`: the
+    idempotency key was never sent before. `again`: the request was, and its answer is not known."""
     if not 1 <= len(keys) <= MAX_BATCH:
         raise ValueError(f"a batch has 1 to {MAX_BATCH} records, not {len(keys)}")
     deletes = method == "DELETE"
@@ -269,6 +270,7 @@ def batch(
         body=body,
         entity=entity,
         idempotency_key=None if idempotency_key is None else checked_key(idempotency_key),
+        new_key=new_key,
         batch=True,
         transactions=len(keys),
     )

@@ -25,6 +25,7 @@ from tieout.errors import (
 )
 from tieout.rest import operations
 from tieout.rest.batch import BatchResult, Outcome, Sent, State, all_failed
+from tieout.rest.call import Call
 from tieout.rest.effects import Exchange
 from tieout.rest.perform import perform
 from tieout.rest.session import Session
@@ -89,15 +90,25 @@ class Run:
             idempotency_key=request.idempotency_key,
             atomic=request.atomic,
             entity=request.entity,
+            new_key=self._before is None and request.idempotency_key is not None,
             again=self._before is not None,
         )
         try:
+            if self._before is not None and not (yield from self._key_works(call)):
+                self._write(request, all_failed(len(request.positions), _no_keys(request), "unknown"))
+                return
             outcomes = yield from perform(self._session, call)
         except TieoutError as error:
             outcomes = self._refused(request, error)
         else:
             self._settled = True
         self._write(request, outcomes)
+
+    def _key_works(self, call: Call[list[Outcome]]) -> Exchange[bool]:
+        """Whether its key keeps a replay from being carried out twice."""
+        if call.idempotency_key is None or self._session.keys_work is None:
+            return True
+        return (yield from self._session.keys_work(self._session, call))
 
     def _refused(self, request: Sent, error: TieoutError) -> list[Outcome]:
         """What an error of the whole request means for its records."""
@@ -152,3 +163,11 @@ class Run:
         result = self.result()
         vars(error)["batch_result"] = result
         error.add_note(f"{result!r}: `BatchResult.rescued(error)` has it.")
+
+
+def _no_keys(request: Sent) -> OutcomeUnknownError:
+    return OutcomeUnknownError(
+        f"{request.method} {request.path} never had an answer, and Intacct keeps no idempotency keys for this object: "
+        "sent again, it could be carried out twice.",
+        advice="Look for the records in Intacct.",
+    )
