@@ -173,3 +173,9 @@ def sorted_words(node: Node) -> Any:
         return value
 
     return settle(plain)
+
+
+def test_what_the_catalogue_only_inferred_is_not_held_against_a_company() -> None:
+    guessed = with_field("notes", inferred=True)
+    assert compare(guessed, with_field("notes", type="number"), documented=True) == []
+    assert [c.aspect for c in compare(VENDOR, with_field("notes", type="number"), documented=True)] == ["type"]

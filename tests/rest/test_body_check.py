@@ -357,3 +357,17 @@ def test_no_body_breaks_the_check(body: dict[str, Any]) -> None:
         for found in check_body(BILL, body, operation, lines=LINES):  # type: ignore[arg-type]
             assert found.path
             assert found.reason
+
+
+def test_a_line_added_by_an_update_is_new_and_what_it_lacks_is_only_doubted() -> None:
+    added = BodyCheck(BILL, "update", lines=LINES).run({"lines": [{"memo": "x", "txnAmount": "1.00"}]})
+    assert added.problems == []
+    assert "lines[0].glAccount" in {p.path for p in added.warnings}
+    changed = BodyCheck(BILL, "update", lines=LINES).run({"lines": [{"key": "7", "memo": "x"}]})
+    assert (changed.problems, changed.warnings) == ([], [])
+
+
+def test_what_the_model_fills_itself_is_not_asked_for() -> None:
+    label, item = live("accounts-payable/account-label"), live("inventory-control/item")
+    assert problems(label, {"id": "Rent", "description": "d", "glAccount": {"id": "6000"}}) == {}
+    assert problems(item, {"id": "I1", "name": "n"}) == {}, "itemType and costMethod have defaults"
