@@ -5,6 +5,7 @@ It opens no socket and knows no object: the doors (in process, thread, ASGI) bri
 
 from __future__ import annotations
 
+import functools
 import gzip
 import secrets
 import string
@@ -70,7 +71,12 @@ class Request(msgspec.Struct, frozen=True):
     @property
     def segments(self) -> tuple[str, ...]:
         """The path's parts, decoded: `("objects", "order-entry", "document::Sales Invoice")`."""
-        return tuple(unquote(part) for part in self.path.strip("/").split("/"))
+        return _segments(self.path)
+
+
+@functools.lru_cache(1024)
+def _segments(path: str) -> tuple[str, ...]:
+    return tuple(unquote(part) for part in path.strip("/").split("/"))
 
 
 class Response(msgspec.Struct):

@@ -106,6 +106,7 @@ def process_key() -> SigningKey:
     return SigningKey.generate()
 
 
+@functools.lru_cache(1024)
 def read(token: str) -> Claims:
     """The claims of a token, not yet proven. Raises MalformedTokenError."""
     parts = token.split(".")
