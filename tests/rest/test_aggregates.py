@@ -196,3 +196,18 @@ def test_what_is_no_aggregate_is_said(intacct: Intacct) -> None:
             intacct.aggregate("bills", what, by=by)
     with pytest.raises(CheckError, match="totalTxnAmout"):
         list(intacct.aggregate("bills", ["sum:totalTxnAmout"]))
+
+
+@pytest.mark.parametrize("word", ["asked", "field", "underscore"])
+@pytest.mark.parametrize("end", ["null", "zero", "absent"])
+def test_totals_are_the_same_whatever_intacct_calls_them(word: str, end: str, intacct: Intacct) -> None:
+    what, by = ["sum:totalTxnAmount", "max:dueDate", "count:key"], ["vendor.id"]
+    wanted = [row.as_dict() for row in intacct.aggregate("bills", what, by=by)]
+    with (
+        Simulator("demo", switches={"aggregate_key": word, "page_end": end}) as made,
+        simulated(simulator=made) as client,
+    ):
+        assert [row.as_dict() for row in client.aggregate("bills", what, by=by, page_size=9)] == wanted
+        assert client.totals("bills", ["totalTxnAmount"]) == intacct.totals("bills", ["totalTxnAmount"])
+        keys = [row["key"] for row in client.query("bills", ["key"], page_size=50, in_flight=2)]
+        assert len(keys) == len(set(keys)) == client.count("bills")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.rest.conftest import World, json_reply, refused, session
 from tieout import F, Intacct, simulated, simulated_async
 from tieout.catalogue import load
-from tieout.errors import CheckError, InvalidRequestError, NotFoundError
+from tieout.errors import CheckError, InvalidRequestError, NotFoundError, ReplyError
 from tieout.rest.batch import MAX_PATH
 from tieout.rest.desk import Desk
 from tieout.rest.memory import ProcessMemory
@@ -161,6 +161,41 @@ MISSING = {"ia::error": {"code": "notFound", "message": "gone"}, "ia::status": 4
 def test_a_record_deleted_between_is_left_out_and_named() -> None:
     world = World(keys_page("1", "2", "3"), items(207, {"key": "1"}, MISSING, {"key": "3"}))
     assert read(desk(world), world) == (["1", "3"], ["2"])
+
+
+@pytest.mark.parametrize(
+    "came",
+    [
+        [{"key": "1"}, {"key": "3"}],
+        [{"key": "3"}, {"key": "1"}],
+        [{"key": "3"}, MISSING, {"key": "1"}],
+        [{"key": 1}, {"key": 3}],
+    ],
+)
+def test_records_are_told_by_their_keys_where_items_are_left_out_or_out_of_order(came: list[Any]) -> None:
+    world = World(keys_page("1", "2", "3"), items(200, *came))
+    keys, gone = read(desk(world), world)
+    assert (keys, gone) == (["1", "3"], ["2"])
+
+
+@pytest.mark.parametrize("came", [[{"key": "9"}, {"key": "1"}], [{"key": "1"}, MISSING], [{}, {}, {}], "x"])
+def test_other_records_than_those_asked_for_are_an_error(came: Any) -> None:
+    world = World(keys_page("1", "2", "3"), always=items(200, *came))
+    with pytest.raises(ReplyError):
+        read(desk(world), world)
+
+
+@pytest.mark.parametrize("word", ["item", "omit", "refuse"])
+def test_a_missing_record_is_its_error_however_intacct_says_so(word: str) -> None:
+    with Simulator("demo", switches={"missing_of_several": word}) as made, simulated(simulator=made) as client:
+        keys = [row["key"] for row in client.query("vendors", ["key"], limit=3)]
+        if word == "refuse":
+            with pytest.raises(NotFoundError):
+                client.get_many("vendors", [*keys, "999999"])
+            return
+        found = client.get_many("vendors", [keys[0], "999999", *keys[1:]])
+        assert isinstance(found[1], NotFoundError)
+        assert [entry.key for entry in found if not isinstance(entry, NotFoundError)] == keys
 
 
 def test_where_one_missing_record_fails_the_request_those_left_are_asked_for() -> None:

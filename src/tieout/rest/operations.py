@@ -14,7 +14,7 @@ from uuid import uuid4
 import msgspec
 
 from tieout.catalogue.model import Model
-from tieout.errors import ConfigurationError, IntacctError, InvalidRequestError, ReplyError
+from tieout.errors import ConfigurationError, IntacctError, InvalidRequestError, NotFoundError, ReplyError
 from tieout.rest.batch import MAX_BATCH, Outcome, Reference
 from tieout.rest.call import Call, Repeat, Reply, checked_key
 from tieout.rest.failures import find_error, refusal_from
@@ -146,12 +146,29 @@ def get_many(object: str, keys: Sequence[str]) -> Call[list[dict[str, Any] | Int
 
     def parse(reply: Reply) -> list[dict[str, Any] | IntacctError]:
         result = _result(reply, "a read")
-        items = [result] if isinstance(result, dict) and len(keys) == 1 else result
-        if not isinstance(items, list) or len(items) != len(keys):
-            raise ReplyError(f"Reading {len(keys)} keys of {object} was answered with another number of records.")
-        return [_record_or_error(item, reply.status, f"GET {path}") for item in items]
+        items = [result] if isinstance(result, dict) else result
+        if not isinstance(items, list):
+            raise not_understood("a read")
+        return _by_keys([_record_or_error(item, reply.status, f"GET {path}") for item in items], keys, object)
 
     return Call(method="GET", path=path, parse=parse, repeat=Repeat.FREE, batch=True)
+
+
+def _by_keys(
+    found: list[dict[str, Any] | IntacctError], keys: Sequence[str], object: str
+) -> list[dict[str, Any] | IntacctError]:
+    """Each record to its key. That they come in the order asked for is our reading, and so is that a missing one has an
+    item (REST reference 4.3): where it is otherwise, the records say which they are."""
+    named = [None if isinstance(item, IntacctError) else str(item.get("key")) for item in found]
+    if len(found) == len(keys) and all(name in (None, key) for name, key in zip(named, keys, strict=True)):
+        return found
+    records = {name: item for name, item in zip(named, found, strict=True) if name is not None}
+    errors = [item for item in found if isinstance(item, IntacctError)]
+    missing = [key for key in keys if key not in records]
+    if not set(records) <= set(keys) or len(errors) not in (0, len(missing)):
+        raise ReplyError(f"Reading {len(keys)} keys of {object} was answered with other records than those asked for.")
+    gone = errors or [NotFoundError(f"There is no {object} with key {key}.", status=404) for key in missing]
+    return [records[key] if key in records else gone[missing.index(key)] for key in keys]
 
 
 def list_references(object: str) -> Call[list[Reference]]:
