@@ -15,8 +15,8 @@ from tieout.connections.keys import Keys
 from tieout.errors import ConfigurationError, NotAuthorisedError, TokenRefusedError, UnknownNameError, UnreachableError
 from tieout.simulator import Simulator
 from tieout.store import open_store
-from tieout.store.tables import connections as connection_rows
-from tieout.store.tables import grants, tokens
+from tieout.store.access_tables import connections as connection_rows
+from tieout.store.access_tables import grants, tokens
 
 
 def rows(connections: Connections) -> tuple[int, int, int]:

@@ -22,8 +22,8 @@ from tieout.rest.drivers import SyncDriver
 from tieout.rest.limiter import Limiter
 from tieout.simulator import Simulator
 from tieout.simulator.app import SimulatorThread
-from tieout.store.tables import connections as connection_rows
-from tieout.store.tables import grants, tokens
+from tieout.store.access_tables import connections as connection_rows
+from tieout.store.access_tables import grants, tokens
 
 ENTITY = "company-config/entity"
 
@@ -222,7 +222,7 @@ def test_a_connection_that_was_removed_says_so(connections: Connections, wire: W
 def make_refresh_grant(connections: Connections, grant_id: str, refresh_token: str) -> None:
     sealed = connections.vault.encrypt(refresh_token.encode(), grant_context(grant_id, "refresh_token"))
     with connections.store.begin() as transaction:
-        transaction.execute(update(grants).values(kind="refresh_token", refresh_token_sealed=sealed))
+        transaction.execute(update(grants).values(kind="authorization_code", refresh_token_sealed=sealed))
         transaction.execute(tokens.delete())
 
 

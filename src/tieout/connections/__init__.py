@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from tieout.connections.opening import connect, find, has_state, open_connections
-from tieout.connections.registry import Connection, Connections
+from tieout.connections.registry import Connections
+from tieout.connections.rows import Connection
 from tieout.connections.settings import ConnectionSettings
 from tieout.connections.vault import Vault, open_vault
 

@@ -5,17 +5,15 @@ A connection borrows a grant; there is one grant per environment, company and Sa
 
 from __future__ import annotations
 
-import time
-import uuid
-from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from tieout.connections import rows
 from tieout.connections.memory import StoreMemory
 from tieout.connections.proof import Proof, prove
 from tieout.connections.requests import Logged, StoredLog
+from tieout.connections.rows import Connection
 from tieout.connections.settings import SIMULATOR, is_loopback
 from tieout.connections.tokens import StoreTokens, grant_context, keep_token
 from tieout.connections.vault import Vault
@@ -34,20 +32,6 @@ SIMULATOR_CLIENT = ("demo-client", "demo-secret")
 """No secret: every simulator accepts it."""
 
 
-class Connection(msgspec.Struct, frozen=True, kw_only=True):
-    """Who we may be in one company. Holds no secret."""
-
-    id: str
-    name: str
-    environment: str
-    company: str
-    user: str
-    entity: str | None
-    base_url: str
-    is_simulator: bool
-    grant_id: str
-
-
 class Connections:
     """The connections in a state database."""
 
@@ -59,7 +43,7 @@ class Connections:
         """Names of all connections, sorted."""
         from sqlalchemy import select
 
-        from tieout.store.tables import connections
+        from tieout.store.access_tables import connections
 
         with self.store.read() as transaction:
             return tuple(transaction.execute(select(connections.c.name).order_by(connections.c.name)).scalars())
@@ -68,7 +52,7 @@ class Connections:
         """The connection called `name`. Raises NotAuthorisedError where there is none at all, UnknownNameError with
         the nearest names where there are others."""
         with self.store.read() as transaction:
-            found = _find(transaction, name)
+            found = rows.find(transaction, rows.DEFAULT_OWNER, name=name)
         if found is not None:
             return found
         known = self.names()
@@ -88,12 +72,12 @@ class Connections:
         posted over it, and the ledger, stay. Raises as `get` does."""
         from sqlalchemy import delete
 
-        from tieout.store.tables import connections
+        from tieout.store.access_tables import connections
 
         gone = self.get(name)
         with self.store.begin() as transaction:
             transaction.execute(delete(connections).where(connections.c.id == gone.id))
-            _drop_unused_grant(transaction, gone.grant_id)
+            rows.drop_unused_grant(transaction, gone.grant_id)
         return gone
 
     def open(
@@ -182,17 +166,17 @@ class Connections:
 
     def _add(self, wanted: _Wanted, transport: Transport | None) -> Connection:
         with self.store.read() as transaction:
-            _refuse_another_company(_find(transaction, wanted.name), wanted)
+            _refuse_another_company(rows.find(transaction, rows.DEFAULT_OWNER, name=wanted.name), wanted)
         credentials = ClientCredentials(
             client_id=wanted.client_id, client_secret=wanted.client_secret, user=wanted.user, company=wanted.company
         )
         proof = prove(credentials, wanted.base_url, wanted.entity, transport)
         with self.store.begin() as transaction:
-            before = _find(transaction, wanted.name)
+            before = rows.find(transaction, rows.DEFAULT_OWNER, name=wanted.name)
             _refuse_another_company(before, wanted)
             grant_id = self._keep_grant(transaction, wanted, proof)
             connection = Connection(
-                id=before.id if before else str(uuid.uuid4()),
+                id=before.id if before else rows.new_id(),
                 name=wanted.name,
                 environment=wanted.environment,
                 company=wanted.company,
@@ -201,26 +185,21 @@ class Connections:
                 base_url=wanted.base_url,
                 is_simulator=wanted.environment == SIMULATOR,
                 grant_id=grant_id,
+                kind="client_credentials",
             )
-            _keep_connection(transaction, connection, new=before is None)
+            rows.keep(transaction, connection, new=before is None)
             if before is not None:
-                _drop_unused_grant(transaction, before.grant_id)
+                rows.drop_unused_grant(transaction, before.grant_id)
         return connection
 
     def _keep_grant(self, transaction: Transaction, wanted: _Wanted, proof: Proof) -> str:
         """The grant of this environment, company and user, with the credentials and token just proved."""
-        from sqlalchemy import insert, select, update
+        from sqlalchemy import insert, update
 
-        from tieout.store.tables import grants
+        from tieout.store.access_tables import grants
 
-        key = {
-            "environment": wanted.environment,
-            "company": wanted.company,
-            "user_id": wanted.user,
-            "base_url": wanted.base_url,
-        }
-        found: str | None = transaction.execute(select(grants.c.id).filter_by(**key).with_for_update()).scalar()
-        grant_id = found or str(uuid.uuid4())
+        found = rows.living_grant(transaction, wanted.environment, wanted.company, wanted.user, wanted.base_url)
+        grant_id: str = found.id if found else rows.new_id()
         values: dict[str, object] = {
             "client_id": wanted.client_id,
             "kind": "client_credentials",
@@ -231,7 +210,20 @@ class Connections:
         if found:
             transaction.execute(update(grants).where(grants.c.id == grant_id).values(values))
         else:
-            transaction.execute(insert(grants).values(key | values | {"id": grant_id, "created_at": _now()}))
+            key = rows.identity(wanted.environment, wanted.company, wanted.user, wanted.base_url)
+            first = {
+                "id": grant_id,
+                "owner": rows.DEFAULT_OWNER,
+                "company": wanted.company,
+                "base_url": wanted.base_url,
+                "version": 1,
+                "state": "active",
+                "reason": "",
+                "error": "",
+                "failures": 0,
+                "granted_at": rows.now_text(),
+            }
+            transaction.execute(insert(grants).values(key | values | first))
         keep_token(self.store, self.vault, transaction, grant_id, "", proof.token)
         return grant_id
 
@@ -265,27 +257,6 @@ def how_to_connect(name: str = "NAME") -> str:
     return f"tieout connect {name}"
 
 
-def _find(transaction: Transaction, name: str) -> Connection | None:
-    from sqlalchemy import select
-
-    from tieout.store.tables import connections
-
-    row = transaction.execute(select(connections).where(connections.c.name == name)).first()
-    if row is None:
-        return None
-    return Connection(
-        id=row.id,
-        name=row.name,
-        environment=row.environment,
-        company=row.company,
-        user=row.user_id,
-        entity=row.entity,
-        base_url=row.base_url,
-        is_simulator=row.simulator,
-        grant_id=row.grant_id,
-    )
-
-
 def _refuse_another_company(before: Connection | None, wanted: _Wanted) -> None:
     """What was pulled and posted under a name belongs to its company."""
     if before is not None and (before.company, before.environment) != (wanted.company, wanted.environment):
@@ -294,37 +265,3 @@ def _refuse_another_company(before: Connection | None, wanted: _Wanted) -> None:
             f"not to {wanted.company} ({wanted.environment}).",
             advice="Choose another name for the new one.",
         )
-
-
-def _keep_connection(transaction: Transaction, connection: Connection, *, new: bool) -> None:
-    from sqlalchemy import insert, update
-
-    from tieout.store.tables import connections
-
-    row: Mapping[str, object] = {
-        "name": connection.name,
-        "environment": connection.environment,
-        "company": connection.company,
-        "user_id": connection.user,
-        "entity": connection.entity,
-        "base_url": connection.base_url,
-        "simulator": connection.is_simulator,
-        "grant_id": connection.grant_id,
-    }
-    if new:
-        transaction.execute(insert(connections).values({**row, "id": connection.id, "created_at": _now()}))
-    else:
-        transaction.execute(update(connections).where(connections.c.id == connection.id).values(dict(row)))
-
-
-def _drop_unused_grant(transaction: Transaction, grant_id: str) -> None:
-    from sqlalchemy import delete, select
-
-    from tieout.store.tables import connections, grants
-
-    borrowed = select(connections.c.id).where(connections.c.grant_id == grant_id).exists()
-    transaction.execute(delete(grants).where(grants.c.id == grant_id).where(~borrowed))
-
-
-def _now() -> str:
-    return datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="seconds")

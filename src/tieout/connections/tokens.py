@@ -132,7 +132,7 @@ class StoreTokens:
     def _look(self, refused: Token | None) -> Token | None:
         from sqlalchemy import select
 
-        from tieout.store.tables import tokens
+        from tieout.store.access_tables import tokens
 
         wanted = {"grant_id": self._grant_id, "level": self._level}
         with self._store.read() as connection:
@@ -147,7 +147,7 @@ class StoreTokens:
     def _take_lease(self, holder: str, timeout: float) -> bool:
         from sqlalchemy import case, or_, select, update
 
-        from tieout.store.tables import grants
+        from tieout.store.access_tables import grants
 
         with self._store.begin() as connection:
             now = self._store.clock(connection)
@@ -168,7 +168,7 @@ class StoreTokens:
     def _drop_lease(self, holder: str) -> None:
         from sqlalchemy import update
 
-        from tieout.store.tables import grants
+        from tieout.store.access_tables import grants
 
         with self._store.begin() as connection:
             connection.execute(
@@ -180,7 +180,7 @@ class StoreTokens:
     def _secrets(self) -> Secrets:
         from sqlalchemy import select
 
-        from tieout.store.tables import grants
+        from tieout.store.access_tables import grants
 
         with self._store.read() as connection:
             row = connection.execute(select(grants).where(grants.c.id == self._grant_id)).first()
@@ -203,7 +203,7 @@ class StoreTokens:
         token = grant.as_token(self._now())
         with self._store.begin() as connection:
             keep_token(self._store, self._vault, connection, self._grant_id, self._level, token)
-            if secrets.kind == "refresh_token" and grant.refresh_token not in (None, secrets.refresh_token):
+            if secrets.kind == "authorization_code" and grant.refresh_token not in (None, secrets.refresh_token):
                 self._rotate(connection, secrets.refresh_token or "", grant.refresh_token or "")
         return token
 
@@ -214,7 +214,7 @@ class StoreTokens:
         """
         from sqlalchemy import select, update
 
-        from tieout.store.tables import grants
+        from tieout.store.access_tables import grants
 
         mine = grants.c.id == self._grant_id
         context = grant_context(self._grant_id, "refresh_token")
@@ -237,7 +237,7 @@ def keep_token(store: Store, vault: Vault, connection: Transaction, grant_id: st
     """Store a grant's access token in a transaction, in place of the one before."""
     from sqlalchemy import select
 
-    from tieout.store.tables import tokens
+    from tieout.store.access_tables import tokens
 
     key = {"grant_id": grant_id, "level": level}
     version = connection.execute(select(tokens.c.version).filter_by(**key).with_for_update()).scalar()

@@ -1,7 +1,6 @@
-"""Tables of connections and of what is remembered about companies. Other rooms' tables join the same `metadata`.
+"""Tables of what is remembered about companies. Those of connections and of other rooms join the same `metadata`.
 
-Ids are UUID text. Moments are ISO 8601 text in UTC, token expiries seconds since 1970. `*_sealed` columns hold what the
-vault made of a secret, bound to the row; this module cannot open them.
+Moments are ISO 8601 text in UTC, or seconds since 1970.
 """
 
 from __future__ import annotations
@@ -9,17 +8,14 @@ from __future__ import annotations
 from sqlalchemy import (
     BigInteger,
     Boolean,
-    CheckConstraint,
     Column,
     Double,
-    ForeignKey,
     Integer,
     LargeBinary,
     MetaData,
     String,
     Table,
     Text,
-    UniqueConstraint,
 )
 
 metadata = MetaData(
@@ -38,52 +34,6 @@ meta = Table(
     Column("name", String(64), primary_key=True),
     Column("value", Text, nullable=False),
     comment="Facts about this database: `installation` is its id.",
-)
-
-grants = Table(
-    "grants",
-    metadata,
-    Column("id", String(36), primary_key=True),
-    Column("environment", String(32), nullable=False),
-    Column("company", String(255), nullable=False),
-    Column("user_id", String(255), nullable=False),
-    Column("base_url", String(1024), nullable=False),
-    Column("client_id", String(255), nullable=False),
-    Column("kind", String(32), nullable=False),
-    Column("client_secret_sealed", LargeBinary),
-    Column("refresh_token_sealed", LargeBinary),
-    Column("previous_refresh_token_sealed", LargeBinary),
-    Column("lease_holder", String(36)),
-    Column("lease_until", Double),
-    Column("created_at", String(32), nullable=False),
-    UniqueConstraint("environment", "company", "user_id", "base_url"),
-    CheckConstraint("kind in ('client_credentials', 'refresh_token')", name="kind"),
-    comment="One per environment, company and Sage user, over all apps: a second one would kill the first.",
-)
-
-tokens = Table(
-    "tokens",
-    metadata,
-    Column("grant_id", String(36), ForeignKey("grants.id", ondelete="CASCADE"), primary_key=True),
-    Column("level", String(255), primary_key=True, comment="'' for the top level, else the id of the entity"),
-    Column("access_token_sealed", LargeBinary, nullable=False),
-    Column("expires_at", Double, nullable=False),
-    Column("version", Integer, nullable=False),
-)
-
-connections = Table(
-    "connections",
-    metadata,
-    Column("id", String(36), primary_key=True),
-    Column("name", String(255), nullable=False, unique=True),
-    Column("environment", String(32), nullable=False),
-    Column("company", String(255), nullable=False),
-    Column("user_id", String(255), nullable=False),
-    Column("entity", String(255)),
-    Column("base_url", String(1024), nullable=False),
-    Column("simulator", Boolean, nullable=False),
-    Column("grant_id", String(36), ForeignKey("grants.id"), nullable=False, index=True),
-    Column("created_at", String(32), nullable=False),
 )
 
 learnt_fields = Table(
