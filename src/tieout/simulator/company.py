@@ -271,6 +271,13 @@ class Company:
             row["href"] = f"/objects/{path_of(object)}/{row['key']}"
         return answer
 
+    def has(self, object: str, key: str) -> bool:
+        """Whether there is a record, whoever may see it."""
+        with self._lock:
+            table = self._tables.get(object)
+            sql = f"SELECT 1 FROM {table.sql} WHERE {table.columns['key'].sql} = ?"
+            return bool(self._tables.rows(sql, [KEY.encoder()(key)]))
+
     def read(self, object: str, key: str, who: Who) -> dict[str, Any]:
         """The full record with its lines; Refusal 404. At top level private records can be read by key (INFERRED)."""
         with self._lock:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from tieout.simulator import permissions
+from tieout.simulator import permissions, singletons
 from tieout.simulator.call import Call
 from tieout.simulator.http import Response, items, json_reply, one, refused_item
 from tieout.simulator.payload import LARGEST_PAGE
@@ -36,6 +36,7 @@ def answer(call: Call) -> Response:
         raise Refusal.method_not_allowed(method, name, model.methods)
     if len(keys) > MAX_BATCH:
         raise Refusal.batch_too_large(len(keys), MAX_BATCH)
+    singletons.ensure(call.company, name, keys)
     if method in _WRITES:  # once for the request, not for each record of a batch
         permissions.hides(call.who, name, _WRITES[method])
     if method == "GET":

@@ -8,7 +8,15 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING
 
-from tieout.simulator import seed_documents, seed_entries, seed_masters, seed_parties, seed_projects, seed_time
+from tieout.simulator import (
+    seed_documents,
+    seed_entries,
+    seed_masters,
+    seed_parties,
+    seed_permissions,
+    seed_projects,
+    seed_time,
+)
 from tieout.simulator.seed_group import USERS, Group
 
 if TYPE_CHECKING:
@@ -24,9 +32,11 @@ def load_demo(company: Company, today: date) -> None:
 
 
 def load_empty(company: Company, today: date) -> None:
-    """Only what a company cannot be without: its entities and their locations, and the users admin, us and ca."""
+    """Only what a company cannot be without: its entities and their locations, what roles can be given, and the users
+    admin, us and ca."""
     group = Group(today)
     seed_masters.add_entities(group)
+    seed_permissions.add_permissions(group)
     _load(company, group)
 
 
@@ -34,6 +44,7 @@ def demo_group(today: date) -> Group:
     """The records of the demo company, not yet in any company."""
     group = Group(today)
     seed_masters.add_entities(group)
+    seed_permissions.add_permissions(group)
     seed_masters.add_lists(group)
     seed_parties.add_employees(group)
     seed_parties.add_customers(group)

@@ -10,6 +10,11 @@ def _fact(what: str, evidence: Evidence, where: str) -> Fact:
 
 
 FACTS: tuple[Fact, ...] = (
+    Fact(
+        what="Preferences are there once, under the key `setup`, and only read and changed", evidence="DOC", where="3"
+    ),
+    Fact(what="What preferences begin with: defaults, else off", evidence="INFERRED", where="3"),
+    Fact(what="The permissions a role can be given: shape as shown, names ours", evidence="INFERRED", where="9"),
     _fact("Create answers 201 with `key`, `id` and `href`; update 200; delete 204 without a body", "DOC", "4.4-4.6"),
     _fact(
         "Body mistakes: 400 `REST-1064`, one detail each: `REST-1043` unknown field, `REST-1050` read-only",
