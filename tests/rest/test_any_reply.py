@@ -167,10 +167,23 @@ def test_an_odd_reply_to_many_writes_leaves_all_of_them_unknown(odd: str) -> Non
     assert [outcome.state for outcome in result] == ["unknown", "unknown"]
 
 
+@pytest.mark.parametrize("member", ["fields", "groups", "refs", "lists"])
+@pytest.mark.parametrize(
+    "wrong", ["null", "1", '"x"', "[1]", '{"a":null}', '{"a":{"fields":{"b":7}}}', '{"a":{"enum":1}}']
+)
+def test_a_model_of_another_shape_is_a_typed_error_or_a_model(member: str, wrong: str) -> None:
+    world = World(always=json_reply(200, f'{{"ia::result":{{"fields":{{}},"{member}":{wrong}}}}}'))
+    with contextlib.suppress(ReplyError):
+        world.run(READS["model"](desk_in(world)))
+
+
 def test_a_byte_order_mark_and_a_wrong_content_type_change_nothing() -> None:
     reply = Reply(200, {"content-type": "text/plain"}, b'\xef\xbb\xbf{"ia::result":{"key":"7","name":"N"}}')
     world = World(reply)
     assert world.run(READS["get"](desk_in(world)))["name"] == "N"
+    item = b'{"ia::status":422,"ia::error":{"message":"no"}}'
+    world = World(Reply(422, {}, b'\xef\xbb\xbf{"ia::result":[' + item + b"," + item + b"]}"))
+    assert [outcome.error.message for outcome in world.run(WRITES["create_many"](desk_in(world)))] == ["no", "no"]
 
 
 @pytest.mark.parametrize("name", ["create", "update", "action", "create_many", "update_many", "raw post"])

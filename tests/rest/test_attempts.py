@@ -288,8 +288,16 @@ def test_a_request_in_flight_elsewhere_is_waited_for_and_its_answer_taken() -> N
 def test_a_409_after_a_lost_answer_leaves_the_outcome_unknown_and_says_why(words: str, advice: str) -> None:
     world = World(LOST, conflict(words))
     with pytest.raises(OutcomeUnknownError, match=advice):
-        run(world, write())
+        run(world, write("mine"))
     assert len(world.sent) == 2
+
+
+@pytest.mark.parametrize("words", ["Conflict", "The key was already used for a different request", "It is reserved"])
+def test_a_409_of_our_own_key_after_a_lost_answer_is_that_try_whatever_its_words(words: str) -> None:
+    world = World(LOST, conflict(words), created("9"))
+    assert run(world, write()).key == "9"
+    with pytest.raises(OutcomeUnknownError):
+        run(World(LOST, *[conflict(words)] * 4), write())
 
 
 def test_a_remembered_duplicate_is_the_answer_to_the_lost_try() -> None:

@@ -306,7 +306,6 @@ class Attempt(Generic[T]):
 _AFTER_SILENCE = {
     "reserved": "It was processed, but Intacct no longer keeps its answer: look for the record in Intacct.",
     "duplicate": "The record in its way may be the one it wrote itself: look in Intacct.",
-    "other body": ADVICE["other body"],
 }
 
 

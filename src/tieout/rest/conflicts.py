@@ -38,9 +38,9 @@ def meaning_of(error: ConflictError, *, cached: bool, keyed: bool, new_key: bool
     said = _by_words(error)
     if new_key and not unanswered:
         return "duplicate"  # the key was never on the wire before: nothing else can be in the way
-    if said is None:
-        return "in flight" if unanswered else "unclear"
-    return said
+    if unanswered and (said in (None, "other body") or (new_key and said == "reserved")):
+        return "in flight"  # the key was ours a moment ago, for these very bytes: whatever the words, it is that try
+    return said or "unclear"
 
 
 def _by_words(error: ConflictError) -> Meaning | None:
