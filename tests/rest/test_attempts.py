@@ -191,6 +191,15 @@ def without_keys(_: Any, __: Any) -> Exchange[bool]:
     return False
 
 
+def test_a_refresh_that_is_refused_as_an_invalid_token_says_that_the_grant_is_dead() -> None:
+    world = World(json_reply(401, '{"error":{"errorId":"REST-2102","message":"Token is not valid"}}'))
+    desk = session(world)
+    desk.tokens = RefreshToken(client_id="c", client_secret="s", refresh_token="r")
+    with pytest.raises(TokenRefusedError, match="connected a second time"):
+        world.run(perform(desk, write()))
+    assert len(world.sent) == 1
+
+
 def test_where_intacct_knows_no_keys_a_write_without_an_answer_is_not_repeated() -> None:
     world = World(LOST, created())
     with pytest.raises(OutcomeUnknownError, match="look in Intacct") as caught:

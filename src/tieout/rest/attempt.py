@@ -161,6 +161,11 @@ class Attempt(Generic[T]):
         cached = reply.replayed
         if found.action is Action.RENEW and not self.renewed and call.authorised and not cached:
             return Again(Action.RENEW, error)
+        if found.action is Action.RENEW and not call.authorised:
+            error.advice = (
+                "The grant is dead: access was revoked, or the same Intacct user was connected a second time. Connect "
+                "again, and give each connection a user of its own."
+            )
         if self.unanswered and isinstance(error, NotFoundError) and call.repeat is Repeat.DELETE:
             return self._gone(reply)
         if isinstance(error, ConflictError):
