@@ -11,7 +11,7 @@ import keyword
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
 import msgspec
@@ -248,15 +248,27 @@ def row_by_value(row: Any, raw: Mapping[str, msgspec.Raw], *, lenient: Collectio
     names those whose numbers may be text."""
     values: dict[str, Any] = {}
     misfits: dict[str, Any] = {}
-    for field in msgspec.structs.fields(row):
-        path = field.encode_name
+    for path, name, decode, kind in _columns(row):
         if path not in raw:
             continue
         try:
-            values[field.name] = msgspec.json.decode(raw[path], type=field.type, strict=path not in lenient)
+            value = (
+                decode(raw[path]) if path not in lenient else msgspec.json.decode(raw[path], type=kind, strict=False)
+            )
         except msgspec.ValidationError:
             misfits[path] = json.loads(bytes(raw[path]), parse_float=Decimal)
+        else:
+            values[name] = value
     return row(misfit_values=misfits, **values)
+
+
+@lru_cache(maxsize=64)
+def _columns(row: Any) -> list[tuple[str, str, Callable[[msgspec.Raw], Any], Any]]:
+    """Wire name, attribute, decoder and type of each column: made once for all rows of a query."""
+    return [
+        (field.encode_name, field.name, msgspec.json.Decoder(field.type).decode, field.type)
+        for field in msgspec.structs.fields(row)
+    ]
 
 
 STRAY = "API_QUERY_ALIAS__"
@@ -265,7 +277,7 @@ STRAY = "API_QUERY_ALIAS__"
 
 def _with_extras(row: Any, raw: Mapping[str, msgspec.Raw]) -> Any:
     made = row_by_value(row, raw)
-    known = {field.encode_name for field in msgspec.structs.fields(row)}
+    known = {path for path, *_ in _columns(row)}
     made.extra_values = {
         name: json.loads(bytes(value), parse_float=Decimal)
         for name, value in raw.items()
