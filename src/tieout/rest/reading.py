@@ -99,7 +99,7 @@ def checked_query(
                 "A whole query is given, and parts of another beside it.",
                 advice="Put them into the query; limit, page_size, in_flight and paging may stand beside it.",
             )
-        return _told(desk, check_query(msgspec.structs.replace(object, object=name), definition, learnt), definition)
+        return check_query(msgspec.structs.replace(object, object=name), definition, learnt), definition
     if fields is None:
         fields = common_fields(definition, learnt)
     elif isinstance(fields, str):
@@ -116,12 +116,7 @@ def checked_query(
         hierarchy=options.get("hierarchy", False),
         parameters=options.get("parameters") or {},
     )
-    return _told(desk, check_query(query, definition, learnt), definition)
-
-
-def _told(desk: Desk, query: Query, definition: Model) -> tuple[Query, Model]:
-    tell(query.object, doubts(query, definition, desk.session.entity))
-    return query, definition
+    return check_query(query, definition, learnt), definition
 
 
 def filter_of(where: Where, expression: str | None = None) -> Filter | None:
@@ -159,6 +154,7 @@ def pages(desk: Desk, asked: Exchange[tuple[Query, Model]], pace: PageOptions, *
     """Stream the pages of a query. A field that turns out not to be queryable is learnt; if the user did not name
     the fields, the query goes on without it."""
     query, definition = yield from asked
+    tell(query.object, doubts(query, definition, desk.session.entity))
     pace = paced(query, pace)
     while True:
         reading = reading_of(desk, query, definition, pace)
