@@ -21,6 +21,7 @@ from tieout.errors import (
     ConflictError,
     DeadlineError,
     ForbiddenError,
+    InvalidRequestError,
     OutcomeUnknownError,
     RefusedError,
     ReplyError,
@@ -198,6 +199,16 @@ def test_a_refresh_that_is_refused_as_an_invalid_token_says_that_the_grant_is_de
     with pytest.raises(TokenRefusedError, match="connected a second time"):
         world.run(perform(desk, write()))
     assert len(world.sent) == 1
+
+
+def test_a_gateways_refusal_of_a_repeat_says_nothing_about_the_try_before_it() -> None:
+    gateway = json_reply(400, '{"error":{"code":"badRequest","message":"Malformed","errorId":"GW-0099"}}')
+    with pytest.raises(OutcomeUnknownError):
+        run(World(LOST, gateway), write())
+    with pytest.raises(RefusedError):
+        run(World(LOST, refused(422, "REST-7001")), write())
+    with pytest.raises(InvalidRequestError):
+        run(World(gateway), write())
 
 
 def test_where_intacct_knows_no_keys_a_write_without_an_answer_is_not_repeated() -> None:

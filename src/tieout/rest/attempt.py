@@ -49,7 +49,8 @@ LONGEST_WAIT = 30.0
 ITEM_STATUSES = range(400, 429)
 """Statuses under which a list of items speaks for each record; a throttle or a server error speaks for the request."""
 AT_THE_DOOR = (TokenRefusedError, ForbiddenError, TooLargeError)
-"""Refusals that say nothing about an earlier try of the same call: it was not looked at this time."""
+"""Refusals that say nothing about an earlier try of the same call: it was not looked at this time. So do those
+that do not come in Intacct's own envelope, but from a gateway before it."""
 MAY_HAVE_ACTED = (408, *range(500, 600))
 """Statuses under which the request may have been processed all the same."""
 BOM = b"\xef\xbb\xbf"
@@ -175,7 +176,8 @@ class Attempt(Generic[T]):
         if cached:
             return self._judge_cached(error)
         if found.action is not Action.RETRY:
-            raise self.final(error) if reply.status == 401 or isinstance(error, AT_THE_DOOR) else error
+            door = reply.status == 401 or isinstance(error, AT_THE_DOOR) or b'"ia::error"' not in reply.body
+            raise self.final(error) if door else error
         if reply.status in MAY_HAVE_ACTED and call.repeat is not Repeat.FREE:
             self.unanswered = True
         return Again(Action.RETRY, error)
