@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,12 +43,13 @@ class Gate(Simulator):
         self.arrived = threading.Event()
         self.go_on = threading.Event()
 
-    def handle(self, request: Request) -> Response:
-        response = super().handle(request)
+    def exchange(self, request: Request) -> Generator[float, None, Response]:
+        response = yield from super().exchange(request)
         path = "/".join(request.segments)
         if self.wanted and self.wanted in f"{request.method} {path}":
             self.arrived.set()
-            self.go_on.wait(60)
+            while not self.go_on.is_set():
+                yield 0.05
         return response
 
 

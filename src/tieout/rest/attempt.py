@@ -54,6 +54,8 @@ that do not come in Intacct's own envelope, but from a gateway before it."""
 MAY_HAVE_ACTED = (408, *range(500, 600))
 """Statuses under which the request may have been processed all the same."""
 BOM = b"\xef\xbb\xbf"
+SHORTEST_SECRET = 8
+"""Characters: a shorter token is no secret, and taking it out of a reply would break words that hold it by chance."""
 
 
 class Done(msgspec.Struct, Generic[T], frozen=True):
@@ -305,6 +307,8 @@ class Attempt(Generic[T]):
         """A reply that may end in an error's text, without our secrets, should a server echo them."""
         body = reply.body
         for secret in (self._bearer, *self.call.secrets):
+            if len(secret) < SHORTEST_SECRET:
+                continue
             for form in {secret, secret.replace("/", "\\/"), quote_plus(secret)} - {""}:
                 body = body.replace(form.encode("utf-8", "replace"), b"***")
         return reply if body is reply.body else msgspec.structs.replace(reply, body=body)
