@@ -41,6 +41,9 @@ MISPRINTS = {
 }
 """Names that only printed examples have, where the overlay describes them instead of spelling them out."""
 
+AUDITED = {"tax/tax-detail"}
+"""Objects whose examples print no `audit`, and which a production client reads by `audit.modifiedDateTime`."""
+
 UNTYPED = ""
 """The type of a member that is named but nowhere described; build_catalogue.py settles it."""
 
@@ -191,7 +194,7 @@ def share(model: Model, raw: Raw) -> None:
     notes = " ".join(overlay.get("notes", ()))
     if "no audit group" in notes:
         model.groups.pop("audit", None)
-    elif "audit" in model.groups or re.search(r"audit\.s[12]", notes):
+    elif "audit" in model.groups or model.name in AUDITED or re.search(r"audit\.s[12]", notes):
         old = model.groups.get("audit", Node()).fields
         stamps = "audit.s1" in notes or ("audit.s2" not in notes and ("createdBy" in old or "modifiedBy" in old))
         model.groups["audit"] = audit(deprecated_stamps=stamps, inferred=inferred)

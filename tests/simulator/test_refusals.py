@@ -141,7 +141,10 @@ def test_status_code_id_and_words(made: Refusal, status: int, code: str, error_i
         (refusal.blank_reference("/vendor/id"), (None, "/vendor/id cannot be blank")),
         (refusal.not_a_valid_value("/d", "a date"), (None, "/d is not valid: a date expected")),
         (Refusal.duplicate("POST", "a/b", "V1").details[0], (None, "Another record with the value already exists")),
-        (Refusal.unknown_reference("POST", "a/b", "/v/id", "V9", "c/d").details[0], (None, "c/d V9 does not exist")),
+        (
+            Refusal.unknown_reference("POST", "a/b", "/v/id", "V9", "c/d").details[0],
+            (None, "D 'V9' specified is not valid."),
+        ),
         (Refusal.invalid_state().details[0], (None, "State must be draft or not included in the request.")),
     ],
 )

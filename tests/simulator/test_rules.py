@@ -207,7 +207,9 @@ def test_key_and_id_of_two_records_contradict_each_other(company: Company) -> No
 def test_what_is_not_for_posting_is_not_posted_to(company: Company) -> None:
     company.load("company-config/location", [{"id": "L8", "status": "activeNonPosting"}])
     body = bill(lines=[line(dimensions={"location": {"id": "L8"}})])
-    assert "not for posting" in words(refused(company.create, BILL, body, admin(company)))
+    refusal = refused(company.create, BILL, body, admin(company))
+    assert words(refusal) == "The location 'L8' is invalid."
+    assert refusal.details[0]["correction"] == "Use a company-config/location that is for posting"
 
 
 # ---- required ---------------------------------------------------------------------------------------------------

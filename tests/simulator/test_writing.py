@@ -176,14 +176,14 @@ def test_a_reference_is_resolved_by_key_or_id_or_refused(company: Company) -> No
         assert company.read(BILL, key, admin(company))["lines"][0]["dimensions"]["project"] == {"key": None, "id": None}
     refusal = refused(company.create, BILL, bill(vendor={"id": "V77"}), admin(company))
     assert (refusal.status, refusal.error_id) == (422, "REST-7001")
-    assert refusal.details[0]["message"] == "accounts-payable/vendor V77 does not exist"
+    assert refusal.details[0]["message"] == "Vendor 'V77' specified is not valid."
     assert refusal.details[0]["target"] == "/vendor/id"
 
 
 def test_inactive_master_data_is_refused_in_transactions_only(company: Company) -> None:
     refusal = refused(company.create, BILL, bill(vendor={"id": "V2"}), admin(company))
     assert (refusal.status, refusal.details[0]["target"]) == (422, "/vendor")
-    assert "V2 is inactive" in refusal.details[0]["message"]
+    assert refusal.details[0]["message"] == "Activate the vendor V2, then try again."
     company.create(VENDOR, {"id": "V3", "name": "Child", "parent": {"id": "V2"}}, admin(company))
     company.update(VENDOR, "2", {"status": "active"}, admin(company))
     company.create(BILL, bill(vendor={"id": "V2"}), admin(company))

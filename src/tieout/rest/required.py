@@ -4,7 +4,8 @@ The model service says `required: false` of everything, so the lists are the cat
 
 * Rules of Sage's create schemas refuse: always needed, needed in a part that is sent, exactly one of two.
 * What only words say warns: a condition on another field (`when closingType is closingAccount`), `in practice`, the
-  owner of a line posted directly (INFERRED), and what seems stricter than practice (`warehouse`, 9.2 (2)).
+  owner of a line posted directly (INFERRED), and what seems stricter than practice (`warehouse`, 9.2 (2); `unitPrice`,
+  which Intacct takes from the price list where it is left out).
 * What depends on the company (`unless document sequencing is configured`) is not asked for: nobody here can know it.
 * A field that the live model fills itself, or does not have, is not asked for. A GL account may be replaced by an
   account label, a due date by a term (UNKNOWN, 9.2 (3)): then its absence warns.
@@ -26,7 +27,7 @@ _DIRECT = "only when posted directly"
 _UNLESS = re.compile(r"unless ([\w.]+) is sent")
 _EQUALS = re.compile(r"when ([\w.]+) is (\w+)")
 _AT_LEAST = re.compile(r"at least (\d+) items?(?: when sent)?")
-_DOUBTED = ("dimensions.warehouse",)
+_DOUBTED = ("dimensions.warehouse", "unitPrice")
 
 
 class Rule(NamedTuple):

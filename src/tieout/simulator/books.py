@@ -12,16 +12,19 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import date, timedelta
 from typing import Any, TypeVar
 
+from tieout.simulator import wording
 from tieout.simulator.behaviour import Settings
 from tieout.simulator.refusal import Refusal
 from tieout.simulator.rows import Rows
 from tieout.simulator.tables import Table
-from tieout.simulator.values import KEY, Stored
+from tieout.simulator.values import KEY
 
 ENTITY = "company-config/entity"
 LOCATION = "company-config/location"
 ACCOUNT = "general-ledger/account"
 TASK = "projects/task"
+CONTACT = "company-config/contact"
+ITEM = "inventory-control/item"
 LABELS = {
     "accounts-receivable/invoice-line": "accounts-receivable/account-label",
     "accounts-receivable/adjustment-line": "accounts-receivable/account-label",
@@ -29,6 +32,7 @@ LABELS = {
     "accounts-payable/adjustment-line": "accounts-payable/account-label",
 }
 _DEMANDS = "requireDimensions."
+_PRICE = "sales.basePrice"
 _WORK_ORDER = "isWorkOrderRequired"
 _DEEPEST = 20
 """Locations above a location; more is a circle."""
@@ -150,13 +154,14 @@ class Books:
         line's columns, `sent` the references that the body named."""
         self._check_label(operation, top, line.object, pointer, values, sent)
         account = values.get("glAccount.key")
-        demands = self._read("demands", (ACCOUNT,), self._demands).get(str(account)) if account is not None else None
-        for name in demands or ():
+        demands = self._read("demands", (ACCOUNT,), self._demands)
+        number, names = demands.get(str(account), ("", ())) if account is not None else ("", ())
+        for name in names:
             if f"dimensions.{name}.key" in line.columns and values.get(f"dimensions.{name}.key") is None:
                 raise Refusal.broken_rule(
                     operation,
                     top,
-                    f"The account requires the dimension {name}",
+                    wording.missing_dimension(name, number),
                     code="missingDimension",
                     target=f"{pointer}/dimensions/{name}",
                     correction=f"Provide the {name} of the line",
@@ -172,8 +177,8 @@ class Books:
             words = f"{TASK} {task} is completed and takes no more time entries"
             raise Refusal.broken_rule(operation, top, words, target=f"{pointer}/dimensions/task")
 
-    def _demands(self) -> dict[str, tuple[str, ...]]:
-        """Key of an account -> the dimensions that its lines must name; only accounts that ask for any."""
+    def _demands(self) -> dict[str, tuple[str, tuple[str, ...]]]:
+        """Key of an account -> its id, the dimensions that its lines must name; only accounts that ask for any."""
         table = self._tables.existing(ACCOUNT)
         if table is None:
             return {}
@@ -182,9 +187,27 @@ class Books:
             return {}
         where = " OR ".join(f"{table.columns[path].sql} = 1" for path in paths)
         return {
-            row["key"]: tuple(path.removeprefix(_DEMANDS) for path in paths if row[path] is True)
-            for row in self._all(ACCOUNT, ("key", *paths), where)
+            row["key"]: (str(row["id"]), tuple(path.removeprefix(_DEMANDS) for path in paths if row[path] is True))
+            for row in self._all(ACCOUNT, ("key", "id", *paths), where)
         }
+
+    # ---- what a record takes from another ---------------------------------------------------------------------
+
+    def contact_name(self, contact: object) -> str | None:
+        """The name that an employee has by the contact with this key."""
+        found = self._row(CONTACT, contact, ("printAs", "id"))
+        return found.get("printAs") or found.get("id")
+
+    def price(self, item: object) -> str:
+        """What one unit of the item with this key is sold for."""
+        return str(self._row(ITEM, item, (_PRICE,)).get(_PRICE) or "0.0000000000")
+
+    def _row(self, object: str, key: object, paths: tuple[str, ...]) -> dict[str, Any]:
+        table = self._tables.existing(object) if key is not None else None
+        found = self._rows.where(table, "key", KEY.encoder()(key), paths) if table is not None else []
+        return found[0] if found else {}
+
+    # ---- labels -----------------------------------------------------------------------------------------------
 
     def _check_label(
         self, operation: str, top: str, line: str, pointer: str, values: Mapping[str, Any], sent: frozenset[str]
@@ -222,9 +245,4 @@ class Books:
         return str(found) if found is not None else None
 
     def _label(self, object: str, key: object) -> dict[str, Any]:
-        table = self._tables.existing(object) if key is not None else None
-        if table is None:
-            return {}
-        stored: Stored = KEY.encoder()(key)
-        found = self._rows.where(table, "key", stored, ("key", "isSubtotal", "glAccount.key"))
-        return found[0] if found else {}
+        return self._row(object, key, ("key", "isSubtotal", "glAccount.key"))

@@ -75,12 +75,20 @@ class Paths:
         self.touched: set[str] = set()
 
     def resolve(self, table: Table, path: str) -> Target:
-        """Refusal REST-1106 for a path that names nothing, a list, or a write-only field (REST reference 5.6)."""
+        """Refusal REST-1106 for a path that names nothing, a list, or a write-only field, REST-1107 for one that goes
+        through a list (REST reference 5.6)."""
         self.touched.add(table.object)
         target = self._resolve(table, "t", path, 0)
+        if target is None and self._crosses_list(table, path):
+            raise Refusal.crosses_list(path, table.object)
         if target is None or target.field.write_only:
             raise Refusal.not_queryable(path, table.object)
         return target
+
+    def _crosses_list(self, table: Table, path: str) -> bool:
+        names = path.split(".")
+        ways = [".".join(names[:i]) for i in range(1, len(names))]
+        return any(way in table.lines or way in table.inline for way in ways)
 
     def _resolve(self, table: Table, alias: str, path: str, depth: int) -> Target | None:
         column = table.columns.get(path)

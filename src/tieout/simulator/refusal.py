@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from tieout.simulator import wording
+
 if TYPE_CHECKING:
     from tieout.simulator.behaviour import Settings
 
@@ -269,6 +271,17 @@ class Refusal(Exception):
         )
 
     @classmethod
+    def crosses_list(cls, field: str, object: str) -> Refusal:
+        """REST-1107: a path that goes through a list, whose records are queried by themselves (5.6). The id was seen,
+        the words are INFERRED."""
+        return cls(
+            400,
+            "invalidRequest",
+            f"The {field} field in {object} object goes through a list and cannot be used in query in version 1",
+            error_id="REST-1107",
+        )
+
+    @classmethod
     def unrecognized_key(cls, name: str, where: str = "query payload") -> Refusal:
         """Verbatim for the query payload (5.1); for `filterParameters` the same words, INFERRED."""
         return cls(400, "invalidRequest", f"Unrecognized key {name} in {where}")
@@ -384,7 +397,7 @@ class Refusal(Exception):
     @classmethod
     def unknown_reference(cls, operation: str, object: str, target: str, value: str, referenced: str) -> Refusal:
         """A reference to a record that is not in the company; the words are INFERRED."""
-        words, correction = f"{referenced} {value} does not exist", f"Provide a valid {referenced}"
+        words, correction = wording.invalid(referenced, value), f"Provide a valid {referenced}"
         return cls.broken_rule(operation, object, words, code="invalidKey", target=target, correction=correction)
 
     @classmethod
@@ -398,9 +411,9 @@ class Refusal(Exception):
         cls, operation: str, object: str, target: str, value: str, referenced: str, status: str = "inactive"
     ) -> Refusal:
         """Master data in a new transaction that is not active; the words are INFERRED."""
-        state = "inactive" if status == "inactive" else "not for posting"
-        words = f"{referenced} {value} is {state} and cannot be used in a transaction"
-        correction = f"Use an active {referenced}"
+        words, correction = wording.inactive(referenced, value), f"Use an active {referenced}"
+        if status != "inactive":
+            words, correction = wording.invalid(referenced, value), f"Use a {referenced} that is for posting"
         return cls.broken_rule(operation, object, words, code="invalidRecord", target=target, correction=correction)
 
     @classmethod

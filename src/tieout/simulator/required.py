@@ -43,6 +43,8 @@ _ID_IN_PRACTICE = "in practice"
 """Of a customer's id: needed unless the company numbers its customers (REST reference 9.2)."""
 _LENIENT = ("accounts-payable/bill", "order-entry/document", "purchasing/document")
 """A number that is no id can be left out without numbering too: no source shows that Sage refuses it (INFERRED)."""
+_PRICED = "order-entry/"
+"""A sales line without `unitPrice` takes the item's price, though the create schema lists it (seen in production)."""
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -139,6 +141,8 @@ def _rule(object: str, entry: Required) -> Rule | None:
     if "[]" in rest:
         return None
     names = tuple(rest.split("."))
+    if rest == "unitPrice" and object.startswith(_PRICED):
+        return None
     if not entry.when:
         return Rule(head, names, "always")
     if entry.when in _NUMBERING or (entry.when == _ID_IN_PRACTICE and rest == "id"):

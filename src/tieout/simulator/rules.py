@@ -26,6 +26,7 @@ STATISTICAL_ENTRY = "general-ledger/statistical-journal-entry"
 EXPENSE = "expenses/employee-expense"
 TIMESHEET = "time/timesheet"
 ORDER = "order-entry/document"
+ORDER_LINE = "order-entry/document-line"
 PURCHASE = "purchasing/document"
 
 COMPUTED = frozenset({"paid", "partiallyPaid", "selected", "reversed", "reversal", "reversalPending", "noValue"})
@@ -43,6 +44,8 @@ class Life(msgspec.Struct, frozen=True, kw_only=True):
     deletable: frozenset[str] = frozenset({"draft"})
     patched: Mapping[str, frozenset[str]] = {}
     """State -> states that a PATCH may move it to. Where Sage documents no workflow."""
+    unmoved: frozenset[str] = frozenset()
+    """Fields that a PATCH may hold and does not change."""
 
 
 def _words(*words: str) -> frozenset[str]:
@@ -104,6 +107,8 @@ _LIVES = {
         born="pending",
         editable=_words("draft", "pending", "submitted", "declined", "inProgress"),
         deletable=_words("draft", "pending", "submitted", "declined"),
+        patched={"draft": _words("pending", "closed"), "pending": _words("closed")},
+        unmoved=_words("status"),
     ),
     PURCHASE: Life(
         born="pending",
@@ -151,6 +156,12 @@ def moved(model: Model, before: object, after: object) -> bool:
     """Whether a PATCH may move `state` so; most transactions move by workflows only (REST reference 4.5)."""
     lived = life(model.name)
     return lived is None or before == after or str(after) in lived.patched.get(str(before), frozenset())
+
+
+def heeded(object: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A PATCH without what it cannot change: `status` of a sales document is taken with 200 and stays (seen)."""
+    lived = life(object)
+    return {name: value for name, value in body.items() if lived is None or name not in lived.unmoved}
 
 
 def check_editable(object: str, key: str, state: object, names: frozenset[str]) -> None:

@@ -45,6 +45,7 @@ _NEEDS = {
 }
 """What a document cannot work without although no create list names it (INFERRED, 9.2)."""
 VENDOR = "accounts-payable/vendor"
+EMPLOYEE = "company-config/employee"
 _OF_VENDORS = (rules.BILL, rules.AP_ADJUSTMENT, rules.AP_PAYMENT)
 _DRAFTS = ("draft", "saved", "declined")
 _TERMS = {"accounts-payable/term": "createdDate", "accounts-receivable/term": "invoiceDate"}
@@ -87,12 +88,14 @@ class Settler:
     # ---- before -----------------------------------------------------------------------------------------------
 
     def complete(self, table: Table, values: dict[str, Any], operation: str, entity_id: str | None) -> None:
-        """What a new transaction's header gets: its due date from its term, its currencies and its rate. Refusal 400
-        or 422."""
+        """What a new record gets: an employee the contact's name, a transaction's header its due date from its term,
+        its currencies and its rate. Refusal 400 or 422."""
         if table.object == VENDOR and self._settings.on("vendor_approval"):
             values["state"] = "s"
         if table.object == rules.BILL and values.get("state") == "posted" and self._settings.on("bill_approval"):
             values["state"] = "submitted"
+        if table.object == EMPLOYEE and values.get("name") is None:
+            values["name"] = self._books.contact_name(values.get("primaryContact.key"))
         self._due_date(table, values)
         if rules.life(table.object) is None:
             return

@@ -91,6 +91,8 @@ class Writer:
         stored = self.resolver.visible(table, key, who)
         if isinstance(body, Mapping) and body.get("key") is not None and str(body["key"]) == key:
             body = {name: value for name, value in body.items() if name != "key"}
+        if isinstance(body, Mapping):
+            body = rules.heeded(object, body)
         check = self._check("PATCH")
         body = self._without_state(table, stored, body, check)
         changes = check.body(table.model, body)
@@ -259,6 +261,8 @@ class Writer:
             values["lineNumber"] = place + 1 if number.field.type in ("integer", "number") else str(place + 1)
         taken = self.rows.values(above, owner, _TAKEN_OVER)
         rules.follow(table.model, table.columns, values, taken)
+        if values.get("unitPrice") is None and table.object.startswith(rules.ORDER_LINE):
+            values["unitPrice"] = self.books.price(values.get("dimensions.item.key"))
         accounting.line_values(table.columns, values, taken)
         accounting.line_currencies(table.columns, values, taken)
 

@@ -12,6 +12,11 @@ FACTS: tuple[Fact, ...] = (
     ),
     Fact(what="Rows without `orderBy` come neither by key nor by id", evidence="LIVE", where="5.5"),
     Fact(what="A field that cannot be queried: 400 `REST-1106`, the first one only", evidence="LIVE", where="8.4"),
+    Fact(
+        what="A path through a list (`lines.item.id`): 400 `REST-1107`; the id is seen, the words are ours",
+        evidence="LIVE",
+        where="5.6",
+    ),
     Fact(what="An unknown key of a query is refused, `pageSize` too", evidence="LIVE", where="5.1"),
     Fact(what="All operators, filter expressions and date macros", evidence="DOC", where="5.2, 5.3"),
     Fact(what="The key of an aggregate is the text that asked for it", evidence="INFERRED", where="5.5"),

@@ -29,6 +29,14 @@ FACTS: tuple[Fact, ...] = (
         "INFERRED",
         "4.4",
     ),
+    _fact(
+        "Their sentences, and that of a missing dimension, are among those that production clients look for: "
+        "`Vendor 'V-9' specified is not valid.`, `Activate the vendor V-9, then try again.`, `This transaction is "
+        "missing the Department dimension for the Account 6100`",
+        "INFERRED",
+        "8.4",
+    ),
+    _fact("An employee without a name has its primary contact's", "INFERRED", "9.2"),
     _fact("A record that another one refers to cannot be deleted", "INFERRED", "4.6"),
     _fact(
         "An id is given once: `Another record with the value already exists`; a task's id once in its project",
@@ -99,6 +107,12 @@ FACTS: tuple[Fact, ...] = (
     _fact("A vendor that is not approved: bills stay drafts", "DOC", "9.4"),
     _fact("A completed task takes no time", "DOC", "9.3"),
     _fact("Files of an attachment: added, changed and deleted by PATCH, read as base64 with their size", "DOC", "7.5"),
+    _fact("A sales line without `unitPrice` is accepted (the create schema lists it as required)", "LIVE", "9.2"),
+    _fact("The price it takes is the item's base price, 0 without one", "INFERRED", "9.2"),
+    _fact(
+        "PATCH closes a pending sales document by its `state`; `status` there is taken and not changed", "LIVE", "4.5"
+    ),
+    _fact("PATCH makes a sales draft pending", "INFERRED", "4.5"),
     _fact("Documents of all definitions share their keys; hrefs are percent-encoded", "DOC", "3"),
     _fact("GET of an invoice leaves out subtotal lines", "LIVE", "4.2"),
     _fact("Audit stamps in whole seconds, UTC", "DOC", "9.1"),
