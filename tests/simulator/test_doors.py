@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import http.client
 import json
 import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.simulator.conftest import Caller
 
-from tieout.simulator.app import WORKERS, PortTakenError, SimulatorThread
+from tieout.simulator.app import WORKERS, PortTakenError, SimulatorThread, listen
 from tieout.simulator.faults import Fault
 
 if TYPE_CHECKING:
-    from tests.simulator.conftest import Caller
-
     from tieout.simulator.server import Simulator
 
 DEPARTMENT = "/ia/api/v1/objects/company-config/department"
@@ -154,3 +155,50 @@ def test_requests_that_wait_hold_no_worker(running: SimulatorThread, caller: Cal
     assert ask(running.port, "GET", "/ia/api/v1/services/core/model?name=x/y", caller.headers)[0] == 200
     for connection in silent:
         connection.close()
+
+
+def test_an_answer_in_two_pieces_waits_for_no_acknowledgement() -> None:
+    """Else each call at the port takes some 40 ms, whatever the simulator does."""
+
+    async def accepted() -> int:
+        loop = asyncio.get_running_loop()
+        told: asyncio.Future[int] = loop.create_future()
+
+        class Door(asyncio.Protocol):
+            def connection_made(self, transport: asyncio.BaseTransport) -> None:
+                told.set_result(transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+                transport.close()  # type: ignore[attr-defined]  # a Transport, as it is a connection's
+
+        server = await loop.create_server(Door, sock=listen(0))
+        _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        found = await told
+        writer.close()
+        server.close()
+        return found
+
+    assert asyncio.run(accepted()) == 1
+
+
+def test_companies_may_be_reset_under_running_requests(simulator: Simulator, caller: Caller) -> None:
+    """A request whose company is closed under it is answered by the company that is there now: its token is dead."""
+    stop = threading.Event()
+    seen: set[int] = set()
+
+    def work(number: int) -> None:
+        count = 0
+        while not stop.is_set():
+            count += 1
+            body = {"id": f"D{number}-{count}", "name": "x"}
+            seen.add(
+                caller.post("/objects/company-config/department", body, idempotency_key=f"{number}-{count}").status
+            )
+
+    with ThreadPoolExecutor(3) as pool:
+        running = [pool.submit(work, number) for number in range(3)]
+        for _ in range(10):
+            simulator.reset()
+            caller.headers = Caller(simulator).headers
+        stop.set()
+        for each in running:
+            each.result()
+    assert seen <= {201, 401}

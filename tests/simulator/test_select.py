@@ -288,3 +288,33 @@ def test_a_narrow_window_is_read_by_its_stamp_not_by_walking_the_keys(company: C
 
 def test_the_vendor_of_a_bill_is_found_by_the_indexes_of_both(company: Company) -> None:
     assert "accounts-payable/vendor by id" in plan(company, filters=[{"$eq": {"vendor.id": "V1"}}])
+
+
+@pytest.mark.parametrize(
+    ("moment", "found"),
+    [
+        ("2026-03-20T10:00:00Z", ["2026-03-20T10:00:00Z", "2026-03-20T10:00:01Z"]),
+        ("2026-03-20T10:00:00+00:00", ["2026-03-20T10:00:00Z", "2026-03-20T10:00:01Z"]),
+        ("2026-03-20T12:00:00.000+02:00", ["2026-03-20T10:00:00Z", "2026-03-20T10:00:01Z"]),
+        ("2026-03-19T23:00:01-11:00", ["2026-03-20T10:00:01Z"]),
+        ("2026-03-20T10:00:00", ["2026-03-20T10:00:00Z", "2026-03-20T10:00:01Z"]),
+        ("2026-03-20T10:00:00.500Z", ["2026-03-20T10:00:01Z"]),
+    ],
+)
+def test_a_moment_is_the_same_however_it_is_written(moment: str, found: list[str]) -> None:
+    """Clients write what their language writes, `datetime.isoformat()` with `+00:00`."""
+    company = things()
+    company.load(THING, [{"moment": f"2026-03-20T{at}Z"} for at in ("09:59:59", "10:00:00", "10:00:01")])
+    body = {
+        "object": THING,
+        "fields": ["moment"],
+        "orderBy": [{"moment": "asc"}],
+        "filters": [{"$gte": {"moment": moment}}],
+    }
+    assert [row["moment"] for row in company.query(body, admin(company)).rows] == found
+    written = company.create(THING, {"id": "W", "name": "W", "moment": moment}, admin(company))
+    assert company.read(THING, written["key"], admin(company))["moment"] in (
+        "2026-03-20T10:00:00Z",
+        "2026-03-20T10:00:01Z",
+    )
+    company.close()

@@ -6,7 +6,7 @@ Knows fields, types, required and read-only. Refuses to know which records exist
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -16,7 +16,7 @@ from tieout.catalogue.model import NO_DEFAULT, Field, ListOf, Model, Node, Ref
 from tieout.simulator import refusal, required
 from tieout.simulator.refusal import Refusal
 from tieout.simulator.tables import owned_list
-from tieout.simulator.values import parse_decimal
+from tieout.simulator.values import FRACTION, instant, parse_decimal
 
 Operation = Literal["POST", "PATCH"]
 LINE_OPERATION = "ia::operation"
@@ -287,10 +287,9 @@ def _moment(value: object, form: str) -> tuple[str, Any]:
     try:
         if form == "date":
             return ("", value) if date.fromisoformat(value).isoformat() == value else (expected, None)
-        datetime.fromisoformat(value)
-    except ValueError:
+        return "", instant(value).rstrip(FRACTION)
+    except (ValueError, OverflowError):
         return expected, None
-    return "", value
 
 
 def is_transaction(model: Model) -> bool:

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date
 
 import msgspec
 
 from tieout.simulator.paths import Target
 from tieout.simulator.periods import MACROS, Period, period
 from tieout.simulator.refusal import Refusal
-from tieout.simulator.values import Kind, Stored, comparable, parse_decimal
+from tieout.simulator.values import Kind, Stored, comparable, instant, parse_decimal
 
 Condition = tuple[str, list[Stored]]
 
@@ -276,10 +276,9 @@ class _Comparison:
             day = date.fromisoformat(text[:10]).isoformat()
             if len(text) == 10:
                 return day if self.target.field.format == "date" else f"{day}T00:00:00Z"
-            datetime.fromisoformat(text)
-        except ValueError:
+            return day if self.target.field.format == "date" else instant(text)
+        except (ValueError, OverflowError):
             raise self._refuse("a date YYYY-MM-DD, a date-time or a date macro is required") from None
-        return day if self.target.field.format == "date" else text
 
     def _text(self, value: object) -> Condition:
         if self.is_date:

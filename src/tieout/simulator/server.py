@@ -92,6 +92,7 @@ class Simulator:
         """Kept by name, for the control API."""
         self._lock = threading.RLock()
         self._tenants: dict[str, Tenant] = {}
+        self._closings = 0
         kept = self.add_company("demo", seed, path=path, recordings=recordings).recall(_CLIENTS)
         if kept is not None:
             self.clients |= msgspec.json.decode(kept, type=dict[str, Client])
@@ -105,9 +106,8 @@ class Simulator:
     def close(self) -> None:
         """Close every company. What is in files stays there."""
         with self._lock:
-            for tenant in self._tenants.values():
-                tenant.company.close()
-            self._tenants.clear()
+            for name in list(self._tenants):
+                self.drop_company(name)
 
     def company(self, name: str = "demo") -> Company:
         """Raises KeyError for a company that is not here."""
@@ -147,7 +147,9 @@ class Simulator:
     def drop_company(self, name: str) -> None:
         """Close a company; its file stays. Raises KeyError for one that is not here."""
         with self._lock:
-            self._tenants.pop(name).company.close()
+            company = self._tenants.pop(name).company
+            self._closings += 1
+            company.close()
 
     def refill(self, name: str, seed: Seed, contents: bytes) -> None:
         """Other contents for a company, tokens and kept answers with them. Raises KeyError for one that is not here."""
@@ -209,10 +211,15 @@ class Simulator:
     def _answer(self, request: Request) -> Response:
         settings = self._settings(Sighting(request).company)
         limit = int(settings.number("request_limit"))
+        closings = self._closings
         try:
             if limit and len(request.body) > limit:
                 raise Refusal.invalid_request(f"The request body is larger than {limit} bytes", status=413)
             return self._route(request)
+        except sqlite3.ProgrammingError:
+            if closings == self._closings:
+                raise
+            return self._answer(request)  # its company was closed under it: what is there now answers
         except Refusal as refusal:
             return refused(refusal.settled(settings), flat=settings.word("error_envelope") == "flat")
 

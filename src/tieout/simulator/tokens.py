@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 KEY_BITS = 2048
+_MOST_PROVEN = 1024
 
 
 class Claims(msgspec.Struct, frozen=True, rename="camel"):
@@ -62,7 +63,9 @@ class SigningKey:
             raise TypeError("RS256 needs an RSA key")
         self.pem = pem
         self._key: RSAPrivateKey = key
-        numbers = key.public_key().public_numbers()
+        self._public = key.public_key()
+        self._proven: set[str] = set()
+        numbers = self._public.public_numbers()
         self._modulus = _base64url(numbers.n.to_bytes((numbers.n.bit_length() + 7) // 8, "big"))
         self._exponent = _base64url(numbers.e.to_bytes((numbers.e.bit_length() + 7) // 8, "big"))
         self.kid = hashlib.sha256(self._modulus.encode()).hexdigest()[:16]
@@ -84,16 +87,21 @@ class SigningKey:
         return f"{signed}.{_base64url(self._key.sign(signed.encode(), PKCS1v15(), SHA256()))}"
 
     def check(self, token: str) -> None:
-        """Raises ForgedTokenError unless this key signed the token."""
+        """Raises ForgedTokenError unless this key signed the token. A token is proven once, as it comes often."""
+        if token in self._proven:
+            return
         from cryptography.exceptions import InvalidSignature
         from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
         from cryptography.hazmat.primitives.hashes import SHA256
 
         signed, _, signature = token.rpartition(".")
         try:
-            self._key.public_key().verify(_bytes(signature), signed.encode(), PKCS1v15(), SHA256())
+            self._public.verify(_bytes(signature), signed.encode(), PKCS1v15(), SHA256())
         except InvalidSignature:
             raise ForgedTokenError from None
+        if len(self._proven) >= _MOST_PROVEN:
+            self._proven.clear()
+        self._proven.add(token)
 
     def public(self) -> dict[str, str]:
         """The public half, for `/.well-known/jwks.json`."""
