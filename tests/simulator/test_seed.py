@@ -11,12 +11,15 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from tests.simulator.conftest import NOW
 
 from tieout.catalogue import Field, Node, load
+from tieout.simulator.clock import Clock
 from tieout.simulator.company import Company
 from tieout.simulator.seed import demo_group, load_demo, load_empty
 from tieout.simulator.seed_export import CLOSED_PROJECT, COLUMNS, NEW_HIRE, demo_corrections, demo_timesheets
 from tieout.simulator.seed_group import Group
+from tieout.simulator.server import Simulator
 
 TODAY = date(2026, 11, 23)
 
@@ -278,3 +281,15 @@ def test_empty_company_has_only_its_frame() -> None:
     assert empty.query({"object": "accounts-receivable/customer", "fields": ["id"]}, admin).total == 0
     assert set(empty.users) >= {"admin", "us", "ca"}
     empty.close()
+
+
+def test_a_second_company_of_the_day_begins_like_the_first_and_goes_its_own_way() -> None:
+    with Simulator("demo", clock=Clock(NOW)) as first, Simulator("demo", clock=Clock(NOW)) as second:
+        mine, yours = first.company(), second.company()
+        made = mine.create("accounts-payable/vendor", {"id": "V-NEW", "name": "New"}, mine.who("admin"))
+        assert yours.create("accounts-payable/vendor", {"id": "V-NEW", "name": "New"}, yours.who("admin")) == made
+        mine.delete("accounts-payable/vendor", made["key"], mine.who("admin"))
+        assert yours.read("accounts-payable/vendor", made["key"], yours.who("admin"))["id"] == "V-NEW"
+    with Simulator("demo", clock=Clock(NOW)) as third:
+        asked = {"object": "accounts-payable/vendor", "fields": ["key"], "filters": [{"$eq": {"id": "V-NEW"}}]}
+        assert third.company().query(asked, third.company().who("admin")).total == 0
