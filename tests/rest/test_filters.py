@@ -100,6 +100,8 @@ def test_mistakes_are_refused_where_they_are_made(mistake) -> None:
         ),
         ("ok = TRUE", F("ok") == True),  # noqa: E712
         ("total > 100.50", F("total") > "100.50"),
+        ("id = 00123 or id in (007, 8)", (F("id") == "00123") | F("id").in_(["007", 8])),
+        (f"id = {'9' * 5000}", F("id") == "9" * 5000),
     ],
 )
 def test_the_text_form_means_the_same(text: str, filter: Filter) -> None:

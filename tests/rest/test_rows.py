@@ -109,6 +109,7 @@ def test_a_value_that_fits_no_type_is_kept_as_it_came_and_named(path: str, odd: 
     assert row.misfits == (path,)
     assert row[path] == odd
     assert row.as_dict()[path] == odd
+    assert getattr(row, row.__attributes__[path]) == odd, "no name of a value may say that there is none"
 
 
 def test_a_misfit_keeps_every_digit() -> None:

@@ -256,9 +256,8 @@ def row_by_value(row: Any, raw: Mapping[str, msgspec.Raw], *, lenient: Collectio
                 decode(raw[path]) if path not in lenient else msgspec.json.decode(raw[path], type=kind, strict=False)
             )
         except msgspec.ValidationError:
-            misfits[path] = json.loads(bytes(raw[path]), parse_float=Decimal)
-        else:
-            values[name] = value
+            value = misfits[path] = json.loads(bytes(raw[path]), parse_float=Decimal)
+        values[name] = value
     return row(misfit_values=misfits, **values)
 
 

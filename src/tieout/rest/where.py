@@ -32,6 +32,8 @@ _NOT = {"$in": "$notIn", "$between": "$notBetween", "$contains": "$notContains",
         "$startsWith": "$notStartsWith", "$endsWith": "$notEndsWith"}  # fmt: skip
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 _END = ("end", "")
+MOST_DIGITS = 18
+"""Longer numbers stay text: JSON's readers keep no more."""
 
 
 def parse_where(text: str) -> Filter:
@@ -165,7 +167,8 @@ class _Parser:
         if lowered == "null":
             return None
         if _NUMBER.fullmatch(value):
-            return value if "." in value else int(value)
+            whole = "." not in value and len(value) <= MOST_DIGITS and str(int(value)) == value
+            return int(value) if whole else value  # 00123 is another id than 123
         return value
 
     def expected(self, what: str) -> CheckError:
