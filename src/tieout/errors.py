@@ -299,6 +299,9 @@ class IntacctError(TieoutError):
     """
 
     whose = Whose.YOURS
+    gateway: bool = False
+    """It did not come in Intacct's own envelope, `ia::error`, but from a gateway before it, which knows nothing of an
+    earlier try of the same request."""
 
     def __init__(
         self,

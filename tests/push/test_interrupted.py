@@ -315,24 +315,48 @@ def refused_as(status: int, code: str, **headers: str) -> Callable[[Request, Cal
     return fault
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [
-        refused_as(409, "conflict"),
-        refused_as(500, "internalServerError", x_ia_idempotency_cached_date="2026-11-20T10:00:00Z"),
-    ],
-)
-def test_a_definite_refusal_of_a_fresh_key_does_not_lock_the_records(
-    desk: Desk, line: Line, fault: Callable[[Request, Callable[[], Reply]], Reply]
-) -> None:
+def test_a_definite_refusal_of_a_fresh_key_does_not_lock_the_records(desk: Desk, line: Line) -> None:
     desk.sheets(ROWS[:4])
-    line.fault = fault
+    line.fault = refused_as(409, "conflict")
     report = desk.push("times")
     assert (report.failed, report.unknown) == (3, 0)
     assert {r.reason for r in push.failed(desk.project)} == {"It is there already"}
     line.fault = None
     assert desk.retry("times").posted == 3
     assert len({key for key, _ in line.posts}) == 2
+
+
+def remembered_breakdown(_: Request, deliver: Callable[[], Reply]) -> Reply:
+    deliver()
+    fault = refused_as(500, "internalServerError", x_ia_idempotency_cached_date="2026-11-20T10:00:00Z")
+    return fault(_, deliver)
+
+
+def door_shut(*_: object) -> Reply:
+    return Reply(404, {}, b'{"message":"no Route matched with those values"}')
+
+
+def test_a_server_error_that_intacct_remembers_is_no_refusal(desk: Desk, line: Line) -> None:
+    desk.sheets(ROWS)
+    line.fault = remembered_breakdown
+    report = desk.push("times")
+    assert (report.failed, report.unknown) == (0, 4)
+    line.fault = None
+    desk.retry("times")
+    desk.push("times")
+    assert desk.held_by_company("timesheets", "description") == ONCE
+
+
+def test_a_gateway_that_refuses_the_second_asking_says_nothing_of_the_first(desk: Desk, line: Line) -> None:
+    desk.sheets(ROWS)
+    line.fault = lost_answer
+    desk.push("times")
+    line.fault = door_shut
+    assert desk.push("times").unknown == 4
+    line.fault = None
+    desk.retry("times")
+    desk.push("times")
+    assert desk.held_by_company("timesheets", "description") == ONCE
 
 
 def test_a_conflict_on_asking_again_leaves_the_outcome_unknown(desk: Desk, line: Line) -> None:

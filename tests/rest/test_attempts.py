@@ -36,6 +36,7 @@ from tieout.rest import RefreshToken, operations
 from tieout.rest.call import Reply, Request
 from tieout.rest.effects import Exchange, NoAnswer
 from tieout.rest.perform import perform
+from tieout.rest.raw import raw_call
 from tieout.rest.waits import server_wait
 
 LOST = NoAnswer("the connection broke", sent=True)
@@ -211,6 +212,16 @@ def test_a_gateways_refusal_of_a_repeat_says_nothing_about_the_try_before_it() -
         run(World(gateway), write())
 
 
+def test_only_intacct_can_say_that_a_delete_without_an_answer_worked() -> None:
+    nowhere = json_reply(404, '{"message":"no Route matched with those values"}')
+    with pytest.raises(OutcomeUnknownError):
+        run(World(LOST, nowhere), operations.delete("accounts-payable/vendor", "7"))
+    assert run(World(LOST, refused(404, "")), operations.delete("accounts-payable/vendor", "7")) is None
+    many = raw_call("DELETE", "/objects/accounts-payable/vendor/7,8")
+    with pytest.raises(OutcomeUnknownError):  # one of them is not there: nobody says which
+        run(World(LOST, refused(404, "")), many)
+
+
 def test_where_intacct_knows_no_keys_a_write_without_an_answer_is_not_repeated() -> None:
     world = World(LOST, created())
     with pytest.raises(OutcomeUnknownError, match="look in Intacct") as caught:
@@ -348,9 +359,12 @@ def test_no_new_key_is_made_for_the_caller_nor_after_a_lost_answer() -> None:
 @pytest.mark.parametrize("status", [422, 500, 503])
 def test_a_remembered_failure_is_final_and_does_not_loop(status: int) -> None:
     world = World(refused(status, "X-1", **CACHED))
-    with pytest.raises((RefusedError, ServerError)):
+    with pytest.raises(RefusedError if status == 422 else OutcomeUnknownError):
         run(world, write())
     assert len(world.sent) == 1
+    with pytest.raises(OutcomeUnknownError) as caught:  # it may have broken down after the record was made
+        run(World(LOST, refused(500, "X-1", **CACHED)), write())
+    assert (caught.value.idempotency_key, "look in Intacct" in caught.value.advice) == (None, True)
     page = Reply(500, {"x-ia-idempotency-cached-date": "x"}, b"<html>")
     with pytest.raises(OutcomeUnknownError):
         run(World(page), write())

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pickle
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tieout.errors import OutcomeUnknownError, RefusedError
+from tieout.errors import OutcomeUnknownError, RefusedError, TieoutError
 from tieout.rest.batch import MAX_BATCH, BatchResult, Outcome, Reference, cut, cut_keys
 
 
@@ -58,6 +59,13 @@ def test_a_result_turns_into_rows_that_have_the_same_columns() -> None:
     ]
     assert (rows[1]["error_id"], rows[1]["support_id"], rows[1]["advice"]) == ("REST-7001", "S", "Correct it.")
     assert rows[2]["error"] == "nobody can tell"
+
+
+def test_a_record_that_was_never_sent_is_an_error_too() -> None:
+    posted, unsent = Outcome(position=0, state="posted", key="7"), Outcome(position=1, state="unprocessed")
+    BatchResult(["a"], [posted]).raise_if_any()
+    with pytest.raises(TieoutError, match="Record 2 was not sent"):
+        BatchResult(["a", "b"], [posted, unsent]).raise_if_any()
 
 
 def test_what_a_person_sees_says_what_became_of_it() -> None:

@@ -14,7 +14,6 @@ from tieout.errors import (
     OutcomeUnknownError,
     RefusedError,
     ReplyError,
-    ServerError,
     ThrottledError,
     TokenRefusedError,
     UnreachableError,
@@ -122,13 +121,6 @@ def test_a_business_refusal_under_the_same_key_settles_the_lost_write() -> None:
 def test_a_replay_that_answers_settles_the_write() -> None:
     world = World(LOST, created("9"))
     assert world.run(perform(session(world), write())).key == "9"
-
-
-def test_a_cached_server_error_is_definite() -> None:
-    world = World(refused(500, "X-1", x_ia_idempotency_cached_date="2026-01-01T00:00:00Z"))
-    with pytest.raises(ServerError):
-        world.run(perform(session(world), write()))
-    assert len(world.sent) == 1
 
 
 def test_a_409_after_a_lost_answer_is_the_write_in_flight_but_alone_it_is_a_conflict() -> None:

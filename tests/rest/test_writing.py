@@ -189,6 +189,36 @@ def test_a_remembered_server_error_is_not_taken_for_a_refusal() -> None:
     assert states(result) == ["unknown", "unknown"]
 
 
+GATEWAY = json_reply(404, '{"message":"no Route matched with those values"}')
+
+
+@pytest.mark.parametrize("refusal", [GATEWAY, refused(413, "x"), json_reply(400, '{"error":{"errorId":"GW-0099"}}')])
+def test_who_asks_again_and_is_turned_away_at_the_door_knows_no_more_than_before(refusal: Reply) -> None:
+    world = World(*[LOST] * TRIES)
+    lost = world.run(create_many(desk(world), "vendors", vendors(2)))
+    world = World(refusal)
+    still = world.run(retry_unknown(desk(world), lost))
+    assert states(still) == ["unknown", "unknown"], "failed ones would be sent again under a new key"
+    world = World(*[LOST] * TRIES)
+    lost = world.run(delete_many(desk(world), "vendors", ["46"]))
+    world = World(refusal)
+    assert states(world.run(retry_unknown(desk(world), lost))) == ["unknown"]
+
+
+def test_after_a_remembered_throttle_it_is_the_new_key_that_settles() -> None:
+    cached = refused(429, "", x_ia_idempotency_cached_date="2026-01-01T00:00:00Z")
+    broken = json_reply(207, json.dumps({"ia::result": [{"ia::error": {"message": "x"}, "ia::status": 503}]}))
+    for after in ([LOST] * 3, [broken]):
+        world = World(refused(429, ""), cached, *after)
+        lost = world.run(create_many(desk(world), "vendors", vendors(1)))
+        assert states(lost) == ["unknown"]
+        used = world.sent[-1].headers["Idempotency-Key"]
+        assert used != world.sent[0].headers["Idempotency-Key"]
+        world = World(accept)
+        assert states(world.run(retry_unknown(desk(world), lost))) == ["posted"]
+        assert world.sent[0].headers["Idempotency-Key"] == used
+
+
 # Update ------------------------------------------------------------------------------------------------------------
 
 

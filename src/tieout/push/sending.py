@@ -27,6 +27,7 @@ from tieout.errors import (
     ThrottledError,
     TieoutError,
     TokenRefusedError,
+    TooLargeError,
     UnreachableError,
 )
 from tieout.push.documents import ENCODER, Document
@@ -46,8 +47,8 @@ REPLAY_DAYS = 59
 NOT_TRIED = (TokenRefusedError, ForbiddenError, ThrottledError, NotAuthorisedError, BudgetError)
 """Intacct, or we ourselves, refused to look at the request: none of its records was processed."""
 NOT_KNOWN = (OutcomeUnknownError, ReplyError)
-"""Nobody can tell what became of the request. Only the same bytes under the same key may follow. A server error that
-is no more than that comes as OutcomeUnknownError; one that comes by its own name is Intacct's remembered answer."""
+"""Nobody can tell what became of the request. Only the same bytes under the same key may follow. A server error comes
+as OutcomeUnknownError, also where Intacct remembers and repeats it."""
 PER_RECORD = (InvalidRequestError, RefusedError)
 """A whole request refused for what may be one record's fault: it is cut in two until the guilty one is alone."""
 
@@ -159,9 +160,10 @@ class Sender:
             self._resolve(batch, sources, [_result(p, state, error) for p in range(batch.count)])
             raise
         except IntacctError as error:
-            if isinstance(error, ConflictError) and (not first or error.meaning in ("in flight", "reserved")):
-                # The first time may be in the way of this one. Of a key never used before it is a plain refusal,
-                # unless Intacct says that it was.
+            clash = isinstance(error, ConflictError) and (not first or error.meaning in ("in flight", "reserved"))
+            if clash or (not first and (error.gateway or isinstance(error, TooLargeError))):
+                # The first time may be in the way of this one, or was not looked at. Of a key never used before a
+                # conflict is a plain refusal, unless Intacct says that it was.
                 self._leave_open(batch, sources, error)
                 return False, error
             cuttable = first and batch.count > 1 and isinstance(error, PER_RECORD)

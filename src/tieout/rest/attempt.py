@@ -21,6 +21,7 @@ from tieout.errors import (
     NotFoundError,
     OutcomeUnknownError,
     ReplyError,
+    ServerError,
     ThrottledError,
     TieoutError,
     TokenRefusedError,
@@ -49,8 +50,7 @@ LONGEST_WAIT = 30.0
 ITEM_STATUSES = range(400, 429)
 """Statuses under which a list of items speaks for each record; a throttle or a server error speaks for the request."""
 AT_THE_DOOR = (TokenRefusedError, ForbiddenError, TooLargeError)
-"""Refusals that say nothing about an earlier try of the same call: it was not looked at this time. So do those
-that do not come in Intacct's own envelope, but from a gateway before it."""
+"""Refusals that say nothing of an earlier try of the same call: it was not looked at this time. So do a gateway's."""
 MAY_HAVE_ACTED = (408, *range(500, 600))
 """Statuses under which the request may have been processed all the same."""
 BOM = b"\xef\xbb\xbf"
@@ -169,8 +169,9 @@ class Attempt(Generic[T]):
                 "The grant is dead: access was revoked, or the same Intacct user was connected a second time. Connect "
                 "again, and give each connection a user of its own."
             )
-        if self.unanswered and isinstance(error, NotFoundError) and call.repeat is Repeat.DELETE:
-            return self._gone(reply)
+        gone = isinstance(error, NotFoundError) and not error.gateway
+        if self.unanswered and gone and call.repeat is Repeat.DELETE:
+            return self._gone(error, reply)
         if isinstance(error, ConflictError):
             return self._judge_conflict(error, cached)
         if isinstance(error, ThrottledError) and (why := _oversize(call)):
@@ -178,16 +179,18 @@ class Attempt(Generic[T]):
         if cached:
             return self._judge_cached(error)
         if found.action is not Action.RETRY:
-            door = reply.status == 401 or isinstance(error, AT_THE_DOOR) or b'"ia::error"' not in reply.body
+            door = reply.status == 401 or isinstance(error, AT_THE_DOOR) or error.gateway
             raise self.final(error) if door else error
         if reply.status in MAY_HAVE_ACTED and call.repeat is not Repeat.FREE:
             self.unanswered = True
         return Again(Action.RETRY, error)
 
-    def _gone(self, reply: Reply) -> Done[T]:
+    def _gone(self, error: TieoutError, reply: Reply) -> Done[T]:
         """Not there after an unanswered try of a delete: that try worked. Of many records only a list of them says
         which are gone."""
         if self.call.parse_again is None:
+            if _KEYS.search(self.call.path):
+                raise self.final(error)
             return Done(self.call.parse(Reply(204, reply.headers, b"")))
         try:
             return Done(self.call.parse_again(reply))
@@ -210,7 +213,12 @@ class Attempt(Generic[T]):
         7.6): final, and for 48 hours no try under this key can end otherwise."""
         if isinstance(error, ThrottledError) and self.call.new_key and not self.unanswered:
             self.key = uuid4().hex  # a throttle processed nothing, and no other request knows the old key
+            if self.call.rekeyed is not None:
+                self.call.rekeyed(self.key)
             return Again(Action.RETRY, error)
+        if isinstance(error, ServerError):
+            self.unanswered = True  # Intacct broke down over it: whether it holds the record, the repeat does not say
+            raise self.final(error, keys_work=False)
         if self.key is not None and isinstance(error, ThrottledError):
             error.advice = "Intacct repeats this for 48 hours under the same idempotency key; send under a new one."
         raise error
@@ -271,8 +279,9 @@ class Attempt(Generic[T]):
             advice = "To settle it without writing twice, send it again with `idempotency_key` of this error."
         else:
             advice = "Sending it again could write twice: look in Intacct whether it is there."
+        why = error.message.rstrip(".")
         return OutcomeUnknownError(
-            f"{self.label} was sent, but its outcome is unknown: {error.message}", advice=advice, idempotency_key=key
+            f"{self.label} was sent, but its outcome is unknown: {why}.", advice=advice, idempotency_key=key
         )
 
     def given_up(self, *, keys_work: bool = True) -> TieoutError:

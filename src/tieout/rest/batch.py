@@ -24,6 +24,9 @@ MAX_PATH = 6_000
 """Bytes of one path with its keys. Web servers commonly take 8 kB of request line; Sage names no limit."""
 
 
+_UNSENT = "The sending was interrupted before it; it can go into a new call."
+
+
 class Reference(msgspec.Struct, frozen=True, kw_only=True):
     """What names a record: `key` in paths, `id` for people."""
 
@@ -157,8 +160,8 @@ class BatchResult(Sequence[Outcome]):
     def raise_if_any(self) -> None:
         """Raise the first error, if a record was not posted."""
         for outcome in self.outcomes:
-            if outcome.error is not None:
-                raise outcome.error
+            if outcome.state != "posted":
+                raise outcome.error or TieoutError(f"Record {outcome.position + 1} was not sent.", advice=_UNSENT)
 
     def to_dicts(self) -> list[dict[str, Any]]:
         """One flat row per record, in order, for a table, a CSV file or a data frame. No record's own content."""

@@ -106,6 +106,8 @@ class Call(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     idempotency_key: str | None = None
     new_key: bool = False
     """The key was made for this call: no earlier request can have used it."""
+    rekeyed: Callable[[str], None] | None = None
+    """Told the key under which the call goes on, where that is not the one it began with."""
     authorised: bool = True
     """False for the token endpoint: no bearer token is sent."""
     secrets: tuple[str, ...] = ()

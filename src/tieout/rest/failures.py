@@ -55,7 +55,9 @@ def refusal_of(reply: Reply, request: str) -> Refusal | ReplyError:
             return strange_reply(reply, request)
         said = body.get("message") if isinstance(body, dict) else None  # a gateway in front of Intacct
         found = {"message": said} if isinstance(said, str) else {}
-    return refusal_from(found, reply.status, request)
+    refusal = refusal_from(found, reply.status, request)
+    refusal.error.gateway = b'"ia::error"' not in reply.body
+    return refusal
 
 
 def find_error(body: Any) -> dict[str, Any] | None:

@@ -266,12 +266,14 @@ def batch(
     atomic: bool = False,
     entity: str | None = None,
     new_key: bool = False,
+    rekeyed: Callable[[str], None] | None = None,
     again: bool = False,
 ) -> Call[list[Outcome]]:
     """One request with many records: create, update, delete or an action, by method and path.
 
     `keys` has one entry per record: the key it must be answered with, None where only Intacct knows. `new_key`: the
-    idempotency key was never sent before. `again`: the request was, and its answer is not known."""
+    idempotency key was never sent before; `rekeyed` is told of another. `again`: the request was, its answer is not
+    known."""
     if not 1 <= len(keys) <= MAX_BATCH:
         raise ValueError(f"a batch has 1 to {MAX_BATCH} records, not {len(keys)}")
     deletes = method == "DELETE"
@@ -288,6 +290,7 @@ def batch(
         entity=entity,
         idempotency_key=None if idempotency_key is None else checked_key(idempotency_key),
         new_key=new_key,
+        rekeyed=rekeyed,
         batch=True,
         transactions=len(keys),
     )

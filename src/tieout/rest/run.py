@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -24,6 +25,7 @@ from tieout.errors import (
     TokenRefusedError,
 )
 from tieout.rest import operations
+from tieout.rest.attempt import AT_THE_DOOR
 from tieout.rest.batch import BatchResult, Outcome, Sent, State, all_failed
 from tieout.rest.call import Call
 from tieout.rest.effects import Exchange
@@ -91,6 +93,7 @@ class Run:
             atomic=request.atomic,
             entity=request.entity,
             new_key=self._before is None and request.idempotency_key is not None,
+            rekeyed=partial(self._rekey, request.positions),
             again=self._before is not None,
         )
         try:
@@ -104,6 +107,11 @@ class Run:
             self._settled = True
         self._write(request, outcomes)
 
+    def _rekey(self, positions: tuple[int, ...], key: str) -> None:
+        """A request goes on under another key: asking again must use that one."""
+        at = next(at for at, request in enumerate(self._requests) if request.positions == positions)
+        self._requests[at] = msgspec.structs.replace(self._requests[at], idempotency_key=key)
+
     def _key_works(self, call: Call[list[Outcome]]) -> Exchange[bool]:
         """Whether its key keeps a replay from being carried out twice."""
         if call.idempotency_key is None or self._session.keys_work is None:
@@ -113,7 +121,9 @@ class Run:
     def _refused(self, request: Sent, error: TieoutError) -> list[Outcome]:
         """What an error of the whole request means for its records."""
         count = len(request.positions)
-        if self._before is not None and isinstance(error, NotFoundError) and request.method == "DELETE" and count == 1:
+        door = isinstance(error, AT_THE_DOOR) or (isinstance(error, IntacctError) and error.gateway)
+        gone = self._before is not None and isinstance(error, NotFoundError) and request.method == "DELETE"
+        if gone and count == 1 and not door:
             self._settled = True
             return [Outcome(position=0, state="posted", key=request.keys[0])]
         answered = isinstance(error, IntacctError) and not isinstance(error, (ServerError, *NOT_TRIED))
@@ -121,11 +131,11 @@ class Run:
             self.stopped = self.stopped or error
         state: State = "failed"
         if isinstance(error, (OutcomeUnknownError, ServerError)):
-            state = "unknown"  # a server error by its own name is one that Intacct remembers: it may hold some
+            state = "unknown"
             self._settled = True
         elif not answered:
             state = "unprocessed"
-        if self._before is not None and (not answered or isinstance(error, ConflictError)):
+        if self._before is not None and (not answered or door or isinstance(error, ConflictError)):
             state = "unknown"  # this refusal says nothing about the first time
         self._settled = self._settled or answered
         return all_failed(count, error, state)
