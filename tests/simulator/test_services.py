@@ -130,3 +130,30 @@ def test_model_forms_and_versions(caller: Caller) -> None:
     versions = caller.get("/services/core/model?name=time/timesheet&version=all").json()["ia::result"]
     assert versions[0]["version"] == "v1"
     assert caller.post("/services/core/model", {}).status == 405
+
+
+def test_workflow_actions_and_services_are_listed_by_their_kind(caller: Caller) -> None:
+    listed = caller.get("/services/core/model?type=workflow&filter=accounts-payable/bill/").json()["ia::result"]
+    assert {"submit", "approve", "decline", "recall", "reverse"} <= {
+        entry["apiObject"].rpartition("/")[2] for entry in listed
+    }
+    for entry in listed:
+        assert (entry["type"], entry["httpMethods"]) == ("workflow", "OPTIONS,POST")
+        assert entry["href"] == f"/services/core/model?version=v1&name={entry['apiObject']}"
+    services = {entry["apiObject"] for entry in caller.get("/services/core/model?type=service").json()["ia::result"]}
+    assert {"services/core/query", "services/core/model", "services/core/session/id"} <= services
+    both = caller.get("/services/core/model?type=rootObject,ownedObject").json()
+    assert both == caller.get("/services/core/model?type=object").json() == caller.get("/services/core/model").json()
+
+
+@pytest.mark.parametrize("choice", ["first", "refused"])
+def test_whether_a_query_may_start_at_zero_is_a_switch(filled: Caller, choice: str) -> None:
+    filled.simulator.settings.set({"start_zero": choice})
+    reply = filled.query(object=DEPARTMENT, fields=["id"], orderBy=[{"id": "asc"}], start=0, size=2)
+    if choice == "refused":
+        assert (reply.status, error(reply)["code"]) == (400, "invalidRequest")
+    else:
+        assert [row["id"] for row in reply.json()["ia::result"]] == ["D1", "D2"]
+        assert reply.json()["ia::meta"]["start"] == 1
+    for odd in (-1, False, "0"):
+        assert filled.query(object=DEPARTMENT, fields=["id"], start=odd).status == 400

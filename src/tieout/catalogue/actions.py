@@ -43,6 +43,11 @@ def actions(object: str) -> dict[str, Action]:
     return _all().get(object) or _all().get(head if mark else object.removesuffix(DOCUMENT), {})
 
 
+def with_actions() -> tuple[str, ...]:
+    """The objects that have documented actions, in order of name."""
+    return tuple(sorted(_all()))
+
+
 def parameters_elsewhere(action: str) -> frozenset[str]:
     """What the same action takes on any object."""
     return frozenset(name for known in _all().values() if action in known for name in known[action].parameters)

@@ -1,4 +1,4 @@
-"""OAuth 2.0 of the simulated Intacct: the token endpoint and revocation (REST reference 1).
+"""OAuth 2.0 of the simulated Intacct: the token endpoint, revocation and introspection (REST reference 1).
 
 It decides who gets tokens. Signing in by browser is `authorize`'s, the check of every call `gate`'s, and what is
 remembered `grants`'s.
@@ -31,6 +31,7 @@ AUTHORIZE = frozenset({("ia", "authorize"), ("ia", "api", "v1", "oauth2", "autho
 """Both doors of the authorize page: the documented one and the one that discovery advertises (REST reference 1.1)."""
 TOKEN = ("ia", "api", "v1", "oauth2", "token")
 REVOKE = ("ia", "api", "v1", "oauth2", "revoke")
+INTROSPECT = ("ia", "api", "v1", "oauth2", "introspect")
 
 
 def answer(simulator: Simulator, request: Request) -> Response | None:
@@ -42,11 +43,13 @@ def answer(simulator: Simulator, request: Request) -> Response | None:
         return discovery.key_set(simulator)
     if segments in AUTHORIZE:
         return authorize.answer(simulator, request)
-    if segments not in (TOKEN, REVOKE):
+    if segments not in (TOKEN, REVOKE, INTROSPECT):
         return None
     if request.method != "POST":
         raise Refusal.method_not_allowed(request.method, request.path, ("POST",))
-    return (token_endpoint if segments == TOKEN else revoke_endpoint)(simulator, request)
+    if segments == TOKEN:
+        return token_endpoint(simulator, request)
+    return (revoke_endpoint if segments == REVOKE else introspect_endpoint)(simulator, request)
 
 
 # --- the token endpoint -------------------------------------------------------------------------------------------
@@ -183,7 +186,47 @@ def revoke_endpoint(simulator: Simulator, request: Request) -> Response:
         session = tenant.desk.grants.renewable(token, client.id) or _session_of(tenant, token)
         if session is not None and session.client == client.id:
             tenant.desk.grants.revoke(session)
-    return Response(200, {"cache-control": "no-store"})  # RFC 7009: an unknown token is no error
+    return json_reply(200, {"revoked": True}, cache_control="no-store")  # RFC 7009: an unknown token is no error
+
+
+def introspect_endpoint(simulator: Simulator, request: Request) -> Response:
+    """`POST /oauth2/introspect`: what an access token says and whether it works (RFC 7662). Asked by a client, or with
+    a token that works as the bearer. Path and field names are a public client's (INFERRED)."""
+    scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
+    form = _form(request)
+    if scheme.lower() != "bearer":
+        _client(simulator, request, form)
+    elif _alive(simulator, bearer.strip()) is None:
+        raise Refusal.oauth(401, "invalid_token", "The token is not valid")
+    found = _alive(simulator, form.get("token", ""))
+    if found is None:
+        return json_reply(200, {"active": False}, cache_control="no-store")
+    tenant, session = found
+    who = tenant.company.who(session.user_id, session.entity_id)
+    place = {"entity_id": who.entity.id, "entity_key": who.entity.key} if who.entity is not None else {}
+    content = {
+        "active": True,
+        "token_type": "bearer",
+        "client_id": session.client,
+        "user_id": session.user_id,
+        "user_key": who.user_key,
+        "cny_id": tenant.company.name,
+        "company_key": tenant.key,
+        "exp": session.expires,
+        "iat": session.issued,
+        "ai_enabled": False,
+    }
+    return json_reply(200, content | place, cache_control="no-store")
+
+
+def _alive(simulator: Simulator, token: str) -> tuple[Tenant, Session] | None:
+    """The company and the session of an access token that works."""
+    for tenant in simulator.tenants():
+        session = _session_of(tenant, token)
+        found = tenant.desk.grants.find(session.id) if session is not None else None
+        if found is not None and found[1] == "live" and found[0].user_id in tenant.company.users:
+            return tenant, found[0]
+    return None
 
 
 def _session_of(tenant: Tenant, token: str) -> Session | None:
@@ -224,7 +267,8 @@ def _same(expected: str, given: str) -> bool:
 def _form(request: Request) -> dict[str, str]:
     if "json" in request.headers.get("content-type", ""):
         try:
-            return msgspec.json.decode(request.body, type=dict[str, str])
+            given = msgspec.json.decode(request.body, type=dict[str, str | None])
+            return {name: value for name, value in given.items() if value is not None}
         except msgspec.DecodeError:
             raise Refusal.oauth(400, "invalid_request", "The body is not a JSON object of strings") from None
     try:

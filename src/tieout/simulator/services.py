@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tieout.catalogue import Model, names
+from tieout.catalogue import Model, actions, names
+from tieout.catalogue.actions import with_actions
 from tieout.simulator.call import Call
 from tieout.simulator.http import Response, items, json_reply, one, refused_item, totals
 from tieout.simulator.idempotency import unsupported
@@ -110,7 +111,27 @@ def _model_list(call: Call, *, whole: bool) -> Response:
         for model in _models(call)
         if model.kind in kinds and pattern.search(f"objects/{model.name}")
     ]
+    for kind, name, methods in _doings():
+        if kind in kinds and pattern.search(name):
+            entries.append(_listed(kind, name, methods))
     return json_reply(200, {"ia::result": entries, "ia::meta": totals(len(entries))})
+
+
+def _doings() -> Iterator[tuple[str, str, str]]:
+    """Kind, name and methods of the workflow actions and services: listed by `type=workflow` and `type=service`. How
+    their names and models look is INFERRED; no model of one is answered."""
+    for object in with_actions():
+        for action in sorted(actions(object)):
+            yield "workflow", f"workflows/{object}/{action}", "OPTIONS,POST"
+    services: dict[tuple[str, ...], str] = {path: method for path, (method, _) in SERVICES.items()}
+    services |= {("core", "model"): "GET", ("core", "query"): "POST"}
+    for path, method in sorted(services.items()):
+        yield "service", "services/" + "/".join(path), f"OPTIONS,{method}"
+
+
+def _listed(kind: str, name: str, methods: str) -> dict[str, Any]:
+    href = f"/services/core/model?version=v1&name={name}"
+    return {"apiObject": name, "type": kind, "httpMethods": methods, "href": href}
 
 
 def _models(call: Call) -> Iterator[Model]:

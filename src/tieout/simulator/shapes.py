@@ -58,6 +58,8 @@ def query_body(settings: Settings, model: Model | None, body: dict[str, Any]) ->
     size = body.get("size")
     if settings.word("oversize_page") == "cap" and isinstance(size, int) and size > LARGEST_PAGE:
         body = {**body, "size": LARGEST_PAGE}
+    if settings.word("start_zero") == "first" and body.get("start") == 0 and body["start"] is not False:
+        body = {**body, "start": 1}
     if model is not None and not settings.on("deprecated_queryable"):
         deprecated = {path for path, field in model.paths().items() if field.deprecated}
         for name in _names(body):

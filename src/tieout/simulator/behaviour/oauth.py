@@ -25,6 +25,13 @@ FACTS: tuple[Fact, ...] = (
     Fact(what="Which of the announced claims a token carries, and its `aud`", evidence="INFERRED", where="1.6"),
     Fact(what="The discovery document, value for value", evidence="LIVE", where="1.1"),
     Fact(what="Revoking one token ends all of the user in the company", evidence="DOC", where="1.7"),
+    Fact(what='Revoking answers `{"revoked": true}`, for an unknown token too', evidence="INFERRED", where="1.1"),
+    Fact(
+        what="`POST /oauth2/introspect` tells whether an access token works, to a client or to the bearer of one",
+        evidence="INFERRED",
+        where="1.1",
+    ),
+    Fact(what="null for a member of a token request counts as absent", evidence="INFERRED", where="1.5"),
     Fact(what="A second client-credentials token leaves the first alone", evidence="INFERRED", where="1.7"),
     Fact(what="A second authorization counts when its code is redeemed", evidence="INFERRED", where="1.7"),
     Fact(

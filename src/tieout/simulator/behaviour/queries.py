@@ -21,10 +21,22 @@ FACTS: tuple[Fact, ...] = (
     Fact(what="All operators, filter expressions and date macros", evidence="DOC", where="5.2, 5.3"),
     Fact(what="The key of an aggregate is the text that asked for it", evidence="INFERRED", where="5.5"),
     Fact(what="A live model's shape, `lists` as `[]` where there are none", evidence="LIVE", where="6"),
+    Fact(
+        what="The model service lists workflow actions and services too; their names there are ours",
+        evidence="INFERRED",
+        where="6",
+    ),
     Fact(what="An unknown name in the model service: an empty list", evidence="DOC", where="6"),
     Fact(what="null for a member of a query that may be left out counts as absent", evidence="INFERRED", where="5.1"),
 )
 SWITCHES: tuple[Switch, ...] = (
+    Switch(
+        name="start_zero",
+        default="first",
+        choices=("first", "refused"),
+        what="A query with `start` 0: the first page (a published connector begins there), or 400.",
+        where="5.1",
+    ),
     Switch(
         name="list_paging",
         default=False,
