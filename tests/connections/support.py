@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from typing import Any
 
+from tests.simulator.browser import Application
+from tieout.connections import Connections, Landed
 from tieout.rest import InProcessTransport
+from tieout.rest.effects import NoAnswer
+from tieout.rest.tokens import Grant
 from tieout.simulator import Simulator
 
 
 class Wire:
     """`transport` reaches the simulator. `fetched` counts tokens, `most_at_once` how many were asked for together;
-    `meanwhile` runs while a token is on its way back."""
+    `meanwhile` runs while a token is on its way back; `lost` answers are processed and do not arrive; a `broken` wire
+    answers 503."""
 
     def __init__(self, simulator: Simulator) -> None:
         self.origin = simulator.origin
         self.fetched = 0
         self.most_at_once = 0
         self.meanwhile: Callable[[], None] = lambda: None
+        self.lost = 0
+        self.broken = False
         self._under_way = 0
         self.transport = InProcessTransport(self._answer)
         self._simulator = simulator
@@ -33,9 +41,34 @@ class Wire:
             self._under_way += 1
             self.most_at_once = max(self.most_at_once, self._under_way)
         try:
+            if self.broken:
+                return 503, {}, b"<html>maintenance</html>"
             answer = self._simulator.answer(method, target, headers, body)
             self.meanwhile()
+            if self.lost:
+                self.lost -= 1
+                raise NoAnswer("the connection broke", sent=True)
             return answer
         finally:
             with self._lock:
                 self._under_way -= 1
+
+
+def signed_in(simulator: Simulator, user: str = "admin", **asked: str) -> Grant:
+    """What the token endpoint answers to a sign-in by browser."""
+    answer = Application(simulator, user=user).authorized(**asked)
+    return Grant(answer["access_token"], answer["expires_in"], answer.get("refresh_token"))
+
+
+def register(connections: Connections) -> None:
+    """The application `demo`, which every simulator knows."""
+    connections.vault.keys.make_for_simulator()
+    connections.apps.draft("demo", redirect_uris=["https://127.0.0.1:4711/callback"], scope="non-production")
+    connections.apps.approve("demo", "demo-client", "demo-secret")
+
+
+def sign_in(connections: Connections, simulator: Simulator, name: str, user: str = "admin", **options: Any) -> Landed:
+    """Prepare a connection, sign in by browser, and land what came."""
+    origin = options.pop("origin", simulator.origin)
+    waiting = connections.prepare(name, base_url=origin, environment="simulator", **options)
+    return connections.land(waiting, signed_in(simulator, user), app="demo", promised_user=user)

@@ -15,7 +15,8 @@ from sqlalchemy import select, update
 
 from tests.connections.support import Wire
 from tieout.connections import Connections
-from tieout.connections.tokens import LEASE_MINTING, StoreTokens, grant_context, keep_token
+from tieout.connections.grants import LEASE, GrantRow, grant_context, keep_token
+from tieout.connections.tokens import StoreTokens
 from tieout.errors import NotAuthorisedError, TokenRefusedError
 from tieout.rest import AsyncIntacct, ClientCredentials, CountingMeter, Intacct, Session, Token
 from tieout.rest.drivers import SyncDriver
@@ -34,7 +35,7 @@ class Asker:
     def __init__(
         self, connections: Connections, wire: Wire, grant_id: str, level: str = "", deadline: float = 20
     ) -> None:
-        self.source = StoreTokens(connections.store, connections.vault, grant_id, level)
+        self.source = StoreTokens(connections.store, connections.vault, grant_id, level, transport=wire.transport)
         self._session = Session(
             base_url=wire.origin + "/ia/api/v1", tokens=self.source, meter=CountingMeter(), deadline=deadline
         )
@@ -63,7 +64,7 @@ def test_a_token_that_is_valid_is_shared(connections: Connections, wire: Wire, g
 
 def test_a_token_about_to_expire_is_replaced_for_all(connections: Connections, wire: Wire, grant_id: str) -> None:
     with connections.store.begin() as transaction:
-        transaction.execute(update(tokens).values(expires_at=time.time() + 60))
+        transaction.execute(update(tokens).values(expires_at=time.time() + 60, minted_at=time.time() - 43140))
     first = Asker(connections, wire, grant_id).token()
     assert first.expires_at > time.time() + 3600
     assert Asker(connections, wire, grant_id).token().value == first.value
@@ -179,7 +180,7 @@ def test_a_failed_fetch_gives_the_lease_back(connections: Connections, wire: Wir
         Asker(connections, wire, grant_id).token()
     with connections.store.begin() as transaction:
         assert transaction.execute(select(grants.c.lease_holder)).scalar_one() is None
-        transaction.execute(update(grants).values(client_secret_sealed=before))
+        transaction.execute(update(grants).values(client_secret_sealed=before, retry_after=None))
     assert Asker(connections, wire, grant_id).token()
 
 
@@ -198,13 +199,13 @@ def test_the_lease_of_a_program_that_lives_is_waited_for(connections: Connection
     refused = asker.token()
     with connections.store.begin() as transaction:
         now = connections.store.clock(transaction)
-        transaction.execute(update(grants).values(lease_holder="other", lease_until=now + LEASE_MINTING))
+        transaction.execute(update(grants).values(lease_holder="other", lease_until=now + LEASE))
     waiting = threading.Thread(target=lambda: found.append(asker.token(refused=refused)))
     found: list[Token] = []
     waiting.start()
     with connections.store.begin() as transaction:
         theirs = Token("theirs", token.expires_at)
-        keep_token(connections.store, connections.vault, transaction, grant_id, "", theirs)
+        keep_token(connections.store, connections.vault, transaction, grant_id, "", theirs, time.time())
     waiting.join()
     assert found == [theirs]
     assert wire.fetched == 0
@@ -260,11 +261,18 @@ def test_a_refresh_stores_the_new_refresh_token_and_keeps_the_old(
     assert wire.fetched == 2
 
 
-def test_a_refresh_token_that_another_program_stored_meanwhile_is_kept(
+def test_what_another_program_stored_meanwhile_is_kept_and_used(
     connections: Connections, wire: Wire, grant_id: str, refresh_token: str
 ) -> None:
-    wire.meanwhile = lambda: make_refresh_grant(connections, grant_id, "theirs")
-    assert Asker(connections, wire, grant_id).token()
+    def they_store() -> None:
+        make_refresh_grant(connections, grant_id, "theirs")
+        with connections.store.begin() as transaction:
+            transaction.execute(update(grants).values(version=grants.c.version + 1))
+            token = Token("their token", time.time() + 40000)
+            keep_token(connections.store, connections.vault, transaction, grant_id, "", token, time.time())
+
+    wire.meanwhile = they_store
+    assert Asker(connections, wire, grant_id).token().value == "their token"
     assert refresh_tokens(connections, grant_id) == ("theirs", None)
 
 
@@ -282,7 +290,7 @@ def test_all_levels_refresh_under_one_lease(
 def test_a_client_survives_a_token_that_was_killed(connections: Connections, wire: Wire, grant_id: str) -> None:
     with connections.store.begin() as transaction:
         dead = Token("eyJ.dead.token", time.time() + 40000)
-        keep_token(connections.store, connections.vault, transaction, grant_id, "", dead)
+        keep_token(connections.store, connections.vault, transaction, grant_id, "", dead, time.time())
     client: Intacct = connections.open("demo", transport=wire.transport)
     assert client.references(ENTITY)
     assert wire.fetched == 1
@@ -291,6 +299,7 @@ def test_a_client_survives_a_token_that_was_killed(connections: Connections, wir
 def test_the_source_shows_no_secret(connections: Connections, wire: Wire, grant_id: str) -> None:
     asker = Asker(connections, wire, grant_id)
     token = asker.token()
-    shown = f"{asker.source!r} {token!r} {asker.source._secrets()!r}"
+    row = GrantRow(connections.store, connections.vault, grant_id, now=time.time)
+    shown = f"{asker.source!r} {token!r} {row!r} {row.secrets()!r}"
     assert token.value not in shown
     assert "demo-secret" not in shown

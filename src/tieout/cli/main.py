@@ -55,6 +55,9 @@ def _leave(code: int) -> None:
 
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for thread in threading.enumerate():
+        if thread.name == "tieout-refresh":
+            thread.join()  # what it waits for is a new refresh token, which nobody else knows
     if code == Exit.INTERRUPTED:
         # Threads may still be inside C++ code, and the interpreter's way of ending those aborts the process. What has
         # to last is in files that bear a power cut, so there is nothing to wait for.

@@ -19,9 +19,8 @@ from tieout.connections.settings import (
 )
 from tieout.connections.vault import open_vault
 from tieout.errors import ConfigurationError, NotAuthorisedError, UnknownNameError
-from tieout.rest import Budget, Intacct, Reply, Request, Transport
-from tieout.rest.transport import HttpTransport
-from tieout.store import Store, open_store
+from tieout.rest import Budget, Intacct
+from tieout.store import open_store
 
 
 def connect(
@@ -55,7 +54,7 @@ def connect(
             tier=settings.tier,
             concurrency=settings.concurrency,
             budget=budget,
-            transport=_Owning(HttpTransport(), store),
+            closing=store.close,
         )
     except BaseException:
         store.close()
@@ -151,17 +150,3 @@ def _settings(project: Place, connection: Connection) -> ConnectionSettings:
             advice=f"Correct the project file, or connect anew: {how_to_connect(connection.name)}",
         )
     return settings
-
-
-class _Owning:
-    """A transport that closes the state database with itself: the client is all that the caller holds."""
-
-    def __init__(self, inner: Transport, store: Store) -> None:
-        self._inner, self._store = inner, store
-
-    def send(self, request: Request, timeout: float) -> Reply:
-        return self._inner.send(request, timeout)
-
-    def close(self) -> None:
-        self._inner.close()
-        self._store.close()

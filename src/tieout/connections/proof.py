@@ -1,13 +1,16 @@
-"""Proves that credentials work before they are stored: one token, one look at the company's entities."""
+"""Proves that credentials work before they are stored: a token, a look at the company's entities, and which level the
+user has."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import msgspec
 
+from tieout.connections.claims import claims_of
 from tieout.connections.settings import is_loopback
-from tieout.errors import ForbiddenError, InvalidRequestError, NotFoundError, UnknownNameError
+from tieout.errors import ForbiddenError, InvalidRequestError, NotFoundError, TokenRefusedError, UnknownNameError
 from tieout.rest import ClientCredentials, Intacct, Session, Token, Transport
 from tieout.rest.effects import Exchange
 
@@ -23,14 +26,40 @@ class Proof(msgspec.Struct, frozen=True):
     token: Token
     entities: tuple[str, ...]
     """Ids of the entities the user sees (the first 100); empty where the user may not list them."""
+    level: str = ""
+    """Of the token: the top level, or an entity where the user has no top level."""
+    top_level: bool | None = None
+    """Whether the user has a top level; None where the token does not say."""
 
 
-def prove(credentials: ClientCredentials, base_url: str, entity: str | None, transport: Transport | None) -> Proof:
-    """Signs in and reads the entity list at the top level, where all are visible (REST reference 2).
+def prove(
+    credentials: Callable[[str], ClientCredentials], base_url: str, entity: str | None, transport: Transport | None
+) -> Proof:
+    """Signs in and reads the entity list at the top level, where all are visible (REST reference 2). `credentials`
+    makes them for a level.
 
-    A user who may not list entities still proves the credentials. Raises TokenRefusedError, UnreachableError,
-    UnknownNameError for an `entity` that is not in the list.
+    A user who may not list entities still proves the credentials. One without a top level is signed in to `entity`, or
+    to the one that Intacct chooses. Raises TokenRefusedError, UnreachableError, UnknownNameError for an `entity` that
+    is not in the list.
     """
+    try:
+        proof = _prove(credentials(""), base_url, transport)
+    except TokenRefusedError:
+        if not entity:
+            raise
+        # Perhaps the user has no top level, and Intacct does not choose an entity.
+        return msgspec.structs.replace(_prove(credentials(entity), base_url, transport), level=entity, top_level=False)
+    if entity and proof.entities and len(proof.entities) < 100 and entity not in proof.entities:
+        from tieout.catalogue import nearest
+
+        near = nearest(entity, proof.entities)
+        raise UnknownNameError("entity", entity, nearest=near, advice=f"The user sees: {', '.join(proof.entities)}.")
+    if proof.top_level is False and entity and entity != proof.level:
+        return msgspec.structs.replace(_prove(credentials(entity), base_url, transport), level=entity, top_level=False)
+    return proof
+
+
+def _prove(credentials: ClientCredentials, base_url: str, transport: Transport | None) -> Proof:
     tokens = _FirstToken(credentials)
     client = Intacct(
         tokens=tokens,
@@ -45,12 +74,11 @@ def prove(credentials: ClientCredentials, base_url: str, entity: str | None, tra
     finally:
         if transport is None:
             client.close()
-    if entity and entities and len(entities) < 100 and entity not in entities:
-        from tieout.catalogue import nearest
-
-        near = nearest(entity, entities)
-        raise UnknownNameError("entity", entity, nearest=near, advice=f"The user sees: {', '.join(entities)}.")
-    return Proof(tokens.taken(), entities)
+    token = tokens.taken()
+    claims = claims_of(token.value)
+    if claims is None or claims.company is None:
+        return Proof(token, entities)
+    return Proof(token, entities, claims.entity or "", not claims.entity)
 
 
 class _FirstToken:

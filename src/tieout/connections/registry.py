@@ -5,57 +5,61 @@ A connection borrows a grant; there is one grant per environment, company and Sa
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from tieout.connections import rows
+from tieout.connections import audit, landing, rows
+from tieout.connections.apps import Apps
+from tieout.connections.audit import Audit
+from tieout.connections.claims import Claims, claims_of
+from tieout.connections.grants import GrantRow
+from tieout.connections.landing import Landed, SignIn
 from tieout.connections.memory import StoreMemory
-from tieout.connections.proof import Proof, prove
+from tieout.connections.proof import prove
 from tieout.connections.requests import Logged, StoredLog
-from tieout.connections.rows import Connection
-from tieout.connections.settings import SIMULATOR, is_loopback
-from tieout.connections.tokens import StoreTokens, grant_context, keep_token
+from tieout.connections.rows import DEFAULT_OWNER, Connection
+from tieout.connections.settings import SIMULATOR, SIMULATOR_CLIENT, is_loopback
+from tieout.connections.tokens import StoreTokens
 from tieout.connections.vault import Vault
 from tieout.errors import ConfigurationError, NotAuthorisedError, UnknownNameError, redacted
 from tieout.rest import Budget, ClientCredentials, Intacct, Meter, Transport
 from tieout.rest.base import BASE_URL, api_url
 from tieout.rest.meter import Several
 from tieout.rest.pace import Tier
+from tieout.rest.tokens import Grant
 from tieout.rest.transport import HttpTransport
 from tieout.store import Store
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection as Transaction
 
-SIMULATOR_CLIENT = ("demo-client", "demo-secret")
-"""No secret: every simulator accepts it."""
-
 
 class Connections:
-    """The connections in a state database."""
+    """The connections in a state database. Every method takes the owner's; another owner's are not there."""
 
-    def __init__(self, store: Store, vault: Vault) -> None:
+    def __init__(self, store: Store, vault: Vault, *, now: Callable[[], float] = time.time) -> None:
+        """`now` is seconds since 1970 on the clock that tokens expire by."""
         self.store = store
         self.vault = vault
+        self.apps = Apps(store, vault)
+        self.audit = Audit(store)
+        self._now = now
 
-    def names(self) -> tuple[str, ...]:
+    def names(self, owner: str = DEFAULT_OWNER) -> tuple[str, ...]:
         """Names of all connections, sorted."""
-        from sqlalchemy import select
+        return tuple(connection.name for connection in self.all(owner))
 
-        from tieout.store.access_tables import connections
-
-        with self.store.read() as transaction:
-            return tuple(transaction.execute(select(connections.c.name).order_by(connections.c.name)).scalars())
-
-    def get(self, name: str) -> Connection:
+    def get(self, name: str, owner: str = DEFAULT_OWNER) -> Connection:
         """The connection called `name`. Raises NotAuthorisedError where there is none at all, UnknownNameError with
         the nearest names where there are others."""
         with self.store.read() as transaction:
-            found = rows.find(transaction, rows.DEFAULT_OWNER, name=name)
+            found = rows.find(transaction, owner, name=name)
         if found is not None:
             return found
-        known = self.names()
+        known = self.names(owner)
         if not known:
             raise NotAuthorisedError(f"There is no connection {name!r}.", advice=f"Run: {how_to_connect(name)}")
         from tieout.catalogue import nearest
@@ -63,54 +67,89 @@ class Connections:
         near = nearest(name, known)
         raise UnknownNameError("connection", name, nearest=near, advice=f"There are: {', '.join(known)}.")
 
-    def all(self) -> list[Connection]:
-        """All connections, by name."""
-        return [self.get(name) for name in self.names()]
+    def by_id(self, id: str, owner: str = DEFAULT_OWNER) -> Connection:
+        """The connection with this id. Raises UnknownNameError."""
+        with self.store.read() as transaction:
+            found = rows.find(transaction, owner, id=id)
+        if found is None:
+            raise UnknownNameError("connection", id)
+        return found
 
-    def remove(self, name: str) -> Connection:
+    def all(self, owner: str = DEFAULT_OWNER) -> list[Connection]:
+        """All connections, by name."""
+        with self.store.read() as transaction:
+            return rows.find_all(transaction, owner)
+
+    def trouble(self, name: str, owner: str = DEFAULT_OWNER) -> str:
+        """Why a connection gives no new token and what to do about it; '' where nothing is wrong. Raises as `get`."""
+        connection = self.get(name, owner)
+        if connection.state == "unconnected":
+            return str(_unconnected(connection))
+        if connection.state == "connected":
+            return ""
+        return str(GrantRow(self.store, self.vault, connection.grant_id, now=self._now).why_not())
+
+    def remove(self, name: str, owner: str = DEFAULT_OWNER) -> Connection:
         """Forgets a connection, and its credentials and tokens where no other one borrows them. What was pulled and
         posted over it, and the ledger, stay. Raises as `get` does."""
         from sqlalchemy import delete
 
         from tieout.store.access_tables import connections
 
-        gone = self.get(name)
+        gone = self.get(name, owner)
         with self.store.begin() as transaction:
             transaction.execute(delete(connections).where(connections.c.id == gone.id))
-            rows.drop_unused_grant(transaction, gone.grant_id)
+            forgotten = rows.drop_unused_grant(transaction, gone.grant_id)
+            subjects = {"connection": gone.id, "grant": gone.grant_id}
+            facts = {"name": name, "grant forgotten": forgotten}
+            audit.append(self.store, transaction, "removed", owner=owner, subjects=subjects, facts=facts)
         return gone
 
     def open(
         self,
         name: str,
         *,
+        owner: str = DEFAULT_OWNER,
         entity: str | None = None,
         tier: Tier | None = None,
         concurrency: int | None = None,
         budget: Budget | None = None,
         meter: Meter | None = None,
         transport: Transport | None = None,
+        closing: Callable[[], None] | None = None,
     ) -> Intacct:
         """A client for the connection, in its entity or in `entity` ("" for the top level).
 
         Its tokens and memory live in the state database and are shared with every other program that uses it; its
-        requests are logged there. Asks nothing of Intacct yet. Raises as `get` does.
+        requests are logged there. `closing` is called when the client was closed. Asks nothing of Intacct yet. Raises
+        as `get` does, and NotAuthorisedError where it is unconnected.
         """
-        connection = self.get(name)
+        connection = self.get(name, owner)
+        if not connection.grant_id:
+            raise _unconnected(connection)
         where = connection.base_url if connection.is_simulator else connection.environment
         log = StoredLog(self.store, where, connection.company)
+        chosen = (connection.entity if entity is None else entity) or None
         return Intacct(
-            tokens=StoreTokens(self.store, self.vault, connection.grant_id),
+            tokens=self.tokens(connection, chosen, transport=transport),
             base_url=connection.base_url,
             company=connection.company,
             tier=tier,
             concurrency=concurrency,
             budget=budget,
-            entity=(connection.entity if entity is None else entity) or None,
+            entity=chosen,
             memory=StoreMemory(self.store, where, connection.company),
             meter=log if meter is None else Several(log, meter),
-            transport=Logged(transport or HttpTransport(), log),
+            transport=Logged(transport or HttpTransport(), log, closing),
         )
+
+    def tokens(
+        self, connection: Connection, entity: str | None = None, *, transport: Transport | None = None
+    ) -> StoreTokens:
+        """The token source of a connection: of the top level, or of `entity` where the user has no top level.
+        `transport` sends refreshes and must outlive them; None opens one for each."""
+        level = (entity or connection.level) if connection.level else ""
+        return StoreTokens(self.store, self.vault, connection.grant_id, level, transport=transport, now=self._now)
 
     def add_simulator(
         self,
@@ -120,6 +159,7 @@ class Connections:
         user: str = "admin",
         company: str = "demo",
         *,
+        owner: str = DEFAULT_OWNER,
         transport: Transport | None = None,
     ) -> Connection:
         """Connect to a simulator, whose credentials are known to all. No key is needed: one is made beside the state.
@@ -129,7 +169,8 @@ class Connections:
         address = public_url(url)
         self.vault.keys.make_for_simulator()
         client_id, client_secret = SIMULATOR_CLIENT
-        return self._add(_Wanted(name, SIMULATOR, company, user, entity, address, client_id, client_secret), transport)
+        wanted = _Wanted(owner, name, SIMULATOR, company, user, entity, address, client_id, client_secret)
+        return self._add(wanted, transport)
 
     def add_client_credentials(
         self,
@@ -142,93 +183,175 @@ class Connections:
         entity: str | None = None,
         base_url: str | None = None,
         environment: str = "production",
+        owner: str = DEFAULT_OWNER,
         transport: Transport | None = None,
     ) -> Connection:
         """Connect with client credentials: takes a token, reads the entities, and stores the connection if that works.
 
-        A name that exists is connected anew and keeps its id. `environment` is "production" or "sandbox": nothing on
-        the wire tells (REST reference 1.4). Raises ConfigurationError without a master key, for a blank value or for a
-        name that belongs to another company; TokenRefusedError for wrong credentials, UnreachableError without an
-        answer, UnknownNameError for an entity that the user cannot see.
+        A name that exists is connected anew and keeps its id, also one that was signed in by browser before.
+        `environment` is "production" or "sandbox": nothing on the wire tells (REST reference 1.4). Raises
+        ConfigurationError without a master key, for a blank value, for a name that belongs to another company or a user
+        that another owner connected; TokenRefusedError for wrong credentials, UnreachableError without an answer,
+        UnknownNameError for an entity that the user cannot see.
         """
         given = {"name": name, "client id": client_id, "client secret": client_secret, "user": user, "company": company}
-        blank = [what for what, value in given.items() if not value.strip()]
-        if blank:
-            raise ConfigurationError(f"The {' and the '.join(blank)} of the connection must not be blank.")
-        if environment not in {"production", "sandbox"}:
-            raise UnknownNameError("environment", environment, advice="It is production or sandbox.")
+        _refuse_blank(given)
+        url = self._address(base_url, environment)
+        wanted = _Wanted(owner, name, environment, company, user, entity, url, client_id, client_secret)
+        return self._add(wanted, transport)
+
+    def prepare(
+        self,
+        name: str,
+        *,
+        company: str = "",
+        user: str = "",
+        entity: str | None = None,
+        base_url: str | None = None,
+        environment: str = "production",
+        owner: str = DEFAULT_OWNER,
+    ) -> Connection:
+        """A connection that waits for a sign-in by browser, or the one of this name as it is: it goes on until then.
+
+        `company` and `user` may be left to the sign-in. Raises ConfigurationError without a master key, for a blank
+        name, and for a name that belongs to another company."""
+        _refuse_blank({"name": name, "owner": owner})
+        url = self._address(base_url, environment)
+        with self.store.begin() as transaction:
+            before = rows.find(transaction, owner, name=name)
+            _refuse_another_company(before, name, company, environment)
+            if before is not None:
+                return before
+            rows.keep_owner(transaction, owner)
+            connection = Connection(
+                id=rows.new_id(),
+                owner=owner,
+                name=name,
+                environment=environment,
+                company=company,
+                user=user,
+                entity=entity,
+                base_url=url,
+                is_simulator=environment == SIMULATOR,
+                grant_id="",
+                state="unconnected",
+                why="Nobody has signed in yet.",
+            )
+            rows.keep(transaction, connection, new=True)
+        return connection
+
+    def land(
+        self,
+        connection: Connection,
+        answer: Grant,
+        *,
+        app: str,
+        promised_user: str = "",
+        user: str = "",
+        company: str = "",
+    ) -> Landed:
+        """Store what the token endpoint answered to an authorization code, where it belongs (DESIGN rule 3).
+
+        The token says who signed in; `user` and `company` are for one that does not. Where that is another user or
+        company than promised, or one of another owner, nothing is revoked: the sign-in is kept with its own grant, and
+        `connection` stays as it is, with the reason. Raises NotAuthorisedError where there is no refresh token or
+        nobody knows who signed in, UnknownNameError for an `app` that is not there."""
+        registered = self.apps.get(app)
+        claims = claims_of(answer.access_token) or Claims()
+        who, where = claims.user or user, claims.company or company
+        if not answer.refresh_token:
+            raise NotAuthorisedError(
+                "Intacct gave no refresh token: the connection would end with its first access token.",
+                advice="Sign in again and ask for the scope offline_access.",
+            )
+        if not who or not where:
+            raise NotAuthorisedError(
+                "The token does not say which Sage user signed in.", advice="Say which: the user and the company."
+            )
+        sign_in = SignIn(
+            kind="authorization_code",
+            environment=connection.environment,
+            company=where,
+            user=who,
+            base_url=connection.base_url,
+            client_id=registered.client_id or "",
+            app_id=registered.id,
+            refresh_token=answer.refresh_token,
+            token=answer.as_token(self._now()),
+            level=claims.entity or "",
+            top_level=None if claims.company is None else not claims.entity,
+        )
+        return landing.land(self.store, self.vault, connection, sign_in, promised_user, self._now())
+
+    def _address(self, base_url: str | None, environment: str) -> str:
+        """The API address of a connection, with a key to keep its secrets by."""
         url = public_url(base_url or BASE_URL)
+        allowed = {"production", "sandbox"} | ({SIMULATOR} if is_loopback(url) else set())
+        if environment not in allowed:
+            raise UnknownNameError("environment", environment, advice="It is production or sandbox.")
         if is_loopback(url):
             self.vault.keys.make_for_simulator()
         else:
             self.vault.keys.require_own()
-        return self._add(_Wanted(name, environment, company, user, entity, url, client_id, client_secret), transport)
+        return url
 
     def _add(self, wanted: _Wanted, transport: Transport | None) -> Connection:
         with self.store.read() as transaction:
-            _refuse_another_company(rows.find(transaction, rows.DEFAULT_OWNER, name=wanted.name), wanted)
-        credentials = ClientCredentials(
-            client_id=wanted.client_id, client_secret=wanted.client_secret, user=wanted.user, company=wanted.company
+            self._refuse(transaction, wanted)
+        proof = prove(wanted.credentials, wanted.base_url, wanted.entity, transport)
+        entity = wanted.entity or proof.level or None
+        sign_in = SignIn(
+            kind="client_credentials",
+            environment=wanted.environment,
+            company=wanted.company,
+            user=wanted.user,
+            base_url=wanted.base_url,
+            client_id=wanted.client_id,
+            client_secret=wanted.client_secret,
+            token=proof.token,
+            level=proof.level,
+            top_level=proof.top_level,
         )
-        proof = prove(credentials, wanted.base_url, wanted.entity, transport)
         with self.store.begin() as transaction:
-            before = rows.find(transaction, rows.DEFAULT_OWNER, name=wanted.name)
-            _refuse_another_company(before, wanted)
-            grant_id = self._keep_grant(transaction, wanted, proof)
+            before = self._refuse(transaction, wanted)
+            grant_id, _ = landing.keep_grant(self.store, self.vault, transaction, sign_in, wanted.owner, self._now())
             connection = Connection(
                 id=before.id if before else rows.new_id(),
+                owner=wanted.owner,
                 name=wanted.name,
                 environment=wanted.environment,
                 company=wanted.company,
                 user=wanted.user,
-                entity=wanted.entity,
+                entity=entity,
+                level=(entity or "") if proof.top_level is False else "",
                 base_url=wanted.base_url,
                 is_simulator=wanted.environment == SIMULATOR,
                 grant_id=grant_id,
                 kind="client_credentials",
             )
             rows.keep(transaction, connection, new=before is None)
-            if before is not None:
+            if before is not None and before.grant_id != grant_id:
                 rows.drop_unused_grant(transaction, before.grant_id)
+            subjects = {"connection": connection.id, "grant": grant_id}
+            facts = {"kind": "client_credentials", "company": wanted.company}
+            audit.append(self.store, transaction, "connected", owner=wanted.owner, subjects=subjects, facts=facts)
         return connection
 
-    def _keep_grant(self, transaction: Transaction, wanted: _Wanted, proof: Proof) -> str:
-        """The grant of this environment, company and user, with the credentials and token just proved."""
-        from sqlalchemy import insert, update
-
-        from tieout.store.access_tables import grants
-
-        found = rows.living_grant(transaction, wanted.environment, wanted.company, wanted.user, wanted.base_url)
-        grant_id: str = found.id if found else rows.new_id()
-        values: dict[str, object] = {
-            "client_id": wanted.client_id,
-            "kind": "client_credentials",
-            "client_secret_sealed": self.vault.encrypt(
-                wanted.client_secret.encode(), grant_context(grant_id, "client_secret")
-            ),
-        }
-        if found:
-            transaction.execute(update(grants).where(grants.c.id == grant_id).values(values))
-        else:
-            key = rows.identity(wanted.environment, wanted.company, wanted.user, wanted.base_url)
-            first = {
-                "id": grant_id,
-                "owner": rows.DEFAULT_OWNER,
-                "company": wanted.company,
-                "base_url": wanted.base_url,
-                "version": 1,
-                "state": "active",
-                "reason": "",
-                "error": "",
-                "failures": 0,
-                "granted_at": rows.now_text(),
-            }
-            transaction.execute(insert(grants).values(key | values | first))
-        keep_token(self.store, self.vault, transaction, grant_id, "", proof.token)
-        return grant_id
+    def _refuse(self, transaction: Transaction, wanted: _Wanted) -> Connection | None:
+        """The connection of this name, if it may become what is wanted."""
+        before = rows.find(transaction, wanted.owner, name=wanted.name)
+        _refuse_another_company(before, wanted.name, wanted.company, wanted.environment)
+        grant = rows.living_grant(transaction, wanted.environment, wanted.company, wanted.user, wanted.base_url)
+        if grant is not None and grant.owner != wanted.owner:
+            raise ConfigurationError(
+                f"{wanted.user}@{wanted.company} already works for another account here.",
+                advice="A Sage user serves one account: use another one.",
+            )
+        return before
 
 
 class _Wanted(msgspec.Struct, frozen=True):
+    owner: str
     name: str
     environment: str
     company: str
@@ -237,6 +360,15 @@ class _Wanted(msgspec.Struct, frozen=True):
     base_url: str
     client_id: str
     client_secret: str
+
+    def credentials(self, level: str) -> ClientCredentials:
+        return ClientCredentials(
+            client_id=self.client_id,
+            client_secret=self.client_secret,
+            user=self.user,
+            company=self.company,
+            entity_level=level or None,
+        )
 
     def __repr__(self) -> str:
         return f"_Wanted({self.name!r})"
@@ -257,11 +389,26 @@ def how_to_connect(name: str = "NAME") -> str:
     return f"tieout connect {name}"
 
 
-def _refuse_another_company(before: Connection | None, wanted: _Wanted) -> None:
+def _unconnected(connection: Connection) -> NotAuthorisedError:
+    return NotAuthorisedError(
+        f"The connection {connection.name!r} is not connected: {connection.why}".rstrip(),
+        advice=f"Run: {how_to_connect(connection.name)}",
+    )
+
+
+def _refuse_blank(given: dict[str, str]) -> None:
+    blank = [what for what, value in given.items() if not value.strip()]
+    if blank:
+        raise ConfigurationError(f"The {' and the '.join(blank)} of the connection must not be blank.")
+
+
+def _refuse_another_company(before: Connection | None, name: str, company: str, environment: str) -> None:
     """What was pulled and posted under a name belongs to its company."""
-    if before is not None and (before.company, before.environment) != (wanted.company, wanted.environment):
+    if before is None:
+        return
+    same = not before.company or not company or before.company == company
+    if not same or before.environment != environment:
         raise ConfigurationError(
-            f"The connection {wanted.name!r} is to {before.company} ({before.environment}), "
-            f"not to {wanted.company} ({wanted.environment}).",
+            f"The connection {name!r} is to {before.company} ({before.environment}), not to {company} ({environment}).",
             advice="Choose another name for the new one.",
         )

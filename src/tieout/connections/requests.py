@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -93,10 +94,11 @@ class StoredLog:
 
 
 class Logged:
-    """A transport whose closing writes the rest of the log first: the database may be closed after it."""
+    """A transport whose closing writes the rest of the log first, and calls `closing` last, which may close the
+    database."""
 
-    def __init__(self, inner: Transport, log: StoredLog) -> None:
-        self._inner, self._log = inner, log
+    def __init__(self, inner: Transport, log: StoredLog, closing: Callable[[], None] | None = None) -> None:
+        self._inner, self._log, self._closing = inner, log, closing
         self.place = getattr(inner, "place", None)
 
     def send(self, request: Request, timeout: float) -> Reply:
@@ -105,6 +107,8 @@ class Logged:
     def close(self) -> None:
         self._log.close()
         self._inner.close()
+        if self._closing is not None:
+            self._closing()
 
 
 def search(

@@ -15,6 +15,9 @@ T = TypeVar("T")
 
 SIMULATOR = "simulator"
 """The environment of every simulator. Nothing on the wire tells production from sandbox (REST reference 1.4)."""
+SIMULATOR_CLIENT = ("demo-client", "demo-secret")
+SIMULATOR_SENDER = "demo-sender"
+"""No secrets: every simulator accepts them."""
 Environment = Literal["production", "sandbox", "simulator"]
 
 

@@ -1,61 +1,59 @@
 """Tokens in the state database, shared by every thread, process and machine that uses a grant: one fetch for all.
 
-Who fetches holds the grant's lease; no transaction is open while Intacct is asked. How a token is asked for is the
-REST room's business.
+Who fetches holds the grant's lease; no transaction is open while Intacct is asked. How a refresh goes is `refreshing`'s
+business, what is stored `grants`', how a token is asked for the REST room's.
 """
 
 from __future__ import annotations
 
+import random
 import threading
 import time
-import uuid
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
 
-import msgspec
-
+from tieout.connections import rows
+from tieout.connections.grants import GrantRow, Secrets
+from tieout.connections.refreshing import Refresh
 from tieout.connections.vault import Vault
-from tieout.errors import DeadlineError, NotAuthorisedError
+from tieout.errors import DeadlineError, TieoutError, TokenRefusedError
+from tieout.rest import Transport
 from tieout.rest.effects import Exchange, Sleep, Work
 from tieout.rest.session import Session
-from tieout.rest.tokens import ClientCredentials, Grant, RefreshToken, Token
+from tieout.rest.tokens import ClientCredentials, Grant, Token
 from tieout.store import Store
 
-if TYPE_CHECKING:
-    from sqlalchemy import Connection as Transaction
-
-LEASE_MINTING = 10.0
-"""Seconds a program may take to fetch a client-credentials token before another one tries: two cost nothing."""
-LEASE_MARGIN = 15.0
-"""Seconds by which the lease of a refresh outlives the request's timeout: two would cost the grant (DESIGN rule 4)."""
 POLL = 0.05
 """Seconds between looks while another thread, task or program fetches."""
-
-
-class Secrets(msgspec.Struct, frozen=True):
-    """What a grant needs to ask for a token. The repr shows none of it."""
-
-    kind: str
-    client_id: str
-    client_secret: str
-    user: str
-    company: str
-    refresh_token: str | None
-
-    def __repr__(self) -> str:
-        return f"Secrets({self.kind}, {self.user}@{self.company})"
+LAST_MOMENT = 10.0
+"""Seconds before its expiry from which a token is not used any more; a fiftieth of a shorter life."""
+LOOK_AGAIN = 1.0
+"""Seconds for which a token that is due, but valid, is used on while no new one is to be had."""
 
 
 class StoreTokens:
-    """The TokenSource of one grant at one level ('' is the top level, else an entity's id)."""
+    """The TokenSource of one grant at one level ('' is the top level, else an entity's id).
+
+    `transport` sends refreshes, in a thread: a blocking one, also for a client of asyncio; None opens one for each. It
+    must outlive them: not one that a client closes. `now` is seconds since 1970 on
+    the clock that tokens expire by."""
 
     def __init__(
-        self, store: Store, vault: Vault, grant_id: str, level: str = "", *, now: Callable[[], float] = time.time
+        self,
+        store: Store,
+        vault: Vault,
+        grant_id: str,
+        level: str = "",
+        *,
+        transport: Transport | None = None,
+        now: Callable[[], float] = time.time,
+        jitter: Callable[[], float] = random.random,
     ) -> None:
-        self._store, self._vault, self._grant_id, self._level = store, vault, grant_id, level
-        self._now = now
+        self._grant = GrantRow(store, vault, grant_id, now=now)
+        self._level, self._transport, self._now = level, transport, now
+        self._early = 1 + jitter() / 2  # programs that share a grant do not all come at once
         self._held: Token | None = None
+        self._due = 0.0
         self._turn = threading.Lock()
 
     def token(self, session: Session, *, refused: Token | None = None) -> Exchange[Token]:
@@ -64,26 +62,39 @@ class StoreTokens:
         Raises TokenRefusedError, NotAuthorisedError, UnreachableError, StoreError; DeadlineError where another program
         holds the lease for longer than the session's deadline.
         """
-        if (held := self._usable(self._held, refused)) is not None:
+        held = self._held
+        if held is not None and self._now() < self._due and (refused is None or held.value != refused.value):
             return held
         # Not a blocking wait: tasks that wait in threads would leave none for the one that fetches.
         while not self._turn.acquire(blocking=False):
+            if (held := self._valid(self._held, refused)) is not None:
+                return held
             yield Sleep(POLL)
         try:
-            if (held := self._usable(self._held, refused)) is None:
-                held = self._held = yield from self._shared(session, refused)
-            return held
+            held = self._held
+            if held is not None and self._now() < self._due and self._valid(held, refused) is not None:
+                return held
+            return (yield from self._shared(session, refused))
         finally:
             self._turn.release()
 
     def _shared(self, session: Session, refused: Token | None) -> Exchange[Token]:
-        started, holder = session.clock(), str(uuid.uuid4())
+        started, holder = session.clock(), rows.new_id()
         while True:
             found: Token | None = yield Work(partial(self._look, refused))
-            if found is not None:
+            if found is not None and self._now() < self._due:
                 return found
-            if (yield Work(partial(self._take_lease, holder, session.timeout))):
-                return (yield from self._fetch(session, holder, refused))
+            turn = yield Work(partial(self._grant.take_lease, holder))
+            if turn == "taken":
+                token: Token | None = yield from self._fetch(session, holder, refused, found)
+                if token is not None:
+                    return token
+                continue
+            if found is not None:
+                self._due = min(self._now() + LOOK_AGAIN, found.expires_at)
+                return found
+            if turn == "resting":
+                raise (yield Work(self._grant.why_not))
             if session.clock() - started > session.deadline or session.remaining() <= 0:
                 raise DeadlineError(
                     "Another program has been fetching the access token of this connection for too long.",
@@ -91,170 +102,69 @@ class StoreTokens:
                 )
             yield Sleep(POLL)
 
-    def _fetch(self, session: Session, holder: str, refused: Token | None) -> Exchange[Token]:
+    def _fetch(
+        self, session: Session, holder: str, refused: Token | None, valid: Token | None
+    ) -> Exchange[Token | None]:
+        """Under the lease -> a token, None to look again. What is still valid covers a failure."""
+        begun = threading.Event()
         try:
             # Whoever held the lease before may have stored one between our look and our turn.
-            token: Token | None = yield Work(partial(self._look, refused))
-            if token is None:
-                secrets: Secrets = yield Work(self._secrets)
-                grant: Grant = yield from self._source(secrets).fetch(session)
-                token = yield Work(partial(self._keep, grant, secrets))
-            yield Work(partial(self._drop_lease, holder))
-            return token
-        except BaseException:
-            self._drop_lease(holder)
-            raise
+            found: Token | None = yield Work(partial(self._look, refused))
+            if found is not None and self._now() < self._due:
+                return found
+            kind: str = yield Work(self._grant.kind)
+            if kind == "client_credentials":
+                token = yield from self._mint(session)
+            else:
+                work = Refresh(self._grant, self._level, holder, self._transport, session, begun)
+                token = yield Work(work.run)
+            return token if token is None else self._hold(token)
+        except TieoutError:
+            if valid is None:
+                raise
+            self._due = min(self._now() + LOOK_AGAIN, valid.expires_at)
+            return valid
+        finally:
+            # A refresh that has begun goes on, whoever stops waiting for it, and gives its lease back itself.
+            if not begun.is_set():
+                self._grant.drop_lease(holder)
 
-    def _source(self, secrets: Secrets) -> ClientCredentials | RefreshToken:
-        if secrets.kind == "client_credentials":
-            return ClientCredentials(
-                client_id=secrets.client_id,
-                client_secret=secrets.client_secret,
-                user=secrets.user,
-                company=secrets.company,
-                entity_level=self._level or None,
-            )
-        if secrets.refresh_token is None:
-            raise NotAuthorisedError("This connection has no refresh token.", advice="Connect again.")
-        return RefreshToken(
+    def _mint(self, session: Session) -> Exchange[Token | None]:
+        """By client credentials: nothing is lost where it goes wrong."""
+        secrets: Secrets = yield Work(self._grant.secrets)
+        source = ClientCredentials(
             client_id=secrets.client_id,
             client_secret=secrets.client_secret,
-            refresh_token=secrets.refresh_token,
+            user=secrets.user,
+            company=secrets.company,
             entity_level=self._level or None,
         )
-
-    def _usable(self, token: Token | None, refused: Token | None) -> Token | None:
-        """By value: a token read again from the database is another object."""
-        if token is None or not token.fresh(self._now()) or (refused is not None and token.value == refused.value):
-            return None
-        return token
+        try:
+            answer: Grant = yield from source.fetch(session)
+        except TokenRefusedError as error:
+            yield Work(partial(self._grant.keep_failure, error, secrets.version, unanswered=False))
+            raise
+        token = answer.as_token(self._now())
+        kept = yield Work(partial(self._grant.keep, self._level, token, secrets.version))
+        return token if kept else None
 
     def _look(self, refused: Token | None) -> Token | None:
-        from sqlalchemy import select
-
-        from tieout.store.access_tables import tokens
-
-        wanted = {"grant_id": self._grant_id, "level": self._level}
-        with self._store.read() as connection:
-            row = connection.execute(
-                select(tokens.c.access_token_sealed, tokens.c.expires_at).filter_by(**wanted)
-            ).first()
-        if row is None:
+        """What the database has, if it is valid; from when on it is due is noted."""
+        found = self._grant.token(self._level)
+        if found is None or self._valid(found, refused) is None:
             return None
-        value = self._vault.decrypt(row.access_token_sealed, token_context(self._grant_id, self._level))
-        return self._usable(Token(value.decode(), row.expires_at), refused)
+        return self._hold(found)
 
-    def _take_lease(self, holder: str, timeout: float) -> bool:
-        from sqlalchemy import case, or_, select, update
-
-        from tieout.store.access_tables import grants
-
-        with self._store.begin() as connection:
-            now = self._store.clock(connection)
-            length = case((grants.c.kind == "client_credentials", LEASE_MINTING), else_=timeout + LEASE_MARGIN)
-            taken = connection.execute(
-                update(grants)
-                .where(grants.c.id == self._grant_id)
-                .where(or_(grants.c.lease_until.is_(None), grants.c.lease_until < now))
-                .values(lease_holder=holder, lease_until=now + length)
-            )
-            if (
-                taken.rowcount == 0
-                and connection.execute(select(grants.c.id).filter_by(id=self._grant_id)).first() is None
-            ):
-                raise _removed()
-            return taken.rowcount == 1
-
-    def _drop_lease(self, holder: str) -> None:
-        from sqlalchemy import update
-
-        from tieout.store.access_tables import grants
-
-        with self._store.begin() as connection:
-            connection.execute(
-                update(grants)
-                .where(grants.c.id == self._grant_id, grants.c.lease_holder == holder)
-                .values(lease_holder=None, lease_until=None)
-            )
-
-    def _secrets(self) -> Secrets:
-        from sqlalchemy import select
-
-        from tieout.store.access_tables import grants
-
-        with self._store.read() as connection:
-            row = connection.execute(select(grants).where(grants.c.id == self._grant_id)).first()
-        if row is None:
-            raise _removed()
-
-        def opened(sealed: bytes | None, field: str) -> str | None:
-            return self._vault.decrypt(sealed, grant_context(self._grant_id, field)).decode() if sealed else None
-
-        return Secrets(
-            kind=row.kind,
-            client_id=row.client_id,
-            client_secret=opened(row.client_secret_sealed, "client_secret") or "",
-            user=row.user_id,
-            company=row.company,
-            refresh_token=opened(row.refresh_token_sealed, "refresh_token"),
-        )
-
-    def _keep(self, grant: Grant, secrets: Secrets) -> Token:
-        token = grant.as_token(self._now())
-        with self._store.begin() as connection:
-            keep_token(self._store, self._vault, connection, self._grant_id, self._level, token)
-            if secrets.kind == "authorization_code" and grant.refresh_token not in (None, secrets.refresh_token):
-                self._rotate(connection, secrets.refresh_token or "", grant.refresh_token or "")
+    def _hold(self, token: Token) -> Token:
+        self._held, self._due = token, token.expires_at - token.margin * self._early
         return token
 
-    def _rotate(self, connection: Transaction, used: str, new: str) -> None:
-        """The new refresh token in, the one that bought it kept until the new one has worked (DESIGN rule 4).
-
-        Compare-and-set: nothing is changed where another program has rotated it since.
-        """
-        from sqlalchemy import select, update
-
-        from tieout.store.access_tables import grants
-
-        mine = grants.c.id == self._grant_id
-        context = grant_context(self._grant_id, "refresh_token")
-        sealed = connection.execute(select(grants.c.refresh_token_sealed).where(mine).with_for_update()).scalar_one()
-        if self._vault.decrypt(sealed, context).decode() != used:
-            return
-        values = {
-            "refresh_token_sealed": self._vault.encrypt(new.encode(), context),
-            "previous_refresh_token_sealed": self._vault.encrypt(
-                used.encode(), grant_context(self._grant_id, "previous_refresh_token")
-            ),
-        }
-        connection.execute(update(grants).where(mine).values(values))
+    def _valid(self, token: Token | None, refused: Token | None) -> Token | None:
+        """By value: a token read again from the database is another object."""
+        if token is None or (refused is not None and token.value == refused.value):
+            return None
+        last = min(LAST_MOMENT, token.margin / 5)
+        return token if self._now() < token.expires_at - last else None
 
     def __repr__(self) -> str:
-        return f"StoreTokens(grant={self._grant_id!r}, level={self._level!r})"
-
-
-def keep_token(store: Store, vault: Vault, connection: Transaction, grant_id: str, level: str, token: Token) -> None:
-    """Store a grant's access token in a transaction, in place of the one before."""
-    from sqlalchemy import select
-
-    from tieout.store.access_tables import tokens
-
-    key = {"grant_id": grant_id, "level": level}
-    version = connection.execute(select(tokens.c.version).filter_by(**key).with_for_update()).scalar()
-    sealed = vault.encrypt(token.value.encode(), token_context(grant_id, level))
-    row = {"access_token_sealed": sealed, "expires_at": token.expires_at, "version": (version or 0) + 1}
-    store.upsert(connection, tokens, key | row)
-
-
-def grant_context(grant_id: str, field: str) -> str:
-    """What binds a grant's secret to its row and column."""
-    return f"grants/{grant_id}/{field}"
-
-
-def token_context(grant_id: str, level: str) -> str:
-    """What binds an access token to its row."""
-    return f"tokens/{grant_id}/{level}/access_token"
-
-
-def _removed() -> NotAuthorisedError:
-    return NotAuthorisedError("This connection was removed from the state database.", advice="Connect again.")
+        return f"StoreTokens(grant={self._grant.id!r}, level={self._level!r})"

@@ -1,0 +1,343 @@
+"""One grant in the state database: its lease, its secrets, its access tokens, its failures. Asks nothing of Intacct.
+
+Every change of what a grant may do is a compare-and-set on the grant's version (DESIGN rule 4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from tieout.connections import audit, ending, rows
+from tieout.connections.vault import Vault
+from tieout.errors import NotAuthorisedError, TieoutError
+from tieout.rest.tokens import MARGIN, Token
+from tieout.store import Store
+from tieout.store.crashpoints import reached
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection as Transaction
+
+LEASE = 15.0
+"""Seconds for which a program may hold a grant's lease before it sends a refresh, which makes it longer; and for which
+it may fetch a client-credentials token, of which two cost nothing."""
+LEASE_MARGIN = 15.0
+"""Seconds by which the lease of a refresh outlives the request's timeout: two would cost the grant (DESIGN rule 4)."""
+FIRST_PAUSE = 5.0
+LONGEST_PAUSE = 300.0
+"""Seconds without another try after a failure; doubled with each."""
+PAUSE_SECRET = 3600.0
+"""Seconds after a refusal of the application itself, which only a person can mend."""
+
+Turn = Literal["taken", "busy", "resting"]
+
+
+class Secrets(msgspec.Struct, frozen=True):
+    """What a grant needs to ask for a token. The repr shows none of it."""
+
+    kind: str
+    client_id: str
+    client_secret: str
+    user: str
+    company: str
+    refresh_token: str | None
+    previous_refresh_token: str | None
+    version: int
+    interrupted: bool
+    """A refresh was sent and its answer is not stored."""
+
+    def __repr__(self) -> str:
+        return f"Secrets({self.kind}, {self.user}@{self.company})"
+
+
+class GrantRow:
+    """One grant of a state database."""
+
+    def __init__(self, store: Store, vault: Vault, id: str, *, now: Callable[[], float]) -> None:
+        self.store, self.vault, self.id, self.now = store, vault, id, now
+
+    def token(self, level: str) -> Token | None:
+        """The stored access token of a level, expired or not."""
+        from sqlalchemy import select
+
+        from tieout.store.access_tables import tokens
+
+        with self.store.read() as connection:
+            row = connection.execute(select(tokens).filter_by(grant_id=self.id, level=level)).first()
+        if row is None:
+            return None
+        value = self.vault.decrypt(row.access_token_sealed, token_context(self.id, level)).decode()
+        life = row.expires_at - row.minted_at if row.minted_at is not None else 10 * MARGIN
+        return Token(value, row.expires_at, min(MARGIN, life / 10))
+
+    def kind(self) -> str:
+        """Raises NotAuthorisedError where the grant was removed."""
+        return str(self._row().kind)
+
+    def take_lease(self, holder: str) -> Turn:
+        """Try to become the one who asks for tokens. `resting`: nobody may ask now; `why_not` says why.
+
+        Raises NotAuthorisedError where the grant was removed."""
+        from sqlalchemy import or_, select, update
+
+        from tieout.store.access_tables import grants
+
+        with self.store.begin() as connection:
+            now = self.store.clock(connection)
+            # In doubt for the application's sake it may be asked for again, some time.
+            ends = (grants.c.state == "active") | ((grants.c.state == "doubt") & (grants.c.reason == "secret"))
+            taken = connection.execute(
+                update(grants)
+                .where(grants.c.id == self.id, ends)
+                .where(or_(grants.c.lease_until.is_(None), grants.c.lease_until < now))
+                .where(or_(grants.c.retry_after.is_(None), grants.c.retry_after <= now))
+                .values(lease_holder=holder, lease_until=now + LEASE)
+            )
+            if taken.rowcount == 1:
+                return "taken"
+            row = connection.execute(select(grants).where(grants.c.id == self.id)).first()
+            if row is None:
+                raise removed()
+            leased = row.lease_until is not None and row.lease_until >= now
+            return "busy" if leased and row.state == "active" else "resting" if _rests(row, now) else "busy"
+
+    def drop_lease(self, holder: str) -> None:
+        from sqlalchemy import update
+
+        from tieout.store.access_tables import grants
+
+        with self.store.begin() as connection:
+            connection.execute(
+                update(grants)
+                .where(grants.c.id == self.id, grants.c.lease_holder == holder)
+                .values(lease_holder=None, lease_until=None)
+            )
+
+    def mark_sent(self, holder: str, version: int, timeout: float) -> bool:
+        """Say that a refresh goes out now, with a lease that outlives its timeout; whether it may go out."""
+        from sqlalchemy import update
+
+        from tieout.store.access_tables import grants
+
+        with self.store.begin() as connection:
+            now = self.store.clock(connection)
+            marked = connection.execute(
+                update(grants)
+                .where(grants.c.id == self.id, grants.c.lease_holder == holder, grants.c.version == version)
+                .values(sent_at=now, lease_until=now + timeout + LEASE_MARGIN)
+            )
+            return marked.rowcount == 1
+
+    def secrets(self) -> Secrets:
+        """Raises NotAuthorisedError where the grant was removed, ConfigurationError where the key is missing."""
+        from sqlalchemy import select
+
+        from tieout.store.access_tables import apps
+
+        row = self._row()
+        client_id, client_secret = row.client_id, self._opened(row.client_secret_sealed, "client_secret")
+        if row.app_id is not None:
+            with self.store.read() as connection:
+                app = connection.execute(select(apps).where(apps.c.id == row.app_id)).one()
+            client_id = app.client_id
+            sealed = app.client_secret_sealed
+            client_secret = self.vault.decrypt(sealed, app_context(app.id, "client_secret")).decode() if sealed else ""
+        return Secrets(
+            kind=row.kind,
+            client_id=client_id,
+            client_secret=client_secret or "",
+            user=row.user_id,
+            company=row.company,
+            refresh_token=self._opened(row.refresh_token_sealed, "refresh_token"),
+            previous_refresh_token=self._opened(row.previous_refresh_token_sealed, "previous_refresh_token"),
+            version=row.version,
+            interrupted=row.sent_at is not None,
+        )
+
+    def keep(self, level: str, token: Token, version: int, *, used: str = "", new: str | None = None) -> bool:
+        """Store a token, and where a refresh token was `used` the `new` one that came; the lease is over with it.
+
+        False where the grant has moved on since `version`: then nothing is stored."""
+        with self.store.begin() as connection:
+            values: dict[str, object] = {}
+            if used and new and new != used:
+                sealed = {"refresh_token": new, "previous_refresh_token": used}
+                values = {f"{name}_sealed": self._sealed(value, name) for name, value in sealed.items()}
+            if used:
+                values |= {"version": version + 1, "sent_at": None}
+            if not self._change(connection, version, values | _WORKS | {"last_used": self.now()}):
+                return False
+            keep_token(self.store, self.vault, connection, self.id, level, token, self.now())
+            if used:
+                self._tell(connection, "refreshed", {"level": level})
+            reached("refresh.commit")
+        return True
+
+    def keep_failure(self, error: TieoutError, version: int, *, unanswered: bool) -> None:
+        """Nobody asks again for a while. `unanswered`: a refresh may have been done all the same."""
+        refused = _code(error)
+        app = ending.is_client_error(error)
+        with self.store.begin() as connection:
+            row = self._locked(connection)
+            if row is None:
+                return
+            pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(row.failures, 10))
+            values: dict[str, object] = {
+                "failures": row.failures + 1,
+                "error": refused,
+                "retry_after": self.store.clock(connection) + (PAUSE_SECRET if app and not unanswered else pause),
+                "lease_holder": None,
+                "lease_until": None,
+            }
+            if not unanswered:
+                values["sent_at"] = None
+            if app and row.kind == "authorization_code":
+                values |= {"state": "doubt", "reason": "secret"}
+            elif app:
+                values["retry_after"] = self.store.clock(connection) + pause
+            if self._change(connection, version, values):
+                self._tell(connection, "failed", {"error": refused or type(error).__name__})
+
+    def end(self, error: TieoutError, version: int, *, interrupted: bool) -> bool:
+        """The refresh token is refused for good. False where the grant has moved on since `version`.
+
+        After an `interrupted` refresh that nothing else explains, the grant is in doubt: the answer that was lost may
+        come yet, with a program that was slow."""
+        with self.store.begin() as connection:
+            row = self._locked(connection)
+            if row is None or row.version != version:
+                return False
+            found = ending.cause(connection, row, self.now())
+            reason = "interrupted" if interrupted and found.reason in ("refused", "expired") else found.reason
+            state = "doubt" if reason == "interrupted" else "dead"
+            values: dict[str, object] = {
+                "state": state,
+                "reason": reason,
+                "superseded_by": found.superseded_by,
+                "error": _code(error),
+                "died_at": rows.text_of(self.now()),
+                "sent_at": None,
+                "lease_holder": None,
+                "lease_until": None,
+            }
+            self._change(connection, version, values)
+            self._tell(connection, "died" if state == "dead" else "doubted", {"reason": reason})
+        return True
+
+    def holds(self, refresh_token: str) -> bool:
+        """Whether the refresh token stored now is this one."""
+        return self._opened(self._row().refresh_token_sealed, "refresh_token") == refresh_token
+
+    def why_not(self) -> TieoutError:
+        """Why there is no new token now."""
+        from sqlalchemy import select
+
+        from tieout.store.access_tables import grants
+
+        with self.store.read() as connection:
+            row = connection.execute(select(grants).where(grants.c.id == self.id)).first()
+            if row is None:
+                return removed()
+            return ending.explained(connection, row, self.store.clock(connection))
+
+    def _change(self, connection: Transaction, version: int, values: dict[str, object]) -> bool:
+        from sqlalchemy import update
+
+        from tieout.store.access_tables import grants
+
+        wanted = (grants.c.id == self.id, grants.c.version == version)
+        return connection.execute(update(grants).where(*wanted).values(values)).rowcount == 1
+
+    def _tell(self, connection: Transaction, what: str, facts: dict[str, object]) -> None:
+        owner = self._locked(connection).owner
+        audit.append(self.store, connection, what, owner=owner, subjects={"grant": self.id}, facts=facts)
+
+    def _locked(self, connection: Transaction) -> Any:
+        from sqlalchemy import select
+
+        from tieout.store.access_tables import grants
+
+        return connection.execute(select(grants).where(grants.c.id == self.id).with_for_update()).first()
+
+    def _row(self) -> Any:
+        from sqlalchemy import select
+
+        from tieout.store.access_tables import grants
+
+        with self.store.read() as connection:
+            row = connection.execute(select(grants).where(grants.c.id == self.id)).first()
+        if row is None:
+            raise removed()
+        return row
+
+    def _opened(self, sealed: bytes | None, field: str) -> str | None:
+        return self.vault.decrypt(sealed, grant_context(self.id, field)).decode() if sealed else None
+
+    def _sealed(self, secret: str, field: str) -> bytes:
+        return self.vault.encrypt(secret.encode(), grant_context(self.id, field))
+
+    def __repr__(self) -> str:
+        return f"GrantRow({self.id!r})"
+
+
+_WORKS: dict[str, object] = {
+    "state": "active",
+    "reason": "",
+    "error": "",
+    "died_at": None,
+    "superseded_by": None,
+    "failures": 0,
+    "retry_after": None,
+    "lease_holder": None,
+    "lease_until": None,
+}
+"""What a grant is that has just given a token."""
+
+
+def _code(error: TieoutError) -> str:
+    return str(getattr(error, "error_id", "") or getattr(error, "code", ""))[:255]
+
+
+def _rests(row: Any, now: float) -> bool:
+    asked_again = row.state == "active" or row.reason == "secret"
+    return not asked_again or (row.retry_after is not None and row.retry_after > now)
+
+
+def keep_token(
+    store: Store, vault: Vault, connection: Transaction, grant_id: str, level: str, token: Token, now: float
+) -> None:
+    """Store a grant's access token in a transaction, in place of the one before."""
+    from sqlalchemy import select
+
+    from tieout.store.access_tables import tokens
+
+    key = {"grant_id": grant_id, "level": level}
+    version = connection.execute(select(tokens.c.version).filter_by(**key).with_for_update()).scalar()
+    row: dict[str, object] = {
+        "access_token_sealed": vault.encrypt(token.value.encode(), token_context(grant_id, level)),
+        "expires_at": token.expires_at,
+        "minted_at": now,
+        "version": (version or 0) + 1,
+    }
+    store.upsert(connection, tokens, key | row)
+
+
+def grant_context(grant_id: str, field: str) -> str:
+    """What binds a grant's secret to its row and column."""
+    return f"grants/{grant_id}/{field}"
+
+
+def app_context(app_id: str, field: str) -> str:
+    """What binds an app's secret to its row and column."""
+    return f"apps/{app_id}/{field}"
+
+
+def token_context(grant_id: str, level: str) -> str:
+    """What binds an access token to its row."""
+    return f"tokens/{grant_id}/{level}/access_token"
+
+
+def removed() -> NotAuthorisedError:
+    return NotAuthorisedError("This connection was removed from the state database.", advice="Connect again.")

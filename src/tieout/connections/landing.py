@@ -1,0 +1,194 @@
+"""Puts what a sign-in gave where it belongs: the credentials of client credentials, or the answer to a code.
+
+Decides whose grant it is (DESIGN rule 3), writes grant, token, connection and audit row in one transaction, and asks
+nothing of Intacct. It never revokes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tieout.connections import audit, rows
+from tieout.connections.grants import grant_context, keep_token
+from tieout.connections.rows import Connection
+from tieout.connections.vault import Vault
+from tieout.errors import ConfigurationError
+from tieout.rest.tokens import Token
+from tieout.store import Store
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection as Transaction
+
+
+class SignIn(msgspec.Struct, frozen=True, kw_only=True):
+    """What a sign-in gave. The repr shows no secret."""
+
+    kind: str
+    """client_credentials, authorization_code."""
+    environment: str
+    company: str
+    user: str
+    base_url: str
+    client_id: str
+    token: Token
+    level: str = ""
+    """Of the token."""
+    client_secret: str | None = None
+    """None where the application is registered here: `app_id`."""
+    app_id: str | None = None
+    refresh_token: str | None = None
+    top_level: bool | None = None
+    """Whether the user has one; None: not known."""
+
+    def __repr__(self) -> str:
+        return f"SignIn({self.kind}, {self.user}@{self.company})"
+
+
+class Landed(msgspec.Struct, frozen=True):
+    """What became of a sign-in by browser."""
+
+    connection: Connection
+    """As it is now. `state` is `unconnected` where somebody else signed in than was promised, and `why` says so."""
+    user: str
+    company: str
+    """Who signed in, and where."""
+    also: tuple[str, ...] = ()
+    """The owner's other connections that go on with this sign-in: they borrow the same grant."""
+
+
+def keep_grant(
+    store: Store, vault: Vault, transaction: Transaction, sign_in: SignIn, owner: str, now: float
+) -> tuple[str, str]:
+    """Store a sign-in with the one grant of its user -> (id, owner) of that grant, which may be another owner's.
+
+    A dead grant of the same user and owner lives again, with all that borrow it."""
+    from sqlalchemy import delete, insert, update
+
+    from tieout.store.access_tables import grants, tokens
+
+    found = rows.living_grant(transaction, sign_in.environment, sign_in.company, sign_in.user, sign_in.base_url)
+    found = found or _dead_grant(transaction, sign_in, owner)
+    _refuse_another_address(found, sign_in)
+    grant_id: str = found.id if found else rows.new_id()
+    values = _values(vault, grant_id, sign_in, now) | {"version": found.version + 1 if found else 1}
+    if found:
+        if sign_in.top_level is None:
+            values.pop("top_level")
+        transaction.execute(update(grants).where(grants.c.id == grant_id).values(values))
+        if (found.kind, sign_in.kind) != ("client_credentials", "client_credentials"):
+            transaction.execute(delete(tokens).where(tokens.c.grant_id == grant_id))
+    else:
+        rows.keep_owner(transaction, owner)
+        key = rows.identity(sign_in.environment, sign_in.company, sign_in.user, sign_in.base_url)
+        first = {"id": grant_id, "owner": owner, "company": sign_in.company, "base_url": sign_in.base_url}
+        transaction.execute(insert(grants).values(key | values | first))
+    keep_token(store, vault, transaction, grant_id, sign_in.level, sign_in.token, now)
+    return grant_id, found.owner if found else owner
+
+
+def _values(vault: Vault, grant_id: str, sign_in: SignIn, now: float) -> dict[str, Any]:
+    def sealed(secret: str | None, field: str) -> bytes | None:
+        return vault.encrypt(secret.encode(), grant_context(grant_id, field)) if secret else None
+
+    return {
+        "app_id": sign_in.app_id,
+        "kind": sign_in.kind,
+        "client_id": sign_in.client_id,
+        "client_secret_sealed": sealed(sign_in.client_secret, "client_secret"),
+        "refresh_token_sealed": sealed(sign_in.refresh_token, "refresh_token"),
+        "previous_refresh_token_sealed": None,
+        "top_level": sign_in.top_level,
+        "state": "active",
+        "reason": "",
+        "error": "",
+        "died_at": None,
+        "superseded_by": None,
+        "granted_at": rows.text_of(now),
+        "last_used": now,
+        "sent_at": None,
+        "failures": 0,
+        "retry_after": None,
+        "lease_holder": None,
+        "lease_until": None,
+    }
+
+
+def _dead_grant(transaction: Transaction, sign_in: SignIn, owner: str) -> Any:
+    from sqlalchemy import select
+
+    from tieout.store.access_tables import grants
+
+    key = rows.identity(sign_in.environment, sign_in.company, sign_in.user, sign_in.base_url)
+    query = select(grants).filter_by(**key, owner=owner, state="dead").order_by(grants.c.granted_at.desc()).limit(1)
+    return transaction.execute(query.with_for_update()).first()
+
+
+def _refuse_another_address(found: Any, sign_in: SignIn) -> None:
+    """A token goes to the address it came from only."""
+    if found is not None and found.base_url != sign_in.base_url:
+        raise ConfigurationError(
+            f"{sign_in.user}@{sign_in.company} is connected at another address, {found.base_url}.",
+            advice="Use that address here too, or another Sage user.",
+        )
+
+
+def land(store: Store, vault: Vault, connection: Connection, sign_in: SignIn, promised_user: str, now: float) -> Landed:
+    """Store a sign-in by browser with its user's grant, and connect `connection` if it is the one that was meant.
+
+    Raises ConfigurationError where the user is connected at another address."""
+    with store.begin() as transaction:
+        grant_id, grant_owner = keep_grant(store, vault, transaction, sign_in, connection.owner, now)
+        why = _why_not(connection, sign_in, promised_user, grant_owner)
+        new = _connected(connection, sign_in, grant_id) if not why else msgspec.structs.replace(connection, why=why)
+        rows.keep(transaction, new, new=False)
+        if not why and connection.grant_id not in ("", grant_id):
+            rows.drop_unused_grant(transaction, connection.grant_id)
+        audit.append(
+            store,
+            transaction,
+            "connected" if not why else "misdirected",
+            owner=connection.owner,
+            actor=sign_in.user,
+            subjects={"connection": connection.id, "grant": grant_id} if grant_owner == connection.owner else {},
+            facts={"kind": sign_in.kind, "company": sign_in.company},
+        )
+        now_is = rows.find(transaction, connection.owner, id=connection.id) or new
+        others = rows.borrowers(transaction, grant_id) if grant_owner == connection.owner else []
+    also = tuple(other.name for other in others if other.id != connection.id)
+    return Landed(msgspec.structs.replace(now_is, why=why or now_is.why), sign_in.user, sign_in.company, also)
+
+
+def _connected(connection: Connection, sign_in: SignIn, grant_id: str) -> Connection:
+    entity = connection.entity or sign_in.level or None
+    return msgspec.structs.replace(
+        connection,
+        company=sign_in.company,
+        user=sign_in.user,
+        entity=entity,
+        level=(entity or "") if sign_in.top_level is False else "",
+        grant_id=grant_id,
+        kind=sign_in.kind,
+        state="connected",
+        why="",
+    )
+
+
+def _why_not(connection: Connection, sign_in: SignIn, promised_user: str, grant_owner: str) -> str:
+    """Why a sign-in does not connect this connection, in a sentence; '' where it does."""
+    who = f"{sign_in.user}@{sign_in.company}"
+    if connection.company and connection.company.casefold() != sign_in.company.casefold():
+        return (
+            f"{who} signed in, but this connection is to {connection.company}: what was pulled and posted over it "
+            "belongs there."
+        )
+    if grant_owner != connection.owner:
+        return f"{who} already works for another account here; sign in as another Sage user."
+    promised = promised_user or connection.user
+    if promised and promised != sign_in.user:
+        return (
+            f"{sign_in.user} signed in, but {promised} was meant. The sign-in is kept with {sign_in.user}, whose other "
+            f"connections go on; sign in as {promised}, or connect {sign_in.user} under another name."
+        )
+    return ""
