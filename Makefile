@@ -5,6 +5,9 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 FOREIGN := $(VENV)/foreign/sageintacctrestsdk/.ready
 
+# uv takes its certificates where pip and git do: behind a company's proxy its own list does not know the issuer.
+export UV_SYSTEM_CERTS ?= 1
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint types architecture bench torture docs wheel wheel-demo lock clean
 

@@ -31,6 +31,7 @@ def read(intacct: Intacct, custom: str) -> Decimal:
     rows: Iterable[Row] = intacct.query("invoices", ["id", "totalTxnAmountDue"], where(["C1"]), order_by=["-dueDate"])
     for row in rows:
         due += row["totalTxnAmountDue"]
+        due += row.totalTxnAmountDue
         values: dict[str, Any] = row.as_dict()
         print(values, row.misfits)
     for page in intacct.query(custom, page_size=100, limit=10, private=True).pages():

@@ -10,7 +10,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tieout.errors import TieoutError
     from tieout.in_process import simulated, simulated_async
-    from tieout.rest import AsyncIntacct, BatchResult, Budget, F, Filter, Intacct, Lines, Record, Row
+    from tieout.rest import (
+        AsyncIntacct,
+        BatchResult,
+        Budget,
+        F,
+        Filter,
+        Intacct,
+        Lines,
+        Macro,
+        Query,
+        Record,
+        RefreshToken,
+        Row,
+    )
 
 __version__ = "0.1.0"
 
@@ -22,7 +35,10 @@ __all__ = [
     "Filter",
     "Intacct",
     "Lines",
+    "Macro",
+    "Query",
     "Record",
+    "RefreshToken",
     "Row",
     "TieoutError",
     "__version__",
@@ -38,7 +54,10 @@ _HOME = {
     "Filter": "tieout.rest",
     "Intacct": "tieout.rest",
     "Lines": "tieout.rest",
+    "Macro": "tieout.rest",
+    "Query": "tieout.rest",
     "Record": "tieout.rest",
+    "RefreshToken": "tieout.rest",
     "Row": "tieout.rest",
     "TieoutError": "tieout.errors",
     "simulated": "tieout.in_process",

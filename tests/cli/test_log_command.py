@@ -27,6 +27,21 @@ def test_the_log_shows_what_commands_asked_and_what_came(connected: Run) -> None
     assert connected("log", "--error", "REST-0").err == "No request was made that fits.\n"
 
 
+def test_what_leaves_no_trace_is_said(tieout: Run, simulator_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    credentials = {"CLIENT_ID": "demo-client", "CLIENT_SECRET": "demo-secret", "USER": "admin", "COMPANY": "demo"}
+    for name, value in (credentials | {"BASE_URL": simulator_url}).items():
+        monkeypatch.setenv(f"TIEOUT_{name}", value)
+    assert tieout("query", "vendors", "--limit", "1").code == 0
+    told = tieout("log")
+    assert told.code == 0
+    assert "There is no state database here" in told.err
+    assert "TIEOUT_CLIENT_ID" in told.err
+    drift = tieout("drift", "vendors")
+    assert drift.code == 2
+    assert "there is no last time" in drift.err
+    assert tieout("drift", "vendors", "--catalogue").out.endswith("no difference.\n")
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

@@ -65,7 +65,7 @@ def test_dimensions_of_lines_have_full_paths(intacct: Intacct) -> None:
 
 
 def test_a_deprecated_name_is_asked_for_and_told_once(intacct: Intacct) -> None:
-    with pytest.warns(CheckWarning, match="vendor: audit.createdBy, audit.modifiedBy are deprecated") as told:
+    with pytest.warns(CheckWarning, match="vendor: audit.createdBy, audit.modifiedBy: are deprecated") as told:
         list(intacct.query("vendors", ["id", "audit.createdBy"], F("audit.modifiedBy") == "1"))
     assert len(told) == 1
     assert told[0].filename == __file__

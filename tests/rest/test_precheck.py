@@ -74,7 +74,7 @@ def test_a_body_is_sent_as_it_is_where_no_check_is_wanted(client: bool, call: bo
 
 def test_a_company_that_will_not_show_its_model_gets_warnings_from_the_catalogue() -> None:
     world = World(refused(403, "x"), created())
-    with pytest.warns(CheckWarning, match="accounts-payable/vendor: nmae is not a field .*did you mean 'name'"):
+    with pytest.warns(CheckWarning, match="accounts-payable/vendor: nmae: is not a field .*did you mean 'name'"):
         world.run(create(desk(world), "vendors", {"id": "V1", "name": "n", "nmae": "n"}))
     assert world.sent[1].method == "POST"
 
@@ -99,7 +99,7 @@ def test_a_doubt_is_told_once_for_a_batch_and_at_the_line_of_the_caller() -> Non
         sheets = [{"beginDate": "2026-01-05"} for _ in range(3)]
         intacct.create_many("timesheets", sheets)
         told = [w for w in caught if w.category is CheckWarning]
-    assert [str(w.message) for w in told] == ["time/timesheet: employee a create usually needs it"]
+    assert [str(w.message) for w in told] == ["time/timesheet: employee: a create usually needs it"]
     assert told[0].filename == __file__
 
 

@@ -102,6 +102,9 @@ class Model(Node, kw_only=True):
         """Every reference by its dotted path, those inside groups included, those inside references not."""
         return dict(references(self))
 
+    def __repr__(self) -> str:
+        return f"Model({self.name!r}, {len(self.paths())} fields, {len(self.lists)} lists, {self.evidence})"
+
     @classmethod
     def from_wire(cls, wire: Mapping[str, Any]) -> Model:
         """The model service's `ia::result` for one object -> Model. `lists: []` means none."""

@@ -137,7 +137,8 @@ def resolve(text: str) -> str:
         if run_together is not None:
             return resolve(run_together)
     near = nearest(spelt, (*PREFERRED, *names()), n=6)
-    raise UnknownNameError("object", text, nearest=tuple(dict.fromkeys(PREFERRED.get(n, n) for n in near))[:3])
+    close = tuple(dict.fromkeys(PREFERRED.get(n, n) for n in near))[:3]
+    raise UnknownNameError("object", text, nearest=close, advice="`tieout model --search TEXT` finds the names.")
 
 
 def _with_definition(text: str, wanted: str) -> str:

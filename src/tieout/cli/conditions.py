@@ -17,6 +17,7 @@ from tieout.cli.output import Column, Output
 from tieout.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from tieout.simulator.behaviour.kinds import Switch
     from tieout.simulator.faults import Fault
 
 _LATENCY = re.compile(r"(\d+(?:\.\d+)?)(ms|s)?(?:\.\.(\d+(?:\.\d+)?)(ms|s)?)?")
@@ -63,7 +64,7 @@ def show_switches(output: Output) -> None:
     if output.json:
         output.result([msgspec.to_builtins(switch) for switch in switches])
         return
-    rows = [(switch.name, _plain(switch.default), ", ".join(switch.choices), switch.what) for switch in switches]
+    rows = [(switch.name, _plain(switch.default), _choices(switch), switch.what) for switch in switches]
     output.table(["switch", "default", "choices", Column("what it decides", wrap=True)], rows)
 
 
@@ -81,6 +82,12 @@ def _check(name: str, value: object) -> None:
         SWITCHES[name].read(value)
     except ValueError as error:
         raise ConfigurationError(f"{error}.", advice="`tieout simulate --switches` lists them.") from None
+
+
+def _choices(switch: Switch) -> str:
+    if isinstance(switch.default, bool):
+        return "true, false"
+    return ", ".join(switch.choices) or ("text" if isinstance(switch.default, str) else "a number")
 
 
 def _plain(value: object) -> str:

@@ -53,12 +53,23 @@ def drift(
             with of(ctx).client(other, None) as second:
                 found = [_against(name, other, lambda n: _live(second, n), client) for name in names]
         else:
+            _remembers(client)
             found = [_since_last_time(name, client) for name in names]
         _report(output, found, "the catalogue" if documented else other or "last time")
         if not documented and other is None:
             for name in names:
                 client.memory.forget_earlier(name)
     return Exit.RECORDS if any(changes for _, _, changes in found) else Exit.DONE
+
+
+def _remembers(client: Intacct) -> None:
+    from tieout.rest import ProcessMemory
+
+    if isinstance(client.memory, ProcessMemory):
+        raise ConfigurationError(
+            "Nothing is remembered of a company that only the environment names, so there is no last time.",
+            advice="Make a connection, `tieout connect NAME`, or compare with --with CONNECTION or --catalogue.",
+        )
 
 
 def _names(client: Intacct, words: Sequence[str]) -> list[str]:

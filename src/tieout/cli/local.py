@@ -22,7 +22,7 @@ class Seed(StrEnum):
 def simulate(
     ctx: typer.Context,
     port: Annotated[
-        int, typer.Option("--port", min=0, max=65535, help="0 picks a free one.", show_default=True)
+        int, typer.Option("--port", metavar="N", min=0, max=65535, help="0 picks a free one.", show_default=True)
     ] = 8765,
     company: Annotated[
         Path | None, typer.Option("--company", metavar="FILE", help="Keep the company in this file; else in memory.")

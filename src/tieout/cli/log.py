@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from tieout.rest import Try
 
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+NOTHING = "No request was made that fits."
+NOWHERE = "There is no state database here, so there is no log. `tieout connect` makes one."
+UNLOGGED = "Requests with credentials of the environment (TIEOUT_CLIENT_ID) are not logged."
 _SPAN = re.compile(r"(\d{1,6})([smhdw])")
 
 
@@ -46,13 +49,15 @@ def log(
     """
     from tieout.connections import has_state
     from tieout.connections.requests import search
+    from tieout.connections.settings import credentials_in_environment
     from tieout.store import open_store
 
     output = of(ctx).output
     project = of(ctx).project()
     wanted = {"status": _status(status), "since": _moment(since)}
     found: Sequence[Try] = []
-    if has_state(project):
+    kept, unlogged = has_state(project), credentials_in_environment(project)
+    if kept:
         with open_store(project.state_url) as store:
             found = search(
                 store,
@@ -67,11 +72,14 @@ def log(
         output.result([_as_json(tried) for tried in found])
     else:
         _show(output, found, limit)
+        if not found:
+            output.say(NOTHING if kept else NOWHERE)
+            if unlogged:
+                output.say(UNLOGGED)
 
 
 def _show(output: Output, found: Sequence[Try], limit: int) -> None:
     if not found:
-        output.say("No request was made that fits.")
         return
     rows = [
         [

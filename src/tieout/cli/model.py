@@ -20,6 +20,9 @@ EVIDENCE = {
     "inferred": "Sage's examples, so types and flags are inferred; add --live to ask your company",
 }
 
+MOST_WORDS = 12
+"""Words of a choice that are shown."""
+
 
 def model(
     ctx: typer.Context,
@@ -169,10 +172,18 @@ def _cells(row: dict[str, Any]) -> Iterator[str | Styled]:
     yield Styled("required", "strong") if row["required"] == "always" else ("see below" if row["required"] else "")
     notes = []
     if row["enum"]:
-        notes.append(" | ".join("null" if value is None else value for value in row["enum"]))
+        notes.append(_choices(row["enum"]))
     if row["refers_to"]:
         notes.append(f"-> {row['refers_to']}")
     if row["max_length"]:
         notes.append(f"at most {row['max_length']} characters")
     notes += [word for word in ("deprecated", "inferred") if row[word]]
     yield Styled("; ".join(notes), "faint")
+
+
+def _choices(words: Sequence[str | None]) -> str:
+    """The words of a choice; of a long list, such as all countries, the first ones."""
+    shown = ["null" if word is None else word for word in words]
+    if len(shown) > MOST_WORDS + 4:
+        shown = [*shown[:MOST_WORDS], f"{len(shown) - MOST_WORDS} more, which --json lists"]
+    return " | ".join(shown)

@@ -74,15 +74,15 @@ def attach(
     if where in (ATTACHMENT, FOLDER):
         raise ConfigurationError("Files are attached to a record.", advice="Name the record's object and key.")
     contents: list[tuple[str, bytes]] = yield Work(partial(_read_all, listed(files, "files")))
-    container = id or container_id(where, str(key))
-    linked = yield from _linked(desk, where, str(key))
+    container = id or container_id(where, operations.key_text(key))
+    linked = yield from _linked(desk, where, operations.key_text(key))
     there = linked.key if linked is not None else (yield from _find(desk, ATTACHMENT, container))
     if there is not None:
         named = (linked.id or there) if linked is not None else container
-        place = _Place(where, str(key), there, named, linked=linked is not None)
+        place = _Place(where, operations.key_text(key), there, named, linked=linked is not None)
         return (yield from _complete(desk, place, contents))
     yield from _ensure_folder(desk, folder)
-    place = _Place(where, str(key), None, container, linked=False)
+    place = _Place(where, operations.key_text(key), None, container, linked=False)
     yield from _make(desk, place, contents[0], folder, name or container)
     return (yield from _fill(desk, place, contents[1:], [contents[0][0]], []))
 
@@ -187,8 +187,8 @@ def _container(desk: Desk, object: str, key: str | int) -> Exchange[str | None]:
     """The key of the attachment of a record, or of itself."""
     where = catalogue.resolve(object)
     if where == ATTACHMENT:
-        return str(key)
-    linked = yield from _linked(desk, where, str(key))
+        return operations.key_text(key)
+    linked = yield from _linked(desk, where, operations.key_text(key))
     return None if linked is None else linked.key
 
 

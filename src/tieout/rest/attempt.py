@@ -95,7 +95,11 @@ class Attempt(Generic[T]):
         """The next try. Raises DeadlineError where no time is left: a write is not sent without hope of an answer."""
         if self.session.remaining() <= 0:
             raise self.final(
-                DeadlineError(f"{self.label} was not sent: its time was used up before.", whose=Whose.YOURS)
+                DeadlineError(
+                    f"{self.label} was not sent: its time was used up before.",
+                    whose=Whose.YOURS,
+                    advice="Give it more time (`deadline`, or `within`), or ask for less at once.",
+                )
             )
         self.tries += 1
         call = self.call

@@ -89,8 +89,14 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
         shown = [str(self.position), self.state]
         shown += [f"{name}={value!r}" for name in ("key", "id", "sage_state") if (value := getattr(self, name))]
         if self.error is not None:
-            shown.append(f"{type(self.error).__name__}: {self.error.message}")
+            shown.append(f"{type(self.error).__name__}: {_reason(self.error)}")
         return f"Outcome({', '.join(shown)})"
+
+
+def _reason(error: TieoutError) -> str:
+    """The refusal's own words: around them Intacct says no more than that the request was unsuccessful."""
+    details = [detail.message for detail in error.details if detail.message] if isinstance(error, IntacctError) else []
+    return "; ".join(details) or error.message
 
 
 class Sent(msgspec.Struct, frozen=True, kw_only=True):
@@ -181,7 +187,7 @@ class BatchResult(Sequence[Outcome]):
     def __repr__(self) -> str:
         found = [outcome.state for outcome in self.outcomes]
         counts = ", ".join(f"{found.count(state)} {state}" for state in STATES)
-        return f"BatchResult({len(self)} records: {counts})"
+        return f"BatchResult({len(self)} record{'' if len(self) == 1 else 's'}: {counts})"
 
 
 def all_failed(count: int, error: TieoutError, state: State = "failed") -> list[Outcome]:

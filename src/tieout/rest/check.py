@@ -169,12 +169,19 @@ def _misfit(value: Any, field: Field) -> str:
         return f"{text!r} is not true or false"
     if field.format in DATES and text not in MACROS:
         if not _is_date(text):
-            return f"{text!r} is not a date; write YYYY-MM-DD"
+            return f"{text!r} is not a date; write YYYY-MM-DD{_period_like(text)}"
         if field.format == "date" and len(text) != 10:
             return f"{text!r} has a time of day, and this is a date; write YYYY-MM-DD"
     if (field.type in ("number", "integer") or field.scale is not None) and not _is_number(value):
         return f"{text!r} is not a number"
     return ""
+
+
+def _period_like(text: str) -> str:
+    if not text.isalpha():
+        return ""
+    meant = nearest(text, list(MACROS), 1)
+    return f", or a period such as {meant[0] if meant else Macro.PRIOR_MONTH}"
 
 
 def _word(value: Any) -> str:

@@ -15,17 +15,19 @@ from pathlib import Path
 from tieout.errors import CheckWarning, Problem
 
 _HERE = str(Path(__file__).parent.parent)
-_INDEX = re.compile(r"\[\d+\]\.?")
+_RECORD = re.compile(r"^\[\d+\]\.?")
+_LINE = re.compile(r"\[\d+\]")
 
 
 def tell(object: str, found: Iterable[Problem]) -> None:
     """Each doubt once, however many records have it."""
     seen: dict[tuple[str, str], Problem] = {}
     for problem in found:
-        seen.setdefault((_INDEX.sub("", problem.path), problem.reason), problem)
+        path = _LINE.sub("[]", _RECORD.sub("", problem.path))
+        seen.setdefault((path, problem.reason), problem)
     for (path, reason), problem in seen.items():
         hint = f" (did you mean {problem.nearest!r}?)" if problem.nearest else ""
-        warnings.warn(f"{object}: {path} {reason}{hint}", CheckWarning, stacklevel=_callers_level())
+        warnings.warn(f"{object}: {path}: {reason}{hint}", CheckWarning, stacklevel=_callers_level())
 
 
 def _callers_level() -> int:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 import msgspec
 
@@ -255,6 +255,11 @@ class F:
         if not listed:
             raise ValueError(f"{operator} on {self.path!r} needs at least one value")
         return condition(operator, self.path, listed)
+
+    def __and__(self, other: object) -> NoReturn:
+        raise TypeError('& and | bind before ==: put each comparison in parentheses, (F("a") == 1) & (F("b") > 2)')
+
+    __rand__ = __or__ = __ror__ = __and__
 
     def __repr__(self) -> str:
         return f"F({self.path!r})"

@@ -152,6 +152,9 @@ class Usage(msgspec.Struct):
             f"{self.waiting:.1f} s in the queue, {self.slept:.1f} s between tries"
         )
 
+    def __repr__(self) -> str:
+        return f"Usage({self})"
+
 
 _NUMBERS = tuple(name for name in Usage.__struct_fields__ if name != "parts")
 

@@ -34,10 +34,23 @@ def object_path(object: str, keys: Sequence[str] = ()) -> str:
 
     Only the first slash divides: `order-entry/document::Sales/Return` names a type with a slash in it."""
     path = "/objects/" + _name_path(object)
-    for key in keys:
-        if not str(key).strip() or "," in str(key):
-            raise ConfigurationError(f"{str(key)!r} is not a key.", advice="A key is Sage's system key, such as 46.")
-    return f"{path}/{','.join(quote(str(key), safe='') for key in keys)}" if keys else path
+    return f"{path}/{','.join(quote(key_text(key), safe='') for key in keys)}" if keys else path
+
+
+def key_problem(key: Any) -> str:
+    """What is wrong with a key, or nothing."""
+    if isinstance(key, int) and not isinstance(key, bool):
+        return ""
+    if not isinstance(key, str):
+        return f"a key is text such as '46', not {type(key).__name__}"
+    return "" if key.strip() and "," not in key and key[0] != "/" else f"{key!r} is not a key"
+
+
+def key_text(key: Any) -> str:
+    """A key for a path. Raises ConfigurationError for what is none: None, a blank, an href."""
+    if problem := key_problem(key):
+        raise ConfigurationError(f"{problem[0].upper()}{problem[1:]}.", advice="A key is Sage's system key, such as 46.")
+    return str(key)
 
 
 def workflow_path(object: str, action: str) -> str:

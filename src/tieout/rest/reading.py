@@ -104,6 +104,8 @@ def checked_query(
         fields = common_fields(definition, learnt)
     elif isinstance(fields, str):
         raise ConfigurationError(f"Fields are a list of names, not the text {fields!r}.")
+    if isinstance(options.get("order_by"), str):
+        raise ConfigurationError(f"order_by is a list of names, not the text {options['order_by']!r}.")
     as_of = options.get("as_of")
     query = Query(
         object=name,
@@ -138,6 +140,9 @@ def paced(query: Query, pace: PageOptions) -> PageOptions:
     size, in_flight = pace.get("page_size", DEFAULT_PAGE), pace.get("in_flight", 1)
     if not 1 <= size <= MAX_PAGE:
         raise ConfigurationError(f"A page has 1 to {MAX_PAGE} rows, not {size}.")
+    limit = pace.get("limit")
+    if limit is not None and limit < 0:
+        raise ConfigurationError(f"A limit is a number of rows from 0, or None for all; not {limit}.")
     if not 1 <= in_flight <= MOST_IN_FLIGHT:
         raise ConfigurationError(f"1 to {MOST_IN_FLIGHT} pages can be under way at once, not {in_flight}.")
     way = pace.get("paging", "offset")
@@ -239,7 +244,7 @@ def totals(
 def get(desk: Desk, object: str, key: str) -> Exchange[Record]:
     """One full record, typed by the live model; lines by the catalogue's."""
     definition = yield from model(desk, object)
-    values = yield from perform(desk.session, operations.get_one(catalogue.resolve(object), str(key)))
+    values = yield from perform(desk.session, operations.get_one(catalogue.resolve(object), operations.key_text(key)))
     return Record(typed(values, definition, offline))
 
 
@@ -247,7 +252,7 @@ def get_many(desk: Desk, object: str, keys: Iterable[str]) -> Exchange[list[Reco
     """Full records in the order of the keys, up to 500 a request; a missing key is its error."""
     definition = yield from model(desk, object)
     name = catalogue.resolve(object)
-    wanted = [str(key) for key in keys]
+    wanted = [operations.key_text(key) for key in keys]
     parts = list(chunks(name, wanted))
     found: list[Record | IntacctError] = []
     for chunk in (yield All([_chunk(desk.session, name, keys) for keys in parts])) if parts else []:

@@ -53,6 +53,12 @@ class Row(msgspec.Struct, kw_only=True):
                 f"{path!r} was not asked for; the query's fields are {', '.join(self.__attributes__)}"
             ) from None
 
+    def __getattr__(self, name: str) -> Any:
+        """Reached for a name that is no attribute. Type checkers take from it that columns are attributes."""
+        inside = [path for path in self.__attributes__ if path.startswith(f"{name}.")]
+        hint = f"; write row[{inside[0]!r}]" if inside else f"; its columns are {', '.join(self.__attributes__)}"
+        raise AttributeError(f"the row has no column {name!r}{hint}")
+
     def __iter__(self) -> Iterator[str]:
         return iter((*self.__attributes__, *self.extra_values))
 
@@ -77,6 +83,9 @@ class Page(msgspec.Struct, Generic[R], kw_only=True):
     """Start of the next page; None on the last."""
     date: datetime | None
     """The server's clock when it answered."""
+
+    def __repr__(self) -> str:
+        return f"Page({len(self.rows)} of {self.total} rows, from {self.start})"
 
 
 class Meta(msgspec.Struct):
@@ -300,7 +309,7 @@ class Record(Mapping[str, Any]):
         value: Any = self._values
         for step in path.split("."):
             if not isinstance(value, Mapping) or step not in value:
-                raise KeyError(path)
+                raise KeyError(_no_member(path, step, value))
             value = value[step]
         return value
 
@@ -321,6 +330,16 @@ class Record(Mapping[str, Any]):
 
     def __repr__(self) -> str:
         return f"Record(key={self._values.get('key')!r}, id={self._values.get('id')!r}, {len(self._values)} members)"
+
+
+def _no_member(path: str, step: str, inside: Any) -> str:
+    if isinstance(inside, list | tuple):
+        return f"{path!r}: a list is there; its items have numbers, as in record[{path.rpartition('.')[0]!r}][0]"
+    from difflib import get_close_matches  # slow to import, and only a mistake needs it
+
+    near = get_close_matches(step, inside, 1) if isinstance(inside, Mapping) else []
+    hint = f"; did you mean {path.removesuffix(step)}{near[0]}?" if near and path.endswith(step) else ""
+    return f"the record has no {path!r}{hint}"
 
 
 def load_exact(body: bytes) -> Any:

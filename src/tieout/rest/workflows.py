@@ -15,8 +15,9 @@ from tieout.rest import operations
 from tieout.rest.batch import BatchResult, Reference
 from tieout.rest.desk import Desk
 from tieout.rest.effects import Exchange
+from tieout.rest.operations import key_problem
 from tieout.rest.perform import perform
-from tieout.rest.writing import check_each, key_problem, listed, post_many
+from tieout.rest.writing import check_each, listed, post_many
 
 UNLISTED = ("cash-management/charge-payoff",)
 """Has a documented action, but no documented object of this name."""
@@ -74,7 +75,7 @@ def named(object: str, name: str) -> tuple[str, str]:
     if word not in known:
         near = catalogue.nearest(word, known) or tuple(known)
         raise UnknownNameError(
-            f"action on {found}",
+            f"action of {found} named",
             name,
             nearest=near,
             advice="Intacct documents none for it; `raw` sends what is not documented.",

@@ -21,6 +21,7 @@ from tieout.rest import operations
 from tieout.rest.batch import MAX_BODY, MAX_PATH, BatchResult, Reference, Sent, cut, cut_keys
 from tieout.rest.desk import Desk
 from tieout.rest.effects import All, Exchange
+from tieout.rest.operations import key_problem
 from tieout.rest.perform import perform
 from tieout.rest.precheck import check_bodies
 from tieout.rest.run import Run
@@ -209,15 +210,6 @@ def check_each(reasons: Sequence[str], what: str) -> None:
 
 def _not_a_mapping(record: Any) -> str:
     return "" if isinstance(record, Mapping) else f"a record is a mapping of fields, not {type(record).__name__}"
-
-
-def key_problem(key: Any) -> str:
-    """What is wrong with a key, or nothing."""
-    if isinstance(key, int) and not isinstance(key, bool):
-        return ""
-    if not isinstance(key, str):
-        return f"a key is text such as '46', not {type(key).__name__}"
-    return "" if key.strip() and "," not in key else f"{key!r} is not a key"
 
 
 def _keyed(record: Any) -> dict[str, Any] | str:

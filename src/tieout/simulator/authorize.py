@@ -108,12 +108,17 @@ def answer(simulator: Simulator, request: Request) -> Response:
 def _asked(simulator: Simulator, query: Mapping[str, str]) -> Asked:
     client = simulator.clients.get(query.get("client_id", ""))
     if client is None:
-        raise pages.FaultError("The application is not known", "The client_id of this request is not registered.")
+        raise pages.FaultError(
+            "The application is not known",
+            "The client_id of this request is not registered. This simulator knows "
+            f"{', '.join(sorted(simulator.clients))}; POST /_simulator/clients registers another.",
+        )
     redirect_uri = query.get("redirect_uri", "")
     if not client.accepts(redirect_uri):
         raise pages.FaultError(
             "The application cannot be returned to",
-            f"The redirect_uri of this request is not registered for {client.title}.",
+            f"The redirect_uri of this request is not registered for {client.title}. "
+            "POST /_simulator/clients registers it.",
         )
     challenge = query.get("code_challenge") or None
     asked = Asked(

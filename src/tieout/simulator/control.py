@@ -61,7 +61,8 @@ def answer(simulator: Simulator, request: Request) -> Response:
     action, *rest = (*request.segments[1:], "")
     methods = _ROUTES.get((action, len([part for part in rest if part])))
     if methods is None:
-        return json_reply(404, {"error": f"There is no {request.path}."})
+        known = ", ".join(sorted({name for name, _ in _ROUTES if name}))
+        return json_reply(404, {"error": f"There is no {request.path}. Below /_simulator/ there are {known}."})
     act = methods.get(request.method)
     if act is None:
         allowed = ", ".join(methods)

@@ -141,7 +141,7 @@ def _page(status: int, title: str, body: str) -> Response:
 </head>
 <body>
 <main>
-<p class="mark"><span aria-hidden="true"></span>Sage Intacct</p>
+<p class="mark"><span aria-hidden="true"></span>Sage Intacct simulator</p>
 {body}
 </main>
 <footer>A simulated company on this machine. Nothing is sent to Sage.</footer>

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from difflib import get_close_matches
 
 from tieout.simulator.behaviour import oauth, queries, records, traffic
 from tieout.simulator.behaviour.kinds import Switch, Value
@@ -50,7 +51,9 @@ class Settings:
         read: dict[str, Value] = {}
         for name, value in given.items():
             if name not in SWITCHES:
-                raise ValueError(f"there is no switch {name!r}; there are {', '.join(sorted(SWITCHES))}")
+                near = " or ".join(get_close_matches(name, SWITCHES, 2))
+                meant = f"did you mean {near}?" if near else "GET /_simulator/switches lists them"
+                raise ValueError(f"there is no switch {name!r}; {meant}")
             read[name] = SWITCHES[name].read(value)
         with self._lock:
             self._own |= read
