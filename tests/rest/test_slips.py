@@ -50,7 +50,7 @@ def test_a_row_and_a_record_say_what_they_have_instead(intacct: Intacct) -> None
     row = next(iter(intacct.query("vendors", ["id", "term.id"])))
     with pytest.raises(AttributeError, match=re.escape("no column 'term'; write row['term.id']")):
         row.term  # noqa: B018 - reading it is the mistake
-    with pytest.raises(AttributeError, match="its columns are id, term.id"):
+    with pytest.raises(AttributeError, match=r"its columns are id, term\.id"):
         row.name  # noqa: B018
     assert not hasattr(row, "name")
     bill = intacct.get("bills", "7")

@@ -49,7 +49,8 @@ def key_problem(key: Any) -> str:
 def key_text(key: Any) -> str:
     """A key for a path. Raises ConfigurationError for what is none: None, a blank, an href."""
     if problem := key_problem(key):
-        raise ConfigurationError(f"{problem[0].upper()}{problem[1:]}.", advice="A key is Sage's system key, such as 46.")
+        sentence = f"{problem[0].upper()}{problem[1:]}."
+        raise ConfigurationError(sentence, advice="A key is Sage's system key, such as 46.")
     return str(key)
 
 
