@@ -307,6 +307,7 @@ def build(raw: Raw, owners: dict[str, tuple[str, str, str]], targets: Targets) -
     infer_node(raw["inferred"], model, writable, lambda ref, said: targets.of(ref, said, name))
     apply_overlay(model, overlay)
     share(model, raw)
+    default_status(model, raw)
     for path, entry in [*walk_lists(model)]:
         if entry.object in owners and owners[entry.object][:2] in ((name, path), (name.removesuffix(DOCUMENT), path)):
             entry.fields, entry.groups, entry.refs, entry.lists = {}, {}, {}, {}
@@ -323,6 +324,15 @@ def build(raw: Raw, owners: dict[str, tuple[str, str, str]], targets: Targets) -
     if name in owners and "POST" in verbs:
         let_send(model, owners[name][2])
     return model
+
+
+def default_status(model: Model, raw: Raw) -> None:
+    """`status` with the word active among its examples is a shared schema, whose default is active (REST reference
+    9.1)."""
+    field = model.fields.get("status")
+    seen = raw["inferred"].get("fields", {}).get("status", {}).get("examples", ())
+    if field is not None and field.default is NO_DEFAULT and "active" in seen:
+        model.fields["status"] = change(field, default="active")
 
 
 def let_send(node: Node, path: str) -> None:

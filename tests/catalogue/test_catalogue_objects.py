@@ -10,7 +10,7 @@ import pytest
 from tieout import catalogue
 from tieout.catalogue import notation
 from tieout.catalogue.loading import definition
-from tieout.catalogue.model import Field, ListOf, Model, Node
+from tieout.catalogue.model import NO_DEFAULT, Field, ListOf, Model, Node
 from tieout.errors import UnknownNameError
 
 OBJECTS = Path(__file__).parents[2].parent / "shared" / "reference" / "objects"
@@ -96,6 +96,24 @@ def test_audit_group_without_the_old_stamps() -> None:
     audit = catalogue.load("accounts-payable/bill-line").groups["audit"]
     assert "createdBy" not in audit.fields
     assert set(audit.refs) == {"createdByUser", "modifiedByUser"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "company-config/folder",
+        "expenses/employee-expense-payment-type",
+        "general-ledger/txn-allocation-template",
+        "tax/tax-detail",
+    ],
+)
+def test_what_has_a_status_is_active_from_the_start(name: str) -> None:
+    assert catalogue.load(name).fields["status"].default == "active"
+
+
+@pytest.mark.parametrize("name", ["contracts/billing-schedule", "company-config/email-delivery-record"])
+def test_a_status_of_another_kind_has_no_such_default(name: str) -> None:
+    assert catalogue.load(name).fields["status"].default is NO_DEFAULT
 
 
 @pytest.mark.parametrize(

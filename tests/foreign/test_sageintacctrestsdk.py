@@ -349,3 +349,118 @@ def test_an_unbalanced_entry_is_refused_in_the_words_that_applications_look_for(
         "GL-0951",
         "GL-1009",
     ]
+
+
+# ---- as an expense application uses the client -----------------------------------------------------------------------
+
+UNSET = {name: {"id": None} for name in ("project", "customer", "item", "task", "costType", "class")}
+AT = {"location": {"id": "E110"}, "department": {"id": "100"}, **UNSET}
+
+
+def refusal_of(call: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+    with pytest.raises(ForeignError) as refused:
+        call(*args, **kwargs)
+    assert refused.value.kind == "BadRequestError"
+    error: dict[str, Any] = json.loads(refused.value.response)["ia::result"]["ia::error"]
+    return error
+
+
+def test_a_person_is_looked_for_by_name_and_made_from_a_contact(sdk: Any) -> None:
+    name = f"Ada Byron {next(numbers)}"
+    by_name = [["id", "name", "location.id", "department.id", "primaryContact.email1"], [{"$eq": {"name": name}}]]
+    assert sdk("employees", "get_all_generator", *by_name) == []
+    contact = {"id": name, "printAs": name, "email1": "ada@example.com", "firstName": "Ada", "lastName": None}
+    sdk("contacts", "post", contact)
+    sent = {"id": name, "primaryContact": {"id": name}, "location": {"id": "E110"}, "department": {"id": None}}
+    key = sdk("employees", "post", sent)["ia::result"]["key"]
+    assert sdk("employees", "get_by_key", key)["ia::result"]["name"] == name
+    assert sdk("employees", "get_all_generator", *by_name) == [
+        {"id": name, "name": name, "location.id": "E110", "department.id": None,
+         "primaryContact.email1": "ada@example.com"}
+    ]  # fmt: skip
+
+
+def test_a_vendor_that_is_there_is_told_in_the_words_looked_for_and_found(sdk: Any) -> None:
+    name = f"Café Nero {next(numbers)}"
+    default = {"printAs": name, "email1": None, "firstName": "Café", "lastName": None}
+    sent = {"id": name, "name": name, "contacts": {"default": default}}
+    sdk("vendors", "post", sent)
+    assert "Another record with the value" in str(refusal_of(sdk, "vendors", "post", sent)["details"])
+    rows = sdk(
+        "vendors", "get_all_generator", ["id", "name", "status", "contacts.default.email1"],
+        [{"$in": {"name": [name, "nobody"]}}, {"$eq": {"status": "active"}}], None, None,
+        [{"audit.modifiedDateTime": "desc"}],
+    )  # fmt: skip
+    assert [row["id"] for row in rows] == [name]
+
+
+@pytest.mark.parametrize("by", ["expenseType", "glAccount"])
+def test_an_expense_report_names_a_type_or_an_account_and_nulls(sdk: Any, by: str) -> None:
+    meals = sdk("expense_types", "post", body(sdk, "expense_types"))["ia::result"]["id"]
+    line = {
+        "expenseType": {"id": meals if by == "expenseType" else None},
+        "glAccount": {"id": None if by == "expenseType" else "6100"},
+        "paymentType": {"id": None}, "isBillable": None, "txnAmount": "30.0", "entryDate": "2026-01-11",
+        "paidTo": "Cafe", "dimensions": AT,
+    }  # fmt: skip
+    sent = {
+        "state": "submitted", "createdDate": "2026-01-12", "description": "trip", "employee": {"id": "EMP-001"},
+        "attachment": {"id": None}, "basePayment": {"baseCurrency": "USD"},
+        "reimbursement": {"reimbursementCurrency": "USD"}, "lines": [line, line],
+    }  # fmt: skip
+    key = sdk("expense_reports", "post", sent)["ia::result"]["key"]
+    read = sdk("expense_reports", "get_by_key", key)["ia::result"]
+    assert (read["state"], len(read["lines"])) == ("submitted", 2)
+    assert read["lines"][0]["txnAmount"] == "30.00"
+
+
+def test_a_journal_entry_with_one_credit_line_and_a_base_location(sdk: Any) -> None:
+    debits = [
+        {"txnType": "debit", "txnAmount": amount, "isBillable": None, "description": "d", "glAccount": {"id": "6100"},
+         "allocation": {"id": None}, "dimensions": {**AT, "vendor": {"id": None}, "employee": {"id": None}},
+         "taxEntries": [{"txnTaxAmount": None, "taxDetail": {"id": None}}]}
+        for amount in ("10.0", "5.55")
+    ]  # fmt: skip
+    credit = {
+        "txnType": "credit", "txnAmount": "15.55", "glAccount": {"id": "1010"}, "description": "Total",
+        "dimensions": {"vendor": {"id": "V-2001"}, "location": {"id": "E120"}, "employee": {"id": None}},
+    }  # fmt: skip
+    sent = {"glJournal": {"id": "GJ"}, "postingDate": "2026-01-31", "description": "x", "attachment": {"id": None},
+            "lines": [*debits, credit]}  # fmt: skip
+    error = refusal_of(sdk, "journal_entries", "post", sent)
+    assert [detail["errorId"] for detail in error["details"]] == ["GL-0951", "GL-1009"]
+    key = sdk("journal_entries", "post", {**sent, "baseLocation": {"id": "E110"}})["ia::result"]["key"]
+    assert sdk("journal_entries", "get_by_key", key)["ia::result"]["state"] == "posted"
+
+
+def test_payments_go_as_a_batch_of_one(sdk: Any) -> None:
+    sent = {**body(sdk, "ap_payments"), "paymentMethod": "cash"}
+    answer = sdk("ap_payments", "post", [sent])
+    assert answer["ia::meta"] == {"totalCount": 1, "totalSuccess": 1, "totalError": 0}
+    assert answer["ia::result"][0]["key"]
+
+
+def test_a_folder_is_made_where_the_query_for_it_is_empty(sdk: Any) -> None:
+    folder = f"Receipts {next(numbers)}"
+    wanted = [["id", "status"], [{"$eq": {"id": folder}}]]
+    assert sdk("attachment_folders", "get_all_generator", *wanted) == []
+    sdk("attachment_folders", "post", {"id": folder})
+    assert sdk("attachment_folders", "get_all_generator", *wanted) == [{"id": folder, "status": "active"}]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"vendor": {"id": "V-NONE"}}, "Vendor 'V-NONE' specified is not valid."),
+        ({"lines": [BILL_LINE | {"glAccount": {"id": "0"}}]}, "Account 0 is not valid"),
+        (
+            {"lines": [BILL_LINE | {"dimensions": {**AT, "department": {"id": None}}}]},
+            "This transaction is missing the Department dimension for the Account 6100",
+        ),
+    ],
+)
+def test_a_refused_bill_is_explained_in_the_words_that_applications_look_for(
+    sdk: Any, change: dict[str, Any], words: str
+) -> None:
+    error = refusal_of(sdk, "bills", "post", body(sdk, "bills") | change)
+    assert words in {detail["message"] for detail in error["details"]}

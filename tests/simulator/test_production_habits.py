@@ -177,3 +177,20 @@ def test_a_dimension_that_the_account_asks_for_is_named(company: Company, dimens
     words = f"This transaction is missing the {named} dimension for the Account 6200"
     assert refusal.details[0]["message"] == words
     assert refusal.details[0]["target"] == f"/lines/1/dimensions/{dimension}"
+
+
+# ---- what filters by `status` find ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("object", "body"),
+    [
+        ("company-config/folder", {"id": "F1"}),
+        ("company-config/class", {"id": "K1", "name": "K"}),
+        ("accounts-receivable/shipping-method", {"id": "S1"}),
+    ],
+)
+def test_a_new_record_is_active(company: Company, object: str, body: dict[str, Any]) -> None:
+    key = company.create(object, body, admin(company))["key"]
+    asked = {"object": object, "fields": ["key"], "filters": [{"$eq": {"status": "active"}}]}
+    assert {"key": key} in company.query(asked, admin(company)).rows
