@@ -259,6 +259,26 @@ def test_what_cannot_work_is_refused_or_not_as_the_switch_says(company: Company)
         company.settings.clear()
 
 
+def test_a_document_keeps_its_party_and_a_line(company: Company) -> None:
+    """A posted entry without lines would be a booking of nothing, a bill without lines owed by nobody."""
+    who = admin(company)
+    entry_key = company.create(ENTRY, entry(("debit", "1.00", "L1"), ("credit", "1.00", "L1")), who)["key"]
+    bill_key = company.create(BILL, bill(state="posted"), who)["key"]
+    for object, key in ((ENTRY, entry_key), (BILL, bill_key)):
+        before = company.read(object, key, who)
+        gone = [{"key": line["key"], "ia::operation": "delete"} for line in before["lines"]]
+        assert "without lines" in words(refused(company.update, object, key, {"lines": gone}, who))
+        assert company.read(object, key, who) == before
+    assert "without vendor" in words(refused(company.update, BILL, bill_key, {"vendor": None}, who))
+    *others, last = company.read(BILL, bill_key, who)["lines"]
+    for other in others:
+        company.delete("accounts-payable/bill-line", other["key"], who)
+    assert "without lines" in words(refused(company.delete, "accounts-payable/bill-line", last["key"], who))
+    company.settings.set({"incomplete_documents": "accepted"})
+    company.delete("accounts-payable/bill-line", last["key"], who)
+    assert company.read(BILL, bill_key, who)["totalTxnAmountDue"] == "0.00"
+
+
 # ---- entries over entities --------------------------------------------------------------------------------------
 
 

@@ -234,3 +234,87 @@ def test_a_body_that_is_too_long(caller: Caller) -> None:
     assert caller.post(PATH, {"id": "A", "name": "A"}).status == 201
     refused = caller.post(PATH, {"id": "B", "name": "B" * 60})
     assert (refused.status, refused.json()["ia::result"]["ia::error"]["code"]) == (413, "invalidRequest")
+
+
+def test_which_fields_can_be_counted(filled: Caller) -> None:
+    def answers() -> list[int]:
+        return [filled.query(object=DEPARTMENT, fields=[f"count:{name}"]).status for name in ("key", "name", "status")]
+
+    assert answers() == [200, 200, 200]
+    choose(filled, countable="typed")
+    assert answers() == [400, 400, 200]
+    assert filled.query(object=DEPARTMENT, fields=["min:name"]).status == 200
+
+
+@pytest.mark.parametrize(
+    ("how", "found"),
+    [("start", {"$eq": 0, "$gt": 3, "$lte": 0}), ("day", {"$eq": 3, "$gt": 0, "$lte": 3}), ("refuse", None)],
+)
+def test_a_date_in_a_filter_on_a_date_time(filled: Caller, how: str, found: dict[str, int] | None) -> None:
+    choose(filled, date_on_date_time=how)
+    for operator, count in (found or {"$eq": 0, "$gt": 0, "$lte": 0}).items():
+        reply = filled.query(
+            object=DEPARTMENT, fields=["id"], filters=[{operator: {"audit.createdDateTime": "2026-03-20"}}]
+        )
+        assert reply.status == (400 if found is None else 200)
+        assert found is None or reply.json()["ia::meta"]["totalCount"] == count
+    assert filled.query(object=DEPARTMENT, fields=["id"], filters=[{"$eq": {"audit.createdDateTime": "today"}}]).json()[
+        "ia::meta"
+    ] == {"totalCount": 3, "start": 1, "pageSize": 100, "next": None, "previous": None}
+
+
+def test_a_filter_on_a_field_that_is_not_there(filled: Caller) -> None:
+    def answer() -> Any:
+        return filled.query(object=DEPARTMENT, fields=["id"], filters=[{"$eq": {"location.id": "1"}}])
+
+    assert answer().json()["ia::result"]["ia::error"]["additionalInfo"]["placeholders"]["FIELD"] == "location.id"
+    choose(filled, unknown_filter_field="FIELD_PATH")
+    assert answer().status == 422
+    details = answer().json()["ia::result"]["ia::error"]["details"]
+    assert [entry["additionalInfo"]["placeholders"] for entry in details] == [{"FIELD_PATH": "LOCATION"}]
+    assert filled.query(object=DEPARTMENT, fields=["location.id"]).status == 400
+
+
+@pytest.mark.parametrize("how", ["entries", "error"])
+def test_an_atomic_batch_that_failed(filled: Caller, how: str) -> None:
+    choose(filled, atomic_failure=how)
+    records = [{"id": "N", "name": "N"}, {"id": "A", "name": "again"}]
+    reply = filled.post(PATH, records, x_ia_api_param_transaction="true")
+    assert reply.status == 422
+    result = reply.json()["ia::result"]
+    if how == "error":
+        assert result["ia::error"]["errorId"] == "REST-7001"
+    else:
+        assert [entry["ia::error"]["code"] for entry in result] == ["unprocessed", "operationFailed"]
+    assert query(filled)["ia::meta"]["totalCount"] == 3
+
+
+@pytest.mark.parametrize("status", [422, 400])
+def test_the_status_of_a_business_refusal(filled: Caller, status: int) -> None:
+    choose(filled, failed_status=str(status))
+    again = {"id": "A", "name": "again"}
+    assert filled.post(PATH, again).status == status
+    entries = filled.post(PATH, [again, {"id": "N", "name": "N"}]).json()["ia::result"]
+    assert [entry["ia::status"] for entry in entries] == [status, 201]
+
+
+@pytest.mark.parametrize("shape", ["envelope", "gateway"])
+def test_the_body_of_a_403(filled: Caller, sign_in: Any, shape: str) -> None:
+    choose(filled, forbidden_body=shape)
+    reply = sign_in("us@demo").get(PATH, x_ia_api_param_entity="E120")
+    assert reply.status == 403
+    content = reply.json()
+    error = content["error"] if shape == "gateway" else content["ia::result"]["ia::error"]
+    assert error["code"] == "forbidden"
+
+
+@pytest.mark.parametrize(("how", "status"), [("refuse", 400), ("round", 201)])
+def test_an_amount_with_more_decimals_than_it_has_room_for(filled: Caller, how: str, status: int) -> None:
+    choose(filled, excess_decimals=how)
+    for given, kept in (("0.005", "0.01"), (0.1 + 0.2, "0.30"), ("-2.675", "-2.68")):
+        body = {"name": "x", "projectCurrency": "USD", "category": "contract", "contractAmount": given}
+        reply = filled.post("/objects/projects/project", {"id": f"P{given}", **body})
+        assert reply.status == status, reply.body
+        if status == 201:
+            project = filled.get(f"/objects/projects/project/{reply.json()['ia::result']['key']}").json()["ia::result"]
+            assert project["contractAmount"] == kept

@@ -223,6 +223,7 @@ def test_an_entry_that_does_not_balance_leaves_nothing_behind(company: Company) 
 def test_what_is_not_named_stays_and_null_clears(company: Company) -> None:
     key = company.create(BILL, bill(description="d", billNumber="B1"), admin(company))["key"]
     company.clock.advance(60)
+    company.settings.set({"incomplete_documents": "accepted"})
     assert company.update(BILL, key, {"description": None, "vendor": {"id": None}}, admin(company))["key"] == key
     record = company.read(BILL, key, admin(company))
     assert (record["description"], record["billNumber"]) == (None, "B1")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, Literal
 
 import msgspec
@@ -51,6 +51,12 @@ class Changes(msgspec.Struct):
     refs: list[RefChange] = []
     lines: dict[str, list[LineChange]] = {}
 
+    @property
+    def takes_away(self) -> bool:
+        """A line goes, or a reference is unset."""
+        gone = any(line.delete for lines in self.lines.values() for line in lines)
+        return gone or any(ref.clear for ref in self.refs)
+
 
 def _is_sages_own(path: str) -> bool:
     """What Sage alone sets on every object (REST reference 9.1)."""
@@ -67,12 +73,15 @@ class Check:
         waived: required.Waived = required.NOTHING,
         *,
         guessed_read_only: bool = True,
+        rounding: bool = False,
     ) -> None:
-        """`guessed_read_only`: whether a field is refused that only the examples make look read-only."""
+        """`guessed_read_only`: whether a field is refused that only the examples make look read-only. `rounding`:
+        whether decimals that a field has no room for are rounded off instead of refused."""
         self._find = find
         self._operation = operation
         self._waived = waived
         self._guessed_read_only = guessed_read_only
+        self._rounding = rounding
         self.problems: list[dict[str, Any]] = []
 
     def body(self, model: Model, body: object) -> Changes:
@@ -132,7 +141,7 @@ class Check:
         elif value is None:
             changes.values[path] = None
         else:
-            expected, normal = normalised(field, value)
+            expected, normal = normalised(field, value, rounding=self._rounding)
             if expected:
                 self._wrong(pointer, expected)
             else:
@@ -231,12 +240,12 @@ def defaults(model: Model) -> dict[str, Any]:
 # ---- values -------------------------------------------------------------------------------------------------------
 
 
-def normalised(field: Field, value: object) -> tuple[str, Any]:
+def normalised(field: Field, value: object, *, rounding: bool = False) -> tuple[str, Any]:
     """('', the value as Sage would answer it), or (what was expected, None)."""
     if field.enum is not None and not field.inferred and value not in field.enum:
         return "one of " + ", ".join(str(word) for word in field.enum if word is not None), None
     if field.scale is not None:
-        return _money(value, field.scale)
+        return _money(value, field.scale, rounding)
     if field.type in ("number", "integer"):
         return _number(value, whole=field.type == "integer" and not field.inferred)
     if field.type == "boolean":
@@ -259,13 +268,13 @@ def _string(field: Field, value: object) -> tuple[str, Any]:
     return "", value
 
 
-def _money(value: object, scale: int) -> tuple[str, Any]:
-    """More digits than the field has are refused, zeros apart (INFERRED: what Sage does with them is UNKNOWN)."""
+def _money(value: object, scale: int, rounding: bool) -> tuple[str, Any]:
+    """More digits than the field has, zeros apart, are refused or rounded: the switch `excess_decimals`."""
     number = None if isinstance(value, bool | list | dict) else parse_decimal(value)
     if number is None or abs(number) >= Decimal(10) ** (28 - scale):
         return f"a decimal with {scale} digits", None
-    rounded = number.quantize(Decimal(1).scaleb(-scale))
-    if rounded != number:
+    rounded = number.quantize(Decimal(1).scaleb(-scale), ROUND_HALF_UP)
+    if rounded != number and not rounding:
         return f"a decimal with {scale} digits", None
     return "", f"{abs(rounded) if rounded == 0 else rounded:f}"
 

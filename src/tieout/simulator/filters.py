@@ -26,6 +26,7 @@ OPERATORS = frozenset({*_COMPARE, *_TEXT, *_SETS, *_RANGES, "$has"})
 _NO_BOOLEAN = {"$lt", "$gt", *_RANGES, *_TEXT}
 _MOST_VALUES = 30_000
 _DATES = ("date", "date-time")
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _TOKEN = re.compile(r"\s*(\(|\)|\d+|and\b|or\b)", re.IGNORECASE)
 
 
@@ -38,6 +39,8 @@ class Settings(msgspec.Struct, frozen=True):
     """Weeks begin with Sunday."""
     text_keys: bool = False
     """Compare keys as text, by the switch `key_comparison`."""
+    dates: str = "start"
+    """What a date means to a date-time: the switch `date_on_date_time`."""
 
 
 def where(
@@ -220,7 +223,14 @@ class _Comparison:
         return f"{expression} {_COMPARE[self.operator]} ?", [bound]
 
     def _period(self, value: object) -> Period | None:
-        if not self.is_date or not isinstance(value, str) or value not in MACROS:
+        if not self.is_date or not isinstance(value, str):
+            return None
+        if self.settings.dates == "day" and self.target.field.format == "date-time" and _DAY.fullmatch(value):
+            try:
+                return date.fromisoformat(value), date.fromisoformat(value)
+            except ValueError:
+                return None
+        if value not in MACROS:
             return None
         return period(value, self.settings.as_of, sunday=self.settings.sunday)
 
@@ -270,11 +280,13 @@ class _Comparison:
         return int(number) if whole else float(number)
 
     def _date(self, text: str) -> str:
-        """A date for a date-time means its first second, a date-time for a date its day: UNKNOWN, one client sends the
-        former (REST reference 10.1)."""
+        """A date-time for a date means its day; what a date for a date-time means is the switch `date_on_date_time`, as
+        one client sends it (REST reference 10.1)."""
         try:
             day = date.fromisoformat(text[:10]).isoformat()
             if len(text) == 10:
+                if self.settings.dates == "refuse" and self.target.field.format == "date-time":
+                    raise self._refuse("a date-time or a date macro is required")
                 return day if self.target.field.format == "date" else f"{day}T00:00:00Z"
             return day if self.target.field.format == "date" else instant(text)
         except (ValueError, OverflowError):

@@ -138,10 +138,6 @@ def record_of(body: object) -> Record:
     return body
 
 
-class _Undone(Exception):
-    """Takes an atomic batch back."""
-
-
 def batch(call: Call, records: Sequence[object], act: Callable[[Record], Record], *, done: int) -> Response:
     """Each record stands alone unless `X-IA-API-Param-Transaction: true` makes all of them one (REST reference 4.7).
 
@@ -150,24 +146,22 @@ def batch(call: Call, records: Sequence[object], act: Callable[[Record], Record]
         raise Refusal.payload_required(call.request.method)
     if len(records) > MAX_BATCH:
         raise Refusal.batch_too_large(len(records), MAX_BATCH)
+    settings = call.company.settings
     entries: list[Record] = []
     try:
         with call.company.atomically():
             for record in records:
-                entry = _attempt(record, act, done)
-                entries.append(entry)
-                if call.atomic and "ia::error" in entry:
-                    raise _Undone
-    except _Undone:
+                try:
+                    entries.append({**act(record_of(record)), "ia::status": done})
+                except Refusal as refusal:
+                    if call.atomic:
+                        raise
+                    entries.append(refused_item(refusal.settled(settings)))
+    except Refusal as refusal:  # all of it was taken back
+        if settings.word("atomic_failure") == "error":
+            raise
         skipped = refused_item(Refusal.unprocessed())
         del skipped["ia::error"]["supportId"]  # Sage's own sample has none
-        failure = entries[-1]
-        entries = [failure if place == len(entries) - 1 else skipped for place in range(len(records))]
-    return batch_reply(call.company.settings, entries)
-
-
-def _attempt(record: object, act: Callable[[Record], Record], done: int) -> Record:
-    try:
-        return {**act(record_of(record)), "ia::status": done}
-    except Refusal as refusal:
-        return refused_item(refusal)
+        failed, failure = len(entries), refused_item(refusal.settled(settings))
+        entries = [failure if place == failed else skipped for place in range(len(records))]
+    return batch_reply(settings, entries)

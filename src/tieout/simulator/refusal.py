@@ -90,9 +90,11 @@ class Refusal(Exception):
         """The switch that decides the status, where the real one is UNKNOWN."""
 
     def settled(self, settings: Settings) -> Refusal:
-        """With the status that the company chose, where that is open."""
+        """With the status and the envelope that the company chose, where those are open."""
         if self.open_status:
             self.status = int(settings.word(self.open_status))
+        if self.status == 403 and settings.word("forbidden_body") == "gateway":
+            self.envelope = "error"
         return self
 
     def _open(self, switch: str) -> Refusal:
@@ -282,6 +284,13 @@ class Refusal(Exception):
         )
 
     @classmethod
+    def no_field_path(cls, field: str, object: str) -> Refusal:
+        """422 with the placeholder FIELD_PATH in a detail, as a client notes it (5.6); the rest is INFERRED."""
+        words = f"{field} is not a field of {object}"
+        entry = detail(words, message_id="IA.INVALID_FIELD_PATH", placeholders={"FIELD_PATH": _first(field)})
+        return cls(422, "invalidRequest", "The filters of the query are not valid", details=[entry])
+
+    @classmethod
     def unrecognized_key(cls, name: str, where: str = "query payload") -> Refusal:
         """Verbatim for the query payload (5.1); for `filterParameters` the same words, INFERRED."""
         return cls(400, "invalidRequest", f"Unrecognized key {name} in {where}")
@@ -346,7 +355,7 @@ class Refusal(Exception):
             message_id="IA.REQUEST_ON_OBJECT_FAILED",
             placeholders={"OPERATION": operation, "RESOURCE_NAME": f"objects/{object}"},
             details=details,
-        )
+        )._open("failed_status")
 
     @classmethod
     def unbalanced(cls, operation: str, object: str, entities: str = "") -> Refusal:
@@ -444,6 +453,11 @@ def not_a_valid_field(path: str) -> dict[str, Any]:
         message_id="IA.NOT_A_VALID_FIELD",
         placeholders={"FIELD": path},
     )
+
+
+def _first(path: str) -> str:
+    """`location.id` -> `LOCATION`."""
+    return path.partition(".")[0].upper()
 
 
 def read_only_field(path: str) -> dict[str, Any]:

@@ -71,8 +71,12 @@ class Selector:
             raise Refusal.unknown_object(object)
         sunday = self._settings.word("week_start") == "sunday"
         asked = payload.parse(body, today, model.filter_parameters, sunday=sunday)
-        if self._settings.word("key_comparison") in ("text", "text_filters"):
-            asked = msgspec.structs.replace(asked, settings=msgspec.structs.replace(asked.settings, text_keys=True))
+        chosen = msgspec.structs.replace(
+            asked.settings,
+            text_keys=self._settings.word("key_comparison") in ("text", "text_filters"),
+            dates=self._settings.word("date_on_date_time"),
+        )
+        asked = msgspec.structs.replace(asked, settings=chosen)
         table = self._tables.get(object)
         if any(field.function for field in asked.fields):
             return self._aggregate(asked, table, who)
@@ -147,7 +151,12 @@ class Selector:
         found = _Where(table, paths)
 
         def resolve(path: str) -> Target:
-            target = paths.resolve(table, path)
+            try:
+                target = paths.resolve(table, path)
+            except Refusal:
+                if self._settings.word("unknown_filter_field") == "FIELD_PATH":
+                    raise Refusal.no_field_path(path, table.object) from None
+                raise
             found.read(target)
             if target.inner is not None and target.inner.link is not None:
                 self._tables.index(table, target.inner.link.path)

@@ -42,8 +42,11 @@ _NEEDS = {
     rules.AR_ADJUSTMENT: ("customer", "lines"),
     rules.ORDER: ("customer", "lines"),
     rules.PURCHASE: ("vendor", "lines"),
+    rules.JOURNAL_ENTRY: ("lines",),
+    rules.STATISTICAL_ENTRY: ("lines",),
+    rules.EXPENSE: ("lines",),
 }
-"""What a document cannot work without although no create list names it (INFERRED, 9.2)."""
+"""What a document cannot work without, whether or not its create list names it (INFERRED, 9.2)."""
 VENDOR = "accounts-payable/vendor"
 EMPLOYEE = "company-config/employee"
 _OF_VENDORS = (rules.BILL, rules.AP_ADJUSTMENT, rules.AP_PAYMENT)
@@ -166,9 +169,7 @@ class Settler:
 
     def born(self, table: Table, key: Stored) -> None:
         """A record is there with its lines: it is whole, its totals stand, its state takes effect. Refusal 422."""
-        needs = _NEEDS.get(table.object) or _NEEDS.get(table.object.partition("::")[0])
-        if needs is not None and self._settings.word("incomplete_documents") == "refused":
-            self._check_whole(table, key, needs)
+        self.check_whole(table, key, "POST")
         if table.object in _OF_VENDORS and self._rows.value(table, "state", key) not in _DRAFTS:
             self.check_vendor(table, key)
         self.settle(table, key, "POST")
@@ -176,15 +177,18 @@ class Settler:
             self._payments.begin(table, key, "POST")
         self._payments.balance(table, key, self._payments.owed(table, key), new=True)
 
-    def _check_whole(self, table: Table, key: Stored, needs: tuple[str, ...]) -> None:
-        for name in needs:
+    def check_whole(self, table: Table, key: Stored, operation: str) -> None:
+        """Refusal 422 for a document without its party or its lines, unless `incomplete_documents` accepts it."""
+        if self._settings.word("incomplete_documents") != "refused":
+            return
+        for name in _NEEDS.get(table.object) or _NEEDS.get(table.object.partition("::")[0], ()):
             if name in table.lines:
                 there = bool(self._rows.lines(table, name, key, ("key",)))
             else:
                 there = self._rows.value(table, f"{name}.key", key) is not None
             if not there:
-                words = f"{table.object} cannot be created without {name}"
-                raise Refusal.broken_rule("POST", table.object, words, target=f"/{name}")
+                words = f"{table.object} cannot be {'created' if operation == 'POST' else 'left'} without {name}"
+                raise Refusal.broken_rule(operation, table.object, words, target=f"/{name}")
 
     def check_vendor(self, table: Table, key: Stored) -> None:
         """The transactions of a vendor that is not approved stay drafts (REST reference 9.4). Refusal 422."""

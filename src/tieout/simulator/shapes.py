@@ -54,18 +54,30 @@ def paged(settings: Settings, rows: Sequence[object], total: int, start: int, si
 
 
 def query_body(settings: Settings, model: Model | None, body: dict[str, Any]) -> dict[str, Any]:
-    """A query as the company takes it. Raises Refusal for a deprecated field where those cannot be queried."""
+    """A query as the company takes it. Raises Refusal for a deprecated field, or a count, that it does not take."""
     size = body.get("size")
     if settings.word("oversize_page") == "cap" and isinstance(size, int) and size > LARGEST_PAGE:
         body = {**body, "size": LARGEST_PAGE}
     if settings.word("start_zero") == "first" and body.get("start") == 0 and body["start"] is not False:
         body = {**body, "start": 1}
+    if model is not None and settings.word("countable") == "typed":
+        _check_counts(model, body)
     if model is not None and not settings.on("deprecated_queryable"):
         deprecated = {path for path, field in model.paths().items() if field.deprecated}
         for name in _names(body):
             if wanted(name).path in deprecated:
                 raise Refusal.not_queryable(name, model.name)
     return body
+
+
+def _check_counts(model: Model, body: Mapping[str, Any]) -> None:
+    """As a guide claims: `count` only on booleans, arrays and enums (REST reference 5.5)."""
+    paths = model.paths()
+    for name in _names(body):
+        asked = wanted(name)
+        field = paths.get(asked.path) if asked.function == "count" else None
+        if field is not None and field.enum is None and field.type not in ("boolean", "array"):
+            raise Refusal.not_queryable(name, model.name)
 
 
 def _names(body: Mapping[str, Any]) -> Iterable[str]:

@@ -143,7 +143,8 @@ class Writer:
 
     def _check(self, operation: Operation) -> Check:
         guessed = self._settings.word("guessed_read_only") == "refused"
-        return Check(self._find, operation, self._waived(), guessed_read_only=guessed)
+        rounding = self._settings.word("excess_decimals") == "round"
+        return Check(self._find, operation, self._waived(), guessed_read_only=guessed, rounding=rounding)
 
     def _waived(self) -> Waived:
         return Waived(
@@ -172,6 +173,8 @@ class Writer:
 
     def _line_changed(self, above: Table, owner: Stored, who: Who, operation: str, money: bool = True) -> None:
         """A line that was addressed itself came, changed or went."""
+        if operation == "DELETE":
+            self.settler.check_whole(above, owner, operation)
         if money:
             self.settler.settle(above, owner, operation)
         if self._settings.on("owner_stamp_moves"):
@@ -179,6 +182,8 @@ class Writer:
 
     def _changed(self, table: Table, key: Stored, changes: Changes) -> None:
         """After a PATCH of a record that is nobody's line."""
+        if changes.takes_away:
+            self.settler.check_whole(table, key, "PATCH")
         if changes.lines or checks.has_any(changes.values, _RATES):
             self._reprice(table, key, changes)
             self.settler.settle(table, key, "PATCH")

@@ -103,6 +103,13 @@ _REFRESH = (
         where="1.7",
     ),
     Switch(
+        name="forbidden_body",
+        default="envelope",
+        choices=("envelope", "gateway"),
+        what="The body of a 403: as of other errors (`error_envelope`), or the gateway's, under `error`.",
+        where="12",
+    ),
+    Switch(
         name="grant_scope",
         default="user",
         choices=("user", "client"),

@@ -80,6 +80,30 @@ SWITCHES: tuple[Switch, ...] = (
         where="8.7",
     ),
     Switch(
+        name="countable",
+        default="any",
+        choices=("any", "typed"),
+        what="Which fields `count` takes: any, or those of booleans, arrays and enums only, as one guide claims.",
+        where="5.5",
+    ),
+    Switch(
+        name="date_on_date_time",
+        default="start",
+        choices=("start", "day", "refuse"),
+        what="What a date means in a filter on a date-time: its first second, its whole day as a macro does, or a "
+        "refusal as of any bad filter.",
+        where="10.1",
+    ),
+    Switch(
+        name="unknown_filter_field",
+        default="REST-1106",
+        choices=("REST-1106", "FIELD_PATH"),
+        what="A filter on a field that is not there: 400 REST-1106, or 422 with the field's first name as the "
+        "placeholder `FIELD_PATH` of a detail, as one client met it on `location`.",
+        evidence="LIVE",
+        where="5.6",
+    ),
+    Switch(
         name="unknown_object",
         default="400",
         choices=("400", "404", "422"),

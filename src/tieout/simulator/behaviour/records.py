@@ -202,8 +202,8 @@ SWITCHES: tuple[Switch, ...] = (
         name="incomplete_documents",
         default="refused",
         choices=("refused", "accepted"),
-        what="What becomes of a bill without vendor, an invoice without lines and the like, which pass the lists of "
-        "required fields and cannot work.",
+        what="What becomes of a bill without vendor, an invoice without lines and the like, made so or left so: most "
+        "pass the lists of required fields and cannot work.",
         where="9.2",
     ),
     Switch(
@@ -218,6 +218,21 @@ SWITCHES: tuple[Switch, ...] = (
         default=True,
         what="Whether a draft too is refused when its day lies in a closed period, or only when it is posted.",
         where="8.4",
+    ),
+    Switch(
+        name="excess_decimals",
+        default="refuse",
+        choices=("refuse", "round"),
+        what="An amount with more decimals than its field has: 400, or rounded half up.",
+        where="9.1",
+    ),
+    Switch(
+        name="failed_status",
+        default="422",
+        choices=("422", "400"),
+        what="The status of a business refusal, REST-7001.",
+        evidence="INFERRED",
+        where="8.5",
     ),
     Switch(
         name="base_currency",

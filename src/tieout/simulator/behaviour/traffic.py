@@ -180,6 +180,13 @@ _REQUESTS: tuple[Switch, ...] = (
         where="4.7",
     ),
     Switch(
+        name="atomic_failure",
+        default="entries",
+        choices=("entries", "error"),
+        what="The answer to an atomic batch that failed: an entry for each record, or the one error alone.",
+        where="4.7",
+    ),
+    Switch(
         name="batch_status",
         default="common",
         choices=("common", "207"),
