@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
 
+import pytest
 import time_machine
 
 from tieout.simulator.clock import Clock
@@ -28,3 +29,18 @@ def test_a_clock_that_runs_on_starts_where_it_stood() -> None:
         clock.freeze(datetime(2021, 1, 1))  # noqa: DTZ001 - a naive moment is read as UTC
         traveller.shift(5)
         assert clock.now() == datetime(2021, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_a_clock_does_not_leave_the_years_it_knows(frozen: bool) -> None:
+    """It would fail with every request from then on."""
+    clock = Clock(datetime(2026, 1, 1, tzinfo=UTC) if frozen else None)
+    before = clock.stamp()
+    for seconds in (3e11, -1e11, 1e30, float("-1e300")):
+        with pytest.raises(ValueError, match="year"):
+            clock.advance(seconds)
+    for year in (1, 1899, 9002, 9999):
+        with pytest.raises(ValueError, match="year"):
+            clock.freeze(datetime(year, 1, 1, tzinfo=timezone(timedelta(hours=14))))
+    assert clock.is_frozen == frozen
+    assert clock.stamp()[:4] == before[:4]

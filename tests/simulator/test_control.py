@@ -218,6 +218,8 @@ def test_the_log_finds_what_it_is_asked(caller: Caller) -> None:
     assert numbers("user=admin&limit=2") == [4, 5]
     assert numbers("limit=0") == []
     assert numbers("since=4") == [5, 6]
+    for odd, word in (("limit=x", "whole number"), ("colour=red", "errorId")):
+        assert word in control(caller.simulator, "GET", f"requests?{odd}").json()["error"]
     control(caller.simulator, "DELETE", "requests")
     caller.get(DEPARTMENT)
     assert numbers("") == [7]

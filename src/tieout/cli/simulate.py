@@ -71,7 +71,10 @@ def _simulator(
     from tieout.simulator.clock import Clock
     from tieout.simulator.server import CompanyError, Simulator
 
-    clock = Clock(conditions.clock)
+    try:
+        clock = Clock(conditions.clock)
+    except ValueError as error:
+        raise ConfigurationError(f"--clock: {error}.", advice="Write it like 2026-03-20T10:00:00Z.") from None
     try:
         simulator = Simulator(seed, path=path, recordings=load, clock=clock, switches=conditions.switches)
     except CompanyError as error:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+_FIRST, _LAST = 1900, 9000
+_BOUNDS = f"the clock goes from the year {_FIRST} to {_LAST}"  # beyond it terms and periods run out of days
+
 
 class Clock:
     """Whole seconds in UTC, as Sage stamps them (REST reference 10.1). `Clock()` runs, `Clock(moment)` stands still."""
@@ -28,15 +31,19 @@ class Clock:
         return self.now().strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def freeze(self, at: datetime) -> None:
-        """Stand still at a moment; a naive one is read as UTC."""
-        self._frozen = (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).astimezone(UTC)
+        """Stand still at a moment; a naive one is read as UTC. Raises ValueError as `advance` does."""
+        self._frozen = _possible(at if at.tzinfo is not None else at.replace(tzinfo=UTC), timedelta())
 
     def advance(self, seconds: float) -> None:
-        """Move on, whether frozen or running."""
-        step = timedelta(seconds=seconds)
+        """Move on, whether frozen or running. Raises ValueError where that leads out of the years it knows."""
+        try:
+            step = timedelta(seconds=seconds)
+        except OverflowError:
+            raise ValueError(_BOUNDS) from None
         if self._frozen is not None:
-            self._frozen += step
+            self._frozen = _possible(self._frozen, step)
         else:
+            _possible(datetime.now(UTC), self._ahead + step)
             self._ahead += step
 
     @property
@@ -53,3 +60,14 @@ class Clock:
         if self._frozen is not None:
             self._ahead = self._frozen - datetime.now(UTC)
             self._frozen = None
+
+
+def _possible(moment: datetime, step: timedelta) -> datetime:
+    """The moment a step later, in UTC. ValueError out of bounds."""
+    try:
+        found = moment.astimezone(UTC) + step
+    except OverflowError:
+        raise ValueError(_BOUNDS) from None
+    if not _FIRST <= found.year <= _LAST:
+        raise ValueError(_BOUNDS)
+    return found

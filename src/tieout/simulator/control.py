@@ -7,7 +7,7 @@ this machine: requests that a web page could send are refused.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -102,15 +102,15 @@ def _set_clock(simulator: Simulator, request: Request) -> Response:
     change = read(request, ClockChange)
     if sum((change.freeze is not None, change.advance is not None, change.run)) != 1:
         raise ControlError("Give exactly one of freeze, advance and run.")
-    if change.freeze is not None:
-        simulator.clock.freeze(change.freeze if change.freeze.tzinfo else change.freeze.replace(tzinfo=UTC))
-    elif change.advance is not None:
-        try:
+    try:
+        if change.freeze is not None:
+            simulator.clock.freeze(change.freeze)
+        elif change.advance is not None:
             simulator.clock.advance(change.advance)
-        except (OverflowError, ValueError):
-            raise ControlError("The clock cannot go there.") from None
-    else:
-        simulator.clock.run()
+        else:
+            simulator.clock.run()
+    except ValueError as error:
+        raise ControlError(f"The clock cannot go there: {error}.") from None
     return _status(simulator, request)
 
 
@@ -198,13 +198,21 @@ def _clear_faults(simulator: Simulator, request: Request) -> Response:
 
 def _requests(simulator: Simulator, request: Request) -> Response:
     """`?since=` a number, `?limit=`, and globs on what an entry holds: `?path=/objects/*&status=4*`."""
-    wanted = {_NAMES.get(name, name): value for name, value in request.query.items()}
-    try:
-        since, limit = int(wanted.pop("since", "0")), int(wanted.pop("limit", "1000"))
-        entries = simulator.traffic.log.find(since=since, limit=max(limit, 0), **wanted)
-    except ValueError as error:
-        raise ControlError(f"{error}.") from None
+    wanted = dict(request.query)
+    since, limit = _whole("since", wanted.pop("since", "0")), _whole("limit", wanted.pop("limit", "1000"))
+    odd = next((name for name in wanted if name not in _NAMES), None)
+    if odd is not None:
+        raise ControlError(f"The log has no {odd!r}; it has {', '.join(_NAMES)}.")
+    named = {_NAMES[name]: value for name, value in wanted.items()}
+    entries = simulator.traffic.log.find(since=since, limit=max(limit, 0), **named)
     return json_reply(200, {"requests": [msgspec.to_builtins(entry) for entry in entries]})
+
+
+def _whole(name: str, text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ControlError(f"{name} is a whole number, not {text!r}.") from None
 
 
 _NAMES = dict(zip(Entry.__struct_encode_fields__, Entry.__struct_fields__, strict=True))
