@@ -68,6 +68,16 @@ def test_json_and_basic_authentication_are_accepted_too(simulator: Simulator) ->
     assert token(simulator, b"grant_type=client_credentials&username=ca%40demo", authorization=basic).status == 200
 
 
+def test_a_session_that_lives_stands_for_its_user_and_place(simulator: Simulator) -> None:
+    first = claims(token(simulator, GRANT + b"us%40demo%7CE110").json()["access_token"])
+    asked = f"{GRANT.decode()}&session_id={first['sessionId']}".encode()
+    second = claims(token(simulator, asked).json()["access_token"])
+    assert (second["sub"], second["entityId"]) == (first["sub"], "E110")
+    assert second["sessionId"] != first["sessionId"]
+    simulator.clock.advance(43_201)
+    assert token(simulator, asked).json()["error_description"] == "The provided credentials are invalid"
+
+
 @pytest.mark.parametrize(
     ("body", "status", "error", "description"),
     [
@@ -77,7 +87,8 @@ def test_json_and_basic_authentication_are_accepted_too(simulator: Simulator) ->
         (GRANT + b"admin%40elsewhere", 400, "invalid_grant", "The provided credentials are invalid"),
         (GRANT + b"admin%40demo%7CE999", 400, "invalid_grant", "The provided credentials are invalid"),
         (GRANT + b"us%40demo%7CE120", 400, "invalid_grant", "The provided credentials are invalid"),
-        (GRANT, 400, "invalid_request", "The username parameter is required"),
+        (GRANT + b"&session_id=x", 400, "invalid_grant", "The provided credentials are invalid"),
+        (GRANT, 400, "invalid_request", "Either username or session_id is required"),
         (
             GRANT.replace(b"demo-secret", b"wrong") + b"admin%40demo",
             401,

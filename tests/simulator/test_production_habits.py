@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -194,3 +195,10 @@ def test_a_new_record_is_active(company: Company, object: str, body: dict[str, A
     key = company.create(object, body, admin(company))["key"]
     asked = {"object": object, "fields": ["key"], "filters": [{"$eq": {"status": "active"}}]}
     assert {"key": key} in company.query(asked, admin(company)).rows
+
+
+def test_a_record_has_a_page_of_its_own(company: Company) -> None:
+    keys = [company.create(BILL, bill(), admin(company))["key"] for _ in range(2)]
+    first, second = (company.read(BILL, key, admin(company))["webURL"] for key in keys)
+    assert re.fullmatch(r"https://www\.intacct\.com/ia/acct/ur\.phtml\?\.r=[\w-]{43}", first)
+    assert first != second

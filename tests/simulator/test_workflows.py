@@ -123,6 +123,8 @@ def test_a_reversed_bill_stays_and_its_reversal_stands_beside_it(company: Compan
         (key, "reversed", "12.10", "0.00"),
         (rows[1]["key"], "reversal", "-12.10", "0.00"),
     ]
+    first, second = (company.read(BILL, row["key"], admin(company)) for row in rows)
+    assert first["webURL"] != second["webURL"]
     assert company.read(VENDOR, "1", admin(company))["totalDue"] == "10.00"
     assert refused(act, company, BILL, "reverse", key, reverseDate="2026-02-01").status == 422
     assert refused(company.update, BILL, key, {"description": "x"}, admin(company)).status == 422

@@ -163,6 +163,7 @@ class Mover:
         new = self._tables.next_key(table)
         own = {"key": str(new)} | ({"id": str(new)} if "id" in table.columns else {})
         values |= {**zeroed, **given, **own, **self._writer.stamps(table, who, created=True)}
+        values |= self._writer.page(table, new)
         self._rows.insert(table, {path: value for path, value in values.items() if value is not None})
         return new
 

@@ -104,7 +104,9 @@ def _refresh(simulator: Simulator, client: Client, form: Mapping[str, str]) -> R
 
 
 def _client_credentials(simulator: Simulator, client: Client, form: Mapping[str, str]) -> Response:
-    user_id, at, place = _required(form, "username").rpartition("@")
+    if not form.get("username"):
+        return _by_session(simulator, client, form.get("session_id", ""))
+    user_id, at, place = form["username"].rpartition("@")
     if not at:
         raise Refusal.oauth(400, "invalid_grant", "The username format is invalid (expected user@company)")
     company, _, entity_id = place.partition("|")
@@ -119,6 +121,24 @@ def _client_credentials(simulator: Simulator, client: Client, form: Mapping[str,
     who = _known(tenant, user_id, entity)
     issued = tenant.desk.grants.begin(client.id, user_id, entity, kind="client_credentials", offline=True)
     return _tokens(simulator, tenant, who, issued)
+
+
+def _by_session(simulator: Simulator, client: Client, session_id: str) -> Response:
+    """Tokens for the user, and at the place, of a session that lives (REST reference 1.4). The only sessions here are
+    those of access tokens, told by the claim `sessionId`."""
+    if not session_id:
+        raise Refusal.oauth(400, "invalid_request", "Either username or session_id is required")
+    for tenant in simulator.tenants():
+        session, state = tenant.desk.grants.find(session_id) or (None, "dead")
+        if session is None or state != "live":
+            continue
+        _let_in(tenant, client)
+        who = _known(tenant, session.user_id, session.entity_id)
+        issued = tenant.desk.grants.begin(
+            client.id, session.user_id, session.entity_id, kind="client_credentials", offline=True
+        )
+        return _tokens(simulator, tenant, who, issued)
+    raise _bad_credentials()
 
 
 def default_entity(tenant: Tenant, user_id: str) -> str | None:

@@ -31,6 +31,16 @@ FACTS: tuple[Fact, ...] = (
         evidence="INFERRED",
         where="1.1",
     ),
+    Fact(
+        what="Client credentials without `username` and `session_id` are refused in Sage's words",
+        evidence="LIVE",
+        where="1.4",
+    ),
+    Fact(
+        what="`session_id` instead of `username`: the `sessionId` of a live access token gives its user another",
+        evidence="INFERRED",
+        where="1.4",
+    ),
     Fact(what="null for a member of a token request counts as absent", evidence="INFERRED", where="1.5"),
     Fact(what="A second client-credentials token leaves the first alone", evidence="INFERRED", where="1.7"),
     Fact(what="A second authorization counts when its code is redeemed", evidence="INFERRED", where="1.7"),

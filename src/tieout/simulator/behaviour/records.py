@@ -36,6 +36,7 @@ FACTS: tuple[Fact, ...] = (
         "INFERRED",
         "8.4",
     ),
+    _fact("`webURL` is an address of the recorded form; what follows `.r=` is ours and opens nothing", "LIVE", "4.2"),
     _fact("An employee without a name has its primary contact's", "INFERRED", "9.2"),
     _fact("A record that another one refers to cannot be deleted", "INFERRED", "4.6"),
     _fact(
