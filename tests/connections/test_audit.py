@@ -1,0 +1,75 @@
+"""The audit log: appended by everybody at once, chained, exported, and telling when it was tampered with."""
+
+from __future__ import annotations
+
+import io
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import text
+
+from tieout.connections import Connections
+from tieout.errors import StoreError
+
+
+def fill(connections: Connections, count: int = 4) -> None:
+    for number in range(count):
+        connections.audit.append("connected", owner=f"o{number % 2}", actor="jane", subjects={"grant": f"g{number}"})
+
+
+def tamper(connections: Connections, statement: str) -> None:
+    """As somebody who may do anything in the database."""
+    with connections.store.begin() as transaction:
+        if connections.store.dialect == "sqlite":
+            transaction.execute(text("drop trigger audit_no_update"))
+            transaction.execute(text("drop trigger audit_no_delete"))
+        else:
+            transaction.execute(text("drop trigger audit_append_only on audit"))
+        transaction.execute(text(statement))
+
+
+def test_rows_of_many_writers_are_one_chain(connections: Connections) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda number: connections.audit.append("failed", facts={"n": number}), range(24)))
+    chain = connections.audit.verify()
+    assert chain.length == 24
+    assert sorted(entry.facts["n"] for entry in connections.audit.entries()) == list(range(24))
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "update audit set actor = 'nobody' where seq = 2",
+        "update audit set facts = '[]' where seq = 3",
+        "delete from audit where seq = 2",
+        "update audit set time = '2020-01-01T00:00:00+00:00' where seq = 1",
+    ],
+)
+def test_what_was_changed_or_taken_out_shows(connections: Connections, statement: str) -> None:
+    fill(connections)
+    assert connections.audit.verify().length == 4
+    tamper(connections, statement)
+    with pytest.raises(StoreError, match=r"was changed: row [123] does not follow"):
+        connections.audit.verify()
+
+
+def test_rows_cut_off_at_the_end_show_against_an_earlier_head(connections: Connections) -> None:
+    fill(connections)
+    head = connections.audit.verify().head
+    fill(connections, 1)
+    assert connections.audit.verify(head).length == 5
+    tamper(connections, "delete from audit where seq >= 4")
+    assert connections.audit.verify().length == 3
+    with pytest.raises(StoreError, match="was cut"):
+        connections.audit.verify(head)
+
+
+def test_export_is_json_lines_of_one_owner_or_of_all(connections: Connections) -> None:
+    fill(connections)
+    file = io.StringIO()
+    assert connections.audit.export(file, owner="o1") == 2
+    lines = [json.loads(line) for line in file.getvalue().splitlines()]
+    assert [line["subjects"] for line in lines] == [{"grant": "g1"}, {"grant": "g3"}]
+    assert connections.audit.export(io.StringIO()) == 4
+    assert [entry.what for entry in connections.audit.entries(what="nothing")] == []

@@ -1,0 +1,201 @@
+"""Many programs over one state database share grants through many expiries, and are killed: one refresh for each grant,
+level and expiry, no call fails, none is made with a stale token, and no grant dies that could be saved."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import struct
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from sqlalchemy import select, update
+
+from tests.connections.support import register, sign_in
+from tieout.connections import Connections, Vault, rows
+from tieout.connections.keys import Keys
+from tieout.errors import TieoutError
+from tieout.simulator import Simulator
+from tieout.simulator.app import SimulatorThread
+from tieout.simulator.requestlog import Entry
+from tieout.store import open_store
+from tieout.store.access_tables import grants
+from tieout.store.crashpoints import VARIABLE
+
+LONG = bool(os.environ.get("TIEOUT_TORTURE"))
+LIFE = 43_200.0
+SCRIPT = Path(__file__).with_name("users.py")
+
+pytestmark = pytest.mark.torture
+
+
+class World:
+    """A simulator behind a port whose sign-ins kill and whose refresh tokens work once, a state database, a clock."""
+
+    def __init__(self, server: SimulatorThread, url: str, folder: Path) -> None:
+        self.simulator, self.url, self.folder, self.server = server.simulator, url, folder, server
+        self.clock = folder / "clock"
+        self._ahead = 0.0
+        self.advance(0)
+        self.store = open_store(url)
+        self.connections = Connections(self.store, Vault(Keys(folder)), now=lambda: time.time() + self._ahead)
+        register(self.connections)
+        self._lock = threading.Lock()
+        self.asked: Counter[tuple[str, int]] = Counter()
+        """Requests by `token` or `call`, and status."""
+        self.simulator.traffic.log.listen(self._note)
+
+    def _note(self, entry: Entry) -> None:
+        with self._lock:
+            self.asked["token" if entry.path.endswith("/token") else "call", entry.status] += 1
+
+    def advance(self, seconds: float) -> None:
+        self._ahead += seconds
+        self.simulator.clock.advance(seconds)
+        draft = self.clock.with_suffix(".new")
+        draft.write_bytes(struct.pack("d", self._ahead))
+        draft.replace(self.clock)
+
+    def connect(self, count: int) -> list[str]:
+        """Connections of so many users, each at the top level and at an entity's level."""
+        names = []
+        for number in range(count):
+            user = f"user{number}"
+            self.simulator.company().add_user(user)
+            made = sign_in(self.connections, self.simulator, user, user, origin=self.server.url).connection
+            level = msgspec.structs.replace(made, id=rows.new_id(), name=f"{user}-E110", entity="E110", level="E110")
+            with self.store.begin() as transaction:
+                rows.keep(transaction, level, new=True)
+            names += [made.name, level.name]
+        self.asked.clear()
+        return names
+
+    def start(self, names: list[str], **environment: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, str(SCRIPT), self.url, str(self.folder), str(self.clock), ",".join(names)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"PYTHONPATH": os.getcwd()} | environment,
+        )
+
+    def leases_run_out(self) -> None:
+        with self.store.begin() as transaction:
+            transaction.execute(update(grants).values(lease_until=0.0))
+
+    def grants(self) -> list[Any]:
+        with self.store.read() as transaction:
+            return list(transaction.execute(select(grants).order_by(grants.c.user_id)))
+
+
+@pytest.fixture
+def world(state_url: str, tmp_path: Path) -> Iterator[World]:
+    with Simulator("empty", switches={"rotation": "strict"}) as simulator, SimulatorThread(simulator) as server:
+        made = World(server, state_url, tmp_path)
+        try:
+            yield made
+        finally:
+            made.store.close()
+
+
+def say(child: subprocess.Popen[str], line: str) -> None:
+    assert child.stdin is not None
+    with contextlib.suppress(BrokenPipeError):
+        child.stdin.write(line + "\n")
+        child.stdin.flush()
+
+
+def heard(child: subprocess.Popen[str]) -> str:
+    assert child.stdout is not None
+    return child.stdout.readline().strip()
+
+
+def test_one_refresh_for_each_grant_level_and_expiry(world: World) -> None:
+    programs, users, expiries, share = (50, 20, 200, 5) if LONG else (8, 4, 5, 1)
+    names = world.connect(users)
+    levels = len(names)
+    children = [world.start(names) for _ in range(programs)]
+    try:
+        assert {heard(child) for child in children} == {"ready"}
+        # The entities' levels have no token yet: the first round fetches it.
+        refreshes, calls = 0, 0
+        for round_ in range(expiries + 1):
+            if round_:
+                world.advance(LIFE - 60 if round_ % 2 else LIFE + 3600)  # due but valid, or expired
+            for number, child in enumerate(children):
+                say(child, f"{share} {(number + round_) % share}")
+            assert {heard(child) for child in children} == {"good"}
+            refreshes += levels if round_ else levels // 2
+            calls += programs * levels // share
+            assert world.asked == Counter({("token", 200): refreshes, ("call", 200): calls})
+    finally:
+        for child in children:
+            child.kill()
+            child.communicate()
+    assert {row.state for row in world.grants()} == {"active"}
+
+
+@pytest.mark.parametrize(
+    ("point", "rotation", "ends"),
+    [
+        ("refresh.before", "strict", "active"),
+        ("refresh.marked", "strict", "active"),
+        ("refresh.answered", "strict", "doubt"),
+        ("refresh.commit", "strict", "doubt"),
+        ("refresh.answered", "lenient", "active"),
+        ("refresh.commit", "lenient", "active"),
+    ],
+)
+def test_killed_at(world: World, point: str, rotation: str, ends: str) -> None:
+    """Only a kill between Intacct's answer and the commit may cost the grant, and only where Intacct is strict."""
+    world.simulator.settings.set({"rotation": rotation})
+    names = world.connect(1)
+    world.advance(LIFE + 60)
+    child = world.start(names[:1], **{VARIABLE: point})
+    assert heard(child) == "ready"
+    say(child, "1 0")
+    child.communicate(timeout=60)
+    assert child.returncode == -signal.SIGKILL
+    assert (world.grants()[0].sent_at is None) == (point == "refresh.before")
+    world.leases_run_out()
+    with world.connections.open(names[0]) as client:
+        if ends == "active":
+            assert client.references("company-config/entity")
+        else:
+            with pytest.raises(TieoutError, match="in doubt"):
+                client.references("company-config/entity")
+    assert world.grants()[0].state == ends
+
+
+def test_killed_at_any_moment(world: World) -> None:
+    """Every grant that is lost was refreshed by Intacct once more than was stored."""
+    names = world.connect(3)
+    for _ in range(40 if LONG else 2):
+        children = [world.start(names) for _ in range(3)]
+        assert {heard(child) for child in children} == {"ready"}
+        world.advance(LIFE + 60)
+        for child in children:
+            say(child, "1 0")
+        time.sleep(random.random() * 0.4)  # the dice of when they die; nothing is waited for
+        for child in children:
+            child.kill()
+            child.communicate()
+        world.leases_run_out()
+        for name in names:
+            with world.connections.open(name) as client, contextlib.suppress(TieoutError):
+                client.references("company-config/entity")
+        stored = sum(entry.what == "refreshed" for entry in world.connections.audit.entries())
+        states = Counter(row.state for row in world.grants())
+        assert set(states) <= {"active", "doubt"}
+        assert states["doubt"] <= world.asked["token", 200] - stored
