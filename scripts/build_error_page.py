@@ -17,7 +17,7 @@ HEAD = """\
 
 What each refusal means, whose move it is and what to do: the table that `tieout` itself goes by. An error carries
 all of it: `error_id`, `code`, `status`, `message` and `details` as Intacct gave them, `whose` and `advice` from
-here. Branch on `error_id` and `status`, never on words. The classes are in [Python](../sdk.md#errors), the exit
+here. Branch on `error_id` and `status`, never on words. The classes are in [Python](../sdk/errors.md), the exit
 codes in [Exit codes](exit-codes.md).
 
 The first row that fits applies: a code of a detail before the code around it, then words, then the HTTP status.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import ast
+import datetime
 import re
 from pathlib import Path
 
 import pytest
 
+import tieout
 from tieout import errors
 from tieout.pull.settings import PullSettings
 from tieout.push.settings import Column, PushSettings
@@ -16,7 +17,7 @@ from tieout.simulator.app import SimulatorThread
 
 ROOT = Path(__file__).parents[1]
 PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
-LINK = re.compile(r"\]\((?!https?:)([^)#]+)\)")
+LINK = re.compile(r"\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)")
 
 
 def snippets(page: str) -> list[str]:
@@ -47,10 +48,23 @@ def test_the_second_snippet_of_the_readme_runs_against_a_local_company(
     assert lines[:half] == lines[half:]
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/sdk.md", "docs/index.md"])
-def test_every_snippet_is_python(page: str) -> None:
-    for code in snippets(page):
-        compile(code, page, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+PAGES = ["docs/sdk.md", *sorted(f"docs/sdk/{page.name}" for page in (ROOT / "docs/sdk").glob("*.md"))]
+
+
+@pytest.mark.filterwarnings("ignore::tieout.errors.CheckWarning")
+@pytest.mark.parametrize("page", PAGES)
+def test_the_python_pages_run_from_top_to_bottom(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the demo company, with the names that the pages tell to import."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "receipt.pdf").write_bytes(b"%PDF")
+    names = {name: getattr(tieout, name) for name in tieout.__all__} | vars(errors)
+    names |= {"date": datetime.date, "timedelta": datetime.timedelta}
+    codes = snippets(page)
+    assert codes
+    with tieout.simulated() as intacct:
+        for code in codes:
+            names["intacct"] = intacct
+            exec(compile(code, page, "exec"), names)
 
 
 @pytest.mark.parametrize("settings", [PullSettings, PushSettings, Column])
@@ -60,8 +74,8 @@ def test_every_setting_is_in_the_project_file_page(settings: type) -> None:
     assert missing == []
 
 
-def test_every_error_a_user_may_meet_is_in_the_python_page() -> None:
-    page = (ROOT / "docs/sdk.md").read_text()
+def test_every_error_a_user_may_meet_is_on_the_page_of_errors() -> None:
+    page = (ROOT / "docs/sdk/errors.md").read_text()
     meant = [
         name
         for name, kind in vars(errors).items()
@@ -72,5 +86,18 @@ def test_every_error_a_user_may_meet_is_in_the_python_page() -> None:
 
 def test_every_link_between_the_pages_leads_somewhere() -> None:
     for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]:
-        for target in LINK.findall(page.read_text()):
-            assert (page.parent / target).exists(), f"{page.name} -> {target}"
+        for target, anchor in LINK.findall(page.read_text()):
+            there = page.parent / target if target else page
+            assert there.exists(), f"{page.name} -> {target}"
+            assert not anchor or anchor in anchors(there), f"{page.name} -> {target}#{anchor}"
+
+
+def anchors(page: Path) -> set[str]:
+    """What the site calls the headings of a page."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
+
+
+def test_every_page_is_in_the_navigation() -> None:
+    shown = set(re.findall(r": (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE))
+    assert shown == {str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md")}

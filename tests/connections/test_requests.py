@@ -61,6 +61,8 @@ def test_what_was_tried_comes_back_whole_newest_first(store: Store) -> None:
         ({"support_id": "GwKM_"}, []),
         ({"path": "QUERY"}, [3]),
         ({"path": "%"}, []),
+        ({"object": "bills"}, [3]),
+        ({"object": "vendors"}, []),
         ({"entity": "E110"}, [2]),
         ({"entity": ""}, [4, 3, 1]),
         ({"company": "acme"}, [4, 3, 2, 1]),
@@ -75,7 +77,14 @@ def test_search(store: Store, asked: dict[str, Any], times: list[int]) -> None:
         store,
         tried(1),
         tried(2, status=429, entity="E110"),
-        tried(3, status=400, path="/services/core/query", error_id="REST-1106", support_id="GwKM%7Eab0a"),
+        tried(
+            3,
+            status=400,
+            path="/services/core/query",
+            error_id="REST-1106",
+            support_id="GwKM%7Eab0a",
+            object="accounts-payable/bill",
+        ),
         tried(4, status=0),
     )
     assert [each.time for each in search(store, **asked)] == times

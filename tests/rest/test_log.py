@@ -7,6 +7,7 @@ import logging
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.rest.conftest import World, created, json_reply, refused, session
@@ -31,7 +32,7 @@ def log() -> RequestLog:
     log = RequestLog(kept=4)
     log.record(tried(0, status=201))
     log.record(tried(1, status=429, error_id="REST-9", entity="E110"))
-    log.record(tried(2, path="/services/core/query", method="POST", status=0, attempt=2))
+    log.record(tried(2, path="/services/core/query", method="POST", status=0, attempt=2, object="time/timesheet"))
     log.record(tried(3, status=400, error_id="REST-1106", support_id="GwKM%7Eab0a", path="/services/core/query"))
     log.record(tried(4, status=500, replayed=True))
     return log
@@ -47,6 +48,8 @@ def log() -> RequestLog:
         ({"error_id": "rest-1106"}, [3]),
         ({"support_id": "GwKM"}, [3]),
         ({"path": "Vendor"}, [4, 1]),
+        ({"object": "timesheets"}, [2]),
+        ({"object": "bills"}, []),
         ({"entity": "E110"}, [1]),
         ({"entity": ""}, [4, 3, 2]),
         ({"since": NOON + timedelta(minutes=3)}, [4, 3]),
@@ -69,7 +72,7 @@ def test_reprs_say_what_happened(log: RequestLog) -> None:
     assert repr(log) == "RequestLog(4 tries, 3 refused, 1 without an answer)"
     assert repr(log.search(path="query")) == (
         "2026-03-20 12:03:00 GET /services/core/query 400 REST-1106 0.25 s support id GwKM%7Eab0a\n"
-        "2026-03-20 12:02:00 POST /services/core/query no answer 0.25 s try 2"
+        "2026-03-20 12:02:00 POST /services/core/query (time/timesheet) no answer 0.25 s try 2"
     )
 
 
@@ -126,7 +129,8 @@ def test_no_secret_no_body_and_no_query_string_is_kept_or_logged(caplog: pytest.
             intacct.create("vendors", {"id": "V-1", "name": "SECRETBODY"})
             shown = f"{intacct.log.search()!r} {intacct.usage} {intacct.log!r}"
     token = world.sent[0].headers["Authorization"].removeprefix("Bearer ")
-    text = f"{shown} {log.search()!r} {list(log.search())} {caplog.text}"
+    facts = [msgspec.structs.asdict(tried) for tried in log.search()]
+    text = f"{shown} {log.search()!r} {facts} {caplog.text}"
     assert "POST /objects/a/b 400 REST-1" in text
     assert "POST /oauth2/token 200" in text
     assert not [word for word in [*planted, f" {token} ", "Bearer"] if word in text]

@@ -35,6 +35,9 @@ def log(
     path: Annotated[
         str | None, typer.Option("--path", metavar="TEXT", help="The path has this in it: vendor, query.")
     ] = None,
+    object: Annotated[
+        str | None, typer.Option("--object", metavar="OBJECT", help="About these records: vendors. Queries too.")
+    ] = None,
     entity: Annotated[
         str | None, typer.Option("--entity", "--location", metavar="ID", help="Made in this entity (location).")
     ] = None,
@@ -64,6 +67,7 @@ def log(
                 error_id=error,
                 support_id=support_id,
                 path=path,
+                object=object,
                 entity=entity,
                 limit=limit or None,
                 **wanted,  # type: ignore[arg-type]  # both are read above
@@ -85,7 +89,7 @@ def _show(output: Output, found: Sequence[Try], limit: int) -> None:
         [
             tried.at.strftime("%Y-%m-%d %H:%M:%S"),
             tried.method,
-            tried.path,
+            tried.what,
             tried.entity or "",
             Styled(str(tried.status), "bad") if tried.status >= 400 else str(tried.status or "none"),
             tried.error_id,

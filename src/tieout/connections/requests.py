@@ -12,6 +12,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+from tieout import catalogue
 from tieout.rest import Reply, Request, Tries, Try
 from tieout.rest.log import begin_of
 from tieout.rest.transport import Transport
@@ -118,6 +119,7 @@ def search(
     error_id: str | None = None,
     support_id: str | None = None,
     path: str | None = None,
+    object: str | None = None,
     entity: str | None = None,
     company: str | None = None,
     since: datetime | timedelta | None = None,
@@ -140,6 +142,8 @@ def search(
         wanted.append(func.lower(table.support_id).startswith(support_id.lower(), autoescape=True))
     if path:
         wanted.append(func.lower(table.path).contains(path.lower(), autoescape=True))
+    if object:
+        wanted.append(table.object == catalogue.resolve(object))
     if entity is not None:
         wanted.append(table.entity == entity)
     if company is not None:

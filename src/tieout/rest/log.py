@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
+from tieout import catalogue
 from tieout.errors import ConfigurationError
 from tieout.rest.meter import Try
 
@@ -49,6 +50,7 @@ class RequestLog:
         error_id: str | None = None,
         support_id: str | None = None,
         path: str | None = None,
+        object: str | None = None,
         entity: str | None = None,
         since: datetime | timedelta | None = None,
         limit: int | None = None,
@@ -56,11 +58,12 @@ class RequestLog:
         """The tries that fit all that is given, newest first.
 
         `status` 0 is no answer, 4 and 5 stand for all of their hundred. `path` is a part of it, `support_id` the
-        beginning of one; case does not matter. `since` is an aware time, or how long ago at most."""
+        beginning of one; case does not matter. `object` is what a request was about, a query too, whose path does not
+        say it. `since` is an aware time, or how long ago at most. Raises UnknownNameError."""
         with self._lock:
             newest = list(reversed(self._tries))
         first = begin_of(since)
-        wanted = (path or "").casefold()
+        wanted, about = (path or "").casefold(), catalogue.resolve(object) if object else None
         found = (
             tried
             for tried in newest
@@ -69,6 +72,7 @@ class RequestLog:
             and (error_id is None or tried.error_id.casefold() == error_id.casefold())
             and (support_id is None or tried.support_id.casefold().startswith(support_id.casefold()))
             and wanted in tried.path.casefold()
+            and about in (None, tried.object)
             and (entity is None or (tried.entity or "") == entity)
         )
         return Tries(_first(found, limit))

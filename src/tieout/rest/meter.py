@@ -67,8 +67,13 @@ class Try(msgspec.Struct, frozen=True, kw_only=True):
         """When it was sent, aware UTC."""
         return datetime.fromtimestamp(self.time, UTC)
 
+    @property
+    def what(self) -> str:
+        """The path, and the object where the path does not say it: `/services/core/query (accounts-payable/bill)`."""
+        return self.path if self.object in self.path else f"{self.path} ({self.object})"
+
     def __repr__(self) -> str:
-        words = [self.at.strftime("%Y-%m-%d %H:%M:%S"), self.method, self.path, str(self.status or "no answer")]
+        words = [self.at.strftime("%Y-%m-%d %H:%M:%S"), self.method, self.what, str(self.status or "no answer")]
         words += [word for word in (self.error_id, f"({self.entity})" if self.entity else "") if word]
         words.append(f"{self.seconds:.2f} s")
         words += [f"try {self.attempt}"] if self.attempt > 1 else []

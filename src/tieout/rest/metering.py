@@ -62,7 +62,7 @@ class Metering:
     def record(self, reply: Reply | None, transactions: int = 0) -> None:
         """One try, as it ended."""
         session, call = self._session, self._call
-        object, operation = work_of(call.method, call.path)
+        object, operation = work_of(call.method, call.path.partition("?")[0])
         error_id, support_id = _traced(reply, self._label) if reply is not None and reply.status >= 400 else ("", "")
         session.meter.record(
             Try(
