@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -96,6 +98,23 @@ def test_files_that_are_no_company(tmp_path: Path) -> None:
             Simulator("empty", path=path)
         assert str(path) in str(caught.value)
     assert text.read_text().startswith("not a database")
+
+
+def test_somebody_elses_database_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "tieout.db"
+    with contextlib.closing(sqlite3.connect(path)) as other:
+        other.execute("CREATE TABLE grants (id)")
+    before = path.read_bytes()
+    with pytest.raises(CompanyError, match=r"not a company file .* other tables"):
+        Simulator("empty", path=path)
+    assert path.read_bytes() == before
+    assert sorted(tmp_path.iterdir()) == [path]
+
+
+def test_a_company_file_that_is_open_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "one.company"
+    with Simulator("empty", path=path), pytest.raises(CompanyError, match="open in another process"):
+        Simulator("empty", path=path)
 
 
 def test_the_status_tells_companies_users_and_time(simulator: Simulator) -> None:

@@ -131,7 +131,7 @@ def test_atomic_means_all_or_nothing(caller: Caller) -> None:
 def test_many_updated_each_with_its_key(caller: Caller) -> None:
     made = caller.post(DEPARTMENT, [department("A"), department("B")]).json()["ia::result"]
     reply = caller.patch(
-        DEPARTMENT, [{"key": made[1]["key"], "name": "second"}, {"key": made[0]["key"], "name": "first"}]
+        DEPARTMENT, [{"key": made[1]["key"], "name": "second"}, {"key": int(made[0]["key"]), "name": "first"}]
     )
     assert reply.status == 200
     assert [entry["id"] for entry in reply.json()["ia::result"]] == ["B", "A"]

@@ -372,6 +372,9 @@ def _connect(path: Path | None) -> sqlite3.Connection:
     )
     try:
         if path is not None:
+            tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            if tables and "ia::memory" not in tables:
+                raise sqlite3.DatabaseError("it holds other tables")
             db.execute("PRAGMA locking_mode=EXCLUSIVE")
             db.execute("PRAGMA journal_mode=WAL")
             db.execute("PRAGMA synchronous=NORMAL")

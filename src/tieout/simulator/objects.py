@@ -104,10 +104,10 @@ def _update(call: Call, name: str, keys: Sequence[str]) -> Response:
 
     def update(record: Record) -> Record:
         key = record.get("key")
-        if not isinstance(key, str) or not key:
+        if not isinstance(key, str | int) or isinstance(key, bool) or key == "":
             raise Refusal.payload_errors([required_field("/key")])
         changes = {field: value for field, value in record.items() if field != "key"}
-        return call.company.update(name, key, changes, call.who)
+        return call.company.update(name, str(key), changes, call.who)
 
     if not keys:
         return batch(call, body if isinstance(body, list) else [body], update, done=200)

@@ -337,6 +337,10 @@ def _connect(name: str, path: Path | None, clock: Clock, settings: Settings) -> 
         return Company(name, path, clock, settings)
     except OSError as error:
         raise CompanyError(f"The company file {path} cannot be opened: {error.strerror}.") from None
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise CompanyError(f"The company file {path} is open in another process; close that one first.") from None
+        raise CompanyError(f"The company file {path} cannot be opened: {error}.") from None
     except sqlite3.DatabaseError as error:
         raise CompanyError(f"{path} is not a company file of this simulator ({error}).") from None
 
