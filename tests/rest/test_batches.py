@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tieout import simulated, simulated_async
-from tieout.errors import ConfigurationError, NotFoundError
+from tieout.errors import ConfigurationError, ConflictError, NotFoundError
 from tieout.rest import BatchResult, Lines
 from tieout.simulator import Simulator
 
@@ -143,3 +143,22 @@ def test_every_shape_of_answer_that_the_simulator_knows_is_read_alike(switches: 
         assert states(client.delete_many("vendors", ["999", made[0].key])) == ["failed", "posted"]
         assert states(client.delete_many("vendors", [made[2].key])) == ["posted"]
         assert [row.id for row in client.query("vendors", ["id"])] == ["C"]
+
+
+@pytest.mark.parametrize("atomic", [False, True])
+def test_a_record_in_conflict_is_a_duplicate_whatever_the_status_of_the_whole(atomic: bool) -> None:
+    """The key of the request cannot be what one record of it is in conflict with."""
+    with Simulator("empty", switches={"duplicate_status": "409"}) as odd, simulated(simulator=odd) as client:
+        client.create("vendors", {"id": "A", "name": "a"})
+        for records in ([{"id": "A", "name": "twin"}], [{"id": "B", "name": "b"}, {"id": "A", "name": "twin"}]):
+            error = client.create_many("vendors", records, atomic=atomic)[-1].error
+            assert isinstance(error, ConflictError)
+            assert error.meaning == "duplicate"
+
+
+def test_an_atomic_batch_answered_by_its_one_error_has_failed_as_a_whole() -> None:
+    with Simulator("empty", switches={"atomic_failure": "error"}) as odd, simulated(simulator=odd) as client:
+        client.create("vendors", {"id": "A", "name": "a"})
+        made = client.create_many("vendors", [{"id": "B", "name": "b"}, {"id": "A", "name": "twin"}], atomic=True)
+        assert states(made) == ["failed", "failed"]
+        assert client.count("vendors") == 1

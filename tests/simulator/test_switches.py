@@ -298,6 +298,15 @@ def test_the_status_of_a_business_refusal(filled: Caller, status: int) -> None:
     assert [entry["ia::status"] for entry in entries] == [status, 201]
 
 
+@pytest.mark.parametrize(("how", "status"), [("same", 400), ("409", 409)])
+def test_the_status_of_a_duplicate(filled: Caller, how: str, status: int) -> None:
+    choose(filled, failed_status="400", duplicate_status=how)
+    reply = filled.post(PATH, {"id": "A", "name": "again"}, idempotency_key="k")
+    assert reply.status == status
+    assert reply.json()["ia::result"]["ia::error"]["details"][0]["code"] == "duplicateRecord"
+    assert filled.post(PATH, {"id": "A", "name": "again"}, idempotency_key="k").status == status
+
+
 @pytest.mark.parametrize("shape", ["envelope", "gateway"])
 def test_the_body_of_a_403(filled: Caller, sign_in: Any, shape: str) -> None:
     choose(filled, forbidden_body=shape)

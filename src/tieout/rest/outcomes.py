@@ -9,9 +9,10 @@ from typing import Any
 
 import msgspec
 
-from tieout.errors import IntacctError, ReplyError, TieoutError
+from tieout.errors import ConflictError, IntacctError, ReplyError, TieoutError
 from tieout.rest.batch import Outcome, State
 from tieout.rest.call import Reply
+from tieout.rest.conflicts import ADVICE
 from tieout.rest.failures import find_error, refusal_from
 from tieout.rest.rows import load_exact
 
@@ -101,6 +102,9 @@ def more_of(result: Mapping[str, Any]) -> dict[str, Any]:
 
 def _refused(position: int, found: Mapping[str, Any], status: int, key: str | None, sheet: Sheet) -> Outcome:
     error: IntacctError = refusal_from(found, status, sheet.request).error
+    if isinstance(error, ConflictError):
+        # An idempotency key stands for the whole request, so what one record is in conflict with is another record.
+        error.meaning, error.advice = "duplicate", ADVICE["duplicate"]
     wordless = not error.code and not error.error_id and SKIPPED in error.message.lower()
     state: State = "unprocessed" if error.code == "unprocessed" or wordless or status == 429 else "failed"
     if status >= 500:

@@ -92,7 +92,8 @@ class Refusal(Exception):
     def settled(self, settings: Settings) -> Refusal:
         """With the status and the envelope that the company chose, where those are open."""
         if self.open_status:
-            self.status = int(settings.word(self.open_status))
+            chosen = settings.word(self.open_status)
+            self.status = int(settings.word("failed_status") if chosen == "same" else chosen)
         if self.status == 403 and settings.word("forbidden_body") == "gateway":
             self.envelope = "error"
         return self
@@ -401,7 +402,9 @@ class Refusal(Exception):
         """The text that integrations match on (8.4); its place in the details is INFERRED."""
         words = "Another record with the value already exists"
         correction = f"Use an id other than {value}" if target == "/id" else f"Use a value other than {value}"
-        return cls.broken_rule(operation, object, words, code="duplicateRecord", target=target, correction=correction)
+        return cls.broken_rule(
+            operation, object, words, code="duplicateRecord", target=target, correction=correction
+        )._open("duplicate_status")
 
     @classmethod
     def unknown_reference(cls, operation: str, object: str, target: str, value: str, referenced: str) -> Refusal:

@@ -236,6 +236,14 @@ SWITCHES: tuple[Switch, ...] = (
         where="8.5",
     ),
     Switch(
+        name="duplicate_status",
+        default="same",
+        choices=("same", "409"),
+        what="The status of a record whose id or number is taken: of other business refusals (same), or 409, of which "
+        "a guide says that it can mean a unique key.",
+        where="8.1",
+    ),
+    Switch(
         name="base_currency",
         default="USD",
         what="The base currency where no entity's location says another.",
