@@ -435,3 +435,17 @@ def test_a_completed_task_takes_no_time(company: Company) -> None:
     hours = {"entryDate": "2026-01-05", "quantity": 8, "dimensions": {"task": {"key": "1"}}}
     sheet = {"beginDate": "2026-01-05", "employee": {"id": "EMP1"}, "lines": [hours]}
     assert "completed" in words(refused(company.create, TIMESHEET, sheet, admin(company)))
+
+
+def test_the_company_has_a_base_currency_of_its_own(company: Company) -> None:
+    company.settings.set({"base_currency": "EUR"})
+    who = admin(company)
+    key = company.create(BILL, bill(), who)["key"]
+    made = company.read(BILL, key, who)
+    assert made["currency"] == {
+        "baseCurrency": "EUR",
+        "txnCurrency": "EUR",
+        "exchangeRate": {"date": None, "typeId": None, "rate": 1},
+    }
+    foreign = bill(currency={"txnCurrency": "USD"})
+    assert "exchangeRate" in refused(company.create, BILL, foreign, who).details[0]["target"]
