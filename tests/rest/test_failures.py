@@ -69,6 +69,12 @@ def test_a_wrapped_refusal_is_explained_by_what_it_wraps(details: list[Any], adv
     assert found.action is Action.STOP
 
 
+def test_a_path_through_a_list_is_sent_to_the_lines_own_object() -> None:
+    found = refusal(400, nested(errorId="REST-1107", message="Invalid field reference lines.item.id"))
+    assert "bill-line" in found.error.advice
+    assert found.action is Action.STOP
+
+
 @pytest.mark.parametrize(
     ("status", "body", "kind"),
     [

@@ -176,6 +176,13 @@ REQUEST: tuple[Rule, ...] = (
         "5.6",
         kind=InvalidRequestError,
     ),
+    _yours(
+        "REST-1107",
+        "The field's path goes through a list.",
+        "Query the object of the list's lines instead, such as accounts-payable/bill-line.",
+        "5.6",
+        kind=InvalidRequestError,
+    ),
     _yours("invalidKey", "The key in the path is not a key.", "Use the system key, not the business id.", "8.5", "DOC"),
     _yours(
         "invalidParameter",
