@@ -169,6 +169,16 @@ def test_a_token_whose_text_was_changed(simulator: Simulator, caller: Caller) ->
     assert reply.json()["error"]["errorId"] == "REST-2102"
 
 
+def test_a_token_that_was_proven_proves_no_other(simulator: Simulator, caller: Caller) -> None:
+    """Every call looks at the signature of its own token, also after another with the same claims was let in."""
+    assert caller.get("/objects/company-config/entity").status == 200
+    claimed, _, signature = caller.tokens["access_token"].rpartition(".")
+    other = ("A" if signature[0] != "A" else "B") + signature[1:]
+    for forged in (f"{claimed}.{other}", f"{claimed}."):
+        reply = list_entities(simulator, f"Bearer {forged}")
+        assert (reply.status, reply.json()["error"]["errorId"]) == (401, "REST-2102")
+
+
 def test_a_token_without_signature_is_none(simulator: Simulator, caller: Caller) -> None:
     _, body, _ = caller.tokens["access_token"].split(".")
     head = base64.urlsafe_b64encode(b'{"alg":"none","kid":"","typ":"JWT"}').rstrip(b"=").decode()
