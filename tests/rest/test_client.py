@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -264,3 +264,56 @@ def test_no_credentials_says_what_to_pass(monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(NotAuthorisedError) as caught:
         Intacct.from_env()
     assert "TIEOUT_CLIENT_ID," not in caught.value.message
+
+
+def test_a_query_reaches_the_fields_of_a_record_referred_to(intacct: Intacct) -> None:
+    """Sage's own example is `max:vendor.creditLimit` (REST reference 5.1, 5.5)."""
+    limit = "vendor.creditLimit"
+    limits = {row.id: row.creditLimit for row in intacct.query("vendors", ["id", "creditLimit"])}
+    found = list(intacct.query("bills", ["vendor.id", limit], F(limit) > 20000, order_by=[f"-{limit}"]))
+    assert found
+    assert all(row[limit] == limits[row["vendor.id"]] > 20000 for row in found)
+    (most,) = intacct.aggregate("bills", [f"max:{limit}"])
+    assert most[f"max:{limit}"] == found[0][limit]
+    with pytest.raises(CheckError) as caught:
+        list(intacct.query("bills", ["vendor.creditLimt"]))
+    assert caught.value.problems[0].nearest == limit
+
+
+def test_records_take_them_where_one_query_brings_all(intacct: Intacct) -> None:
+    limit = "vendor.creditLimit"
+    (record,) = intacct.records("bills", F(limit) > 20000, ["id", limit], limit=1)
+    assert record[limit] > 20000
+    (whole,) = intacct.records("bills", F(limit) > 20000, lines=False, limit=1)
+    assert "creditLimit" not in whole["vendor"], "all fields are those of the object itself"
+    with pytest.raises(CheckError, match="lines cannot stand beside it"):
+        list(intacct.records("bills", fields=["id", limit, "lines"]))
+
+
+@pytest.mark.parametrize("entity", ["", " ", "E\n1", "É"])
+def test_an_entity_that_would_get_lost_on_the_way_is_refused(intacct: Intacct, entity: str) -> None:
+    with pytest.raises(ConfigurationError, match="entity"):
+        intacct.with_entity(entity)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda it: it.get_many("vendors", "12"),
+        lambda it: it.get_many("vendors", ["1", None]),
+        lambda it: it.get("vendors", None),
+        lambda it: it.delete("vendors", None),
+        lambda it: list(it.query("vendors", ["id"], limit=-1)),
+        lambda it: list(it.query("vendors", ["id"], page_size="10")),
+        lambda it: list(it.query("vendors", ["id"], order_by="id")),
+        lambda it: list(it.records("vendors", fields="id")),
+        lambda it: it.totals("vendors", "totalDue"),
+    ],
+)
+def test_one_value_in_the_place_of_many_is_not_taken_apart_and_none_is_no_key(
+    intacct: Intacct, ask: Callable[[Any], object]
+) -> None:
+    before = intacct.usage.transactions
+    with pytest.raises(ConfigurationError):
+        ask(intacct)
+    assert intacct.usage.transactions - before <= 1, "a model at most"

@@ -12,6 +12,7 @@ import msgspec
 from tieout.errors import ConfigurationError, NotAuthorisedError, redacted
 from tieout.rest.body import MAX_REPLY
 from tieout.rest.budget import Budget
+from tieout.rest.call import checked_entity
 from tieout.rest.desk import Desk
 from tieout.rest.drivers import AsyncDriver, Places, SyncDriver
 from tieout.rest.log import RequestLog
@@ -65,10 +66,6 @@ class Client(Generic[D]):
         call in that entity (REST reference 2). `check=False` sends bodies without holding them against the company's
         model first; each write can say so for itself. A reply of more than `max_reply` bytes, decompressed, is given up
         while it is read."""
-        if entity is not None and not (entity.isascii() and entity.isprintable() and entity.strip()):
-            raise ConfigurationError(
-                f"{entity!r} cannot be an entity id.", advice="It is sent as a header: ASCII only."
-            )
         if not (timeout > 0 and deadline > 0 and max_reply > 0):
             raise ConfigurationError("`timeout`, `deadline` and `max_reply` must be more than 0.")
         source = tokens or _source(client_id, client_secret, user, company, refresh_token)
@@ -88,7 +85,7 @@ class Client(Generic[D]):
             meter=Several(self.meter, self._pace, self.log, *([meter] if meter is not None else [])),
             pace=self._pace,
             budget=Budget(budget) if isinstance(budget, int) else budget,
-            entity=entity,
+            entity=None if entity is None else checked_entity(entity),
             timeout=timeout,
             deadline=deadline,
             keys_work=partial(keys_work, memory),
@@ -158,10 +155,11 @@ class Client(Generic[D]):
         return Measure(self.meter)
 
     def with_entity(self, entity: str | None) -> Self:
-        """The same connection, token and pacing, in another entity (None: the token's own level)."""
+        """The same connection, token and pacing, in another entity (None: the token's own level). Raises
+        ConfigurationError for a blank one, and for one that cannot be a header."""
         twin = object.__new__(type(self))
         twin.__dict__.update(self.__dict__)
-        session = msgspec.structs.replace(self._desk.session, entity=entity)
+        session = msgspec.structs.replace(self._desk.session, entity=None if entity is None else checked_entity(entity))
         twin._desk = msgspec.structs.replace(self._desk, session=session)
         return twin
 

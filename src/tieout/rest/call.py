@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from enum import Enum
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
@@ -86,6 +86,17 @@ def checked_key(key: str) -> str:
         return key
     raise ConfigurationError(
         "This idempotency key cannot be sent.", advice=f"A key is 1 to {MAX_KEY} printable ASCII characters."
+    )
+
+
+def checked_entity(entity: Any) -> str:
+    """An entity id that can be a header. Raises ConfigurationError: one that gets lost on the way would run the call
+    at the top level."""
+    if isinstance(entity, str) and entity.isascii() and entity.isprintable() and entity.strip():
+        return entity
+    raise ConfigurationError(
+        f"{entity!r} cannot be an entity id.",
+        advice="It is sent as a header, printable ASCII only; None is the token's own level.",
     )
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import unquote
+
+import msgspec
 
 from tieout import catalogue
 from tieout.catalogue.model import Model, Node
-from tieout.errors import ConfigurationError, InvalidRequestError, TieoutError, UnknownNameError
+from tieout.errors import ConfigurationError, ForbiddenError, InvalidRequestError, TieoutError, UnknownNameError
 from tieout.rest import operations
 from tieout.rest.call import Call
 from tieout.rest.desk import Desk
@@ -37,6 +40,39 @@ def model(desk: Desk, object: str, max_age: float | None = None) -> Exchange[Mod
             raise UnknownNameError("object", object, nearest=catalogue.nearest(name, catalogue.names())) from None
         yield Work(partial(desk.memory.keep_model, name, found))
     return found
+
+
+def with_related(desk: Desk, definition: Model, names: Iterable[str]) -> Exchange[Model]:
+    """The model, and in its references what `names` ask of the records referred to: a query can name that too,
+    `max:vendor.creditLimit` (REST reference 5.1, 5.5)."""
+    paths, references = definition.paths(), definition.references()
+    for name in names:
+        if name in paths:
+            continue
+        place = max((ref for ref in references if name.startswith(f"{ref}.")), key=len, default="")
+        object = references[place].object if place else None
+        if object is None:
+            continue
+        try:
+            other = yield from model(desk, object)
+        except (ForbiddenError, UnknownNameError):
+            continue  # nobody can say what it has
+        definition = _grafted(definition, place.split("."), other)
+        paths = definition.paths()
+    return definition
+
+
+N = TypeVar("N", bound=Node)
+
+
+def _grafted(node: N, steps: Sequence[str], other: Model) -> N:
+    """The node with what `other` has in the reference that the steps lead to; what the reference says itself stays."""
+    head, *rest = steps
+    if rest:
+        return msgspec.structs.replace(node, groups=node.groups | {head: _grafted(node.groups[head], rest, other)})
+    ref = node.refs[head]
+    more = {name: getattr(other, name) | getattr(ref, name) for name in ("fields", "groups", "refs")}
+    return msgspec.structs.replace(node, refs=node.refs | {head: msgspec.structs.replace(ref, **more)})
 
 
 def keys_work(memory: Memory, session: Session, call: Call[Any]) -> Exchange[bool]:

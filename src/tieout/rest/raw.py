@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, quote, unquote
 import msgspec
 
 from tieout.errors import ConfigurationError, ReplyError
-from tieout.rest.call import Call, Repeat, Reply, checked_key
+from tieout.rest.call import Call, Repeat, Reply, checked_entity, checked_key
 from tieout.rest.failures import strange_reply
 from tieout.rest.rows import load_exact
 
@@ -91,7 +91,7 @@ def raw_call(
         headers=given,
         body=encoded,
         content_type=content_type,
-        entity=checked_entity(entity),
+        entity=checked_entity(entity) if entity else entity,
         idempotency_key=_key(idempotency_key) if write else None,
         new_key=write and idempotency_key is None,
         batch=True,
@@ -133,13 +133,6 @@ def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
             raise ConfigurationError(f"{name!r} cannot be sent as a header.", advice="Printable ASCII only.")
         given["content-type" if name.lower() == "content-type" else name] = value
     return given
-
-
-def checked_entity(entity: str | None) -> str | None:
-    """An entity id that can be a header; "" asks for none. Raises ConfigurationError."""
-    if entity and not (entity.isascii() and entity.isprintable() and entity.strip()):
-        raise ConfigurationError(f"{entity!r} cannot be an entity id.", advice="It is sent as a header: ASCII only.")
-    return entity
 
 
 def _key(given: str | None) -> str:

@@ -25,7 +25,7 @@ from tieout.rest.effects import All, Exchange, Work
 from tieout.rest.expression import read_filters
 from tieout.rest.filters import Filter
 from tieout.rest.keyset import direction
-from tieout.rest.models import model, offline
+from tieout.rest.models import model, offline, with_related
 from tieout.rest.paging import Paging, Reading, stable_pages
 from tieout.rest.perform import perform
 from tieout.rest.query import DEFAULT_PAGE, Query, common_fields, parse_order
@@ -33,7 +33,7 @@ from tieout.rest.rows import Record, Row, key_of, not_understood, page_decoder, 
 from tieout.rest.session import Session
 from tieout.rest.settling import settled_pages
 from tieout.rest.where import parse_where
-from tieout.rest.wire import MAX_PAGE
+from tieout.rest.wire import MAX_PAGE, is_whole
 
 R = TypeVar("R")
 MOST_IN_FLIGHT = 64
@@ -99,13 +99,12 @@ def checked_query(
                 "A whole query is given, and parts of another beside it.",
                 advice="Put them into the query; limit, page_size, in_flight and paging may stand beside it.",
             )
+        definition = yield from with_related(desk, definition, paths_of(object))
         return check_query(msgspec.structs.replace(object, object=name), definition, learnt), definition
     if fields is None:
         fields = common_fields(definition, learnt)
-    elif isinstance(fields, str):
-        raise ConfigurationError(f"Fields are a list of names, not the text {fields!r}.")
-    if isinstance(options.get("order_by"), str):
-        raise ConfigurationError(f"order_by is a list of names, not the text {options['order_by']!r}.")
+    not_one_text(fields, "Fields are")
+    not_one_text(options.get("order_by"), "order_by is")
     as_of = options.get("as_of")
     query = Query(
         object=name,
@@ -118,7 +117,13 @@ def checked_query(
         hierarchy=options.get("hierarchy", False),
         parameters=options.get("parameters") or {},
     )
+    definition = yield from with_related(desk, definition, paths_of(query))
     return check_query(query, definition, learnt), definition
+
+
+def not_one_text(names: Any, what: str) -> None:
+    if isinstance(names, str):
+        raise ConfigurationError(f"{what} a list of names, not the text {names!r}.")
 
 
 def filter_of(where: Where, expression: str | None = None) -> Filter | None:
@@ -138,13 +143,13 @@ def paced(query: Query, pace: PageOptions) -> PageOptions:
     if query.page_size is not None and "page_size" not in pace:
         pace = pace | {"page_size": query.page_size}
     size, in_flight = pace.get("page_size", DEFAULT_PAGE), pace.get("in_flight", 1)
-    if not 1 <= size <= MAX_PAGE:
-        raise ConfigurationError(f"A page has 1 to {MAX_PAGE} rows, not {size}.")
     limit = pace.get("limit")
-    if limit is not None and limit < 0:
-        raise ConfigurationError(f"A limit is a number of rows from 0, or None for all; not {limit}.")
-    if not 1 <= in_flight <= MOST_IN_FLIGHT:
-        raise ConfigurationError(f"1 to {MOST_IN_FLIGHT} pages can be under way at once, not {in_flight}.")
+    if not is_whole(size) or not 1 <= size <= MAX_PAGE:
+        raise ConfigurationError(f"A page has 1 to {MAX_PAGE} rows, not {size!r}.")
+    if not is_whole(in_flight) or not 1 <= in_flight <= MOST_IN_FLIGHT:
+        raise ConfigurationError(f"1 to {MOST_IN_FLIGHT} pages can be under way at once, not {in_flight!r}.")
+    if limit is not None and (not is_whole(limit) or limit < 0):
+        raise ConfigurationError(f"A limit is a number of rows from 0, or None for all; not {limit!r}.")
     way = pace.get("paging", "offset")
     if way not in ("offset", "keyset"):
         raise ConfigurationError(f"There is paging by offset and by keyset, not by {way!r}.")
@@ -231,6 +236,7 @@ def totals(
     desk: Desk, object: str, sums: Sequence[str], where: Where, scope: Scope
 ) -> Exchange[dict[str, Decimal | None]]:
     """Intacct's own exact sums of fields, {field: sum}. One request. None where nothing matched."""
+    not_one_text(sums, "Sums are")
     asked = [f"sum:{path}" for path in sums]
     query, definition = yield from checked_query(desk, object, asked, where, cast("Asked", scope))
     parse = totals_decoder(row_type(definition, query.fields), query.fields)
@@ -252,6 +258,8 @@ def get_many(desk: Desk, object: str, keys: Iterable[str]) -> Exchange[list[Reco
     """Full records in the order of the keys, up to 500 a request; a missing key is its error."""
     definition = yield from model(desk, object)
     name = catalogue.resolve(object)
+    if isinstance(keys, str | bytes):
+        raise ConfigurationError(f"Keys are a list, not the one value {keys!r}.")
     wanted = [operations.key_text(key) for key in keys]
     parts = list(chunks(name, wanted))
     found: list[Record | IntacctError] = []

@@ -13,9 +13,10 @@ from typing import Any
 import msgspec
 
 from tieout.catalogue.model import Model
-from tieout.errors import IntacctError, InvalidRequestError, NotFoundError
-from tieout.rest import operations
+from tieout.errors import CheckError, IntacctError, InvalidRequestError, NotFoundError, Problem
+from tieout.rest import models, operations
 from tieout.rest.check import check_query
+from tieout.rest.check import named as named_in
 from tieout.rest.desk import Desk
 from tieout.rest.effects import All, Exchange, Stream, Work, through
 from tieout.rest.filters import F
@@ -31,6 +32,7 @@ from tieout.rest.reading import (
     checked_query,
     chunks,
     learn,
+    not_one_text,
     paced,
     reading_of,
     stream,
@@ -67,7 +69,9 @@ def way_of(
     desk: Desk, object: str, fields: Sequence[str] | None, where: Where, lines: bool | None, asked: Asked
 ) -> Exchange[Way]:
     """Chooses the way and checks it against the company's model. Raises CheckError."""
-    plain, definition = yield from checked_query(desk, object, ["key"], where, asked)
+    not_one_text(fields, "Fields are")
+    plain, _ = yield from checked_query(desk, object, ["key"], where, asked)
+    definition = yield from models.model(desk, plain.object)
     learnt: Mapping[str, str] = yield Work(partial(desk.memory.unqueryable, plain.object))
     named = tuple(dict.fromkeys(fields)) if fields is not None else None
     lists = [name for name in (named if named is not None else definition.lists) if name in definition.lists]
@@ -80,9 +84,14 @@ def way_of(
         wanted = tuple(path for path in named if path not in definition.lists)
         refused = [path for path in wanted if path in learnt]
     query = msgspec.structs.replace(plain, fields=wanted or ("key",))
-    check_query(query, definition)
+    related = yield from models.with_related(desk, definition, named_in(query))
+    check_query(query, related)
     if not lists and not refused:
-        return Way(query=query, definition=definition, whole=False, wanted=named, why="a query can name all fields")
+        return Way(query=query, definition=related, whole=False, wanted=named, why="a query can name all fields")
+    own = definition.paths()
+    if foreign := [path for path in wanted if path not in own]:
+        reason = f"is another record's: a query can name it, but {_few([*lists, *refused])} cannot stand beside it"
+        raise CheckError(f"The fields of {plain.object}", [Problem(path=path, reason=reason) for path in foreign])
     why = (
         f"{_few(lists)} come{'s' if len(lists) == 1 else ''} only with the record"
         if lists

@@ -82,12 +82,12 @@ def _order(body: Mapping[str, Any], made: dict[str, Any], problems: list[Problem
 def _place(body: Mapping[str, Any], made: dict[str, Any], problems: list[Problem]) -> None:
     sizes = {name: body[name] for name in ("size", "pageSize") if body.get(name) is not None}
     for name, size in sizes.items():
-        if not _is_whole(size) or not 1 <= size <= MAX_PAGE:
+        if not is_whole(size) or not 1 <= size <= MAX_PAGE:
             problems.append(Problem(path=name, reason=f"a page has 1 to {MAX_PAGE} rows, not {size!r}"))
     if len(set(map(str, sizes.values()))) > 1:
         problems.append(Problem(path="pageSize", reason="contradicts size, which is the wire's name for it"))
     start = body.get("start", 1)
-    if not _is_whole(start) or start < 1:
+    if not is_whole(start) or start < 1:
         problems.append(Problem(path="start", reason=f"must be a whole number from 1, not {start!r}"))
     made |= {"start": start, "page_size": next(iter(sizes.values()), None)}
 
@@ -113,5 +113,6 @@ def _parameters(body: Mapping[str, Any], made: dict[str, Any], problems: list[Pr
     made["parameters"] = own
 
 
-def _is_whole(value: Any) -> bool:
+def is_whole(value: Any) -> bool:
+    """True is no number here."""
     return isinstance(value, int) and not isinstance(value, bool)
