@@ -6,6 +6,7 @@ A connection borrows a grant; there is one grant per environment, company and Sa
 from __future__ import annotations
 
 import time
+import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -22,13 +23,14 @@ from tieout.connections.proof import prove
 from tieout.connections.requests import Logged, StoredLog
 from tieout.connections.rows import DEFAULT_OWNER, Connection
 from tieout.connections.settings import SIMULATOR, SIMULATOR_CLIENT, is_loopback
+from tieout.connections.slots import Hold
 from tieout.connections.tokens import StoreTokens
 from tieout.connections.vault import Vault
 from tieout.errors import ConfigurationError, NotAuthorisedError, UnknownNameError, redacted
 from tieout.rest import Budget, ClientCredentials, Intacct, Meter, Transport
 from tieout.rest.base import BASE_URL, api_url
 from tieout.rest.meter import Several
-from tieout.rest.pace import Tier
+from tieout.rest.pace import Tier, ceiling
 from tieout.rest.tokens import Grant
 from tieout.rest.transport import HttpTransport
 from tieout.store import Store
@@ -121,8 +123,9 @@ class Connections:
         """A client for the connection, in its entity or in `entity` ("" for the top level).
 
         Its tokens and memory live in the state database and are shared with every other program that uses it; its
-        requests are logged there. `closing` is called when the client was closed. Asks nothing of Intacct yet. Raises
-        as `get` does, and NotAuthorisedError where it is unconnected.
+        requests are logged there. It holds slots of the company, shared with those programs, until it is closed
+        (DESIGN rule 8). `closing` is called then. Asks nothing of Intacct yet. Raises as `get` does, NotAuthorisedError
+        where it is unconnected, BusyError where other programs leave no slot for a minute.
         """
         connection = self.get(name, owner)
         if not connection.grant_id:
@@ -130,7 +133,15 @@ class Connections:
         where = connection.base_url if connection.is_simulator else connection.environment
         log = StoredLog(self.store, where, connection.company)
         chosen = (connection.entity if entity is None else entity) or None
-        return Intacct(
+        left: list[Callable[[], None]] = []
+
+        def close() -> None:
+            for leave in left:
+                leave()
+            if closing is not None:
+                closing()
+
+        client = Intacct(
             tokens=self.tokens(connection, chosen, transport=transport),
             base_url=connection.base_url,
             company=connection.company,
@@ -140,8 +151,13 @@ class Connections:
             entity=chosen,
             memory=StoreMemory(self.store, where, connection.company),
             meter=log if meter is None else Several(log, meter),
-            transport=Logged(transport or HttpTransport(), log, closing),
+            transport=Logged(transport or HttpTransport(), log, close),
         )
+        place = rows.identity(connection.environment, connection.company, connection.user, connection.base_url)["place"]
+        hold = Hold(self.store, place, connection.company, client.limiter, tier, ceiling(tier, concurrency))
+        left.append(hold.leave)
+        weakref.finalize(client, hold.leave_later).atexit = False
+        return client
 
     def tokens(
         self, connection: Connection, entity: str | None = None, *, transport: Transport | None = None

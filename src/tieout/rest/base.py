@@ -15,6 +15,7 @@ from tieout.rest.budget import Budget
 from tieout.rest.call import checked_entity
 from tieout.rest.desk import Desk
 from tieout.rest.drivers import AsyncDriver, Places, SyncDriver
+from tieout.rest.limiter import Limiter
 from tieout.rest.log import RequestLog
 from tieout.rest.memory import Memory, ProcessMemory
 from tieout.rest.meter import CountingMeter, Measure, Meter, Several, Usage
@@ -121,6 +122,11 @@ class Client(Generic[D]):
     def entity(self) -> str | None:
         """The entity that calls run in; None for the token's own level."""
         return self._desk.session.entity
+
+    @property
+    def limiter(self) -> Limiter:
+        """What bounds the requests of this process that are under way in the company."""
+        return self._pace.company.limiter
 
     @property
     def base_url(self) -> str:

@@ -111,6 +111,7 @@ class Limiter:
         self._held_until: float | None = None
         self._epoch = 0
         self._steady = 0
+        self._cap: int | None = None
 
     def claim(self, notify: Callable[[], None]) -> Claim:
         """Ask for a place. If `.granted` is false on return, `notify` is called when it becomes true or when there is
@@ -131,6 +132,25 @@ class Limiter:
             granted = self._grant()
         self._tell(granted)
         return Share(self, most)
+
+    def allow(self, most: int | None) -> int:
+        """Grant at most so many, whatever the limit: what this program holds of the company's slots. None: no such
+        bound. What is granted already stays. -> `allowed`."""
+        with self._lock:
+            self._cap = most
+            granted = self._grant()
+        self._tell(granted)
+        return self.allowed
+
+    @property
+    def allowed(self) -> int:
+        """The lower of the ceiling and of what `allow` said."""
+        return self.ceiling if self._cap is None else min(self.ceiling, self._cap)
+
+    @property
+    def under_way(self) -> int:
+        """Claims granted and not released."""
+        return self._taken
 
     @property
     def held(self) -> float:
@@ -216,6 +236,8 @@ class Limiter:
             if self.clock() < self._held_until:
                 return False
             self._held_until = None
+        if self._cap is not None and self._taken >= self._cap:
+            return False
         return self._taken < self.limit and line.taken < line.most
 
     def _take(self, claim: Claim) -> None:

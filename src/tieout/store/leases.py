@@ -94,7 +94,7 @@ class Lease:
     def _take(self, connection: Connection) -> None:
         now = self._store.clock(connection)
         row = connection.execute(select(leases).where(leases.c.name == self._name).with_for_update()).one_or_none()
-        if row is not None and not _gone(row, now):
+        if row is not None and not gone(row, now):
             raise BusyError(
                 f"Another run of {self._what} is going on: process {row.pid} on {row.host}, since {row.since}.",
                 advice="Wait for it to finish, or stop it; a run that died is replaced after a minute.",
@@ -122,7 +122,9 @@ class Lease:
                 continue  # a busy or briefly unreachable database: the next beat may still be in time
 
 
-def _gone(row: Row[tuple[object, ...]], now: float) -> bool:
+def gone(row: Row[tuple[object, ...]], now: float) -> bool:
+    """Whether the holder of a row with `host`, `pid` and `heard_at` is dead: silent for 60 s, or a process of this
+    machine that is not there."""
     if now - row.heard_at > STALE_SECONDS:
         return True
     if row.host != socket.gethostname():
