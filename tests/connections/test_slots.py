@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import socket
+import threading
 import time
 from collections.abc import Callable
 
@@ -16,8 +17,7 @@ from tests.connections.support import Wire
 from tieout.connections import Connections
 from tieout.connections import slots as room
 from tieout.connections.slots import SlotLease, shares
-from tieout.errors import BusyError, StoreError
-from tieout.rest import Intacct
+from tieout.errors import StoreError
 from tieout.rest.limiter import Limiter
 from tieout.store.access_tables import slots
 
@@ -86,36 +86,57 @@ def test_the_slots_of_a_program_that_died_are_taken_over(connections: Connection
     assert program(connections, 4)._beat() == 4
 
 
-def test_who_finds_no_slot_waits_and_then_says_so(connections: Connections, monkeypatch: pytest.MonkeyPatch) -> None:
-    others = [program(connections, 2) for _ in range(6)]
-    for _ in range(2):
-        for other in others:
-            other._beat()
-    monkeypatch.setattr(room, "PATIENCE", 0.0)
-    monkeypatch.setattr(room, "DRAIN", 0.0)
-    with pytest.raises(BusyError, match="taken by other programs") as busy:
-        program(connections, 2).begin()
-    assert busy.value.exit_code == 6
-    assert held(connections) == [1] * 6
+def test_who_finds_no_slot_waits_until_another_program_is_idle(connections: Connections) -> None:
+    others = [program(connections, 1) for _ in range(6)]
+    for other in others:
+        other._beat()
+    late = program(connections, 2)
+    late.begin()
+    told = threading.Event()
+    claim = late._limiter.claim(told.set)
+    until(lambda: len(held(connections)) == 7)
+    assert not claim.granted
+    others[0]._forget()
+    assert told.wait(20)
+    assert claim.granted
+    claim.release()
+    until(lambda: len(held(connections)) == 5)
+    late.end()
 
 
-def test_clients_of_a_process_share_one_lease_until_the_last_is_closed(connections: Connections, wire: Wire) -> None:
+ENTITY = "company-config/entity"
+
+
+def test_clients_of_a_process_share_one_lease_and_hold_it_while_they_ask(connections: Connections, wire: Wire) -> None:
     connections.add_simulator("demo", wire.origin, transport=wire.transport)
     first = connections.open("demo", transport=wire.transport)
     second = connections.open("demo", transport=wire.transport)
+    assert held(connections) == []
+    claim = first.limiter.claim(lambda: None)
+    until(lambda: held(connections) == [4])
+    assert second.references(ENTITY)
     assert held(connections) == [4]
+    claim.release()
     first.close()
-    assert held(connections) == [4]
+    assert second.references(ENTITY)
     second.close()
     assert held(connections) == []
-    assert first.limiter.allowed == 4
+    assert second.limiter.allowed == 4
+
+
+def test_an_idle_client_holds_nothing_and_comes_back(connections: Connections, wire: Wire) -> None:
+    connections.add_simulator("demo", wire.origin, transport=wire.transport)
+    with connections.open("demo", transport=wire.transport) as client:
+        for _ in range(2):
+            assert client.references(ENTITY)
+            until(lambda: held(connections) == [])
 
 
 def test_a_client_that_was_forgotten_holds_nothing(connections: Connections, wire: Wire) -> None:
     connections.add_simulator("demo", wire.origin, transport=wire.transport)
     connections.open("demo", transport=wire.transport)
     gc.collect()
-    until(lambda: held(connections) == [])
+    until(lambda: not room._leases)
 
 
 def until(true: Callable[[], bool]) -> None:
@@ -126,9 +147,10 @@ def until(true: Callable[[], bool]) -> None:
 
 def test_a_tier_says_how_many_there_are(connections: Connections, wire: Wire) -> None:
     connections.add_simulator("demo", wire.origin, transport=wire.transport)
-    clients: list[Intacct] = [connections.open("demo", tier="3", transport=wire.transport)]
-    assert held(connections) == [12]
-    clients[0].close()
+    with connections.open("demo", tier="3", transport=wire.transport) as client:
+        claim = client.limiter.claim(lambda: None)
+        until(lambda: held(connections) == [12])
+        claim.release()
 
 
 def test_a_database_that_cannot_be_written_slows_down_and_stops_nobody(
@@ -140,6 +162,8 @@ def test_a_database_that_cannot_be_written_slows_down_and_stops_nobody(
     monkeypatch.setattr(connections.store, "begin", full)
     lease = program(connections, 4)
     lease.begin()
-    assert lease._limiter.allowed == 1
+    claims = [lease._limiter.claim(lambda: None) for _ in range(2)]
+    until(lambda: claims[0].granted)
+    assert not claims[1].granted
     lease.end()
-    assert lease._limiter.allowed == 4
+    assert claims[1].granted

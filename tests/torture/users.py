@@ -28,7 +28,9 @@ def main() -> None:
     url, folder, clock, names = sys.argv[1:]
     with open_store(url) as store:
         connections = Connections(store, Vault(Keys(Path(folder))), now=lambda: time.time() + ahead(Path(clock)))
-        clients: dict[str, Intacct] = {name: connections.open(name) for name in names.split(",")}
+        clients: dict[str, Intacct] = {
+            name: connections.open(name, tier="5", concurrency=1) for name in names.split(",")
+        }
         print("ready", flush=True)
         for line in sys.stdin:
             share, _, number = line.partition(" ")

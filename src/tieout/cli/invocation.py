@@ -157,6 +157,15 @@ BudgetOption = Annotated[
         help="Spend at most N billable transactions: stop before more, with exit code 7.",
     ),
 ]
+ConcurrencyOption = Annotated[
+    int | None,
+    typer.Option(
+        "--concurrency",
+        metavar="N",
+        min=1,
+        help="Want N requests under way at once; programs that work with the company at the same time share its limit.",
+    ),
+]
 EntityOption = Annotated[
     str | None,
     typer.Option("--entity", "--location", metavar="ID", help="Work in this entity (location) of the company."),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tieout.cli import tie_out
-from tieout.cli.invocation import BudgetOption, budget_of, of
+from tieout.cli.invocation import BudgetOption, ConcurrencyOption, budget_of, of
 from tieout.cli.output import Column, Output, Styled, counted
 from tieout.errors import Exit, UnknownNameError
 
@@ -45,6 +45,7 @@ def pull(
         str | None, typer.Option("--table", metavar="NAME", help="Into this table; for one object or section.")
     ] = None,
     max_transactions: BudgetOption = None,
+    concurrency: ConcurrencyOption = None,
 ) -> int:
     """Copy objects into your database: everything the first time, then what changed. Ends with the tie-out.
 
@@ -68,6 +69,7 @@ def pull(
             table=table,
             progress=following(progress),
             budget=budget_of(max_transactions),
+            concurrency=concurrency,
         )
     if output.json:
         output.result([as_json(report) for report in reports])

@@ -9,7 +9,7 @@ import typer
 
 from tieout.cli import tie_out
 from tieout.cli.failed import shortened
-from tieout.cli.invocation import BudgetOption, ConnectionOption, budget_of, of
+from tieout.cli.invocation import BudgetOption, ConcurrencyOption, ConnectionOption, budget_of, of
 from tieout.cli.output import Column, Output, Styled, counted
 from tieout.errors import ConfigurationError
 
@@ -43,6 +43,7 @@ def push(
         bool, typer.Option("--dry-run", help="Check everything and say what would be sent; send nothing.")
     ] = False,
     max_transactions: BudgetOption = None,
+    concurrency: ConcurrencyOption = None,
 ) -> int:
     """Post records of a file to Intacct. What was posted before is never posted again, whatever was interrupted.
 
@@ -60,6 +61,7 @@ def push(
             connection=connection,
             dry_run=dry_run,
             budget=budget_of(max_transactions),
+            concurrency=concurrency,
             progress=lambda done, total: progress.advance(chosen, done, total, "records"),
         )
     return conclude(output, report, dry_run=dry_run)

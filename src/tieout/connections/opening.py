@@ -24,35 +24,39 @@ from tieout.store import open_store
 
 
 def connect(
-    project: Place, name: str | None = None, entity: str | None = None, budget: Budget | None = None
+    project: Place,
+    name: str | None = None,
+    entity: str | None = None,
+    budget: Budget | None = None,
+    concurrency: int | None = None,
 ) -> Intacct:
     """A client for the connection `name` of a project; close it when done.
 
     Without a name: the only connection; without any, the credentials in TIEOUT_CLIENT_ID, TIEOUT_CLIENT_SECRET,
     TIEOUT_USER, TIEOUT_COMPANY, TIEOUT_ENTITY and TIEOUT_BASE_URL, which come first where there is no project file.
-    `entity` overrides the connection's; "" is the top level. `budget` is what it may spend. Asks nothing of Intacct
-    yet.
+    `entity` overrides the connection's; "" is the top level. `budget` is what it may spend, `concurrency`
+    how many requests it wants under way at once, before what the project file says. Asks nothing of Intacct yet.
 
     Raises NotAuthorisedError where nothing is connected, UnknownNameError for a name that nothing answers to,
     ConfigurationError where a name is needed or the labels in the project file contradict the connection.
     """
     if name is None and credentials_in_environment(project):
-        return _from_environment(entity, budget)
+        return _from_environment(entity, budget, concurrency)
     if not has_state(project):
-        return _without_state(project, name, entity, budget)
+        return _without_state(project, name, entity, budget, concurrency)
     store = open_store(project.state_url)
     try:
         connections = Connections(store, open_vault(project))
         connection = _choose(project, connections, name)
         if connection is None:
             store.close()
-            return _without_state(project, name, entity, budget)
+            return _without_state(project, name, entity, budget, concurrency)
         settings = _settings(project, connection)
         return connections.open(
             connection.name,
             entity=settings.entity if entity is None else entity,
             tier=settings.tier,
-            concurrency=settings.concurrency,
+            concurrency=settings.concurrency if concurrency is None else concurrency,
             budget=budget,
             closing=store.close,
         )
@@ -108,10 +112,16 @@ def _choose(project: Place, connections: Connections, name: str | None) -> Conne
     return connections.get(names[0]) if names else None
 
 
-def _without_state(project: Place, name: str | None, entity: str | None, budget: Budget | None = None) -> Intacct:
+def _without_state(
+    project: Place,
+    name: str | None,
+    entity: str | None,
+    budget: Budget | None = None,
+    concurrency: int | None = None,
+) -> Intacct:
     """Nothing is connected: the environment, or advice."""
     if name is None and os.environ.get("TIEOUT_CLIENT_ID"):
-        return _from_environment(entity, budget)
+        return _from_environment(entity, budget, concurrency)
     labels = project.connection_names
     if name is None:
         raise _not_connected(labels[0] if len(labels) == 1 else None)
@@ -128,9 +138,9 @@ def _not_connected(name: str | None) -> NotAuthorisedError:
     return NotAuthorisedError(what, advice=f"Run `{command}`, or `{command} --simulator URL` for a local simulator.")
 
 
-def _from_environment(entity: str | None, budget: Budget | None) -> Intacct:
+def _from_environment(entity: str | None, budget: Budget | None, concurrency: int | None = None) -> Intacct:
     options: dict[str, Any] = {} if entity is None else {"entity": entity or None}
-    return Intacct.from_env(budget=budget, **options)
+    return Intacct.from_env(budget=budget, concurrency=concurrency, **options)
 
 
 def has_state(project: Place) -> bool:

@@ -123,9 +123,9 @@ class Connections:
         """A client for the connection, in its entity or in `entity` ("" for the top level).
 
         Its tokens and memory live in the state database and are shared with every other program that uses it; its
-        requests are logged there. It holds slots of the company, shared with those programs, until it is closed
-        (DESIGN rule 8). `closing` is called then. Asks nothing of Intacct yet. Raises as `get` does, NotAuthorisedError
-        where it is unconnected, BusyError where other programs leave no slot for a minute.
+        requests are logged there, and wait for the company's slots, which all those programs share (DESIGN rule 8).
+        `closing` is called when the client was closed. Asks nothing of Intacct yet. Raises as `get` does, and
+        NotAuthorisedError where it is unconnected.
         """
         connection = self.get(name, owner)
         if not connection.grant_id:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tieout.connections import rows
-from tieout.errors import BusyError, StoreError
+from tieout.errors import StoreError
 from tieout.rest.limiter import Limiter
 from tieout.rest.pace import TIERS, Tier
 from tieout.store import Store
@@ -23,12 +23,12 @@ from tieout.store import Store
 if TYPE_CHECKING:
     from sqlalchemy import Connection as Transaction
 
-BEAT = 5.0
+BEAT = 2.0
 """Seconds between heartbeats, at which slots are given back to whoever has come since, or taken where some are free."""
-DRAIN = 0.5
-"""Seconds between looks while requests that are under way hold slots to be given back."""
-PATIENCE = 60.0
-"""Seconds to wait for a first slot where more programs than slots are at work."""
+DRAIN = 0.25
+"""Seconds between looks while there is no slot, or requests that are under way hold slots to be given back."""
+IDLE = 0.5
+"""Seconds without a request after which all slots are given back."""
 LAST_WORDS = 2.0
 _LOCK = 0x736C6F74  # "slot"
 
@@ -48,50 +48,56 @@ def shares(wants: Sequence[int], most: int) -> list[int]:
 
 
 class SlotLease:
-    """What this program holds of a company. `join` and `leave` count the clients that use it."""
+    """What this program holds of a company while it asks something of it. A program that is idle holds nothing."""
 
     def __init__(self, store: Store, place: str, company: str, limiter: Limiter, most: int) -> None:
         self._store, self._limiter, self._most = store, limiter, most
         self._key = {"place": place, "company_key": company.casefold()}
-        self._company = company
         self._holder = rows.new_id()
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
-        self.held = 0
+        self._stop, self._wanted = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._run, name="tieout-slots", daemon=True)
 
     def begin(self) -> None:
-        """Hold at least one slot. Raises BusyError after a minute in which none came free.
-
-        Where the database cannot be written, one request at a time goes out: it is there for others, not in the way."""
-        end = time.monotonic() + PATIENCE
-        try:
-            while (held := self._beat()) == 0:
-                if time.monotonic() > end:
-                    self._forget()
-                    raise self._busy()
-                time.sleep(DRAIN)
-        except StoreError:
-            held = self._limiter.allow(1)
-        self.held = held
-        self._thread = threading.Thread(target=self._keep_alive, name="tieout-slots", daemon=True)
+        """From now on requests wait for slots. Asks the database for none yet."""
+        self._limiter.starved = self._wanted.set
+        self._limiter.allow(0)
         self._thread.start()
 
     def end(self) -> None:
         """Give all back."""
         self._stop.set()
-        if self._thread is not None:
-            self._thread.join(LAST_WORDS)
-        self._forget()
+        self._wanted.set()
+        self._thread.join(LAST_WORDS)
+        self._limiter.starved = None
         self._limiter.allow(None)
 
-    def _keep_alive(self) -> None:
-        pause = BEAT
-        while not self._stop.wait(pause):
-            try:
-                self.held = self._beat()
-            except StoreError:
-                continue  # the next beat may still be in time
-            pause = BEAT if self.held <= self._limiter.allowed else DRAIN
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self._wanted.wait()
+            self._wanted.clear()
+            if not self._stop.is_set():
+                self._hold()
+
+    def _hold(self) -> None:
+        """Hold slots until nothing was asked for a while."""
+        next_beat, served, held = 0.0, -1, 0
+        while not self._stop.is_set():
+            if time.monotonic() >= next_beat:
+                held = self._beat_or_creep()
+                drains = held == 0 or held > self._limiter.allowed
+                next_beat = time.monotonic() + (DRAIN if drains else BEAT)
+            self._stop.wait(IDLE if held else DRAIN)
+            if self._limiter.rest(served):
+                break
+            served = self._limiter.served
+        self._forget()
+
+    def _beat_or_creep(self) -> int:
+        """Where the database cannot be written, one request at a time goes out: others are not known, nor stopped."""
+        try:
+            return self._beat()
+        except StoreError:
+            return self._limiter.allow(1)
 
     def _beat(self) -> int:
         """Say that we live, and hold our share -> how many slots that is now."""
@@ -110,8 +116,7 @@ class SlotLease:
             before = mine.held if mine else 0
             free = most - sum(row.held for row in living if row is not mine)
             held: int = max(min(before, share), min(share, free))
-            if held > 0:
-                self._limiter.allow(held)  # first, so that no request begins in a slot that is given back
+            self._limiter.allow(held)  # first, so that no request begins in a slot that is given back
             held = max(held, min(before, self._limiter.under_way))
             values: dict[str, Any] = {"wanted": wanted, "held": held, "most": self._most, "heard_at": now}
             if mine is None:
@@ -148,17 +153,10 @@ class SlotLease:
         except StoreError:
             return  # taken over when it is stale
 
-    def _busy(self) -> BusyError:
-        return BusyError(
-            f"All requests that {self._company} may have under way are taken by other programs of this installation.",
-            advice="Wait for one of them to end, or say the company's real tier: [connections.NAME] tier.",
-        )
-
 
 class _Shared:
     def __init__(self, lease: SlotLease) -> None:
-        self.lease, self.users, self.begun = lease, 0, False
-        self.turn = threading.Lock()
+        self.lease, self.users = lease, 0
 
 
 _leases: dict[tuple[str, str, str], _Shared] = {}
@@ -171,25 +169,15 @@ class Hold:
     def __init__(
         self, store: Store, place: str, company: str, limiter: Limiter, tier: Tier | None, wanted: int
     ) -> None:
-        """`wanted` requests at once; the company allows as many as its `tier`, the smallest where it is not known.
-
-        Raises BusyError where no slot comes free."""
+        """`wanted` requests at once; the company allows as many as its `tier`, the smallest where it is not known."""
         self._key = (store.url, place, company.casefold())
         self._over = False
         most = TIERS[tier] if tier is not None else max(TIERS["1"], wanted)
         with _lock:
             if self._key not in _leases:
                 _leases[self._key] = _Shared(SlotLease(store, place, company, limiter, most))
-            shared = _leases[self._key]
-            shared.users += 1
-        try:
-            with shared.turn:
-                if not shared.begun:
-                    shared.lease.begin()
-                    shared.begun = True
-        except BaseException:
-            self.leave()
-            raise
+                _leases[self._key].lease.begin()
+            _leases[self._key].users += 1
 
     def leave(self) -> None:
         """The client is closed. Safe to call twice."""

@@ -64,18 +64,20 @@ def pull(
     progress: OnProgress | None = None,
     source: Source | None = None,
     budget: Budget | None = None,
+    concurrency: int | None = None,
 ) -> list[PullReport]:
     """Copy objects into the destination: all rows the first time, then what changed; then tie out.
 
     `names` are [pull.*] sections (none and no `objects`: every section); `objects` are pulled with default settings.
     `connection`, `destination` and, for one of them alone, `table` go before what the sections say. An interrupted
-    pull can simply be run again. `budget` is what all of it may spend.
+    pull can simply be run again. `budget` is what all of it may spend, `concurrency` how many requests it wants
+    under way at once.
     Raises UnknownNameError, CheckError and ConfigurationError before the first page; NotAuthorisedError,
     TokenRefusedError, UnreachableError, ThrottledError, StoreError, BusyError and BudgetError at once. Any other error
     of one object among several, or of lines, is the `error` of its report, and the others are pulled; of a single
     object it is raised. What was committed before an error stays and is consistent.
     """
-    with sources(project, source, budget) as reach:
+    with sources(project, source, budget, concurrency) as reach:
         over = {"connection": connection, "destination": destination, "table": table}
         targets = _targets(project, names, objects, {key: value for key, value in over.items() if value is not None})
         alone = len(targets) == 1
@@ -99,7 +101,7 @@ def _failed(project: Project, target: Target, error: TieoutError) -> PullReport:
 
 @contextmanager
 def sources(
-    project: Project, given: Source | None, budget: Budget | None = None
+    project: Project, given: Source | None, budget: Budget | None = None, concurrency: int | None = None
 ) -> Iterator[Callable[[str | None], Source]]:
     """Opens each connection once, when it is first needed, and closes all of them."""
     opened: dict[str | None, Source] = {}
@@ -110,7 +112,8 @@ def sources(
         if name not in opened:
             from tieout.connections import connect, find
 
-            opened[name] = Source(connect(project, name, budget=budget), find(project, name).company)
+            client = connect(project, name, budget=budget, concurrency=concurrency)
+            opened[name] = Source(client, find(project, name).company)
         return opened[name]
 
     try:

@@ -39,6 +39,7 @@ def push(
     connection: str | None = None,
     dry_run: bool = False,
     budget: Budget | None = None,
+    concurrency: int | None = None,
     progress: OnProgress | None = None,
 ) -> PushReport:
     """Post the records of [push.NAME] that are not in Intacct yet. A rerun posts nothing twice.
@@ -46,10 +47,18 @@ def push(
     Checks everything against the live model before the first record goes out. With `dry_run` nothing is sent and
     nothing written. Raises SourceError, CheckError and ConfigurationError before anything was sent, BusyError where
     another run of this push is going on; after NotAuthorisedError, UnreachableError, StoreError and BudgetError
-    (`budget` is what it may spend) a rerun goes on."""
+    (`budget` is what it may spend) a rerun goes on. `concurrency` is how many requests it wants under way at once."""
     from tieout.push import run
 
-    return run.push(project, name, connection=connection, dry_run=dry_run, budget=budget, progress=progress)
+    return run.push(
+        project,
+        name,
+        connection=connection,
+        dry_run=dry_run,
+        budget=budget,
+        concurrency=concurrency,
+        progress=progress,
+    )
 
 
 def retry(

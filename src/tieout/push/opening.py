@@ -35,14 +35,20 @@ class Opened(msgspec.Struct, frozen=True):
 
 
 @contextmanager
-def opened(project: Project, name: str, settings: PushSettings, budget: Budget | None = None) -> Iterator[Opened]:
+def opened(
+    project: Project,
+    name: str,
+    settings: PushSettings,
+    budget: Budget | None = None,
+    concurrency: int | None = None,
+) -> Iterator[Opened]:
     """Open client and ledger; both are closed at the end.
 
     The ledger belongs to company, environment and entity, whatever the connection is called (DESIGN rule 1)."""
     object = catalogue.resolve(settings.object)
     who = find(project, settings.connection, settings.entity)
     with ExitStack() as stack:
-        client = stack.enter_context(connect(project, settings.connection, settings.entity, budget))
+        client = stack.enter_context(connect(project, settings.connection, settings.entity, budget, concurrency))
         store = stack.enter_context(open_store(project.state_url))
         scope = Scope(company=who.company, environment=who.environment, entity=who.entity or "", push=name)
         ledger = Ledger(store, scope, open_vault(project))

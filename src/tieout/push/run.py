@@ -40,11 +40,13 @@ def push(
     connection: str | None = None,
     dry_run: bool = False,
     budget: Budget | None = None,
+    concurrency: int | None = None,
     progress: OnProgress | None = None,
 ) -> PushReport:
     """See `tieout.push.push`."""
     settings = settings_of(project, name, connection)
-    return _run(project, _Job(name, settings, project.root / settings.source, False, progress, budget), dry_run=dry_run)
+    job = _Job(name, settings, project.root / settings.source, False, progress, budget, concurrency)
+    return _run(project, job, dry_run=dry_run)
 
 
 def retry(
@@ -65,7 +67,7 @@ def retry(
 
 def _run(project: Project, job: _Job, *, dry_run: bool) -> PushReport:
     started = time.monotonic()
-    with opened(project, job.name, job.settings, job.budget) as desk, desk.client.measure() as spent:
+    with opened(project, job.name, job.settings, job.budget, job.concurrency) as desk, desk.client.measure() as spent:
         if dry_run:
             reading = plan.read(job.settings, job.name, job.path, desk.client)
             items = plan.decide(reading.documents, desk.ledger, desk.object, retry=job.retry)
@@ -90,6 +92,7 @@ class _Job:
         retry: bool,
         progress: OnProgress | None,
         budget: Budget | None,
+        concurrency: int | None = None,
     ) -> None:
         self.name = name
         self.settings = settings
@@ -97,6 +100,7 @@ class _Job:
         self.retry = retry
         self.progress = progress
         self.budget = budget
+        self.concurrency = concurrency
 
 
 def _send(desk: Opened, job: _Job, held: Lease) -> PushReport:

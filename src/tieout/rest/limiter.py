@@ -112,6 +112,10 @@ class Limiter:
         self._epoch = 0
         self._steady = 0
         self._cap: int | None = None
+        self.starved: Callable[[], None] | None = None
+        """Called, from the asker's thread, when a claim waits for no other reason than what `allow` said."""
+        self.served = 0
+        """Claims granted so far."""
 
     def claim(self, notify: Callable[[], None]) -> Claim:
         """Ask for a place. If `.granted` is false on return, `notify` is called when it becomes true or when there is
@@ -141,6 +145,14 @@ class Limiter:
             granted = self._grant()
         self._tell(granted)
         return self.allowed
+
+    def rest(self, served: int) -> bool:
+        """Allow nothing any more, if nothing was asked for since `served` and nothing is under way; whether so."""
+        with self._lock:
+            idle = self._taken == 0 and not self._lines and self.served == served
+            if idle:
+                self._cap = 0
+            return idle
 
     @property
     def allowed(self) -> int:
@@ -176,7 +188,10 @@ class Limiter:
                 self._lines.append(line)
             line.waiting[claim._ticket] = claim
             granted = self._grant()
+            starved = self._cap is not None and not claim.granted and self._taken >= self._cap
         self._tell([other for other in granted if other is not claim])
+        if starved and self.starved is not None:
+            self.starved()
         return claim
 
     def _take_free(self, line: _Line) -> Claim | None:
@@ -242,6 +257,7 @@ class Limiter:
 
     def _take(self, claim: Claim) -> None:
         self._taken += 1
+        self.served += 1
         claim._line.taken += 1
         claim._epoch = self._epoch
         claim.granted = True
