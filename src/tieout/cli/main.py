@@ -239,6 +239,8 @@ def _plain(message: str) -> str:
     """A usage error as one would say it: `Input should be greater than or equal to 0` -> `it must be at least 0`."""
     for words, plain in (
         ("Input should be ", "it must be "),
+        ("it must be a valid integer, unable to parse string as an integer", "it must be a whole number"),
+        ("Value error, ", ""),
         ("greater than or equal to", "at least"),
         ("less than or equal to", "at most"),
     ):
