@@ -134,9 +134,7 @@ connections = Table(
     Column("company", String(255), nullable=False, comment="'' until the first sign-in says"),
     Column("user_id", String(255), nullable=False, comment="'' until the first sign-in says"),
     Column("entity", String(255)),
-    Column(
-        "level", String(255), nullable=False, comment="of its token: '' with the entity as a header, else the entity"
-    ),
+    Column("level", String(255), nullable=False, comment="of its token: '' (entity as a header) or the entity"),
     Column("base_url", String(1024), nullable=False),
     Column("simulator", Boolean, nullable=False),
     Column("grant_id", String(36), ForeignKey("grants.id"), index=True, comment="null: unconnected"),
