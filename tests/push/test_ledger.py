@@ -190,17 +190,6 @@ def test_a_dead_holder_is_replaced_and_can_write_no_more(store: Store, ledger: L
         assert connection.execute(select(leases)).all() == []
 
 
-def test_the_migrations_make_the_tables_that_the_code_knows(store: Store) -> None:
-    from alembic.autogenerate import compare_metadata
-    from alembic.migration import MigrationContext
-
-    from tieout.store.tables import metadata
-
-    with store.read() as connection:
-        context = MigrationContext.configure(connection, opts={"version_table": "tieout_version"})
-        assert compare_metadata(context, metadata) == []
-
-
 def test_a_posted_record_stays_posted_whatever_a_later_answer_says(ledger: Ledger, lease: Lease) -> None:
     ledger.begin_batch(lease, "run", batch(1, 2), [record("A"), record("B")])
     halves = [Result(position=0, state="posted", sage_key="7"), Result(position=1, state="unknown")]

@@ -26,7 +26,7 @@ from tieout.errors import (
 )
 from tieout.rest.call import Reply
 from tieout.rest.failure_table import CODES, STATUSES, TOKEN_WORDS, WORDS, Action
-from tieout.rest.failures import Refusal, refusal_of, rule_for
+from tieout.rest.failures import Refusal, refusal_from, refusal_of, rule_for
 
 ROOT = Path(__file__).parents[2]
 
@@ -94,6 +94,13 @@ def test_a_path_through_a_list_is_sent_to_the_lines_own_object() -> None:
 )
 def test_any_envelope_or_none_becomes_the_right_class(status: int, body: Any, kind: type[IntacctError]) -> None:
     assert type(refusal(status, body).error) is kind
+
+
+def test_an_objects_own_refusal_is_one_under_either_status() -> None:
+    error = {"errorId": "REST-7001", "code": "operationFailed", "message": "unsuccessful"}
+    for status, kind in ((422, RefusedError), (400, RefusedError), (409, ConflictError)):
+        assert type(refusal_from(error, status, "POST /x").error) is kind
+    assert type(refusal_from({"errorId": "REST-1064"}, 400, "POST /x").error) is InvalidRequestError
 
 
 def test_what_a_gateway_says_is_passed_on() -> None:

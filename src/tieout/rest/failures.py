@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from tieout.errors import Detail, IntacctError, ReplyError, TooLargeError, Whose
+from tieout.errors import Detail, IntacctError, InvalidRequestError, RefusedError, ReplyError, TooLargeError, Whose
 from tieout.rest.call import Reply
 from tieout.rest.failure_table import BY_CODE, TOKEN_WORDS, WORDS, Action, Rule, by_status
 
@@ -80,6 +80,10 @@ def find_error(body: Any) -> dict[str, Any] | None:
     return None
 
 
+OBJECT_REFUSED = "REST-7001"
+"""Under 422, in places under 400 (REST reference 8.5)."""
+
+
 def refusal_from(found: Mapping[str, Any], status: int, request: str) -> Refusal:
     """An `ia::error` object -> the error to raise and what to do. Missing or odd members are tolerated."""
     listed = found.get("details")
@@ -95,6 +99,8 @@ def refusal_from(found: Mapping[str, Any], status: int, request: str) -> Refusal
     more = found.get("additionalInfo")
     placeholders = more.get("placeholders") if isinstance(more, Mapping) else None
     kind = rule.kind or by_status(status).kind or IntacctError
+    if status == 400 and error_id == OBJECT_REFUSED and kind is InvalidRequestError:
+        kind = RefusedError  # the object's own rules said no, whatever status that comes under
     error = kind(
         message,
         status=status,
