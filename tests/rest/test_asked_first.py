@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -123,3 +124,17 @@ def test_both_clients_refresh_a_model_on_demand(simulator: Simulator) -> None:
 
     with simulated(simulator=simulator) as client:
         assert client.model("vendors", max_age=0.0).name == asyncio.run(awaited()) == "accounts-payable/vendor"
+
+
+def test_many_threads_and_tasks_ask_for_a_model_once() -> None:
+    with Simulator("empty") as simulator:
+        with simulated(simulator=simulator) as intacct, ThreadPoolExecutor(12) as pool:
+            list(pool.map(lambda _: intacct.count("vendors"), range(12)))
+            assert [entry.path for entry in intacct.log.search(path="model")] == ["/services/core/model"]
+
+        async def together() -> int:
+            async with simulated_async(simulator=simulator) as intacct:
+                await asyncio.gather(*(intacct.count("vendors") for _ in range(12)))
+                return len(intacct.log.search(path="model"))
+
+        assert asyncio.run(together()) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from tieout.rest.limiter import Limiter
 from tieout.rest.memory import Memory
 from tieout.rest.session import Session
 
@@ -15,3 +16,8 @@ class Desk(msgspec.Struct, kw_only=True):
     memory: Memory
     check: bool = False
     """Whether bodies are held against the live model before they are sent. Clients do, unless told otherwise."""
+    turns: dict[str, Limiter] = msgspec.field(default_factory=dict)
+
+    def turn(self, object: str) -> Limiter:
+        """Whose turn it is to ask for the model of an object: one request, however many wait for it."""
+        return self.turns.setdefault(object, Limiter(1))

@@ -12,11 +12,19 @@ import msgspec
 
 from tieout import catalogue
 from tieout.catalogue.model import Model, Node
-from tieout.errors import ConfigurationError, ForbiddenError, InvalidRequestError, TieoutError, UnknownNameError
+from tieout.errors import (
+    ConfigurationError,
+    DeadlineError,
+    ForbiddenError,
+    InvalidRequestError,
+    TieoutError,
+    UnknownNameError,
+)
 from tieout.rest import operations
 from tieout.rest.call import Call
 from tieout.rest.desk import Desk
-from tieout.rest.effects import Exchange, Work
+from tieout.rest.effects import Exchange, Slot, Work
+from tieout.rest.limiter import NoPlace
 from tieout.rest.memory import Memory
 from tieout.rest.perform import perform
 from tieout.rest.session import Session
@@ -30,15 +38,34 @@ def model(desk: Desk, object: str, max_age: float | None = None) -> Exchange[Mod
     if max_age is not None and not max_age >= 0:
         raise ConfigurationError(f"An age is 0 seconds or more, not {max_age}.")
     name = catalogue.resolve(object)
-    found: Model | None = (yield Work(partial(desk.memory.model, name, max_age))) if max_age != 0 else None
-    if found is None:
-        try:
-            found = yield from perform(desk.session, operations.get_model(name))
-        except InvalidRequestError as error:
-            if error.code != "unknownObject":
-                raise
-            raise UnknownNameError("object", object, nearest=catalogue.nearest(name, catalogue.names())) from None
-        yield Work(partial(desk.memory.keep_model, name, found))
+    if max_age == 0:
+        return (yield from _asked(desk, name, object))
+    found: Model | None = yield Work(partial(desk.memory.model, name, max_age))
+    if found is not None:
+        return found
+    try:
+        turn = yield Slot(desk.turn(name), desk.session.patience())
+    except NoPlace:
+        raise DeadlineError(
+            f"The model of {name} was not there in time: another call was asking for it.",
+            advice="Run the same again; it is remembered once it has come.",
+        ) from None
+    try:
+        found = yield Work(partial(desk.memory.model, name, max_age))
+        return found if found is not None else (yield from _asked(desk, name, object))
+    finally:
+        turn.release()
+
+
+def _asked(desk: Desk, name: str, object: str) -> Exchange[Model]:
+    """The model as the company answers it now; `object` is how the caller named it."""
+    try:
+        found = yield from perform(desk.session, operations.get_model(name))
+    except InvalidRequestError as error:
+        if error.code != "unknownObject":
+            raise
+        raise UnknownNameError("object", object, nearest=catalogue.nearest(name, catalogue.names())) from None
+    yield Work(partial(desk.memory.keep_model, name, found))
     return found
 
 
