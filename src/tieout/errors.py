@@ -221,7 +221,6 @@ class OutcomeUnknownError(TieoutError):
     Sending the same body again under `idempotency_key` settles it and cannot write twice (REST reference 7.6)."""
 
     exit_code = Exit.RECORDS
-    whose = Whose.TIEOUT
 
     def __init__(
         self, message: str, *, advice: str = "", whose: Whose | None = None, idempotency_key: str | None = None

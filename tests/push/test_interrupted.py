@@ -106,7 +106,9 @@ def test_an_unknown_outcome_is_settled_with_the_same_bytes_under_the_same_key(
     report = desk.push("times")
     assert (report.unknown, report.posted, report.exit_code) == (4, 0, 1)
     assert "cannot post twice" in report.notes[0]
-    assert {record.state for record in push.failed(desk.project)} == {"unknown"}
+    left = push.failed(desk.project)
+    assert {(record.state, record.whose_move) for record in left} == {("unknown", "tieout's")}
+    assert all(record.advice.startswith("For 59 days the next push asks again") for record in left)
     still = desk.push("times")
     assert (still.unknown, still.ready) == (4, 0)
     line.fault = None

@@ -11,7 +11,15 @@ from typing import Any
 import pytest
 
 from tieout import F, Intacct, simulated
-from tieout.errors import CheckError, CheckWarning, ConfigurationError, DeadlineError, UnknownNameError
+from tieout.errors import (
+    CheckError,
+    CheckWarning,
+    ConfigurationError,
+    DeadlineError,
+    OutcomeUnknownError,
+    UnknownNameError,
+)
+from tieout.simulator import Fault, Simulator
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +89,21 @@ def test_what_is_shown_at_a_prompt_is_short_and_says_what_happened(intacct: Inta
         intacct.count("vendors")
     assert repr(spent).startswith("Usage(1 call, 1 transaction, ")
     assert "parts" not in repr(spent.by_object)
+
+
+def test_a_write_without_an_answer_is_the_callers_to_settle() -> None:
+    simulator = Simulator("empty")
+    vendor = {"id": "V-1", "name": "n"}
+    with simulated(simulator=simulator) as client:
+        client.model("vendors")
+        simulator.traffic.faults.add(Fault(method="POST", path="/objects/*", connection="reset", when="after", times=9))
+        with pytest.raises(OutcomeUnknownError) as caught:
+            client.create("vendors", vendor)
+        assert caught.value.whose == "yours"
+        simulator.traffic.faults.clear()
+        client.create("vendors", vendor, idempotency_key=caught.value.idempotency_key)
+        assert client.count("vendors", private=True) == 1
+    simulator.close()
 
 
 def test_no_time_left_says_what_to_do(intacct: Intacct) -> None:

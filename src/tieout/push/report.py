@@ -119,6 +119,12 @@ def problem_facts(problems: list[Problem]) -> dict[str, Any]:
     return {"problems": [msgspec.to_builtins(problem) for problem in problems]}
 
 
+ASKED_AGAIN = (
+    "For 59 days the next push asks again with the same bytes under the same key, which cannot post twice; later, look "
+    "in Intacct."
+)
+
+
 def error_facts(error: TieoutError) -> dict[str, Any]:
     """What the ledger keeps of a refusal: every public fact, nothing secret."""
     return error.to_dict()
@@ -148,6 +154,8 @@ def failed_record(
             advice=str(error.get("advice") or ""),
             href=href,
         )
+    if error.get("idempotency_key"):  # the ledger has the bytes too: whoever pushes need not send anything by hand
+        error = {**error, "whose_move": Whose.TIEOUT, "advice": ASKED_AGAIN}
     details = error.get("details") or ()
     # The outer message only says that the request failed; the innermost detail says why (REST reference 8.4).
     reasons = [str(detail.get("message", "")) for detail in details] or [str(error.get("message", ""))]

@@ -243,7 +243,7 @@ class Attempt(Generic[T]):
             kind = DeadlineError if silence.timeout else UnreachableError
             error = kind(
                 f"Intacct at {host} did not answer: {silence.reason}.",
-                advice="Check the address and your network, then run the same command again.",
+                advice="Check the address and your network, then try again.",
             )
         if not silence.again:
             raise self.final(error) from None

@@ -120,7 +120,7 @@ class _Held:
         except NoPlace:
             raise DeadlineError(
                 "The access token could not be renewed in time: another call was renewing it.",
-                advice="Look whether the token endpoint answers, then run the same command again.",
+                advice="Look whether the token endpoint answers, then try again.",
             ) from None
         try:
             if (token := self._valid(refused)) is None:
