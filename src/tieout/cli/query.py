@@ -40,53 +40,66 @@ class Format(StrEnum):
     JSONL = "jsonl"
 
 
+ObjectArgument = Annotated[str, typer.Argument(metavar="OBJECT", help="bills, vendor, accounts-payable/vendor ...")]
+FieldsOption = Annotated[
+    list[str] | None,
+    typer.Option("--fields", "-f", metavar="A,B", help="Which fields, vendor.id or the like; else id, name, key."),
+]
+WhereOption = Annotated[
+    str | None, typer.Option("--where", "-w", metavar="TEXT", help="\"status = 'active' and totalTxnAmount > 100\"")
+]
+FiltersOption = Annotated[
+    str | None,
+    typer.Option("--filters", metavar="JSON", help='As Sage writes filters: [{"$eq": {"status": "active"}}]'),
+]
+ExpressionOption = Annotated[
+    str | None, typer.Option("--expression", metavar="TEXT", help='Joins --filters: "(1 and 2) or 3"; else all hold.')
+]
+SumsOption = Annotated[
+    list[str] | None, typer.Option("--sum", metavar="A,B", help="Sums that Intacct works out, instead of rows.")
+]
+GroupsOption = Annotated[
+    list[str] | None, typer.Option("--group-by", metavar="A,B", help="Count and sum by these fields.")
+]
+OrderOption = Annotated[
+    list[str] | None, typer.Option("--order-by", metavar="A,-B", help="Sort by these; a minus sorts downwards.")
+]
+LimitOption = Annotated[
+    int, typer.Option("--limit", "-n", min=0, metavar="N", help="At most N rows; 0 for all.", show_default=True)
+]
+PageOption = Annotated[
+    int | None, typer.Option("--page-size", min=1, max=4000, metavar="N", help="Rows a request, 2000 if not given.")
+]
+CountOption = Annotated[bool, typer.Option("--count", help="Only how many there are.")]
+PlanOption = Annotated[bool, typer.Option("--plan", help="Only how it would be read and what that costs.")]
+PrivateOption = Annotated[bool, typer.Option("--private", help="Include records that belong to one entity.")]
+CaseOption = Annotated[bool, typer.Option("--ignore-case", help="Compare text without case.")]
+DateOption = Annotated[
+    str | None, typer.Option("--as-of", metavar="DATE", help="The day that today, currentMonth ... are seen from.")
+]
+HierarchyOption = Annotated[bool, typer.Option("--hierarchy", help="Ask for hierarchy information too; shown in JSON.")]
+FormatOption = Annotated[Format, typer.Option("--format", help="How to write the rows.", show_default=True)]
+
+
 def query(
     ctx: typer.Context,
-    object: Annotated[str, typer.Argument(metavar="OBJECT", help="bills, vendor, accounts-payable/vendor ...")],
-    fields: Annotated[
-        list[str] | None,
-        typer.Option("--fields", "-f", metavar="A,B", help="Which fields, vendor.id or the like; else id, name, key."),
-    ] = None,
-    where: Annotated[
-        str | None,
-        typer.Option("--where", "-w", metavar="TEXT", help="\"status = 'active' and totalTxnAmount > 100\""),
-    ] = None,
-    filters: Annotated[
-        str | None,
-        typer.Option("--filters", metavar="JSON", help='As Sage writes filters: [{"$eq": {"status": "active"}}]'),
-    ] = None,
-    expression: Annotated[
-        str | None,
-        typer.Option("--expression", metavar="TEXT", help='Joins --filters: "(1 and 2) or 3"; else all hold.'),
-    ] = None,
-    sums: Annotated[
-        list[str] | None, typer.Option("--sum", metavar="A,B", help="Sums that Intacct works out, instead of rows.")
-    ] = None,
-    group_by: Annotated[
-        list[str] | None, typer.Option("--group-by", metavar="A,B", help="Count and sum by these fields.")
-    ] = None,
-    order_by: Annotated[
-        list[str] | None, typer.Option("--order-by", metavar="A,-B", help="Sort by these; a minus sorts downwards.")
-    ] = None,
-    limit: Annotated[
-        int, typer.Option("--limit", "-n", min=0, metavar="N", help="At most N rows; 0 for all.", show_default=True)
-    ] = DEFAULT_LIMIT,
-    page_size: Annotated[
-        int | None, typer.Option("--page-size", min=1, max=4000, metavar="N", help="Rows a request, 2000 if not given.")
-    ] = None,
-    count: Annotated[bool, typer.Option("--count", help="Only how many there are.")] = False,
-    plan: Annotated[bool, typer.Option("--plan", help="Only how it would be read and what that costs.")] = False,
-    private: Annotated[bool, typer.Option("--private", help="Include records that belong to one entity.")] = False,
-    ignore_case: Annotated[bool, typer.Option("--ignore-case", help="Compare text without case.")] = False,
-    as_of: Annotated[
-        str | None, typer.Option("--as-of", metavar="DATE", help="The day that today, currentMonth ... are seen from.")
-    ] = None,
-    hierarchy: Annotated[
-        bool, typer.Option("--hierarchy", help="Ask for hierarchy information too; shown in JSON.")
-    ] = False,
-    format: Annotated[
-        Format, typer.Option("--format", help="How to write the rows.", show_default=True)
-    ] = Format.TABLE,
+    object: ObjectArgument,
+    fields: FieldsOption = None,
+    where: WhereOption = None,
+    filters: FiltersOption = None,
+    expression: ExpressionOption = None,
+    sums: SumsOption = None,
+    group_by: GroupsOption = None,
+    order_by: OrderOption = None,
+    limit: LimitOption = DEFAULT_LIMIT,
+    page_size: PageOption = None,
+    count: CountOption = False,
+    plan: PlanOption = False,
+    private: PrivateOption = False,
+    ignore_case: CaseOption = False,
+    as_of: DateOption = None,
+    hierarchy: HierarchyOption = False,
+    format: FormatOption = Format.TABLE,
     connection: ConnectionOption = None,
     entity: EntityOption = None,
     max_transactions: BudgetOption = None,
