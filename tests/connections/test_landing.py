@@ -138,6 +138,29 @@ def test_the_kind_changes_in_place(connections: Connections, wire: Wire, simulat
     assert works(connections, wire, "us")
 
 
+def test_client_credentials_of_a_registered_application_follow_its_secret(
+    connections: Connections, wire: Wire, simulator: Simulator
+) -> None:
+    given = {"user": "admin", "company": "demo", "base_url": wire.origin, "environment": "sandbox"}
+    connections.add_client_credentials("us", app="demo", **given, transport=wire.transport)
+    with connections.store.begin() as transaction:
+        assert transaction.execute(select(grants.c.client_secret_sealed)).scalar_one() is None
+        transaction.execute(tokens.delete())
+    connections.apps.set_secret("demo", "changed in the console")
+    with pytest.raises(TokenRefusedError):
+        works(connections, wire, "us")
+    connections.apps.set_secret("demo", "demo-secret")
+    assert works(connections, wire, "us")
+    with pytest.raises(ConfigurationError, match="The client id and the client secret of the connection must not be"):
+        connections.add_client_credentials("x", **given)
+
+
+def test_an_application_without_its_secret_signs_nobody_in(connections: Connections) -> None:
+    connections.apps.draft("new")
+    with pytest.raises(ConfigurationError, match=r"has no client id and secret yet \(draft\)"):
+        connections.apps.credentials("new")
+
+
 def test_without_a_refresh_token_nothing_is_stored(connections: Connections, simulator: Simulator) -> None:
     waiting = prepared(connections, simulator, "us")
     with pytest.raises(NotAuthorisedError, match="offline_access"):

@@ -195,6 +195,19 @@ class Apps:
             self._tell(transaction, "app secret set", row.id)
         return self.get(name)
 
+    def credentials(self, name: str) -> tuple[str, str]:
+        """Client id and client secret, for the token endpoint. Raises ConfigurationError where the approval
+        has not come yet."""
+        with self._store.read() as transaction:
+            row = self._row(transaction, name)
+        if row.client_id is None or row.client_secret_sealed is None:
+            raise ConfigurationError(
+                f"The application {name!r} has no client id and secret yet ({row.state}).",
+                advice="They come with Sage's approval mail and from the developer console.",
+            )
+        secret = self._vault.decrypt(row.client_secret_sealed, app_context(row.id, "client_secret"))
+        return row.client_id, secret.decode()
+
     def remove(self, name: str) -> App:
         """Forget an application. Raises BusyError while a grant is of it."""
         from sqlalchemy import delete, select

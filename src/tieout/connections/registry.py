@@ -192,8 +192,9 @@ class Connections:
         self,
         name: str,
         *,
-        client_id: str,
-        client_secret: str,
+        client_id: str = "",
+        client_secret: str = "",
+        app: str | None = None,
         user: str,
         company: str,
         entity: str | None = None,
@@ -203,6 +204,7 @@ class Connections:
         transport: Transport | None = None,
     ) -> Connection:
         """Connect with client credentials: takes a token, reads the entities, and stores the connection if that works.
+        They are those of the registered application `app`, or `client_id` and `client_secret`.
 
         A name that exists is connected anew and keeps its id, also one that was signed in by browser before.
         `environment` is "production" or "sandbox": nothing on the wire tells (REST reference 1.4). Raises
@@ -210,10 +212,14 @@ class Connections:
         that another owner connected; TokenRefusedError for wrong credentials, UnreachableError without an answer,
         UnknownNameError for an entity that the user cannot see.
         """
+        app_id = None
+        if app is not None:
+            client_id, client_secret = self.apps.credentials(app)
+            app_id = self.apps.get(app).id
         given = {"name": name, "client id": client_id, "client secret": client_secret, "user": user, "company": company}
         _refuse_blank(given)
         url = self._address(base_url, environment)
-        wanted = _Wanted(owner, name, environment, company, user, entity, url, client_id, client_secret)
+        wanted = _Wanted(owner, name, environment, company, user, entity, url, client_id, client_secret, app_id)
         return self._add(wanted, transport)
 
     def prepare(
@@ -323,7 +329,8 @@ class Connections:
             user=wanted.user,
             base_url=wanted.base_url,
             client_id=wanted.client_id,
-            client_secret=wanted.client_secret,
+            client_secret=wanted.client_secret if wanted.app_id is None else None,
+            app_id=wanted.app_id,
             token=proof.token,
             level=proof.level,
             top_level=proof.top_level,
@@ -376,6 +383,7 @@ class _Wanted(msgspec.Struct, frozen=True):
     base_url: str
     client_id: str
     client_secret: str
+    app_id: str | None = None
 
     def credentials(self, level: str) -> ClientCredentials:
         return ClientCredentials(
