@@ -27,8 +27,8 @@ def prepared(connections: Connections, simulator: Simulator, name: str, **option
 
 
 def works(connections: Connections, wire: Wire, name: str, owner: str = "default") -> bool:
-    client = connections.open(name, owner=owner, transport=wire.transport)
-    return bool(client.references(ENTITY))
+    with connections.open(name, owner=owner, transport=wire.transport) as client:
+        return bool(client.references(ENTITY))
 
 
 def grant_rows(connections: Connections) -> list[tuple[str, str, str]]:
