@@ -14,7 +14,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from tieout.cli.demo import DEFAULT_DIRECTORY, MARKER, Stage, _farewell, demo
+from tieout.cli.demo import DEFAULT_DIRECTORY, MARKER, Stage, _farewell, _remove, demo
 from tieout.cli.output import Output
 from tieout.errors import ConfigurationError, Exit, TieoutError
 
@@ -226,6 +226,14 @@ def test_interrupt_stops_the_simulator_and_leaves_a_folder_that_can_be_used_agai
     assert errors.count("Interrupted.") == 1, errors
     assert not listens(address_in(said))
     assert (tmp_path / "here" / MARKER).exists()
+
+
+def test_what_a_killed_pull_had_swapped_out_is_cleared_away(tmp_path: Path) -> None:
+    swapped = tmp_path / "company.duckdb.tmp"
+    swapped.mkdir()
+    (swapped / "duckdb_temp_storage-0.tmp").write_bytes(b"rows")
+    _remove(tmp_path)
+    assert not tmp_path.exists()
 
 
 def test_ctrl_c_while_a_command_works_is_answered_once_and_the_demo_can_be_run_again(tmp_path: Path) -> None:

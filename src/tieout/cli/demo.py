@@ -347,7 +347,10 @@ def _remove(folder: Path) -> None:
     """Remove the demo's own files, and the folder if nothing else is in it."""
     for pattern in OWN_FILES:
         for path in folder.glob(pattern):
-            path.unlink()
+            if path.is_dir() and not path.is_symlink():  # what a killed pull had swapped out
+                shutil.rmtree(path)
+            else:
+                path.unlink()
     if folder.exists() and not any(folder.iterdir()):
         folder.rmdir()
 
