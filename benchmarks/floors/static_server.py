@@ -30,6 +30,16 @@ from .bills import ATTRIBUTES, MONEY, OBJECT, bill, cents, model, modified, mone
 BASE = "/ia/api/v1"
 MAX_PAGE = 4000
 VENDOR = "accounts-payable/vendor"
+VENDOR_MODEL = {
+    "fields": {name: {"type": "string", "mutable": True} for name in ("key", "id", "name")},
+    "groups": {},
+    "refs": {},
+    "lists": [],
+    "httpMethods": "OPTIONS,GET,DELETE,PATCH,POST",
+    "idempotenceSupported": True,
+    "apiObject": f"objects/{VENDOR}",
+    "type": "rootObject",
+}
 SEND_BUFFER = 4_194_304
 """Bytes: a page fits, so that the server is done with it before the client has read it."""
 ONE = {"totalCount": 1, "totalSuccess": 1, "totalError": 0}
@@ -138,6 +148,8 @@ class Bills:
         self._model = _encode({"ia::result": model(), "ia::meta": ONE})
 
     def model(self, name: str) -> Parts:
+        if name.removeprefix("objects/") == VENDOR:
+            return [_encode({"ia::result": VENDOR_MODEL, "ia::meta": ONE})]
         if name.removeprefix("objects/") != OBJECT:
             return [_encode({"ia::result": [], "ia::meta": dict.fromkeys(ONE, 0)})]
         return [self._model]

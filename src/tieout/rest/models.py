@@ -57,6 +57,11 @@ def model(desk: Desk, object: str, max_age: float | None = None) -> Exchange[Mod
         turn.release()
 
 
+def _others(name: str) -> tuple[str, ...]:
+    """The nearest names that are not this one, which is documented but not in this company."""
+    return tuple(other for other in catalogue.nearest(name, catalogue.names()) if other != name)
+
+
 def _asked(desk: Desk, name: str, object: str) -> Exchange[Model]:
     """The model as the company answers it now; `object` is how the caller named it."""
     try:
@@ -64,7 +69,7 @@ def _asked(desk: Desk, name: str, object: str) -> Exchange[Model]:
     except InvalidRequestError as error:
         if error.code != "unknownObject":
             raise
-        raise UnknownNameError("object", object, nearest=catalogue.nearest(name, catalogue.names())) from None
+        raise UnknownNameError("object", object, nearest=_others(name)) from None
     yield Work(partial(desk.memory.keep_model, name, found))
     return found
 

@@ -32,20 +32,19 @@ class Row(msgspec.Struct, kw_only=True):
     __key__: ClassVar[str] = ""
     """The attribute that holds the row's key, asked for or not; empty for rows of totals."""
 
-    misfit_values: dict[str, Any] = msgspec.field(name="tieout::misfits", default_factory=dict)
-    extra_values: dict[str, Any] = msgspec.field(name="tieout::extra", default_factory=dict)
+    misfit_values: dict[str, Any] | None = msgspec.field(name="tieout::misfits", default=None)
+    extra_values: dict[str, Any] | None = msgspec.field(name="tieout::extra", default=None)
     """Columns that came unasked, where a query asked for such: hierarchy information."""
 
     @property
     def misfits(self) -> tuple[str, ...]:
         """Wire names of the values that did not fit the model's type and are kept as they came."""
-        return tuple(self.misfit_values)
+        return tuple(self.misfit_values or ())
 
     def __getitem__(self, path: str) -> Any:
-        if path in self.misfit_values:
-            return self.misfit_values[path]
-        if path in self.extra_values:
-            return self.extra_values[path]
+        for apart in (self.misfit_values, self.extra_values):
+            if apart is not None and path in apart:
+                return apart[path]
         try:
             return getattr(self, self.__attributes__[path])
         except KeyError:
@@ -60,7 +59,7 @@ class Row(msgspec.Struct, kw_only=True):
         raise AttributeError(f"the row has no column {name!r}{hint}")
 
     def __iter__(self) -> Iterator[str]:
-        return iter((*self.__attributes__, *self.extra_values))
+        return iter((*self.__attributes__, *(self.extra_values or ())))
 
     def as_dict(self) -> dict[str, Any]:
         """{wire name: value} in the order of the query's fields."""
@@ -178,6 +177,7 @@ def row_type(model: Model, fields: Iterable[str], *, keyed: bool = False) -> typ
         namespace={"__attributes__": shown, "__key__": attributes.get("key", "")},
         rename=rename,
         kw_only=True,
+        gc=False,  # rows hold plain values, no cycles
         module=__name__,
     )
     return made
@@ -189,7 +189,7 @@ def key_of(row: Row) -> str | None:
         return None
     key = getattr(row, row.__key__)
     if key is None:
-        key = row.misfit_values.get("key")
+        key = (row.misfit_values or {}).get("key")
     return key if key is None or isinstance(key, str) else str(key)
 
 
@@ -267,7 +267,7 @@ def row_by_value(row: Any, raw: Mapping[str, msgspec.Raw], *, lenient: Collectio
         except msgspec.ValidationError:
             value = misfits[path] = json.loads(bytes(raw[path]), parse_float=Decimal)
         values[name] = value
-    return row(misfit_values=misfits, **values)
+    return row(misfit_values=misfits or None, **values)
 
 
 @lru_cache(maxsize=64)

@@ -25,6 +25,7 @@ class Seam(Generic[R]):
         self._identity, self._keep = identity, keep
         self._order: list[Hashable] = []
         self._known: set[Hashable] = set()
+        self._worked_out: list[tuple[Sequence[R], list[Hashable | None]]] = []
         self.complete = True
         """Whether everything delivered so far is remembered."""
 
@@ -43,29 +44,48 @@ class Seam(Generic[R]):
     def after(self, rows: Sequence[R]) -> list[R] | None:
         """The rows after the last one known, None where the page holds no row known."""
         at = self._last_known(rows)
-        return None if at is None else self.unknown(rows[at + 1 :])
-
-    def _last_known(self, rows: Sequence[R]) -> int | None:
-        return next((i for i in range(len(rows) - 1, -1, -1) if self._identity(rows[i]) in self._known), None)
+        return None if at is None else self._new(rows, at + 1)
 
     def unknown(self, rows: Sequence[R]) -> list[R]:
         """The rows that are not known, none of them twice."""
-        found: list[R] = []
-        seen: set[Hashable] = set()
-        for row in rows:
-            identity = self._identity(row)
-            if identity is None:
-                found.append(row)
-            elif identity not in self._known and identity not in seen:
-                seen.add(identity)
-                found.append(row)
+        return self._new(rows, 0)
+
+    def _identities(self, rows: Sequence[R]) -> list[Hashable | None]:
+        """Worked out once for a page, and for the new ones of its rows, however often they are asked for."""
+        for known, identities in self._worked_out:
+            if known is rows:
+                return identities
+        identities = list(map(self._identity, rows))
+        self._worked_out = [(rows, identities), *self._worked_out[:1]]
+        return identities
+
+    def _last_known(self, rows: Sequence[R]) -> int | None:
+        identities, known = self._identities(rows), self._known
+        if known.isdisjoint(identities[1:]):  # as where nothing has changed: only the first row can be known
+            return 0 if identities and identities[0] in known else None
+        return next((i for i in range(len(rows) - 1, -1, -1) if identities[i] in known), None)
+
+    def _new(self, rows: Sequence[R], start: int) -> list[R]:
+        found: list[R] = list(rows[start:])
+        named: list[Hashable | None] = self._identities(rows)[start:]
+        distinct = set(named)
+        if len(distinct) < len(named) or not self._known.isdisjoint(distinct):
+            seen: set[Hashable] = set()
+            pairs = []
+            for pair in zip(found, named, strict=True):
+                if pair[1] is None or (pair[1] not in self._known and pair[1] not in seen):
+                    seen.add(pair[1])
+                    pairs.append(pair)
+            found, named = [row for row, _ in pairs], [identity for _, identity in pairs]
+        self._worked_out = [(found, named), *self._worked_out[:1]]
         return found
 
     def add(self, fresh: Sequence[R], page: Sequence[R], behind: Hashable | None = None) -> None:
         """These rows of a page are delivered. Where it holds no row known, they follow `behind`; None for the start."""
         at = self._last_known(page)
-        anchor = behind if at is None else self._identity(page[at])
-        identities = [identity for row in fresh if (identity := self._identity(row)) is not None]
+        anchor = behind if at is None else self._identities(page)[at]
+        identities = [identity for identity in self._identities(fresh) if identity is not None]
+        self._worked_out = []
         if anchor is not None and anchor == self.last:
             place = len(self._order)
         else:
