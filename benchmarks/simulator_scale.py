@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from floors.bills import ATTRIBUTES, OBJECT
+from floors.bills import ATTRIBUTES, OBJECT, bill
 from simulator_process import VENDORS, fill
 from tieout.simulator import Simulator
 from tieout.simulator.http import Request
@@ -52,11 +52,13 @@ class Caller:
             raise SystemExit(f"{asked} gave {len(answer['ia::result'])} rows")
         return took
 
-    def touch(self, key: int) -> None:
+    def touch(self, n: int) -> None:
         """A write: whatever was counted or remembered of the table no longer holds."""
-        self.ask("PATCH", f"/objects/{OBJECT}/{key}", {"description": "touched"})
+        self.ask("PATCH", f"/objects/{OBJECT}/{DRAFTS[n]}", {"description": "touched"})
 
 
+DRAFTS = [i + 1 for i in range(1000) if bill(i).state == "draft"]
+"""Keys of bills that may still be changed."""
 ORDER = [{"key": "asc"}]
 
 
