@@ -40,6 +40,7 @@ VERSION = "v1"
 _FILLED = "server/filled"
 _FROZEN = "server/frozen"
 MOST_SEEDED = 4
+_SEEDING = threading.Lock()
 _SEEDED: dict[tuple[Seed, date], bytes] = {}
 """What a company in memory begins with, by seed and day."""
 _CLIENTS = "server/clients"
@@ -317,16 +318,20 @@ def _begin(company: Company, seed: Seed, recordings: tuple[Path, ...]) -> None:
     """Fill a new company. The seed of one day is always the same, so a process works it out once."""
     known = (seed, company.clock.now().date())
     plain = company.path is None and not recordings
-    if plain and known in _SEEDED:
-        company.replace(_SEEDED[known])
+    with _SEEDING:
+        ready = _SEEDED.get(known) if plain else None
+    if ready is not None:
+        company.replace(ready)
         return
     with company.atomically():  # a company that is half there would be taken for a whole one next time
         _fill(company, seed, recordings)
         company.remember(_FILLED, seed.encode())
     if plain:
-        while len(_SEEDED) >= MOST_SEEDED:
-            _SEEDED.pop(next(iter(_SEEDED)))
-        _SEEDED[known] = company.contents()
+        contents = company.contents()
+        with _SEEDING:
+            while len(_SEEDED) >= MOST_SEEDED:
+                _SEEDED.pop(next(iter(_SEEDED)))
+            _SEEDED[known] = contents
 
 
 def _connect(name: str, path: Path | None, clock: Clock, settings: Settings) -> Company:
