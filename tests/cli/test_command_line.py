@@ -37,7 +37,8 @@ def test_help_names_every_command_with_its_line(tieout: Run) -> None:
         shown = tieout(*arguments)
         assert shown.code == 0
         for entry in directory.COMMANDS.values():
-            assert re.search(rf"^  {entry.name} +{re.escape(entry.summary)}$", shown.out, re.MULTILINE)
+            if " " not in entry.name:  # those are in the help of the command they belong to
+                assert re.search(rf"^  {entry.name} +{re.escape(entry.summary)}$", shown.out, re.MULTILINE)
         assert max(map(len, shown.out.splitlines())) <= 100
 
 
@@ -240,3 +241,16 @@ def test_version_tells_tieout_and_python(tieout: Run) -> None:
     facts = tieout("version", "--json").json
     assert facts["python"] == ".".join(map(str, sys.version_info[:3]))
     assert json.dumps(facts["tieout"]) in (Path(__file__).parents[2] / "pyproject.toml").read_text()
+
+
+def part_command() -> None:
+    """A part of a command."""
+    typer.echo("the part")
+
+
+def test_a_command_may_have_commands_of_its_own(tieout: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, function in (("whole", "part_command"), ("whole part", "part_command")):
+        monkeypatch.setitem(directory.COMMANDS, name, directory.Entry(name, __name__, function, "what it does"))
+    assert tieout("whole", "part").out == "the part\n"
+    assert "tieout whole part" in tieout("whole", "--help").out
+    assert tieout("help", "whole", "part").out.startswith("Usage: tieout whole part")

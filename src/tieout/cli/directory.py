@@ -57,6 +57,18 @@ GLOBAL_OPTIONS: tuple[tuple[str, str], ...] = (
 )
 
 
+def find(name: str, rest: list[str]) -> tuple[Entry | None, list[str]]:
+    """The command meant and its arguments: `app` followed by `new` is the command `app new`, if there is one."""
+    if rest and (entry := COMMANDS.get(f"{name} {rest[0]}")):
+        return entry, rest[1:]
+    return COMMANDS.get(name), rest
+
+
+def parts(name: str) -> list[Entry]:
+    """The commands that are part of another one: `app new` of `app`."""
+    return [entry for entry in COMMANDS.values() if entry.name.startswith(f"{name} ")]
+
+
 def nearest(name: str) -> list[str]:
     """Commands that look like `name`, best first."""
     return difflib.get_close_matches(name, COMMANDS, n=2, cutoff=0.6)
@@ -71,7 +83,7 @@ def help_text() -> str:
     ]
     for title, entries in SECTIONS.items():
         lines += ["", f"{title}:"]
-        lines += [f"  {entry.name:<10} {entry.summary}" for entry in entries]
+        lines += [f"  {entry.name:<11} {entry.summary}" for entry in entries if " " not in entry.name]
     lines += ["", "Every command takes:"]
     lines += [f"  {option:<16} {text}" for option, text in GLOBAL_OPTIONS]
     lines += ["", "New here? Try `tieout demo`. Exit codes: docs/reference/exit-codes.md."]

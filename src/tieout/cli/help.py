@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from typer.core import TyperCommand
 
+from tieout.cli import directory
+
 if TYPE_CHECKING:
     from typer._click import Context, HelpFormatter, Parameter
 
@@ -38,6 +40,9 @@ class Command(TyperCommand):
             if records:
                 with formatter.section(title):
                     formatter.write_dl(records)
+        if parts := directory.parts(self.name or ""):
+            with formatter.section("Commands of its own"):
+                formatter.write_dl([(f"tieout {part.name}", part.summary) for part in parts])
 
 
 def _label(param: Parameter) -> str:

@@ -115,8 +115,9 @@ def _dispatch(arguments: list[str]) -> int:
         if not name:
             sys.stdout.write(directory.help_text())
             return 0
-        leading, rest = [], ["--help"]
-    entry = directory.COMMANDS.get(name)
+        leading, rest = [], [*rest[:1], "--help"]
+        rest = rest if f"{name} {rest[0]}" in directory.COMMANDS else ["--help"]
+    entry, rest = directory.find(name, rest)
     if entry is None:
         near = directory.nearest(name)
         hint = f"Did you mean {' or '.join(near)}?" if near else "`tieout --help` lists the commands."

@@ -10,25 +10,23 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import msgspec
-
-from tieout.connections import audit, landing, rows
+from tieout.connections import adding, audit, landing, rows
+from tieout.connections.adding import Wanted, public_url, refuse_another_company, refuse_blank
 from tieout.connections.apps import Apps
 from tieout.connections.audit import Audit
 from tieout.connections.claims import Claims, claims_of
 from tieout.connections.grants import GrantRow
 from tieout.connections.landing import Landed, SignIn
 from tieout.connections.memory import StoreMemory
-from tieout.connections.proof import prove
 from tieout.connections.requests import Logged, StoredLog
 from tieout.connections.rows import DEFAULT_OWNER, Connection
 from tieout.connections.settings import SIMULATOR, SIMULATOR_CLIENT, is_loopback
 from tieout.connections.slots import Hold
 from tieout.connections.tokens import StoreTokens
 from tieout.connections.vault import Vault
-from tieout.errors import ConfigurationError, NotAuthorisedError, UnknownNameError, redacted
-from tieout.rest import Budget, ClientCredentials, Intacct, Meter, Transport
-from tieout.rest.base import BASE_URL, api_url
+from tieout.errors import NotAuthorisedError, UnknownNameError
+from tieout.rest import Budget, Intacct, Meter, Transport
+from tieout.rest.base import BASE_URL
 from tieout.rest.meter import Several
 from tieout.rest.pace import Tier, ceiling
 from tieout.rest.tokens import Grant
@@ -36,7 +34,7 @@ from tieout.rest.transport import HttpTransport
 from tieout.store import Store
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection as Transaction
+    pass
 
 
 class Connections:
@@ -185,8 +183,8 @@ class Connections:
         address = public_url(url)
         self.vault.keys.make_for_simulator()
         client_id, client_secret = SIMULATOR_CLIENT
-        wanted = _Wanted(owner, name, SIMULATOR, company, user, entity, address, client_id, client_secret)
-        return self._add(wanted, transport)
+        wanted = Wanted(owner, name, SIMULATOR, company, user, entity, address, client_id, client_secret)
+        return adding.add(self.store, self.vault, wanted, transport, self._now)
 
     def add_client_credentials(
         self,
@@ -217,10 +215,10 @@ class Connections:
             client_id, client_secret = self.apps.credentials(app)
             app_id = self.apps.get(app).id
         given = {"name": name, "client id": client_id, "client secret": client_secret, "user": user, "company": company}
-        _refuse_blank(given)
+        refuse_blank(given)
         url = self._address(base_url, environment)
-        wanted = _Wanted(owner, name, environment, company, user, entity, url, client_id, client_secret, app_id)
-        return self._add(wanted, transport)
+        wanted = Wanted(owner, name, environment, company, user, entity, url, client_id, client_secret, app_id)
+        return adding.add(self.store, self.vault, wanted, transport, self._now)
 
     def prepare(
         self,
@@ -237,11 +235,11 @@ class Connections:
 
         `company` and `user` may be left to the sign-in. Raises ConfigurationError without a master key, for a blank
         name, and for a name that belongs to another company."""
-        _refuse_blank({"name": name, "owner": owner})
+        refuse_blank({"name": name, "owner": owner})
         url = self._address(base_url, environment)
         with self.store.begin() as transaction:
             before = rows.find(transaction, owner, name=name)
-            _refuse_another_company(before, name, company, environment)
+            refuse_another_company(before, name, company, environment)
             if before is not None:
                 return before
             rows.keep_owner(transaction, owner)
@@ -317,96 +315,6 @@ class Connections:
             self.vault.keys.require_own()
         return url
 
-    def _add(self, wanted: _Wanted, transport: Transport | None) -> Connection:
-        with self.store.read() as transaction:
-            self._refuse(transaction, wanted)
-        proof = prove(wanted.credentials, wanted.base_url, wanted.entity, transport)
-        entity = wanted.entity or proof.level or None
-        sign_in = SignIn(
-            kind="client_credentials",
-            environment=wanted.environment,
-            company=wanted.company,
-            user=wanted.user,
-            base_url=wanted.base_url,
-            client_id=wanted.client_id,
-            client_secret=wanted.client_secret if wanted.app_id is None else None,
-            app_id=wanted.app_id,
-            token=proof.token,
-            level=proof.level,
-            top_level=proof.top_level,
-        )
-        with self.store.begin() as transaction:
-            before = self._refuse(transaction, wanted)
-            grant_id, _ = landing.keep_grant(self.store, self.vault, transaction, sign_in, wanted.owner, self._now())
-            connection = Connection(
-                id=before.id if before else rows.new_id(),
-                owner=wanted.owner,
-                name=wanted.name,
-                environment=wanted.environment,
-                company=wanted.company,
-                user=wanted.user,
-                entity=entity,
-                level=(entity or "") if proof.top_level is False else "",
-                base_url=wanted.base_url,
-                is_simulator=wanted.environment == SIMULATOR,
-                grant_id=grant_id,
-                kind="client_credentials",
-            )
-            rows.keep(transaction, connection, new=before is None)
-            if before is not None and before.grant_id != grant_id:
-                rows.drop_unused_grant(transaction, before.grant_id)
-            subjects = {"connection": connection.id, "grant": grant_id}
-            facts = {"kind": "client_credentials", "company": wanted.company}
-            audit.append(self.store, transaction, "connected", owner=wanted.owner, subjects=subjects, facts=facts)
-        return connection
-
-    def _refuse(self, transaction: Transaction, wanted: _Wanted) -> Connection | None:
-        """The connection of this name, if it may become what is wanted."""
-        before = rows.find(transaction, wanted.owner, name=wanted.name)
-        _refuse_another_company(before, wanted.name, wanted.company, wanted.environment)
-        grant = rows.living_grant(transaction, wanted.environment, wanted.company, wanted.user, wanted.base_url)
-        if grant is not None and grant.owner != wanted.owner:
-            raise ConfigurationError(
-                f"{wanted.user}@{wanted.company} already works for another account here.",
-                advice="A Sage user serves one account: use another one.",
-            )
-        return before
-
-
-class _Wanted(msgspec.Struct, frozen=True):
-    owner: str
-    name: str
-    environment: str
-    company: str
-    user: str
-    entity: str | None
-    base_url: str
-    client_id: str
-    client_secret: str
-    app_id: str | None = None
-
-    def credentials(self, level: str) -> ClientCredentials:
-        return ClientCredentials(
-            client_id=self.client_id,
-            client_secret=self.client_secret,
-            user=self.user,
-            company=self.company,
-            entity_level=level or None,
-        )
-
-    def __repr__(self) -> str:
-        return f"_Wanted({self.name!r})"
-
-
-def public_url(url: str) -> str:
-    """The API address of a base URL. Raises ConfigurationError, in which no credentials are repeated."""
-    if redacted(url) != url:
-        raise ConfigurationError(
-            f"The base URL {redacted(url)!r} must not hold a user, a password or a query.",
-            advice="Give the address alone; credentials are asked, or taken from the environment.",
-        )
-    return api_url(url)
-
 
 def how_to_connect(name: str = "NAME") -> str:
     """The command that makes a connection."""
@@ -418,21 +326,3 @@ def _unconnected(connection: Connection) -> NotAuthorisedError:
         f"The connection {connection.name!r} is not connected: {connection.why}".rstrip(),
         advice=f"Run: {how_to_connect(connection.name)}",
     )
-
-
-def _refuse_blank(given: dict[str, str]) -> None:
-    blank = [what for what, value in given.items() if not value.strip()]
-    if blank:
-        raise ConfigurationError(f"The {' and the '.join(blank)} of the connection must not be blank.")
-
-
-def _refuse_another_company(before: Connection | None, name: str, company: str, environment: str) -> None:
-    """What was pulled and posted under a name belongs to its company."""
-    if before is None:
-        return
-    same = not before.company or not company or before.company == company
-    if not same or before.environment != environment:
-        raise ConfigurationError(
-            f"The connection {name!r} is to {before.company} ({before.environment}), not to {company} ({environment}).",
-            advice="Choose another name for the new one.",
-        )

@@ -1,0 +1,141 @@
+"""A connection by client credentials: refused, proved and stored. What every new connection must bear stands here too:
+an address without secrets, a name that stays with its company.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tieout.connections import audit, landing, rows
+from tieout.connections.landing import SignIn
+from tieout.connections.proof import prove
+from tieout.connections.rows import Connection
+from tieout.connections.settings import SIMULATOR
+from tieout.connections.vault import Vault
+from tieout.errors import ConfigurationError, redacted
+from tieout.rest import ClientCredentials, Transport
+from tieout.rest.base import api_url
+from tieout.store import Store
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection as Transaction
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """A connection by client credentials, to be made. The repr shows no secret."""
+
+    owner: str
+    name: str
+    environment: str
+    company: str
+    user: str
+    entity: str | None
+    base_url: str
+    client_id: str
+    client_secret: str
+    app_id: str | None = None
+
+    def credentials(self, level: str) -> ClientCredentials:
+        return ClientCredentials(
+            client_id=self.client_id,
+            client_secret=self.client_secret,
+            user=self.user,
+            company=self.company,
+            entity_level=level or None,
+        )
+
+    def __repr__(self) -> str:
+        return f"Wanted({self.name!r})"
+
+
+def add(
+    store: Store, vault: Vault, wanted: Wanted, transport: Transport | None, now: Callable[[], float]
+) -> Connection:
+    """Sign in with client credentials, and store grant and connection if that works. Raises as
+    `Connections.add_client_credentials`."""
+    with store.read() as transaction:
+        _refuse(transaction, wanted)
+    proof = prove(wanted.credentials, wanted.base_url, wanted.entity, transport)
+    entity = wanted.entity or proof.level or None
+    sign_in = SignIn(
+        kind="client_credentials",
+        environment=wanted.environment,
+        company=wanted.company,
+        user=wanted.user,
+        base_url=wanted.base_url,
+        client_id=wanted.client_id,
+        client_secret=wanted.client_secret if wanted.app_id is None else None,
+        app_id=wanted.app_id,
+        token=proof.token,
+        level=proof.level,
+        top_level=proof.top_level,
+    )
+    with store.begin() as transaction:
+        before = _refuse(transaction, wanted)
+        grant_id, _ = landing.keep_grant(store, vault, transaction, sign_in, wanted.owner, now())
+        connection = Connection(
+            id=before.id if before else rows.new_id(),
+            owner=wanted.owner,
+            name=wanted.name,
+            environment=wanted.environment,
+            company=wanted.company,
+            user=wanted.user,
+            entity=entity,
+            level=(entity or "") if proof.top_level is False else "",
+            base_url=wanted.base_url,
+            is_simulator=wanted.environment == SIMULATOR,
+            grant_id=grant_id,
+            kind="client_credentials",
+        )
+        rows.keep(transaction, connection, new=before is None)
+        if before is not None and before.grant_id != grant_id:
+            rows.drop_unused_grant(transaction, before.grant_id)
+        subjects = {"connection": connection.id, "grant": grant_id}
+        facts = {"kind": "client_credentials", "company": wanted.company}
+        audit.append(store, transaction, "connected", owner=wanted.owner, subjects=subjects, facts=facts)
+    return connection
+
+
+def _refuse(transaction: Transaction, wanted: Wanted) -> Connection | None:
+    """The connection of this name, if it may become what is wanted."""
+    before = rows.find(transaction, wanted.owner, name=wanted.name)
+    refuse_another_company(before, wanted.name, wanted.company, wanted.environment)
+    grant = rows.living_grant(transaction, wanted.environment, wanted.company, wanted.user, wanted.base_url)
+    if grant is not None and grant.owner != wanted.owner:
+        raise ConfigurationError(
+            f"{wanted.user}@{wanted.company} already works for another account here.",
+            advice="A Sage user serves one account: use another one.",
+        )
+    return before
+
+
+def public_url(url: str) -> str:
+    """The API address of a base URL. Raises ConfigurationError, in which no credentials are repeated."""
+    if redacted(url) != url:
+        raise ConfigurationError(
+            f"The base URL {redacted(url)!r} must not hold a user, a password or a query.",
+            advice="Give the address alone; credentials are asked, or taken from the environment.",
+        )
+    return api_url(url)
+
+
+def refuse_blank(given: dict[str, str]) -> None:
+    """Raises ConfigurationError naming what is blank."""
+    blank = [what for what, value in given.items() if not value.strip()]
+    if blank:
+        raise ConfigurationError(f"The {' and the '.join(blank)} of the connection must not be blank.")
+
+
+def refuse_another_company(before: Connection | None, name: str, company: str, environment: str) -> None:
+    """What was pulled and posted under a name belongs to its company. Raises ConfigurationError for another one."""
+    if before is None:
+        return
+    same = not before.company or not company or before.company == company
+    if not same or before.environment != environment:
+        raise ConfigurationError(
+            f"The connection {name!r} is to {before.company} ({before.environment}), not to {company} ({environment}).",
+            advice="Choose another name for the new one.",
+        )
