@@ -12,7 +12,7 @@ import msgspec
 
 from tieout.connections import audit, ending, rows
 from tieout.connections.vault import Vault
-from tieout.errors import NotAuthorisedError, TieoutError
+from tieout.errors import NotAuthorisedError, TieoutError, Whose
 from tieout.rest.tokens import MARGIN, Token
 from tieout.store import Store
 from tieout.store.crashpoints import reached
@@ -225,6 +225,35 @@ class GrantRow:
             self._change(connection, version, values)
             self._tell(connection, "died" if state == "dead" else "doubted", {"reason": reason})
         return True
+
+    def knows(self, level: str) -> bool:
+        """Whether Intacct has given a token of this level over this grant."""
+        from sqlalchemy import select
+
+        from tieout.store.access_tables import tokens
+
+        with self.store.read() as connection:
+            return (
+                connection.execute(select(tokens.c.version).filter_by(grant_id=self.id, level=level)).first()
+                is not None
+            )
+
+    def keep_level_refused(self, error: TieoutError, level: str, secrets: Secrets) -> TieoutError:
+        """Intacct refused a token of an entity that never had one: that says nothing of the grant, which goes on.
+
+        Whether an `interrupted` refresh had used the refresh token up stays to be seen at another level."""
+        with self.store.begin() as connection:
+            values: dict[str, object] = {"lease_holder": None, "lease_until": None}
+            if not secrets.interrupted:
+                values["sent_at"] = None
+            if self._change(connection, secrets.version, values):
+                self._tell(connection, "failed", {"error": _code(error), "level": level})
+        return NotAuthorisedError(
+            f"Intacct gave {secrets.user}@{secrets.company} no token of entity {level!r} ({_code(error)}).",
+            advice="Check the entity's id, and whether the user may enter it: in Sage under Company > Admin > Users > "
+            "the user > User entities.",
+            whose=Whose.ADMINISTRATOR,
+        )
 
     def holds(self, refresh_token: str) -> bool:
         """Whether the refresh token stored now is this one."""

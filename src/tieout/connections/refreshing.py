@@ -101,6 +101,8 @@ class Refresh:
                 refused = answer
         except (_LeaseLostError, _MovedOnError):
             return None
+        if self._level and not self._grant.knows(self._level):
+            raise self._grant.keep_level_refused(refused, self._level, secrets)
         if not self._grant.end(refused, secrets.version, interrupted=secrets.interrupted):
             return None
         raise self._grant.why_not()

@@ -10,11 +10,12 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from tieout.connections import adding, audit, landing, rows
+from tieout.connections import adding, audit, entities, landing, rows, scope_guard, sharing
 from tieout.connections.adding import Wanted, public_url, refuse_another_company, refuse_blank
 from tieout.connections.apps import Apps
 from tieout.connections.audit import Audit
 from tieout.connections.claims import Claims, claims_of
+from tieout.connections.entities import Entity
 from tieout.connections.grants import GrantRow
 from tieout.connections.landing import Landed, SignIn
 from tieout.connections.memory import StoreMemory
@@ -128,6 +129,8 @@ class Connections:
         connection = self.get(name, owner)
         if not connection.grant_id:
             raise _unconnected(connection)
+        with self.store.read() as transaction:  # labels may have changed since it was connected
+            scope_guard.refuse_scope_of(transaction, connection.grant_id, connection.environment)
         where = connection.base_url if connection.is_simulator else connection.environment
         log = StoredLog(self.store, where, connection.company)
         chosen = (connection.entity if entity is None else entity) or None
@@ -212,13 +215,43 @@ class Connections:
         """
         app_id = None
         if app is not None:
+            registered = self.apps.get(app)
+            scope_guard.refuse_scope(registered.scope, environment, app)
             client_id, client_secret = self.apps.credentials(app)
-            app_id = self.apps.get(app).id
+            app_id = registered.id
         given = {"name": name, "client id": client_id, "client secret": client_secret, "user": user, "company": company}
         refuse_blank(given)
         url = self._address(base_url, environment)
         wanted = Wanted(owner, name, environment, company, user, entity, url, client_id, client_secret, app_id)
         return adding.add(self.store, self.vault, wanted, transport, self._now)
+
+    def share(self, name: str, *, with_: str, entity: str | None = None, owner: str = DEFAULT_OWNER) -> Connection:
+        """Connect `name` over the grant of the connection `with_`: the same Sage user, in `entity` or at the top level,
+        without a sign-in. A name that exists keeps its id.
+
+        Asks nothing of Intacct. Raises as `get` does, NotAuthorisedError where `with_` gives no tokens itself,
+        ConfigurationError for a name that belongs to another company, and where the user has no top level and no
+        entity is named."""
+        return sharing.share(self.store, name, self.get(with_, owner), entity)
+
+    def entities(self, name: str, *, owner: str = DEFAULT_OWNER, transport: Transport | None = None) -> list[Entity]:
+        """The entities that the user of a connection may enter, by id: one billable transaction a page (REST reference
+        2). A user without top level sees the entity of the connection only.
+
+        Raises as `open` does, and ForbiddenError or RefusedError where the user may not list them."""
+        connection = self.get(name, owner)
+        with self.open(name, owner=owner, entity="", transport=transport) as client:
+            return entities.listed(client, connection)
+
+    def add_entity(
+        self, name: str, new_name: str, entity: str, *, owner: str = DEFAULT_OWNER, transport: Transport | None = None
+    ) -> Connection:
+        """A connection `new_name` for another entity of the user of `name`, over the same grant, once Intacct has
+        shown that the user may enter it. Raises as `share` and `entities`, UnknownNameError for another entity."""
+        connection = self.get(name, owner)
+        with self.open(name, owner=owner, entity=entity, transport=transport) as client:
+            entities.prove(client, connection, entity)
+        return self.share(new_name, with_=name, entity=entity, owner=owner)
 
     def prepare(
         self,
@@ -277,6 +310,7 @@ class Connections:
         `connection` stays as it is, with the reason. Raises NotAuthorisedError where there is no refresh token or
         nobody knows who signed in, UnknownNameError for an `app` that is not there."""
         registered = self.apps.get(app)
+        scope_guard.refuse_scope(registered.scope, connection.environment, app)
         claims = claims_of(answer.access_token) or Claims()
         who, where = claims.user or user, claims.company or company
         if not answer.refresh_token:

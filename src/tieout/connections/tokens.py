@@ -13,6 +13,7 @@ from collections.abc import Callable
 from functools import partial
 
 from tieout.connections import rows
+from tieout.connections.ending import is_client_error
 from tieout.connections.grants import GrantRow, Secrets
 from tieout.connections.refreshing import Refresh
 from tieout.connections.vault import Vault
@@ -142,6 +143,8 @@ class StoreTokens:
         try:
             answer: Grant = yield from source.fetch(session)
         except TokenRefusedError as error:
+            if self._level and not is_client_error(error) and not (yield Work(partial(self._grant.knows, self._level))):
+                raise (yield Work(partial(self._grant.keep_level_refused, error, self._level, secrets))) from None
             yield Work(partial(self._grant.keep_failure, error, secrets.version, unanswered=False))
             raise
         token = answer.as_token(self._now())

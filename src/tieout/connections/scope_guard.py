@@ -1,0 +1,54 @@
+"""Keeps applications and companies of one kind together: a production client for production, another for sandboxes.
+
+Sage gives a client its scope for good (REST reference 1.2); what a company is only the label says that was given when
+it was connected. Decides by those two and asks nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from tieout.connections.settings import SIMULATOR
+from tieout.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection as Transaction
+
+
+def refuse_scope(scope: str | None, environment: str, app: str) -> None:
+    """Raises ConfigurationError where an application of this scope must not be used in this environment. A simulator
+    takes any; an application whose scope is not known is not judged."""
+    wanted = "production" if environment == "production" else "non-production"
+    if environment == SIMULATOR or scope is None or scope == wanted:
+        return
+    company = "a production company" if environment == "production" else f"a {environment} company"
+    raise ConfigurationError(
+        f"The application {app!r} has the scope {scope} and cannot be used with {company}.",
+        advice=f"Use an application of scope {wanted}, or correct the environment if the label is wrong. A scope never "
+        "changes.",
+    )
+
+
+def refuse_scope_of(transaction: Transaction, grant_id: str, environment: str) -> None:
+    """The same for the application that a grant is of."""
+    from sqlalchemy import select
+
+    from tieout.store.access_tables import apps, grants
+
+    query = select(apps.c.name, apps.c.scope).join(grants, grants.c.app_id == apps.c.id).where(grants.c.id == grant_id)
+    found = transaction.execute(query).first()
+    if found is not None:
+        refuse_scope(found.scope, environment, found.name)
+
+
+def refuse_mixture(environments: Mapping[str, str], *, allowed: bool) -> None:
+    """`environments` by the name of the connection, of one run. Raises ConfigurationError where there are several,
+    unless that is `allowed`: a sandbox's records beside real ones are hard to tell apart afterwards."""
+    if allowed or len(set(environments.values())) < 2:
+        return
+    named = ", ".join(f"{name} is {environment}" for name, environment in sorted(environments.items()))
+    raise ConfigurationError(
+        f"This run would mix environments: {named}.",
+        advice="Name the sections of one environment, or say --mix-environments.",
+    )
