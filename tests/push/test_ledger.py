@@ -21,7 +21,7 @@ BODY = b'[{"secret": "body"}]'
 class Reverse:
     """A seal whose work can be seen: it turns bytes round and binds them to the context."""
 
-    def encrypt(self, plain: bytes, context: str) -> bytes:
+    def encrypt(self, plain: bytes, context: str, owner: str) -> bytes:
         return context.encode() + b"|" + plain[::-1]
 
     def decrypt(self, sealed: bytes, context: str) -> bytes:

@@ -6,13 +6,15 @@ Knows no connection: subjects are ids, facts are what the caller says, and must 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TextIO
 
 import msgspec
 
 from tieout.connections.rows import DEFAULT_OWNER, now_text
-from tieout.errors import StoreError
+from tieout.errors import ConfigurationError, StoreError
 from tieout.store import Store
 
 if TYPE_CHECKING:
@@ -20,6 +22,22 @@ if TYPE_CHECKING:
 
 _LOCK = 0x61756469  # "audi": rows are chained one after another
 _PAGE = 1000
+ITSELF = "tieout"
+"""The actor of what happens by itself."""
+_actor: ContextVar[str] = ContextVar("tieout_actor", default=ITSELF)
+
+
+@contextmanager
+def acting_as(actor: str) -> Iterator[None]:
+    """Whatever is done inside, in this thread or task, is logged as done by `actor`: a person's id in your product,
+    at most 255 characters. A refresh stays `tieout`'s own: it runs in a thread of its own, for whoever needs it."""
+    if not actor.strip() or len(actor) > 255:
+        raise ConfigurationError("Who acts must have a name, of 255 characters at most.")
+    before = _actor.set(actor)
+    try:
+        yield
+    finally:
+        _actor.reset(before)
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -57,11 +75,11 @@ class Audit:
         what: str,
         *,
         owner: str = DEFAULT_OWNER,
-        actor: str = "tieout",
+        actor: str | None = None,
         subjects: Mapping[str, str] | None = None,
         facts: Mapping[str, Any] | None = None,
     ) -> None:
-        """Write one row in a transaction of its own. Raises StoreError."""
+        """Write one row in a transaction of its own, by `actor` or whoever is `acting_as`. Raises StoreError."""
         with self._store.begin() as transaction:
             append(self._store, transaction, what, owner=owner, actor=actor, subjects=subjects, facts=facts)
 
@@ -123,7 +141,7 @@ def append(
     what: str,
     *,
     owner: str,
-    actor: str = "tieout",
+    actor: str | None = None,
     subjects: Mapping[str, str] | None = None,
     facts: Mapping[str, Any] | None = None,
 ) -> None:
@@ -139,7 +157,7 @@ def append(
         seq=last.seq + 1 if last else 1,
         time=now_text(),
         owner=owner,
-        actor=actor,
+        actor=actor or _actor.get(),
         what=what,
         subjects=dict(subjects or {}),
         facts=dict(facts or {}),
@@ -154,14 +172,14 @@ def append(
     transaction.execute(insert(audit).values(row))
 
 
-def happened_since(transaction: Transaction, what: str, grant_id: str, moment: str) -> str | None:
-    """When something last happened to a grant, at `moment` or after it; None where it did not."""
+def last_of(transaction: Transaction, whats: Sequence[str], grant_id: str, moment: str) -> str | None:
+    """Which of some things happened to a grant last, at `moment` or after it; None where none did."""
     from sqlalchemy import select
 
     from tieout.store.access_tables import audit
 
-    query = select(audit.c.time).where(
-        audit.c.what == what,
+    query = select(audit.c.what).where(
+        audit.c.what.in_(whats),
         audit.c.time >= moment,
         audit.c.subjects.contains(f'"grant":"{grant_id}"', autoescape=True),
     )

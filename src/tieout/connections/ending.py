@@ -44,7 +44,9 @@ def cause(transaction: Transaction, grant: Any, now: float) -> Ended:
     for other in later:
         borrowing = rows.borrowers(transaction, other.id) if other.owner == grant.owner else []
         return Ended("superseded", borrowing[0].id if borrowing else None)
-    if audit.happened_since(transaction, "revoked", grant.id, grant.granted_at):
+    # One that was begun and never answered may have been done all the same.
+    revokes = ("revoke begun", "revoke refused", "revoked")
+    if audit.last_of(transaction, revokes, grant.id, grant.granted_at) in ("revoke begun", "revoked"):
         return Ended("revoked")
     if grant.last_used is not None and now - grant.last_used > UNUSED:
         return Ended("expired")

@@ -161,15 +161,18 @@ class GrantRow:
 
         False where the grant has moved on since `version`: then nothing is stored."""
         with self.store.begin() as connection:
+            row = self._locked(connection)
+            if row is None:
+                return False
             values: dict[str, object] = {}
             if used and new and new != used:
                 sealed = {"refresh_token": new, "previous_refresh_token": used}
-                values = {f"{name}_sealed": self._sealed(value, name) for name, value in sealed.items()}
+                values = {f"{name}_sealed": self._sealed(value, name, row.owner) for name, value in sealed.items()}
             if used:
                 values |= {"version": version + 1, "sent_at": None}
             if not self._change(connection, version, values | _WORKS | {"last_used": self.now()}):
                 return False
-            keep_token(self.store, self.vault, connection, self.id, level, token, self.now())
+            keep_token(self.store, self.vault, connection, self.id, level, token, self.now(), row.owner)
             if used:
                 self._tell(connection, "refreshed", {"level": level})
             reached("refresh.commit")
@@ -304,8 +307,8 @@ class GrantRow:
     def _opened(self, sealed: bytes | None, field: str) -> str | None:
         return self.vault.decrypt(sealed, grant_context(self.id, field)).decode() if sealed else None
 
-    def _sealed(self, secret: str, field: str) -> bytes:
-        return self.vault.encrypt(secret.encode(), grant_context(self.id, field))
+    def _sealed(self, secret: str, field: str, owner: str) -> bytes:
+        return self.vault.encrypt(secret.encode(), grant_context(self.id, field), owner)
 
     def __repr__(self) -> str:
         return f"GrantRow({self.id!r})"
@@ -335,9 +338,16 @@ def _rests(row: Any, now: float) -> bool:
 
 
 def keep_token(
-    store: Store, vault: Vault, connection: Transaction, grant_id: str, level: str, token: Token, now: float
+    store: Store,
+    vault: Vault,
+    connection: Transaction,
+    grant_id: str,
+    level: str,
+    token: Token,
+    now: float,
+    owner: str = rows.DEFAULT_OWNER,
 ) -> None:
-    """Store a grant's access token in a transaction, in place of the one before."""
+    """Store the access token of an owner's grant in a transaction, in place of the one before."""
     from sqlalchemy import select
 
     from tieout.store.access_tables import tokens
@@ -345,7 +355,7 @@ def keep_token(
     key = {"grant_id": grant_id, "level": level}
     version = connection.execute(select(tokens.c.version).filter_by(**key).with_for_update()).scalar()
     row: dict[str, object] = {
-        "access_token_sealed": vault.encrypt(token.value.encode(), token_context(grant_id, level)),
+        "access_token_sealed": vault.encrypt(token.value.encode(), token_context(grant_id, level), owner),
         "expires_at": token.expires_at,
         "minted_at": now,
         "version": (version or 0) + 1,

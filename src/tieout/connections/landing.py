@@ -72,7 +72,9 @@ def keep_grant(
     found = found or _dead_grant(transaction, sign_in, owner)
     _refuse_another_address(found, sign_in)
     grant_id: str = found.id if found else rows.new_id()
-    values = _values(vault, grant_id, sign_in, now) | {"version": found.version + 1 if found else 1}
+    whose: str = found.owner if found else owner
+    rows.keep_owner(transaction, whose)
+    values = _values(vault, grant_id, sign_in, now, whose) | {"version": found.version + 1 if found else 1}
     if found:
         if sign_in.top_level is None:
             values.pop("top_level")
@@ -80,17 +82,16 @@ def keep_grant(
         if (found.kind, sign_in.kind) != ("client_credentials", "client_credentials"):
             transaction.execute(delete(tokens).where(tokens.c.grant_id == grant_id))
     else:
-        rows.keep_owner(transaction, owner)
         key = rows.identity(sign_in.environment, sign_in.company, sign_in.user, sign_in.base_url)
-        first = {"id": grant_id, "owner": owner, "company": sign_in.company, "base_url": sign_in.base_url}
+        first = {"id": grant_id, "owner": whose, "company": sign_in.company, "base_url": sign_in.base_url}
         transaction.execute(insert(grants).values(key | values | first))
-    keep_token(store, vault, transaction, grant_id, sign_in.level, sign_in.token, now)
-    return grant_id, found.owner if found else owner
+    keep_token(store, vault, transaction, grant_id, sign_in.level, sign_in.token, now, whose)
+    return grant_id, whose
 
 
-def _values(vault: Vault, grant_id: str, sign_in: SignIn, now: float) -> dict[str, Any]:
+def _values(vault: Vault, grant_id: str, sign_in: SignIn, now: float, owner: str) -> dict[str, Any]:
     def sealed(secret: str | None, field: str) -> bytes | None:
-        return vault.encrypt(secret.encode(), grant_context(grant_id, field)) if secret else None
+        return vault.encrypt(secret.encode(), grant_context(grant_id, field), owner) if secret else None
 
     return {
         "app_id": sign_in.app_id,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 
 from tieout.connections.keys import Keys
+from tieout.connections.rows import DEFAULT_OWNER
 from tieout.connections.settings import Place, credentials_in_environment, is_loopback, sqlite_file
 from tieout.errors import ConfigurationError
 
@@ -22,8 +23,8 @@ class Vault:
     def __init__(self, keys: Keys) -> None:
         self.keys = keys
 
-    def encrypt(self, plain: bytes, context: str) -> bytes:
-        """`plain` sealed for `context`, the row and field it is stored in, without which it cannot be opened.
+    def encrypt(self, plain: bytes, context: str, owner: str = DEFAULT_OWNER) -> bytes:
+        """`plain` of an owner, sealed for `context`: the row and field it is stored in, without which it does not open.
 
         Raises ConfigurationError where there is no key.
         """

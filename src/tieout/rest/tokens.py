@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 from urllib.parse import urlencode
 
 import msgspec
@@ -22,13 +22,15 @@ from tieout.rest.limiter import Limiter
 if TYPE_CHECKING:
     from tieout.rest.session import Session
 
+T = TypeVar("T")
+
 MARGIN = 120.0
 """Seconds before its expiry at which a token counts as spent; a tenth of a shorter life."""
 LIFETIME = 43200.0
 """Seconds, where the token endpoint does not say (REST reference 1.4)."""
 
-SECRETS = ("client_secret", "refresh_token", "code", "code_verifier")
-"""Fields of a token request (REST reference 1.2 to 1.4)."""
+SECRETS = ("client_secret", "refresh_token", "code", "code_verifier", "token")
+"""Fields of a request for a token, or for its end, that nobody may see (REST reference 1.1 to 1.4)."""
 
 
 class Token(msgspec.Struct, frozen=True):
@@ -81,11 +83,23 @@ def token_call(form: Mapping[str, str]) -> Call[Grant]:
     """POST /oauth2/token, form-encoded as recorded (REST reference 1.4).
 
     Not repeated after an unanswered try: a refresh token may rotate (DESIGN rule 4)."""
+    repeat = Repeat.FREE if form.get("grant_type") == "client_credentials" else Repeat.NEVER
+    return _oauth("token", form, _parse_grant, repeat)
+
+
+def revoke_call(client_id: str, client_secret: str, token: str) -> Call[None]:
+    """POST /oauth2/revoke: ends a refresh or access token, and with it all tokens of its user in the company, those of
+    client credentials too (REST reference 1.1, 1.7). May be sent again: what has ended stays ended."""
+    form = {"client_id": client_id, "client_secret": client_secret, "token": token}
+    return _oauth("revoke", form, lambda _: None, Repeat.FREE)
+
+
+def _oauth(endpoint: str, form: Mapping[str, str], parse: Callable[[Reply], T], repeat: Repeat) -> Call[T]:
     return Call(
         method="POST",
-        path="/oauth2/token",
-        parse=_parse_grant,
-        repeat=Repeat.FREE if form.get("grant_type") == "client_credentials" else Repeat.NEVER,
+        path=f"/oauth2/{endpoint}",
+        parse=parse,
+        repeat=repeat,
         body=urlencode(form).encode(),
         content_type="application/x-www-form-urlencoded",
         authorised=False,

@@ -14,6 +14,7 @@ import msgspec
 from sqlalchemy import and_, bindparam, delete, func, insert, select, update
 
 from tieout.errors import StoreError
+from tieout.store.access_tables import DEFAULT_OWNER
 from tieout.store.crashpoints import reached
 from tieout.store.ledger_facts import (
     IN_FLIGHT,
@@ -53,10 +54,18 @@ _CHUNK = 500
 class Ledger:
     """The ledger of one scope. Every method is one transaction; those that write first assure the lease."""
 
-    def __init__(self, store: Store, scope: Scope, seal: Seal, *, operation: str = "create", step: int = 0) -> None:
-        self._store = store
-        self.scope = scope
-        self._seal = seal
+    def __init__(
+        self,
+        store: Store,
+        scope: Scope,
+        seal: Seal,
+        *,
+        owner: str = DEFAULT_OWNER,
+        operation: str = "create",
+        step: int = 0,
+    ) -> None:
+        """`owner` is whose bodies are sealed here."""
+        self._store, self._seal, self._owner, self.scope = store, seal, owner, scope
         self._identity = scope.values() | {"operation": operation, "step": step}
 
     # Reading -------------------------------------------------------------------------------------------------------
@@ -216,7 +225,7 @@ class Ledger:
                 "object": batch.object,
                 "method": batch.method,
                 "path": batch.path,
-                "body_sealed": self._seal.encrypt(zlib.compress(batch.body, 1), _context(batch.id)),
+                "body_sealed": self._seal.encrypt(zlib.compress(batch.body, 1), _context(batch.id), self._owner),
                 "idempotency_key": batch.idempotency_key,
                 "epoch": batch.epoch,
                 "record_count": batch.count,

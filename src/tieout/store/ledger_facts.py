@@ -16,9 +16,9 @@ IN_FLIGHT: tuple[State, ...] = ("sending", "unknown")
 
 
 class Seal(Protocol):
-    """Encrypts and opens bytes, bound to a context. The vault is one."""
+    """Encrypts an owner's bytes and opens them, bound to a context. The vault is one."""
 
-    def encrypt(self, plain: bytes, context: str) -> bytes: ...
+    def encrypt(self, plain: bytes, context: str, owner: str) -> bytes: ...
     def decrypt(self, sealed: bytes, context: str) -> bytes: ...
 
 
