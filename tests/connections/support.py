@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from tests.simulator.browser import Application
 from tieout.connections import Connections, Landed
@@ -12,6 +13,7 @@ from tieout.rest import InProcessTransport
 from tieout.rest.effects import NoAnswer
 from tieout.rest.tokens import Grant
 from tieout.simulator import Simulator
+from tieout.simulator.http import Request
 
 
 class Wire:
@@ -72,3 +74,14 @@ def sign_in(connections: Connections, simulator: Simulator, name: str, user: str
     origin = options.pop("origin", simulator.origin)
     waiting = connections.prepare(name, base_url=origin, environment="simulator", **options)
     return connections.land(waiting, signed_in(simulator, user), app="demo", promised_user=user)
+
+
+def come_back(simulator: Simulator, url: str, user: str = "admin", *, company: str = "demo", allow: bool = True) -> str:
+    """Sign in at an authorize URL as a person does -> where the browser ends."""
+    app = Application(simulator, company=company, user=user)
+    parts = urlsplit(url)
+    page = simulator.handle(Request.of("GET", f"{parts.path}?{parts.query}"))
+    if page.status == 200:
+        page = app.submit(app.sign_in(page), decision="allow" if allow else "deny")
+    assert page.status == 302, page.body
+    return page.headers["location"]

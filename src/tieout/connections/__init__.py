@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from tieout.connections.apps import App, Apps
 from tieout.connections.audit import Audit
+from tieout.connections.clashes import Clash
 from tieout.connections.landing import Landed
 from tieout.connections.opening import connect, find, has_state, open_connections
 from tieout.connections.registry import Connections
 from tieout.connections.rows import DEFAULT_OWNER, Connection
 from tieout.connections.settings import ConnectionSettings
+from tieout.connections.sign_in_errors import SignInError
+from tieout.connections.sign_ins import Begun, Finished, SignIns
 from tieout.connections.vault import Vault, open_vault
 
 __all__ = [
@@ -16,10 +19,15 @@ __all__ = [
     "App",
     "Apps",
     "Audit",
+    "Begun",
+    "Clash",
     "Connection",
     "ConnectionSettings",
     "Connections",
+    "Finished",
     "Landed",
+    "SignInError",
+    "SignIns",
     "Vault",
     "connect",
     "find",

@@ -131,7 +131,7 @@ def refuse_blank(given: dict[str, str]) -> None:
 
 def refuse_another_company(before: Connection | None, name: str, company: str, environment: str) -> None:
     """What was pulled and posted under a name belongs to its company. Raises ConfigurationError for another one."""
-    if before is None:
+    if before is None or not (before.grant_id or before.company):
         return
     same = not before.company or not company or before.company == company
     if not same or before.environment != environment:

@@ -6,7 +6,7 @@ nothing of Intacct. It never revokes.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -20,6 +20,9 @@ from tieout.store import Store
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection as Transaction
+
+
+Mismatch = Literal["wrong_company", "other_owner", "wrong_user"]
 
 
 class SignIn(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,6 +49,15 @@ class SignIn(msgspec.Struct, frozen=True, kw_only=True):
         return f"SignIn({self.kind}, {self.user}@{self.company})"
 
 
+class Promise(msgspec.Struct, frozen=True):
+    """What was said before the browser opened; '' where nothing was."""
+
+    user: str = ""
+    company: str = ""
+    entity: str | None = None
+    """To work in; None: what the connection says."""
+
+
 class Landed(msgspec.Struct, frozen=True):
     """What became of a sign-in by browser."""
 
@@ -56,6 +68,8 @@ class Landed(msgspec.Struct, frozen=True):
     """Who signed in, and where."""
     also: tuple[str, ...] = ()
     """The owner's other connections that go on with this sign-in: they borrow the same grant."""
+    reason: Mismatch | Literal[""] = ""
+    """Why it did not connect; `connection.why` says it in words."""
 
 
 def keep_grant(
@@ -63,7 +77,8 @@ def keep_grant(
 ) -> tuple[str, str]:
     """Store a sign-in with the one grant of its user -> (id, owner) of that grant, which may be another owner's.
 
-    A dead grant of the same user and owner lives again, with all that borrow it."""
+    A dead grant of the same user and owner lives again, with all that borrow it. Another owner's grant by client
+    credentials loses nothing by a sign-in, and is left as it is."""
     from sqlalchemy import delete, insert, update
 
     from tieout.store.access_tables import grants, tokens
@@ -71,6 +86,8 @@ def keep_grant(
     found = rows.living_grant(transaction, sign_in.environment, sign_in.company, sign_in.user, sign_in.base_url)
     found = found or _dead_grant(transaction, sign_in, owner)
     _refuse_another_address(found, sign_in)
+    if found is not None and found.owner != owner and found.kind == "client_credentials":
+        return found.id, found.owner
     grant_id: str = found.id if found else rows.new_id()
     whose: str = found.owner if found else owner
     rows.keep_owner(transaction, whose)
@@ -135,34 +152,73 @@ def _refuse_another_address(found: Any, sign_in: SignIn) -> None:
         )
 
 
-def land(store: Store, vault: Vault, connection: Connection, sign_in: SignIn, promised_user: str, now: float) -> Landed:
+def land(
+    store: Store,
+    vault: Vault,
+    connection: Connection,
+    sign_in: SignIn,
+    promised: Promise,
+    now: float,
+) -> Landed:
     """Store a sign-in by browser with its user's grant, and connect `connection` if it is the one that was meant.
 
     Raises ConfigurationError where the user is connected at another address."""
     with store.begin() as transaction:
         grant_id, grant_owner = keep_grant(store, vault, transaction, sign_in, connection.owner, now)
-        why = _why_not(connection, sign_in, promised_user, grant_owner)
-        new = _connected(connection, sign_in, grant_id) if not why else msgspec.structs.replace(connection, why=why)
-        rows.keep(transaction, new, new=False)
-        if not why and connection.grant_id not in ("", grant_id):
-            rows.drop_unused_grant(transaction, connection.grant_id)
-        audit.append(
-            store,
-            transaction,
-            "connected" if not why else "misdirected",
-            owner=connection.owner,
-            actor=sign_in.user,
-            subjects={"connection": connection.id, "grant": grant_id} if grant_owner == connection.owner else {},
-            facts={"kind": sign_in.kind, "company": sign_in.company},
+        reason, why = _why_not(connection, sign_in, promised, grant_owner)
+        new = (
+            msgspec.structs.replace(connection, why=why)
+            if reason
+            else _connected(connection, sign_in, grant_id, promised.entity)
         )
+        rows.keep(transaction, new, new=False)
+        if not reason and connection.grant_id not in ("", grant_id):
+            rows.drop_unused_grant(transaction, connection.grant_id)
+        _tell(store, transaction, connection, sign_in, (grant_id, grant_owner), reason)
         now_is = rows.find(transaction, connection.owner, id=connection.id) or new
         others = rows.borrowers(transaction, grant_id) if grant_owner == connection.owner else []
     also = tuple(other.name for other in others if other.id != connection.id)
-    return Landed(msgspec.structs.replace(now_is, why=why or now_is.why), sign_in.user, sign_in.company, also)
+    shown = msgspec.structs.replace(now_is, why=why or now_is.why)
+    return Landed(shown, sign_in.user, sign_in.company, also, reason)
 
 
-def _connected(connection: Connection, sign_in: SignIn, grant_id: str) -> Connection:
-    entity = connection.entity or sign_in.level or None
+def _tell(
+    store: Store,
+    transaction: Transaction,
+    connection: Connection,
+    sign_in: SignIn,
+    grant: tuple[str, str],
+    reason: str,
+) -> None:
+    """Write down what became of a sign-in. An owner whose Sage user signed in for somebody else learns that it did,
+    not for whom; who signed in learns nothing of that owner."""
+    grant_id, grant_owner = grant
+    own = grant_owner == connection.owner
+    audit.append(
+        store,
+        transaction,
+        "misdirected" if reason else "connected",
+        owner=connection.owner,
+        actor=sign_in.user,
+        subjects={"connection": connection.id} | ({"grant": grant_id} if own else {}),
+        facts={"kind": sign_in.kind, "company": sign_in.company} | ({"reason": reason} if reason else {}),
+    )
+    if not own:
+        facts = {"company": sign_in.company}
+        subjects = {"grant": grant_id}
+        audit.append(
+            store,
+            transaction,
+            "signed in elsewhere",
+            owner=grant_owner,
+            actor=sign_in.user,
+            subjects=subjects,
+            facts=facts,
+        )
+
+
+def _connected(connection: Connection, sign_in: SignIn, grant_id: str, wanted: str | None) -> Connection:
+    entity = (connection.entity if wanted is None else wanted) or sign_in.level or None
     return msgspec.structs.replace(
         connection,
         company=sign_in.company,
@@ -176,20 +232,24 @@ def _connected(connection: Connection, sign_in: SignIn, grant_id: str) -> Connec
     )
 
 
-def _why_not(connection: Connection, sign_in: SignIn, promised_user: str, grant_owner: str) -> str:
-    """Why a sign-in does not connect this connection, in a sentence; '' where it does."""
+def _why_not(
+    connection: Connection, sign_in: SignIn, promised: Promise, grant_owner: str
+) -> tuple[Mismatch | Literal[""], str]:
+    """Why a sign-in does not connect this connection, as a word and in a sentence; both '' where it does."""
     who = f"{sign_in.user}@{sign_in.company}"
-    if connection.company and connection.company.casefold() != sign_in.company.casefold():
-        return (
-            f"{who} signed in, but this connection is to {connection.company}: what was pulled and posted over it "
-            "belongs there."
+    company = connection.company or promised.company
+    if company and company.casefold() != sign_in.company.casefold():
+        belongs = (
+            ": what was pulled and posted over it belongs there." if connection.company else f"; {company} was meant."
         )
+        said = f"{who} signed in, but this connection is to {company}" if connection.company else f"{who} signed in"
+        return "wrong_company", said + belongs
     if grant_owner != connection.owner:
-        return f"{who} already works for another account here; sign in as another Sage user."
-    promised = promised_user or connection.user
-    if promised and promised != sign_in.user:
-        return (
-            f"{sign_in.user} signed in, but {promised} was meant. The sign-in is kept with {sign_in.user}, whose other "
-            f"connections go on; sign in as {promised}, or connect {sign_in.user} under another name."
+        return "other_owner", f"{who} already works for another account here; sign in as another Sage user."
+    user = promised.user or connection.user
+    if user and user != sign_in.user:
+        return "wrong_user", (
+            f"{sign_in.user} signed in, but {user} was meant. The sign-in is kept with {sign_in.user}, whose other "
+            f"connections go on; sign in as {user}, or connect {sign_in.user} under another name."
         )
-    return ""
+    return "", ""

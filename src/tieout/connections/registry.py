@@ -17,11 +17,12 @@ from tieout.connections.audit import Audit
 from tieout.connections.claims import Claims, claims_of
 from tieout.connections.entities import Entity
 from tieout.connections.grants import GrantRow
-from tieout.connections.landing import Landed, SignIn
+from tieout.connections.landing import Landed, Promise, SignIn
 from tieout.connections.memory import StoreMemory
 from tieout.connections.requests import Logged, StoredLog
 from tieout.connections.rows import DEFAULT_OWNER, Connection
 from tieout.connections.settings import SIMULATOR, SIMULATOR_CLIENT, is_loopback
+from tieout.connections.sign_ins import SignIns
 from tieout.connections.slots import Hold
 from tieout.connections.tokens import StoreTokens
 from tieout.connections.vault import Vault
@@ -47,6 +48,7 @@ class Connections:
         self.vault = vault
         self.apps = Apps(store, vault)
         self.audit = Audit(store)
+        self.sign_ins = SignIns(self)
         self._now = now
 
     def names(self, owner: str = DEFAULT_OWNER) -> tuple[str, ...]:
@@ -265,6 +267,7 @@ class Connections:
         owner: str = DEFAULT_OWNER,
     ) -> Connection:
         """A connection that waits for a sign-in by browser, or the one of this name as it is: it goes on until then.
+        One that nobody has signed in for yet becomes what is asked now.
 
         `company` and `user` may be left to the sign-in. Raises ConfigurationError without a master key, for a blank
         name, and for a name that belongs to another company."""
@@ -273,11 +276,11 @@ class Connections:
         with self.store.begin() as transaction:
             before = rows.find(transaction, owner, name=name)
             refuse_another_company(before, name, company, environment)
-            if before is not None:
+            if before is not None and (before.grant_id or before.company):
                 return before
             rows.keep_owner(transaction, owner)
             connection = Connection(
-                id=rows.new_id(),
+                id=before.id if before else rows.new_id(),
                 owner=owner,
                 name=name,
                 environment=environment,
@@ -290,7 +293,7 @@ class Connections:
                 state="unconnected",
                 why="Nobody has signed in yet.",
             )
-            rows.keep(transaction, connection, new=True)
+            rows.keep(transaction, connection, new=before is None)
         return connection
 
     def land(
@@ -300,15 +303,18 @@ class Connections:
         *,
         app: str,
         promised_user: str = "",
+        promised_company: str = "",
+        entity: str | None = None,
         user: str = "",
         company: str = "",
     ) -> Landed:
         """Store what the token endpoint answered to an authorization code, where it belongs (DESIGN rule 3).
 
-        The token says who signed in; `user` and `company` are for one that does not. Where that is another user or
-        company than promised, or one of another owner, nothing is revoked: the sign-in is kept with its own grant, and
-        `connection` stays as it is, with the reason. Raises NotAuthorisedError where there is no refresh token or
-        nobody knows who signed in, UnknownNameError for an `app` that is not there."""
+        The token says who signed in; `user` and `company` are for one that does not. `entity` is to be worked in, ""
+        for the top level; None leaves it to the connection. Where that is another user or company than promised, or one
+        of another owner, nothing is revoked: the sign-in is kept with its own grant, and `connection` stays as it is,
+        with the reason. Raises NotAuthorisedError where there is no refresh token or nobody knows who signed in,
+        UnknownNameError for an `app` that is not there."""
         registered = self.apps.get(app)
         scope_guard.refuse_scope(registered.scope, connection.environment, app)
         claims = claims_of(answer.access_token) or Claims()
@@ -335,7 +341,8 @@ class Connections:
             level=claims.entity or "",
             top_level=None if claims.company is None else not claims.entity,
         )
-        return landing.land(self.store, self.vault, connection, sign_in, promised_user, self._now())
+        promised = Promise(promised_user, promised_company, entity)
+        return landing.land(self.store, self.vault, connection, sign_in, promised, self._now())
 
     def _address(self, base_url: str | None, environment: str) -> str:
         """The API address of a connection, with a key to keep its secrets by."""

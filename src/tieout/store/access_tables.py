@@ -163,6 +163,8 @@ authorizations = Table(
     Column("expires", Double, nullable=False),
     Column("used_at", String(32)),
     Column("outcome", String(64), comment="what came of it"),
+    Column("company", String(255), comment="the only one that may be connected; null: any"),
+    Column("entity", String(255), comment="to work in; null: as the connection"),
     comment="Sign-ins by browser that are under way.",
 )
 
