@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tieout.connections import AsyncConnections, Connections
     from tieout.errors import TieoutError
     from tieout.in_process import simulated, simulated_async
     from tieout.rest import (
@@ -28,9 +29,11 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "AsyncConnections",
     "AsyncIntacct",
     "BatchResult",
     "Budget",
+    "Connections",
     "F",
     "Filter",
     "Intacct",
@@ -47,9 +50,11 @@ __all__ = [
 ]
 
 _HOME = {
+    "AsyncConnections": "tieout.connections",
     "AsyncIntacct": "tieout.rest",
     "BatchResult": "tieout.rest",
     "Budget": "tieout.rest",
+    "Connections": "tieout.connections",
     "F": "tieout.rest",
     "Filter": "tieout.rest",
     "Intacct": "tieout.rest",

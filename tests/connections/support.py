@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+import pytest
 
 from tests.simulator.browser import Application
 from tieout.connections import Connections, Landed
@@ -14,6 +17,17 @@ from tieout.rest.effects import NoAnswer
 from tieout.rest.tokens import Grant
 from tieout.simulator import Simulator
 from tieout.simulator.http import Request
+
+BOTH = pytest.mark.parametrize("state_url", ["sqlite", "postgresql"], indirect=True)
+"""On both databases, in a module whose `state_url` is `one_database`."""
+
+
+def one_database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """URL of an empty state database: SQLite, unless the test is `BOTH`."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        return f"sqlite:///{tmp_path / 'tieout.db'}"
+    url: str = request.getfixturevalue("postgres_url")
+    return url
 
 
 class Wire:

@@ -44,6 +44,10 @@ SECTIONS: dict[str, tuple[Entry, ...]] = {
         Entry("verify", "tieout.cli.verify", "verify", "Prove that both sides agree: counts and exact sums"),
         Entry("log", "tieout.cli.log", "log", "Search the requests that were made and what Intacct answered"),
     ),
+    "Who may do what": (
+        Entry("connections revoke", "tieout.cli.revoke", "revoke", "Revoke a sign-in at Intacct"),
+        Entry("audit", "tieout.cli.audit", "audit", "Show, verify or export the audit log"),
+    ),
     "About": (Entry("version", "tieout.cli.version", "version", "Show the version"),),
 }
 

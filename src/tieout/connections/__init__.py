@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from tieout.connections.apps import App, Apps
 from tieout.connections.audit import Audit
+from tieout.connections.awaited import AsyncConnections
 from tieout.connections.clashes import Clash
 from tieout.connections.landing import Landed
 from tieout.connections.opening import connect, find, has_state, open_connections
 from tieout.connections.registry import Connections
+from tieout.connections.revoking import Revocation
 from tieout.connections.rows import DEFAULT_OWNER, Connection
 from tieout.connections.settings import ConnectionSettings
 from tieout.connections.sign_in_errors import SignInError
@@ -18,6 +20,7 @@ __all__ = [
     "DEFAULT_OWNER",
     "App",
     "Apps",
+    "AsyncConnections",
     "Audit",
     "Begun",
     "Clash",
@@ -26,6 +29,7 @@ __all__ = [
     "Connections",
     "Finished",
     "Landed",
+    "Revocation",
     "SignInError",
     "SignIns",
     "Vault",

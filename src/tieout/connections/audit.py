@@ -126,10 +126,10 @@ class Audit:
             )
         return Chain(length, previous)
 
-    def export(self, file: TextIO, owner: str | None = None) -> int:
+    def export(self, file: TextIO, owner: str | None = None, *, what: str | None = None) -> int:
         """Write JSON Lines, one row each -> how many."""
         count = 0
-        for entry in self.entries(owner):
+        for entry in self.entries(owner, what=what):
             file.write(msgspec.json.encode(entry).decode() + "\n")
             count += 1
         return count

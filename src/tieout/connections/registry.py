@@ -6,37 +6,33 @@ A connection borrows a grant; there is one grant per environment, company and Sa
 from __future__ import annotations
 
 import time
-import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Self
 
-from tieout.connections import adding, audit, entities, landing, rows, scope_guard, sharing
+from tieout.connections import adding, audit, clients, entities, landing, revoking, rows, scope_guard, sharing
 from tieout.connections.adding import Wanted, public_url, refuse_another_company, refuse_blank
 from tieout.connections.apps import Apps
 from tieout.connections.audit import Audit
 from tieout.connections.claims import Claims, claims_of
+from tieout.connections.clients import Opening
 from tieout.connections.entities import Entity
 from tieout.connections.grants import GrantRow
+from tieout.connections.keys import Keys
 from tieout.connections.landing import Landed, Promise, SignIn
-from tieout.connections.memory import StoreMemory
-from tieout.connections.requests import Logged, StoredLog
+from tieout.connections.revoking import Revocation
 from tieout.connections.rows import DEFAULT_OWNER, Connection
-from tieout.connections.settings import SIMULATOR, SIMULATOR_CLIENT, is_loopback
+from tieout.connections.settings import SIMULATOR, SIMULATOR_CLIENT, is_loopback, sqlite_file
 from tieout.connections.sign_ins import SignIns
-from tieout.connections.slots import Hold
 from tieout.connections.tokens import StoreTokens
 from tieout.connections.vault import Vault
-from tieout.errors import NotAuthorisedError, UnknownNameError
-from tieout.rest import Budget, Intacct, Meter, Transport
+from tieout.errors import ConfigurationError, NotAuthorisedError, UnknownNameError
+from tieout.rest import AsyncIntacct, AsyncTransport, Budget, InProcessTransport, Intacct, Meter, Transport
 from tieout.rest.base import BASE_URL
-from tieout.rest.meter import Several
-from tieout.rest.pace import Tier, ceiling
+from tieout.rest.pace import Tier
 from tieout.rest.tokens import Grant
-from tieout.rest.transport import HttpTransport
-from tieout.store import Store
-
-if TYPE_CHECKING:
-    pass
+from tieout.store import Store, open_store
 
 
 class Connections:
@@ -128,39 +124,114 @@ class Connections:
         `closing` is called when the client was closed. Asks nothing of Intacct yet. Raises as `get` does, and
         NotAuthorisedError where it is unconnected.
         """
+        opening = self._opening(name, owner, entity, transport, (tier, concurrency), budget, meter, closing)
+        return clients.blocking(self.store, opening, transport)
+
+    def open_async(
+        self,
+        name: str,
+        *,
+        owner: str = DEFAULT_OWNER,
+        entity: str | None = None,
+        tier: Tier | None = None,
+        concurrency: int | None = None,
+        budget: Budget | None = None,
+        meter: Meter | None = None,
+        transport: AsyncTransport | InProcessTransport | None = None,
+        closing: Callable[[], None] | None = None,
+    ) -> AsyncIntacct:
+        """As `open`, for asyncio. Blocks for a moment to look the connection up; `AsyncConnections.open` does not."""
+        refreshing = transport if isinstance(transport, InProcessTransport) else None
+        opening = self._opening(name, owner, entity, refreshing, (tier, concurrency), budget, meter, closing)
+        return clients.awaited(self.store, opening, transport)
+
+    def _opening(
+        self,
+        name: str,
+        owner: str,
+        entity: str | None,
+        refreshing: Transport | None,
+        pace: tuple[Tier | None, int | None],
+        budget: Budget | None,
+        meter: Meter | None,
+        closing: Callable[[], None] | None,
+    ) -> Opening:
+        """What both kinds of client need. `refreshing` is the transport that fetches tokens."""
         connection = self.get(name, owner)
         if not connection.grant_id:
             raise _unconnected(connection)
         with self.store.read() as transaction:  # labels may have changed since it was connected
             scope_guard.refuse_scope_of(transaction, connection.grant_id, connection.environment)
-        where = connection.base_url if connection.is_simulator else connection.environment
-        log = StoredLog(self.store, where, connection.company)
         chosen = (connection.entity if entity is None else entity) or None
-        left: list[Callable[[], None]] = []
-
-        def close() -> None:
-            for leave in left:
-                leave()
-            if closing is not None:
-                closing()
-
-        client = Intacct(
-            tokens=self.tokens(connection, chosen, transport=transport),
-            base_url=connection.base_url,
-            company=connection.company,
-            tier=tier,
-            concurrency=concurrency,
-            budget=budget,
+        return Opening(
+            connection=connection,
+            tokens=self.tokens(connection, chosen, transport=refreshing),
             entity=chosen,
-            memory=StoreMemory(self.store, where, connection.company),
-            meter=log if meter is None else Several(log, meter),
-            transport=Logged(transport or HttpTransport(), log, close),
+            tier=pace[0],
+            concurrency=pace[1],
+            budget=budget,
+            meter=meter,
+            closing=closing,
         )
-        place = rows.identity(connection.environment, connection.company, connection.user, connection.base_url)["place"]
-        hold = Hold(self.store, place, connection.company, client.limiter, tier, ceiling(tier, concurrency))
-        left.append(hold.leave)
-        weakref.finalize(client, hold.leave_later).atexit = False
-        return client
+
+    def revoke(
+        self,
+        name: str,
+        *,
+        owner: str = DEFAULT_OWNER,
+        dry_run: bool = False,
+        confirm: str = "",
+        yes: bool = False,
+        transport: Transport | None = None,
+    ) -> Revocation:
+        """End the sign-in of a connection at Intacct, and all tokens of its Sage user in the company with it.
+
+        `dry_run=True` sends nothing and says what would end; its `confirm`, given back, ends exactly that, `yes=True`
+        whatever there is. The connections that end keep their names, ids, watermarks and ledger, and no secret.
+
+        Raises as `get`; NotAuthorisedError where it is unconnected; ConfigurationError without `confirm` or `yes`,
+        where something else would end by now, or where another owner's connection would; OutcomeUnknownError where
+        Intacct does not answer: repeat it."""
+        connection = self.get(name, owner)
+        if not connection.grant_id:
+            raise _unconnected(connection)
+        found = revoking.preview(self.store, connection)
+        if dry_run:
+            return found
+        if not yes and confirm != found.confirm:
+            raise ConfigurationError(
+                f"This would end {' and '.join(found.ends)}"
+                + (", which is not what was confirmed." if confirm else ", and was not confirmed."),
+                advice="Look at what `dry_run=True` answers and give its `confirm` back.",
+            )
+        return revoking.revoke(self.store, self.vault, connection, found, transport, self._now)
+
+    @staticmethod
+    def acting_as(actor: str) -> AbstractContextManager[None]:
+        """`with connections.acting_as("jane"):` - what is done inside is logged as hers, at most 255 characters."""
+        return audit.acting_as(actor)
+
+    @classmethod
+    def at(cls, state_url: str, vault: Vault | None = None) -> Self:
+        """The connections in the state database at this URL, for a product without a project file; a context manager.
+
+        `vault` holds the master key; else it comes from TIEOUT_KEY or TIEOUT_KEY_FILE. Raises as `open_store`."""
+        store = open_store(state_url)
+        file = sqlite_file(state_url)
+        return cls(store, vault or Vault(Keys(file.parent if file else Path.cwd())))
+
+    def close(self) -> None:
+        """Close the state database. Clients that are open must be closed before."""
+        self.store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Connections({self.store.url!r})"
 
     def tokens(
         self, connection: Connection, entity: str | None = None, *, transport: Transport | None = None

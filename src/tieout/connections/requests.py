@@ -15,7 +15,7 @@ from typing import Any
 from tieout import catalogue
 from tieout.rest import Reply, Request, Tries, Try
 from tieout.rest.log import begin_of
-from tieout.rest.transport import Transport
+from tieout.rest.transport import AsyncInProcessTransport, AsyncTransport, InProcessTransport, Transport
 from tieout.store import Store
 
 PAUSE = 1.0
@@ -110,6 +110,31 @@ class Logged:
         self._inner.close()
         if self._closing is not None:
             self._closing()
+
+
+class AsyncLogged:
+    """The same for asyncio; what waits for the database waits in a thread."""
+
+    def __init__(
+        self,
+        inner: AsyncTransport | InProcessTransport,
+        log: StoredLog,
+        closing: Callable[[], None] | None = None,
+    ) -> None:
+        self._inner = AsyncInProcessTransport(inner) if isinstance(inner, InProcessTransport) else inner
+        self._log, self._closing = log, closing
+        self.place = getattr(inner, "place", None)
+
+    async def send(self, request: Request, timeout: float) -> Reply:
+        return await self._inner.send(request, timeout)
+
+    async def close(self) -> None:
+        import asyncio
+
+        await asyncio.to_thread(self._log.close)
+        await self._inner.close()
+        if self._closing is not None:
+            await asyncio.to_thread(self._closing)
 
 
 def search(
