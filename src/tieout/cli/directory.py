@@ -28,6 +28,11 @@ SECTIONS: dict[str, tuple[Entry, ...]] = {
         ),
         Entry("simulate", "tieout.cli.local", "simulate", "Run a local Sage Intacct"),
         Entry("init", "tieout.cli.init", "init", "Make a project: tieout.toml with commented examples"),
+        Entry("app", "tieout.cli.app", "apps", "List the applications of Sage's developer console"),
+        Entry("app new", "tieout.cli.registering", "new", "Walk through the registration of one"),
+        Entry("app show", "tieout.cli.app", "show", "Show one"),
+        Entry("app secret", "tieout.cli.app", "secret", "Give one its new client secret"),
+        Entry("app remove", "tieout.cli.app", "remove", "Forget one"),
         Entry("connect", "tieout.cli.connect", "connect", "Connect to an Intacct company, or to a simulator"),
     ),
     "Read": (

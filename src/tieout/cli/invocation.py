@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,12 +28,31 @@ class Invocation:
 
     output: Output = field(default_factory=Output)
     project_path: Path | None = None
+    _from_file: list[str] | None = None
 
     def project(self) -> Project:
-        """The project of `--project`, TIEOUT_PROJECT or the working directory."""
+        """The project of `--project`, TIEOUT_PROJECT or the working directory. What its `.env` says is in the
+        environment from then on, where that does not say otherwise, until `forget`."""
         from tieout.project import load
 
-        return load(self.project_path)
+        project = load(self.project_path)
+        if self._from_file is None:
+            self._read_file(project.root)
+        return project
+
+    def _read_file(self, root: Path) -> None:
+        from tieout.project.dotenv import is_open, variables
+
+        found = variables(root)
+        self._from_file = [name for name in found if name not in os.environ]
+        os.environ.update({name: found[name] for name in self._from_file})
+        if found and is_open(root):
+            self.output.warn(f"Other users of this machine can read {root / '.env'}: chmod 600 .env")
+
+    def forget(self) -> None:
+        """Take out of the environment what `.env` put there, for whoever runs several commands in one process."""
+        for name in self._from_file or ():
+            os.environ.pop(name, None)
 
     @contextmanager
     def client(

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 EXTRAS = {
     "typer": "cli",
     "rich": "cli",
+    "dotenv": "cli",
     "sqlalchemy": "sync",
     "alembic": "sync",
     "duckdb": "sync",
@@ -171,6 +172,8 @@ def _run(entry: directory.Entry, arguments: list[str]) -> int:
         return _bug(error, invocation)
     except Exception as error:  # noqa: BLE001 - the last line of defence: a user never sees a traceback
         return _bug(error, invocation)
+    finally:
+        invocation.forget()
     return code
 
 

@@ -26,6 +26,8 @@ Scope = Literal["production", "non-production"]
 SCOPES = ("production", "non-production")
 PRODUCTION_KEYS = 5
 """Production applications that one sender id may have."""
+LOOPBACK_REDIRECT = "https://127.0.0.1:8766/callback"
+"""The redirect URI of this machine, to be registered as it stands: Sage compares to the letter (REST reference 1.2)."""
 
 
 class App(msgspec.Struct, frozen=True, kw_only=True):
