@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tieout.connections import audit, landing, rows
+from tieout.connections import audit, landing, outbox, rows
 from tieout.connections.landing import SignIn
 from tieout.connections.proof import prove
 from tieout.connections.rows import Connection
@@ -96,6 +96,7 @@ def add(
         subjects = {"connection": connection.id, "grant": grant_id}
         facts = {"kind": "client_credentials", "company": wanted.company}
         audit.append(store, transaction, "connected", owner=wanted.owner, subjects=subjects, facts=facts)
+        outbox.tell_of_landing(store, transaction, connection)
     return connection
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from tieout.connections import audit, ending, rows
+from tieout.connections import audit, ending, outbox, rows
 from tieout.connections.vault import Vault
 from tieout.errors import NotAuthorisedError, TieoutError, Whose
 from tieout.rest.tokens import MARGIN, Token
@@ -227,6 +227,7 @@ class GrantRow:
             }
             self._change(connection, version, values)
             self._tell(connection, "died" if state == "dead" else "doubted", {"reason": reason})
+            outbox.tell_of_death(self.store, connection, self.id, reason)
         return True
 
     def knows(self, level: str) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from tieout.connections import audit, rows
+from tieout.connections import audit, outbox, rows
 from tieout.connections.grants import grant_context, keep_token
 from tieout.connections.rows import Connection
 from tieout.connections.vault import Vault
@@ -176,6 +176,7 @@ def land(
             rows.drop_unused_grant(transaction, connection.grant_id)
         _tell(store, transaction, connection, sign_in, (grant_id, grant_owner), reason)
         now_is = rows.find(transaction, connection.owner, id=connection.id) or new
+        outbox.tell_of_landing(store, transaction, now_is, reason)
         others = rows.borrowers(transaction, grant_id) if grant_owner == connection.owner else []
     also = tuple(other.name for other in others if other.id != connection.id)
     shown = msgspec.structs.replace(now_is, why=why or now_is.why)

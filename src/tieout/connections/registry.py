@@ -8,8 +8,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from datetime import timedelta
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from tieout.connections import adding, audit, clients, entities, landing, revoking, rows, scope_guard, sharing
 from tieout.connections.adding import Wanted, public_url, refuse_another_company, refuse_blank
@@ -21,12 +22,14 @@ from tieout.connections.entities import Entity
 from tieout.connections.grants import GrantRow
 from tieout.connections.keys import Keys
 from tieout.connections.landing import Landed, Promise, SignIn
+from tieout.connections.links import LIFETIME, Link, Links
 from tieout.connections.revoking import Revocation
 from tieout.connections.rows import DEFAULT_OWNER, Connection
 from tieout.connections.settings import SIMULATOR, SIMULATOR_CLIENT, is_loopback, sqlite_file
 from tieout.connections.sign_ins import SignIns
 from tieout.connections.tokens import StoreTokens
 from tieout.connections.vault import Vault
+from tieout.connections.webhooks import Webhooks
 from tieout.errors import ConfigurationError, NotAuthorisedError, UnknownNameError
 from tieout.rest import AsyncIntacct, AsyncTransport, Budget, InProcessTransport, Intacct, Meter, Transport
 from tieout.rest.base import BASE_URL
@@ -45,6 +48,8 @@ class Connections:
         self.apps = Apps(store, vault)
         self.audit = Audit(store)
         self.sign_ins = SignIns(self)
+        self.links = Links(store, self.apps, now=now)
+        self.webhooks = Webhooks(store, vault, now=now)
         self._now = now
 
     def names(self, owner: str = DEFAULT_OWNER) -> tuple[str, ...]:
@@ -414,6 +419,13 @@ class Connections:
         )
         promised = Promise(promised_user, promised_company, entity)
         return landing.land(self.store, self.vault, connection, sign_in, promised, self._now())
+
+    def connect_link(
+        self, owner: str, return_url: str, expires: timedelta = LIFETIME, company: str | None = None, **options: Any
+    ) -> Link:
+        """A link to show or mail, with which somebody connects one company of `owner`, once. `options` and errors are
+        those of `links.make`."""
+        return self.links.make(owner, return_url, expires, company=company, **options)
 
     def _address(self, base_url: str | None, environment: str) -> str:
         """The API address of a connection, with a key to keep its secrets by."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tieout.connections import audit, rows
+from tieout.connections import audit, outbox, rows
 from tieout.connections.adding import refuse_another_company, refuse_blank
 from tieout.connections.rows import Connection
 from tieout.errors import ConfigurationError, NotAuthorisedError
@@ -60,6 +60,7 @@ def _share(store: Store, transaction: Transaction, name: str, with_: Connection,
         subjects={"connection": made.id, "grant": made.grant_id},
         facts={"kind": made.kind, "company": made.company, "shared with": with_.name},
     )
+    outbox.tell_of_landing(store, transaction, made)
     return made
 
 

@@ -16,7 +16,7 @@ from urllib.parse import urlencode, urlsplit
 
 import msgspec
 
-from tieout.connections import audit, clashes, rows, scope_guard
+from tieout.connections import audit, clashes, outbox, rows, scope_guard
 from tieout.connections.answers import Answer, read_answer
 from tieout.connections.apps import App
 from tieout.connections.clashes import Clash
@@ -260,7 +260,7 @@ class SignIns:
         """Write down that a sign-in failed, and raise it."""
         facts = {"reason": reason}
         code = str(getattr(cause, "error_id", "") or getattr(cause, "code", ""))[:64]
-        self._over(row, reason, "sign-in failed", facts | ({"error": code} if code else {}))
+        self._over(row, reason, "sign-in failed", facts | ({"error": code} if code else {}), untold=landed is None)
         raise SignInError(
             reason,
             message=message,
@@ -270,7 +270,8 @@ class SignIns:
             landed=landed,
         ) from None
 
-    def _over(self, row: Any, outcome: str, what: str, facts: dict[str, str]) -> None:
+    def _over(self, row: Any, outcome: str, what: str, facts: dict[str, str], *, untold: bool = False) -> None:
+        """Write down how a sign-in ended. `untold`: the vendor's webhook has not heard of it from `landing`."""
         from sqlalchemy import update
 
         from tieout.store.access_tables import authorizations as table
@@ -280,6 +281,9 @@ class SignIns:
             values = {"outcome": outcome, "verifier_sealed": None}
             transaction.execute(update(table).where(table.c.id == row.id).values(values))
             audit.append(self._store, transaction, what, owner=row.owner, subjects=subjects, facts=facts)
+            failed = rows.find(transaction, row.owner, id=row.connection_id) if untold else None
+            if failed is not None:
+                outbox.tell_of_landing(self._store, transaction, failed, outcome)
 
 
 _USED = {

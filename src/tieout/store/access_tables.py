@@ -182,6 +182,8 @@ connect_links = Table(
     Column("created_at", String(32), nullable=False),
     Column("expires", Double, nullable=False),
     Column("used_at", String(32)),
+    Column("app", String(255), comment="null: the page's own"),
+    Column("label", String(255), comment="what the page calls the owner"),
     CheckConstraint(f"environment in ({ENVIRONMENTS})", name="environment"),
     comment="Links that let somebody connect one company, once.",
 )
