@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tieout.connections import audit, rows
+from tieout.connections import audit, outbox, rows
 from tieout.connections.ending import is_client_error
 from tieout.connections.grants import GrantRow, Secrets
 from tieout.connections.rows import Connection
@@ -239,6 +239,7 @@ def _end(store: Store, connection: Connection, version: int, now: float) -> None
             values = ENDED | {"version": grant.version + 1, "died_at": rows.text_of(now), "reason": "revoked"}
             transaction.execute(update(grants).where(grants.c.id == grant.id).values(values))
             _tell(store, transaction, "revoked", grant.owner, grant.id, {"company": grant.company})
+            outbox.tell_of_death(store, transaction, grant.id, "revoked")
 
 
 ENDED: dict[str, object] = {
