@@ -70,9 +70,9 @@ class Wire:
                 self._under_way -= 1
 
 
-def signed_in(simulator: Simulator, user: str = "admin", **asked: str) -> Grant:
+def signed_in(simulator: Simulator, user: str = "admin", company: str = "demo", **asked: str) -> Grant:
     """What the token endpoint answers to a sign-in by browser."""
-    answer = Application(simulator, user=user).authorized(**asked)
+    answer = Application(simulator, user=user, company=company).authorized(**asked)
     return Grant(answer["access_token"], answer["expires_in"], answer.get("refresh_token"))
 
 
@@ -87,7 +87,8 @@ def sign_in(connections: Connections, simulator: Simulator, name: str, user: str
     """Prepare a connection, sign in by browser, and land what came."""
     origin = options.pop("origin", simulator.origin)
     waiting = connections.prepare(name, base_url=origin, environment="simulator", **options)
-    return connections.land(waiting, signed_in(simulator, user), app="demo", promised_user=user)
+    answer = signed_in(simulator, user, options.get("company", "demo"))
+    return connections.land(waiting, answer, app="demo", promised_user=user)
 
 
 def come_back(simulator: Simulator, url: str, user: str = "admin", *, company: str = "demo", allow: bool = True) -> str:

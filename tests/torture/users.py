@@ -1,6 +1,7 @@
-"""A program among many that use the same grants: waits for a word, uses every connection it was given, tells what came.
+"""A program among many that use the same grants: waits for a word, uses the connections it is told, tells what came.
 
-Run as a script: state URL, folder of the key file, file of the clock, names of connections by comma.
+Run as a script: state URL, folder of the key file, file of the clock, names of connections by comma, a company's apart
+from the next one's by semicolon. Each line it reads is the number of a company.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from tieout.connections import Connections, Vault
 from tieout.connections.keys import Keys
 from tieout.errors import TieoutError
 from tieout.rest import Intacct
+from tieout.rest.transport import HttpTransport
 from tieout.store import open_store
 
 
@@ -28,13 +30,15 @@ def main() -> None:
     url, folder, clock, names = sys.argv[1:]
     with open_store(url) as store:
         connections = Connections(store, Vault(Keys(Path(folder))), now=lambda: time.time() + ahead(Path(clock)))
-        clients: dict[str, Intacct] = {
-            name: connections.open(name, tier="5", concurrency=1) for name in names.split(",")
-        }
+        transport = HttpTransport()  # one for all: reading the trust store forty times would be most of the work
+        companies: list[dict[str, Intacct]] = [
+            {name: connections.open(name, tier="5", concurrency=1, transport=transport) for name in company.split(",")}
+            for company in names.split(";")
+        ]
         print("ready", flush=True)
         for line in sys.stdin:
-            share, _, number = line.partition(" ")
-            mine = [name for place, name in enumerate(clients) if place % int(share) == int(number)]
+            clients = companies[int(line)]
+            mine = list(clients)
             random.shuffle(mine)
             failed = []
             for name in mine:
