@@ -14,6 +14,7 @@ from tieout.connections.rows import DEFAULT_OWNER, Connection
 from tieout.connections.settings import ConnectionSettings
 from tieout.connections.sign_in_errors import SignInError
 from tieout.connections.sign_ins import Begun, Finished, SignIns
+from tieout.connections.sweeping import Failed, Swept
 from tieout.connections.vault import Vault, open_vault
 
 __all__ = [
@@ -27,11 +28,13 @@ __all__ = [
     "Connection",
     "ConnectionSettings",
     "Connections",
+    "Failed",
     "Finished",
     "Landed",
     "Revocation",
     "SignInError",
     "SignIns",
+    "Swept",
     "Vault",
     "connect",
     "find",

@@ -128,6 +128,7 @@ class AsyncConnections(Mirror[Connections]):
     prepare = _awaited(Connections.prepare)
     land = _awaited(Connections.land)
     revoke = _awaited(Connections.revoke)
+    sweep = _awaited(Connections.sweep)
     close = _awaited(Connections.close)
 
     @staticmethod

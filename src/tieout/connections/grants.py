@@ -101,7 +101,7 @@ class GrantRow:
             if row is None:
                 raise removed()
             leased = row.lease_until is not None and row.lease_until >= now
-            return "busy" if leased and row.state == "active" else "resting" if _rests(row, now) else "busy"
+            return "busy" if leased and row.state == "active" else "resting" if rests(row, now) else "busy"
 
     def drop_lease(self, holder: str) -> None:
         from sqlalchemy import update
@@ -333,7 +333,8 @@ def _code(error: TieoutError) -> str:
     return str(getattr(error, "error_id", "") or getattr(error, "code", ""))[:255]
 
 
-def _rests(row: Any, now: float) -> bool:
+def rests(row: Any, now: float) -> bool:
+    """Whether nobody may ask for a token over this grant now: it has ended, is in doubt, or something went wrong."""
     asked_again = row.state == "active" or row.reason == "secret"
     return not asked_again or (row.retry_after is not None and row.retry_after > now)
 

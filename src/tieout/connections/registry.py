@@ -12,7 +12,18 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
 
-from tieout.connections import adding, audit, clients, entities, landing, revoking, rows, scope_guard, sharing
+from tieout.connections import (
+    adding,
+    audit,
+    clients,
+    entities,
+    landing,
+    revoking,
+    rows,
+    scope_guard,
+    sharing,
+    sweeping,
+)
 from tieout.connections.adding import Wanted, public_url, refuse_another_company, refuse_blank
 from tieout.connections.apps import Apps
 from tieout.connections.audit import Audit
@@ -27,6 +38,7 @@ from tieout.connections.revoking import Revocation
 from tieout.connections.rows import DEFAULT_OWNER, Connection
 from tieout.connections.settings import SIMULATOR, SIMULATOR_CLIENT, is_loopback, sqlite_file
 from tieout.connections.sign_ins import SignIns
+from tieout.connections.sweeping import Swept
 from tieout.connections.tokens import StoreTokens
 from tieout.connections.vault import Vault
 from tieout.connections.webhooks import Webhooks
@@ -237,6 +249,34 @@ class Connections:
 
     def __repr__(self) -> str:
         return f"Connections({self.store.url!r})"
+
+    def sweep(
+        self,
+        owner: str | None = None,
+        *,
+        before: float = sweeping.BEFORE,
+        unused: float = sweeping.UNUSED,
+        at_once: int = sweeping.AT_ONCE,
+        transport: Transport | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Swept:
+        """Renew every token of an owner, or of all, that expires within `before` seconds (at most 6 hours) and that a
+        connection uses; and use every refresh token that was not used for `unused` seconds, so that it stays alive.
+
+        `at_once` companies at a time, within the slots of each. A failure stops nothing else and is told in the answer.
+        Two sweeps at once renew nothing twice. Raises StoreError where the state database does not answer.
+        """
+        return sweeping.sweep(
+            self.store,
+            self.vault,
+            owner,
+            before=before,
+            unused=unused,
+            at_once=at_once,
+            transport=transport,
+            progress=progress,
+            now=self._now,
+        )
 
     def tokens(
         self, connection: Connection, entity: str | None = None, *, transport: Transport | None = None

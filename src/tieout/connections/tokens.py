@@ -37,7 +37,7 @@ class StoreTokens:
 
     `transport` sends refreshes, in a thread: a blocking one, also for a client of asyncio; None opens one for each. It
     must outlive them: not one that a client closes. `now` is seconds since 1970 on
-    the clock that tokens expire by."""
+    the clock that tokens expire by. A token is due so many seconds `ahead` of the usual moment."""
 
     def __init__(
         self,
@@ -49,10 +49,16 @@ class StoreTokens:
         transport: Transport | None = None,
         now: Callable[[], float] = time.time,
         jitter: Callable[[], float] = random.random,
+        ahead: float = 0.0,
     ) -> None:
         self._grant = GrantRow(store, vault, grant_id, now=now)
         self._level, self._transport, self._now = level, transport, now
         self._early = 1 + jitter() / 2  # programs that share a grant do not all come at once
+        self._ahead = ahead
+        self.fetched = 0
+        """Tokens that this source asked Intacct for and got."""
+        self.covered: TieoutError | None = None
+        """What went wrong the last time a new token was wanted, where a valid one was used on."""
         self._held: Token | None = None
         self._due = 0.0
         self._turn = threading.Lock()
@@ -119,10 +125,14 @@ class StoreTokens:
             else:
                 work = Refresh(self._grant, self._level, holder, self._transport, session, begun)
                 token = yield Work(work.run)
-            return token if token is None else self._hold(token)
-        except TieoutError:
+            if token is None:
+                return None
+            self.fetched, self.covered = self.fetched + 1, None
+            return self._hold(token)
+        except TieoutError as error:
             if valid is None:
                 raise
+            self.covered = error
             self._due = min(self._now() + LOOK_AGAIN, valid.expires_at)
             return valid
         finally:
@@ -159,7 +169,7 @@ class StoreTokens:
         return self._hold(found)
 
     def _hold(self, token: Token) -> Token:
-        self._held, self._due = token, token.expires_at - token.margin * self._early
+        self._held, self._due = token, token.expires_at - token.margin * self._early - self._ahead
         return token
 
     def _valid(self, token: Token | None, refused: Token | None) -> Token | None:
