@@ -6,8 +6,11 @@ from tieout.connections.apps import App, Apps
 from tieout.connections.audit import Audit
 from tieout.connections.awaited import AsyncConnections
 from tieout.connections.clashes import Clash
+from tieout.connections.entities import Entity
 from tieout.connections.landing import Landed
+from tieout.connections.levels import Level
 from tieout.connections.opening import connect, find, has_state, open_connections
+from tieout.connections.planning import Plan, PlanError, Seat
 from tieout.connections.registry import Connections
 from tieout.connections.revoking import Revocation
 from tieout.connections.rows import DEFAULT_OWNER, Connection
@@ -28,10 +31,15 @@ __all__ = [
     "Connection",
     "ConnectionSettings",
     "Connections",
+    "Entity",
     "Failed",
     "Finished",
     "Landed",
+    "Level",
+    "Plan",
+    "PlanError",
     "Revocation",
+    "Seat",
     "SignInError",
     "SignIns",
     "Swept",

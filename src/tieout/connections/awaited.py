@@ -124,6 +124,8 @@ class AsyncConnections(Mirror[Connections]):
     add_client_credentials = _awaited(Connections.add_client_credentials)
     share = _awaited(Connections.share)
     entities = _awaited(Connections.entities)
+    level = _awaited(Connections.level)
+    plan = _awaited(Connections.plan)
     add_entity = _awaited(Connections.add_entity)
     prepare = _awaited(Connections.prepare)
     land = _awaited(Connections.land)

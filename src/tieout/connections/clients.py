@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from tieout.connections import rows
+from tieout.connections.levels import LevelCheck
 from tieout.connections.memory import StoreMemory
 from tieout.connections.requests import AsyncLogged, Logged, StoredLog
 from tieout.connections.rows import Connection
@@ -85,6 +86,7 @@ def _client(
         entity=opening.entity,
         memory=StoreMemory(store, where, connection.company),
         meter=log if opening.meter is None else Several(log, opening.meter),
+        before_write=LevelCheck(connection),
         transport=logged(log, close),
     )
     place = rows.identity(connection.environment, connection.company, connection.user, connection.base_url)["place"]

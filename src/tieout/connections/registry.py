@@ -6,7 +6,7 @@ A connection borrows a grant; there is one grant per environment, company and Sa
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from pathlib import Path
@@ -18,6 +18,8 @@ from tieout.connections import (
     clients,
     entities,
     landing,
+    levels,
+    planning,
     revoking,
     rows,
     scope_guard,
@@ -33,7 +35,9 @@ from tieout.connections.entities import Entity
 from tieout.connections.grants import GrantRow
 from tieout.connections.keys import Keys
 from tieout.connections.landing import Landed, Promise, SignIn
+from tieout.connections.levels import Level
 from tieout.connections.links import LIFETIME, Link, Links
+from tieout.connections.planning import Plan, Seat
 from tieout.connections.revoking import Revocation
 from tieout.connections.rows import DEFAULT_OWNER, Connection
 from tieout.connections.settings import SIMULATOR, SIMULATOR_CLIENT, is_loopback, sqlite_file
@@ -138,8 +142,9 @@ class Connections:
 
         Its tokens and memory live in the state database and are shared with every other program that uses it; its
         requests are logged there, and wait for the company's slots, which all those programs share (DESIGN rule 8).
-        `closing` is called when the client was closed. Asks nothing of Intacct yet. Raises as `get` does, and
-        NotAuthorisedError where it is unconnected.
+        Before it writes at a level that its token does not have, it gives a CheckWarning, once. `closing` is called
+        when the client was closed. Asks nothing of Intacct yet. Raises as `get` does, NotAuthorisedError where it is
+        unconnected, ConfigurationError where its application is not for its environment.
         """
         opening = self._opening(name, owner, entity, transport, (tier, concurrency), budget, meter, closing)
         return clients.blocking(self.store, opening, transport)
@@ -360,6 +365,23 @@ class Connections:
         connection = self.get(name, owner)
         with self.open(name, owner=owner, entity="", transport=transport) as client:
             return entities.listed(client, connection)
+
+    def level(self, name: str, *, owner: str = DEFAULT_OWNER, transport: Transport | None = None) -> Level:
+        """At which level the token of a connection works when no header says otherwise: by its claims, which asks
+        Intacct nothing while a token is valid; else by one read. Raises as `open` does, and what that read raises where
+        no token is to be had."""
+        connection = self.get(name, owner)
+        row = GrantRow(self.store, self.vault, connection.grant_id, now=self._now)
+        with self.open(name, owner=owner, entity="", transport=transport) as client:
+            return levels.level(row, client, connection.level)
+
+    def plan(self, seats: Sequence[Seat]) -> Plan:
+        """What becomes of each seat, over all applications and owners of this installation: connected already, to be
+        signed in, sharing a grant. Asks nothing of Intacct and connects nobody.
+
+        Raises PlanError, with all rows, where a sign-in would end another, a Sage user works for another owner (of
+        whom nothing is told), a name or an application does not fit."""
+        return planning.plan(self.store, seats)
 
     def add_entity(
         self, name: str, new_name: str, entity: str, *, owner: str = DEFAULT_OWNER, transport: Transport | None = None

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Generic, Self, TypeVar
 
@@ -12,9 +13,10 @@ import msgspec
 from tieout.errors import ConfigurationError, NotAuthorisedError, redacted
 from tieout.rest.body import MAX_REPLY
 from tieout.rest.budget import Budget
-from tieout.rest.call import checked_entity
+from tieout.rest.call import Call, checked_entity
 from tieout.rest.desk import Desk
 from tieout.rest.drivers import AsyncDriver, Places, SyncDriver
+from tieout.rest.effects import Exchange
 from tieout.rest.limiter import Limiter
 from tieout.rest.log import RequestLog
 from tieout.rest.memory import Memory, ProcessMemory
@@ -22,7 +24,7 @@ from tieout.rest.meter import CountingMeter, Measure, Meter, Several, Usage
 from tieout.rest.models import keys_work
 from tieout.rest.pace import Pace, Tier, ceiling, place_of
 from tieout.rest.session import Session
-from tieout.rest.tokens import ClientCredentials, RefreshToken, TokenSource
+from tieout.rest.tokens import ClientCredentials, RefreshToken, Token, TokenSource
 
 T = TypeVar("T")
 D = TypeVar("D", SyncDriver, AsyncDriver)
@@ -59,6 +61,7 @@ class Client(Generic[D]):
         transport: Any = None,
         check: bool = True,
         max_reply: int = MAX_REPLY,
+        before_write: Callable[[Session, Call[Any], Token], Exchange[None]] | None = None,
     ) -> None:
         """Give `client_id`, `client_secret`, `user` and `company` for client credentials, or `client_id`,
         `client_secret` and `refresh_token`, or any TokenSource as `tokens`.
@@ -66,7 +69,7 @@ class Client(Generic[D]):
         `timeout` is seconds for one try, `deadline` seconds for a call with all its retries. `entity` runs every
         call in that entity (REST reference 2). `check=False` sends bodies without holding them against the company's
         model first; each write can say so for itself. A reply of more than `max_reply` bytes, decompressed, is given up
-        while it is read."""
+        while it is read. `before_write` is asked before each write is sent: an exchange, which may raise."""
         if not (timeout > 0 and deadline > 0 and max_reply > 0):
             raise ConfigurationError("`timeout`, `deadline` and `max_reply` must be more than 0.")
         source = tokens or _source(client_id, client_secret, user, company, refresh_token)
@@ -90,6 +93,7 @@ class Client(Generic[D]):
             timeout=timeout,
             deadline=deadline,
             keys_work=partial(keys_work, memory),
+            before_write=before_write,
         )
         self._desk = Desk(session=session, memory=memory, check=check)
         self._driver = self._make_driver(transport, self._pace, max_reply)

@@ -30,6 +30,11 @@ def tell(object: str, found: Iterable[Problem]) -> None:
         warnings.warn(f"{object}: {path}: {reason}{hint}", CheckWarning, stacklevel=_callers_level())
 
 
+def warn(text: str) -> None:
+    """One doubt that concerns no field."""
+    warnings.warn(text, CheckWarning, stacklevel=_callers_level())
+
+
 def _callers_level() -> int:
     """How far up the first frame outside tieout is, as `warnings.warn` counts from the function above."""
     level, frame = 1, sys._getframe(1)

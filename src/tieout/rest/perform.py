@@ -39,6 +39,8 @@ def perform(session: Session, call: Call[T]) -> Exchange[T]:
 def _tries(attempt: Attempt[T]) -> Exchange[T]:
     call, session = attempt.call, attempt.session
     token = (yield from session.tokens.token(session)) if call.authorised else None
+    if token is not None and session.before_write is not None and call.repeat is not Repeat.FREE:
+        yield from session.before_write(session, call, token)
     while True:
         if token is not None and session.pace is not None:
             session.pace.learn(token.value)

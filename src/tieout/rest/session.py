@@ -16,7 +16,7 @@ from tieout.rest.meter import Meter
 if TYPE_CHECKING:
     from tieout.rest.budget import Budget
     from tieout.rest.pace import Pace
-    from tieout.rest.tokens import TokenSource
+    from tieout.rest.tokens import Token, TokenSource
 
 
 class Session(msgspec.Struct, kw_only=True):
@@ -37,6 +37,9 @@ class Session(msgspec.Struct, kw_only=True):
     """By `clock`: when everything must be over, whatever a call may take by itself."""
     keys_work: Callable[[Session, Call[Any]], Exchange[bool]] | None = None
     """Asked before a write without an answer is sent again: do idempotency keys work there? None: they do."""
+    before_write: Callable[[Session, Call[Any], Token], Exchange[None]] | None = None
+    """Asked before a write goes out for the first time, with the token that it goes out with. What it raises is raised
+    instead of sending."""
     clock: Callable[[], float] = time.monotonic
     now: Callable[[], float] = time.time
     """Unix time, for the log."""
