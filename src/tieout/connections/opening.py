@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 
-from tieout.connections.registry import Connections, how_to_connect
+from tieout.connections.lookup import how_to_connect
+from tieout.connections.registry import Connections
 from tieout.connections.rows import Connection
 from tieout.connections.settings import (
     SIMULATOR,

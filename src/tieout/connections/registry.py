@@ -37,6 +37,7 @@ from tieout.connections.keys import Keys
 from tieout.connections.landing import Landed, Promise, SignIn
 from tieout.connections.levels import Level
 from tieout.connections.links import LIFETIME, Link, Links
+from tieout.connections.lookup import Lookup, unconnected
 from tieout.connections.planning import Plan, Seat
 from tieout.connections.revoking import Revocation
 from tieout.connections.rows import DEFAULT_OWNER, Connection
@@ -54,7 +55,7 @@ from tieout.rest.tokens import Grant
 from tieout.store import Store, open_store
 
 
-class Connections:
+class Connections(Lookup):
     """The connections in a state database. Every method takes the owner's; another owner's are not there."""
 
     def __init__(self, store: Store, vault: Vault, *, now: Callable[[], float] = time.time) -> None:
@@ -67,63 +68,6 @@ class Connections:
         self.links = Links(store, self.apps, now=now)
         self.webhooks = Webhooks(store, vault, now=now)
         self._now = now
-
-    def names(self, owner: str = DEFAULT_OWNER) -> tuple[str, ...]:
-        """Names of all connections, sorted."""
-        return tuple(connection.name for connection in self.all(owner))
-
-    def get(self, name: str, owner: str = DEFAULT_OWNER) -> Connection:
-        """The connection called `name`. Raises NotAuthorisedError where there is none at all, UnknownNameError with
-        the nearest names where there are others."""
-        with self.store.read() as transaction:
-            found = rows.find(transaction, owner, name=name)
-        if found is not None:
-            return found
-        known = self.names(owner)
-        if not known:
-            raise NotAuthorisedError(f"There is no connection {name!r}.", advice=f"Run: {how_to_connect(name)}")
-        from tieout.catalogue import nearest
-
-        near = nearest(name, known)
-        raise UnknownNameError("connection", name, nearest=near, advice=f"There are: {', '.join(known)}.")
-
-    def by_id(self, id: str, owner: str = DEFAULT_OWNER) -> Connection:
-        """The connection with this id. Raises UnknownNameError."""
-        with self.store.read() as transaction:
-            found = rows.find(transaction, owner, id=id)
-        if found is None:
-            raise UnknownNameError("connection", id)
-        return found
-
-    def all(self, owner: str = DEFAULT_OWNER) -> list[Connection]:
-        """All connections, by name."""
-        with self.store.read() as transaction:
-            return rows.find_all(transaction, owner)
-
-    def trouble(self, name: str, owner: str = DEFAULT_OWNER) -> str:
-        """Why a connection gives no new token and what to do about it; '' where nothing is wrong. Raises as `get`."""
-        connection = self.get(name, owner)
-        if connection.state == "unconnected":
-            return str(_unconnected(connection))
-        if connection.state == "connected":
-            return ""
-        return str(GrantRow(self.store, self.vault, connection.grant_id, now=self._now).why_not())
-
-    def remove(self, name: str, owner: str = DEFAULT_OWNER) -> Connection:
-        """Forgets a connection, and its credentials and tokens where no other one borrows them. What was pulled and
-        posted over it, and the ledger, stay. Raises as `get` does."""
-        from sqlalchemy import delete
-
-        from tieout.store.access_tables import connections
-
-        gone = self.get(name, owner)
-        with self.store.begin() as transaction:
-            transaction.execute(delete(connections).where(connections.c.id == gone.id))
-            forgotten = rows.drop_unused_grant(transaction, gone.grant_id)
-            subjects = {"connection": gone.id, "grant": gone.grant_id}
-            facts = {"name": name, "grant forgotten": forgotten}
-            audit.append(self.store, transaction, "removed", owner=owner, subjects=subjects, facts=facts)
-        return gone
 
     def open(
         self,
@@ -181,7 +125,7 @@ class Connections:
         """What both kinds of client need. `refreshing` is the transport that fetches tokens."""
         connection = self.get(name, owner)
         if not connection.grant_id:
-            raise _unconnected(connection)
+            raise unconnected(connection)
         with self.store.read() as transaction:  # labels may have changed since it was connected
             scope_guard.refuse_scope_of(transaction, connection.grant_id, connection.environment)
         chosen = (connection.entity if entity is None else entity) or None
@@ -216,7 +160,7 @@ class Connections:
         Intacct does not answer: repeat it."""
         connection = self.get(name, owner)
         if not connection.grant_id:
-            raise _unconnected(connection)
+            raise unconnected(connection)
         found = revoking.preview(self.store, connection)
         if dry_run:
             return found
@@ -500,15 +444,3 @@ class Connections:
         else:
             self.vault.keys.require_own()
         return url
-
-
-def how_to_connect(name: str = "NAME") -> str:
-    """The command that makes a connection."""
-    return f"tieout connect {name}"
-
-
-def _unconnected(connection: Connection) -> NotAuthorisedError:
-    return NotAuthorisedError(
-        f"The connection {connection.name!r} is not connected: {connection.why}".rstrip(),
-        advice=f"Run: {how_to_connect(connection.name)}",
-    )
