@@ -211,6 +211,10 @@ class Output:
         good, bad = ("✓ ", "✗ ") if _speaks_unicode(sys.stdout) else ("", "")
         return Styled(f"{good}ties", "good") if ties else Styled(f"{bad}differs", "bad")
 
+    def marked(self, word: str, mark: str, look: str) -> Styled:
+        """A word behind its mark, where the terminal can show that."""
+        return Styled(f"{mark} {word}" if _speaks_unicode(sys.stdout) else word, look)
+
     def paint(self, text: str, look: str, stream: IO[str]) -> str:
         """`text` in colour where the stream takes it."""
         codes = {"good": "32", "bad": "31", "faint": "2", "strong": "1"}
