@@ -29,7 +29,9 @@ def state_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def surface(what: object) -> dict[str, Any]:
     """Public methods of an object, by name."""
     members = {name: getattr(type(what), name) for name in dir(type(what)) if not name.startswith("_")}
-    return {name: member for name, member in members.items() if callable(member)}
+    methods = {name: member for name, member in members.items() if callable(member)}
+    # What takes part in a transaction of its caller's stays in the caller's thread.
+    return {name: each for name, each in methods.items() if "transaction" not in inspect.signature(each).parameters}
 
 
 def services(what: object) -> dict[str, object]:

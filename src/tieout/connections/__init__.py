@@ -9,6 +9,7 @@ from tieout.connections.clashes import Clash
 from tieout.connections.entities import Entity
 from tieout.connections.landing import Landed
 from tieout.connections.levels import Level
+from tieout.connections.offboarding import Receipt
 from tieout.connections.opening import connect, find, has_state, open_connections
 from tieout.connections.planning import Plan, PlanError, Seat
 from tieout.connections.registry import Connections
@@ -38,6 +39,7 @@ __all__ = [
     "Level",
     "Plan",
     "PlanError",
+    "Receipt",
     "Revocation",
     "Seat",
     "SignInError",

@@ -10,13 +10,16 @@ import asyncio
 import functools
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AbstractContextManager
+from datetime import timedelta
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar
 
 from tieout.connections.apps import Apps
 from tieout.connections.audit import Audit, acting_as
+from tieout.connections.links import LIFETIME, Link, Links
 from tieout.connections.registry import Connections
 from tieout.connections.sign_ins import SignIns
 from tieout.connections.vault import Vault
+from tieout.connections.webhooks import Webhooks
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -85,6 +88,24 @@ class AsyncSignIns(Mirror[SignIns]):
     cancel = _awaited(SignIns.cancel)
 
 
+class AsyncLinks(Mirror[Links]):
+    """As Links, without what takes part in a transaction."""
+
+    make = _awaited(Links.make)
+    look = _awaited(Links.look)
+
+
+class AsyncWebhooks(Mirror[Webhooks]):
+    """As Webhooks."""
+
+    set = _awaited(Webhooks.set)
+    get = _awaited(Webhooks.get)
+    clear = _awaited(Webhooks.clear)
+    events = _awaited(Webhooks.events)
+    again = _awaited(Webhooks.again)
+    deliver = _awaited(Webhooks.deliver)
+
+
 class AsyncAudit(Mirror[Audit]):
     """As Audit."""
 
@@ -106,6 +127,8 @@ class AsyncConnections(Mirror[Connections]):
         self.apps = AsyncApps(blocking.apps)
         self.audit = AsyncAudit(blocking.audit)
         self.sign_ins = AsyncSignIns(blocking.sign_ins)
+        self.links = AsyncLinks(blocking.links)
+        self.webhooks = AsyncWebhooks(blocking.webhooks)
 
     @classmethod
     async def at(cls, state_url: str, vault: Vault | None = None) -> Self:
@@ -129,9 +152,16 @@ class AsyncConnections(Mirror[Connections]):
     add_entity = _awaited(Connections.add_entity)
     prepare = _awaited(Connections.prepare)
     land = _awaited(Connections.land)
+    offboard = _awaited(Connections.offboard)
     revoke = _awaited(Connections.revoke)
     sweep = _awaited(Connections.sweep)
     close = _awaited(Connections.close)
+
+    async def connect_link(
+        self, owner: str, return_url: str, expires: timedelta = LIFETIME, company: str | None = None, **options: Any
+    ) -> Link:
+        """As Connections.connect_link."""
+        return await asyncio.to_thread(self.blocking.connect_link, owner, return_url, expires, company, **options)
 
     @staticmethod
     def acting_as(actor: str) -> AbstractContextManager[None]:

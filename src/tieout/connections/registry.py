@@ -19,6 +19,7 @@ from tieout.connections import (
     entities,
     landing,
     levels,
+    offboarding,
     planning,
     revoking,
     rows,
@@ -38,6 +39,7 @@ from tieout.connections.landing import Landed, Promise, SignIn
 from tieout.connections.levels import Level
 from tieout.connections.links import LIFETIME, Link, Links
 from tieout.connections.lookup import Lookup, unconnected
+from tieout.connections.offboarding import Receipt
 from tieout.connections.planning import Plan, Seat
 from tieout.connections.revoking import Revocation
 from tieout.connections.rows import DEFAULT_OWNER, Connection
@@ -171,6 +173,23 @@ class Connections(Lookup):
                 advice="Look at what `dry_run=True` answers and give its `confirm` back.",
             )
         return revoking.revoke(self.store, self.vault, connection, found, transport, self._now)
+
+    def offboard(
+        self, owner: str, *, revoke: bool = True, force: bool = False, transport: Transport | None = None
+    ) -> Receipt:
+        """Let an owner go: revoke their sign-ins, erase what is theirs, and say what was done (docs/security.md).
+
+        Grants, tokens, connections, sign-ins, links and keys are erased, and of each company that no other owner has:
+        models, learnt fields, logged requests, and the bytes and sums of pushes. What keeps a record from being posted
+        twice and the audit log stay. A sign-in that Intacct does not revoke is named in the receipt and stops nothing;
+        `revoke=False` sends nothing. Asked again, for an owner who is gone, it gives the same receipt; a new connection
+        of this owner begins afresh.
+
+        Raises BusyError while a run or a program works for the owner, unless `force`; UnknownNameError for an owner who
+        never was; StoreError: then nothing is erased, and asking again goes on."""
+        return offboarding.offboard(
+            self.store, self.vault, owner, revoke=revoke, force=force, transport=transport, now=self._now
+        )
 
     @staticmethod
     def acting_as(actor: str) -> AbstractContextManager[None]:

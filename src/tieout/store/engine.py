@@ -6,6 +6,7 @@ SQLite (one file, one writer at a time, others wait up to 30 s) or PostgreSQL. S
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import time
@@ -82,6 +83,13 @@ class Store:
                 index_elements=key, set_={name: value for name, value in row.items() if name not in key}
             )
         )
+
+    def scrub(self) -> None:
+        """After something was erased for good: SQLite's log of changes, which still has it, is merged and emptied,
+        unless another program reads it just then. PostgreSQL does the like by itself (vacuum)."""
+        if self.dialect == "sqlite":
+            with explained(self._place), contextlib.closing(self._engine.raw_connection()) as raw:
+                raw.cursor().execute("pragma wal_checkpoint(truncate)")
 
     def close(self) -> None:
         """Closes all connections. A closed store may be used again and then opens new ones."""
