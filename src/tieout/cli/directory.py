@@ -35,6 +35,7 @@ SECTIONS: dict[str, tuple[Entry, ...]] = {
         Entry("app remove", "tieout.cli.app", "remove", "Forget one"),
         Entry("connect", "tieout.cli.connect", "connect", "Connect to an Intacct company, or to a simulator"),
         Entry("doctor", "tieout.cli.doctor", "doctor", "Examine a connection: what is wrong, and whose move it is"),
+        Entry("checklist", "tieout.cli.checklist", "checklist", "Make the page for a customer's Sage administrator"),
     ),
     "Read": (
         Entry("query", "tieout.cli.query", "query", "Query an object: fields, filter, order; as table, CSV or JSON"),

@@ -27,5 +27,8 @@ def init(
     output.say("\nNext, connect to a company:\n")
     if directory != Path():
         output.say(f"  cd {directory}")
+    output.say(
+        "  tieout app new                                          register an application at Sage, if there is none"
+    )
     output.say("  tieout connect us                                       a company of yours; asks for its credentials")
     output.say("  tieout connect demo --simulator http://127.0.0.1:8765   a local one, which `tieout simulate` runs")
