@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tieout.connections import clashes, rows
-from tieout.connections.clashes import Clash
 from tieout.connections.entities import Entity
 from tieout.connections.links import LinkError, LinkRow, hashed
 from tieout.connections.rows import Connection
@@ -22,7 +21,7 @@ from tieout.connections.settings import SIMULATOR
 from tieout.connections.sign_in_errors import SignInError
 from tieout.connections.web import browsers, pages
 from tieout.connections.web.browsers import Browser, Stage, csrf
-from tieout.connections.web.pages import PLACES, Page, Redirect
+from tieout.connections.web.pages import PLACES, Page, Redirect, Trap
 from tieout.connections.web.sessions import ConnectSession, SessionError, read_session, session_key
 from tieout.connections.web.settings import Settings
 from tieout.errors import (
@@ -147,8 +146,7 @@ class Flow:
         if faults:
             return pages.start(filled, self.settings, token, faults)
         self._forget_sign_in(browser)
-        clash, shareable = self.clash(filled)
-        stage = "same_user" if clash is not None and (clash.foreign or shareable) else "ready"
+        stage = "same_user" if self.trap(filled) else "ready"
         browsers.move(self._store, browser, *_OPEN, **answers, stage=stage, sign_in_id="", reason="")
         return self._now(browser)
 
@@ -158,7 +156,7 @@ class Flow:
         return browser.environment or (said if said in ("production", "sandbox") else "")
 
     def _faults(self, browser: Browser) -> dict[str, str]:
-        """What is wrong with the answers, by field, as keys of pages.TRAPS."""
+        """What is wrong with the answers, by field, as keys of pages.FAULTS."""
         faults = {}
         for field, value in (("user", browser.said_user), ("company", browser.said_company)):
             if not value:
@@ -177,19 +175,24 @@ class Flow:
                 faults["environment"] = str(scope)
         return faults
 
-    def clash(self, browser: Browser) -> tuple[Clash | None, tuple[str, ...]]:
-        """Who works as the named Sage user already, and which of those connections could be shared."""
+    def trap(self, browser: Browser) -> Trap | None:
+        """Whom a sign-in of the named Sage user would disturb; None where it would disturb nobody: connections of the
+        owner's own that have ended already are mended by it."""
         connection = self._before(browser) or self._new(browser)
         with self._store.read() as transaction:
             clash = clashes.clash(transaction, connection, browser.said_company, browser.said_user)
             known = {one.name: one for one in rows.find_all(transaction, browser.owner)}
-        names = clash.connections if clash is not None else ()
-        return clash, tuple(name for name in names if known[name].state == "connected")
+        if clash is None:
+            return None
+        alive = [known[name] for name in clash.connections if known[name].state == "connected"]
+        here = (connection.environment, connection.base_url)
+        shareable = {one.grant_id: one.name for one in reversed(alive) if (one.environment, one.base_url) == here}
+        return Trap(clash, tuple(sorted(shareable.values()))) if clash.foreign or alive else None
 
     def chosen(self, browser: Browser, choice: str, with_: str) -> Page | Redirect:
         """Share what works, or sign in as somebody else."""
-        clash, shareable = self.clash(browser)
-        if choice != "share" or clash is None or clash.foreign or with_ not in shareable:
+        trap = self.trap(browser)
+        if choice != "share" or trap is None or trap.clash.foreign or with_ not in trap.shareable:
             browsers.move(self._store, browser, "same_user", stage="asking", said_user="")
             return self._now(browser)
         before = self._before(browser)
@@ -211,8 +214,7 @@ class Flow:
 
     def go(self, browser: Browser) -> Page | Redirect:
         """Off to Sage. Whoever comes here again gets another sign-in, and the one before is void."""
-        clash, shareable = self.clash(browser)
-        if clash is not None and (clash.foreign or shareable):
+        if self.trap(browser):
             browsers.move(self._store, browser, "ready", "sent", stage="same_user")
             return self._now(browser)
         self._forget_sign_in(browser)
@@ -314,11 +316,11 @@ class Flow:
     # --- small things -------------------------------------------------------------------------------------------------
 
     def same_user(self, browser: Browser, token: str) -> Page | Redirect:
-        clash, shareable = self.clash(browser)
-        if clash is None or not (clash.foreign or shareable):
+        trap = self.trap(browser)
+        if trap is None:
             browsers.move(self._store, browser, "same_user", stage="ready")
             return self._now(browser)
-        return pages.same_user(browser, self.settings, token, clash, shareable)
+        return pages.same_user(self.settings, token, trap)
 
     def refused(self, reason: str, status: int) -> Page:
         return pages.refused(self.settings, reason, status)

@@ -33,6 +33,14 @@ class Redirect(msgspec.Struct, frozen=True):
     cookie: str | None = None
 
 
+class Trap(msgspec.Struct, frozen=True):
+    """A Sage user whose second sign-in would disturb somebody."""
+
+    clash: Clash
+    shareable: tuple[str, ...]
+    """One connection of the owner's for each sign-in that could be used for both."""
+
+
 PLACES = {
     "asking": "/start",
     "same_user": "/same-user",
@@ -45,7 +53,7 @@ PLACES = {
 }
 """Where a browser belongs, by its stage."""
 
-TRAPS = {
+FAULTS = {
     "user": "Say which Sage user will sign in.",
     "company": "Say which company: its Company ID, as you type it when you sign in at Sage.",
     "environment": "Say which kind of company it is.",
@@ -60,9 +68,9 @@ TRAPS = {
 
 
 def start(browser: Browser, settings: Settings, token: str, faults: dict[str, str] | None = None) -> Page:
-    """Which Sage user, which company, real books or a copy. `faults` by field, as keys of TRAPS."""
+    """Which Sage user, which company, real books or a copy. `faults` by field, as keys of FAULTS."""
     shown = {
-        field: TRAPS[fault].format(product=settings.product, company=browser.company)
+        field: FAULTS[fault].format(product=settings.product, company=browser.company)
         for field, fault in (faults or {}).items()
     }
     facts: dict[str, Any] = {
@@ -80,8 +88,9 @@ def start(browser: Browser, settings: Settings, token: str, faults: dict[str, st
     return Page("start", facts, 422 if shown else 200)
 
 
-def same_user(browser: Browser, settings: Settings, token: str, clash: Clash, shareable: tuple[str, ...]) -> Page:
+def same_user(settings: Settings, token: str, trap: Trap) -> Page:
     """The Sage user works already: share, or another one."""
+    clash = trap.clash
     facts = {
         "product": settings.product,
         "csrf": token,
@@ -89,8 +98,7 @@ def same_user(browser: Browser, settings: Settings, token: str, clash: Clash, sh
         "company": clash.company,
         "foreign": clash.foreign,
         "connections": [] if clash.foreign else list(clash.connections),
-        "shareable": [] if clash.foreign else list(shareable),
-        "settings_label": browser.label,
+        "shareable": [] if clash.foreign else list(trap.shareable),
     }
     return Page("same_user", facts)
 

@@ -201,7 +201,7 @@ def said(words: Words, *, product: str, user: str = "", company: str = "") -> di
     """The words with what belongs in them: title, text, todo, who."""
     filled = {
         "product": product,
-        "user": user or "the user you named",
-        "company": company or "the company that was named",
+        "user": f"“{user}”" if user else "the user you named",
+        "company": f"“{company}”" if company else "the company that was named",
     }
     return {name: str(value).format(**filled) for name, value in msgspec.structs.asdict(words).items()}
