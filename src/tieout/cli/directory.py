@@ -54,6 +54,7 @@ SECTIONS: dict[str, tuple[Entry, ...]] = {
     "Who may do what": (
         Entry("connections revoke", "tieout.cli.revoke", "revoke", "Revoke a sign-in at Intacct"),
         Entry("connections sweep", "tieout.cli.sweep", "sweep", "Renew every token that is due"),
+        Entry("connections deliver", "tieout.cli.deliver", "deliver", "Tell the webhook what became of connections"),
         Entry("audit", "tieout.cli.audit", "audit", "Show, verify or export the audit log"),
     ),
     "About": (Entry("version", "tieout.cli.version", "version", "Show the version"),),

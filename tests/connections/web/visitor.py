@@ -35,6 +35,10 @@ def settings(simulator: Simulator, **changed: Any) -> Settings:
     return Settings(**given | changed)
 
 
+def settings_like(made: Settings, **changed: Any) -> Settings:
+    return replace(made, **changed)
+
+
 def register(connections: Connections, simulator: Simulator, page: str = PAGE) -> None:
     """The application `demo`, with the connect page as its redirect URI, here and at Sage."""
     demo = simulator.clients["demo-client"]
@@ -83,6 +87,8 @@ class Visitor:
     cookie: str = ""
     headers: dict[str, str] = field(default_factory=dict)
     visited: list[str] = field(default_factory=list)
+    mistakes: list[str] = field(default_factory=list)
+    """What the application raised after it had answered."""
 
     def ask(self, method: str, target: str, body: dict[str, Any] | bytes | None = None, **headers: str) -> Seen:
         path, _, query = target.partition("?")
@@ -97,7 +103,7 @@ class Visitor:
             "headers": [(name.replace("_", "-").encode(), value.encode("latin-1")) for name, value in given.items()],
             "client": ("127.0.0.1", 1), "server": ("vendor.example", 443),
         }  # fmt: skip
-        seen = asyncio.run(_exchange(self.app, scope, content))
+        seen = asyncio.run(_exchange(self.app, scope, content, self.mistakes))
         found = re.match(rf"{COOKIE}=([^;]*)", seen.header("set-cookie"))
         if found:
             self.cookie = found[1]
@@ -147,7 +153,7 @@ class Visitor:
         return self.home(at_sage(simulator, url, user))
 
 
-async def _exchange(app: Any, scope: dict[str, Any], body: bytes) -> Seen:
+async def _exchange(app: Any, scope: dict[str, Any], body: bytes, mistakes: list[str]) -> Seen:
     sent: list[Any] = []
     given = [{"type": "http.request", "body": body, "more_body": False}]
 
@@ -157,7 +163,12 @@ async def _exchange(app: Any, scope: dict[str, Any], body: bytes) -> Seen:
     async def send(message: dict[str, Any]) -> None:
         sent.append(message)
 
-    await app(scope, receive, send)
+    try:
+        await app(scope, receive, send)
+    except Exception as error:
+        if not sent:
+            raise
+        mistakes.append(type(error).__name__)
     headers = [(name.decode().lower(), value.decode("latin-1")) for name, value in sent[0]["headers"]]
     return Seen(sent[0]["status"], headers, b"".join(message.get("body", b"") for message in sent[1:]))
 
