@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tieout.cli.connections import show
 from tieout.cli.invocation import Invocation, of
-from tieout.cli.output import Column
 from tieout.errors import ConfigurationError, UnreachableError
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def connect(
     """
     given_any = any((simulator, user, entity, base_url))
     if name is None and not (remove or given_any):
-        _list(of(ctx))
+        show(of(ctx))
         return
     if name is None:
         raise ConfigurationError(
@@ -130,27 +130,6 @@ def _to_company(
 def _facts(connection: Connection) -> dict[str, object]:
     facts = ("name", "environment", "company", "user", "entity", "base_url", "is_simulator")
     return {fact: getattr(connection, fact) for fact in facts}
-
-
-def _list(invocation: Invocation) -> None:
-    """The connections there are. Looking makes no state database."""
-    from tieout.connections import has_state
-
-    output = invocation.output
-    found: list[Connection] = []
-    if has_state(invocation.project()):
-        with invocation.connections() as connections:
-            found = connections.all()
-    if output.json:
-        output.result([_facts(connection) for connection in found])
-    elif found:
-        rows = [[c.name, c.environment, f"{c.user}@{c.company}", c.entity or "", c.base_url] for c in found]
-        output.table(["name", "environment", "user", "entity", Column("address", wrap=True)], rows)
-    else:
-        output.say(
-            "Nothing is connected yet. `tieout connect us` connects to a company, `tieout connect demo --simulator "
-            "http://127.0.0.1:8765` to a local one."
-        )
 
 
 def _remove(invocation: Invocation, name: str) -> None:

@@ -52,6 +52,10 @@ SECTIONS: dict[str, tuple[Entry, ...]] = {
         Entry("log", "tieout.cli.log", "log", "Search the requests that were made and what Intacct answered"),
     ),
     "Who may do what": (
+        Entry("connections", "tieout.cli.connections", "connections", "List the connections, and what is wrong"),
+        Entry("connections entities", "tieout.cli.connections", "entities", "List the entities of a company"),
+        Entry("connections add", "tieout.cli.connections", "add", "Connect another entity over the same sign-in"),
+        Entry("connections plan", "tieout.cli.planning", "plan", "Plan who connects which location"),
         Entry("connections revoke", "tieout.cli.revoke", "revoke", "Revoke a sign-in at Intacct"),
         Entry("connections sweep", "tieout.cli.sweep", "sweep", "Renew every token that is due"),
         Entry("connections deliver", "tieout.cli.deliver", "deliver", "Tell the webhook what became of connections"),

@@ -177,6 +177,10 @@ BudgetOption = Annotated[
         help="Spend at most N billable transactions: stop before more, with exit code 7.",
     ),
 ]
+MixOption = Annotated[
+    bool,
+    typer.Option("--mix-environments", help="Let one run use connections of different environments."),
+]
 ConcurrencyOption = Annotated[
     int | None,
     typer.Option(

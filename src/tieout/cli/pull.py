@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tieout.cli import tie_out
-from tieout.cli.invocation import BudgetOption, ConcurrencyOption, budget_of, of
+from tieout.cli.invocation import BudgetOption, ConcurrencyOption, MixOption, budget_of, of
 from tieout.cli.output import Column, Output, Styled, counted
 from tieout.errors import Exit, UnknownNameError
 
@@ -46,6 +46,7 @@ def pull(
     ] = None,
     max_transactions: BudgetOption = None,
     concurrency: ConcurrencyOption = None,
+    mix_environments: MixOption = False,
 ) -> int:
     """Copy objects into your database: everything the first time, then what changed. Ends with the tie-out.
 
@@ -70,6 +71,7 @@ def pull(
             progress=following(progress),
             budget=budget_of(max_transactions),
             concurrency=concurrency,
+            mix_environments=mix_environments,
         )
     if output.json:
         output.result([as_json(report) for report in reports])

@@ -31,7 +31,7 @@ def retry(
     output = of(ctx).output
     project = of(ctx).project()
     chosen = section(project, name)
-    with output.progress() as progress:
+    with output.progress() as progress, of(ctx).doubts_as_messages():
         report = run(
             project,
             chosen,

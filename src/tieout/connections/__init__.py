@@ -11,6 +11,7 @@ from tieout.connections.landing import Landed
 from tieout.connections.levels import Level
 from tieout.connections.offboarding import Receipt
 from tieout.connections.opening import connect, find, has_state, open_connections
+from tieout.connections.overview import Standing
 from tieout.connections.planning import Plan, PlanError, Seat
 from tieout.connections.registry import Connections
 from tieout.connections.revoking import Revocation
@@ -44,6 +45,7 @@ __all__ = [
     "Seat",
     "SignInError",
     "SignIns",
+    "Standing",
     "Swept",
     "Vault",
     "connect",

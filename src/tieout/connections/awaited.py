@@ -148,6 +148,7 @@ class AsyncConnections(Mirror[Connections]):
     share = _awaited(Connections.share)
     entities = _awaited(Connections.entities)
     level = _awaited(Connections.level)
+    overview = _awaited(Connections.overview)
     plan = _awaited(Connections.plan)
     add_entity = _awaited(Connections.add_entity)
     prepare = _awaited(Connections.prepare)

@@ -64,6 +64,18 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
         """What to type next; '' where there is nothing to do."""
         return _command(self)
 
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON shows it."""
+        facts = {name: getattr(self.seat, name) for name in ("entity", "user", "company", "environment", "kind", "app")}
+        return {
+            "name": self.name,
+            **facts,
+            "action": self.action,
+            "with": self.with_,
+            "why": self.why,
+            "command": self.command,
+        }
+
 
 class Plan(msgspec.Struct, frozen=True):
     """Rows in the order in which they are to be carried out."""
@@ -82,6 +94,9 @@ class PlanError(CheckError):
         problems = [Problem(path=row.seat.entity or "top level", reason=row.why) for row in plan.refused]
         super().__init__("The plan", problems, advice="Give each location a Sage user of its own. Nobody signed in.")
         self.plan = plan
+
+    def to_dict(self) -> dict[str, Any]:
+        return super().to_dict() | {"rows": [row.to_dict() for row in self.plan.rows]}
 
 
 def plan(store: Store, seats: Sequence[Seat]) -> Plan:
@@ -286,8 +301,8 @@ def _command(row: Row) -> str:
         words = ["tieout", "connections", "add", row.name, "--like", row.with_]
     elif row.action in ("sign in", "credentials"):
         words = ["tieout", "connect", row.name]
-        if seat.environment == SIMULATOR and seat.base_url and row.action == "credentials":
-            words += ["--simulator", seat.base_url]
+        if seat.environment == SIMULATOR:
+            words += ["--simulator", seat.base_url or "URL"]
         elif seat.environment != "production":
             words += ["--environment", seat.environment]
         words += ["--sign-in"] if row.action == "sign in" else []

@@ -20,6 +20,7 @@ from tieout.connections import (
     landing,
     levels,
     offboarding,
+    overview,
     planning,
     revoking,
     rows,
@@ -40,6 +41,7 @@ from tieout.connections.levels import Level
 from tieout.connections.links import LIFETIME, Link, Links
 from tieout.connections.lookup import Lookup, unconnected
 from tieout.connections.offboarding import Receipt
+from tieout.connections.overview import Standing
 from tieout.connections.planning import Plan, Seat
 from tieout.connections.revoking import Revocation
 from tieout.connections.rows import DEFAULT_OWNER, Connection
@@ -337,6 +339,10 @@ class Connections(Lookup):
         row = GrantRow(self.store, self.vault, connection.grant_id, now=self._now)
         with self.open(name, owner=owner, entity="", transport=transport) as client:
             return levels.level(row, client, connection.level)
+
+    def overview(self, *, owner: str = DEFAULT_OWNER) -> list[Standing]:
+        """How each connection stands: what is wrong with it, until when its token is valid. Asks nothing of Intacct."""
+        return overview.overview(self.store, owner)
 
     def plan(self, seats: Sequence[Seat]) -> Plan:
         """What becomes of each seat, over all applications and owners of this installation: connected already, to be

@@ -42,13 +42,13 @@ def refuse_scope_of(transaction: Transaction, grant_id: str, environment: str) -
         refuse_scope(found.scope, environment, found.name)
 
 
-def refuse_mixture(environments: Mapping[str, str], *, allowed: bool) -> None:
-    """`environments` by the name of the connection, of one run. Raises ConfigurationError where there are several,
-    unless that is `allowed`: a sandbox's records beside real ones are hard to tell apart afterwards."""
-    if allowed or len(set(environments.values())) < 2:
+def refuse_mixed(environments: Mapping[str, str]) -> None:
+    """`environments` by the name of the connection, of one run. Raises ConfigurationError where there are several: a
+    sandbox's records beside real ones are hard to tell apart afterwards."""
+    if len(set(environments.values())) < 2:
         return
     named = ", ".join(f"{name} is {environment}" for name, environment in sorted(environments.items()))
     raise ConfigurationError(
         f"This run would mix environments: {named}.",
-        advice="Name the sections of one environment, or say --mix-environments.",
+        advice="Run the sections of one environment at a time, or say --mix-environments if that is meant.",
     )

@@ -65,13 +65,14 @@ def pull(
     source: Source | None = None,
     budget: Budget | None = None,
     concurrency: int | None = None,
+    mix_environments: bool = False,
 ) -> list[PullReport]:
     """Copy objects into the destination: all rows the first time, then what changed; then tie out.
 
     `names` are [pull.*] sections (none and no `objects`: every section); `objects` are pulled with default settings.
     `connection`, `destination` and, for one of them alone, `table` go before what the sections say. An interrupted
     pull can simply be run again. `budget` is what all of it may spend, `concurrency` how many requests it wants
-    under way at once.
+    under way at once. Connections of different environments in one run are refused, unless `mix_environments`.
     Raises UnknownNameError, CheckError and ConfigurationError before the first page; NotAuthorisedError,
     TokenRefusedError, UnreachableError, ThrottledError, StoreError, BusyError and BudgetError at once. Any other error
     of one object among several, or of lines, is the `error` of its report, and the others are pulled; of a single
@@ -80,6 +81,8 @@ def pull(
     with sources(project, source, budget, concurrency) as reach:
         over = {"connection": connection, "destination": destination, "table": table}
         targets = _targets(project, names, objects, {key: value for key, value in over.items() if value is not None})
+        if source is None:
+            refuse_mixture(project, [target.settings.connection for target in targets], allowed=mix_environments)
         alone = len(targets) == 1
         sections: list[_Section | PullReport] = []
         for target in targets:
@@ -91,6 +94,19 @@ def pull(
                     raise
                 sections.append(_failed(project, target, error))
         return [section if isinstance(section, PullReport) else section.pull(alone=alone) for section in sections]
+
+
+def refuse_mixture(project: Project, names: Sequence[str | None], *, allowed: bool) -> None:
+    """Raises ConfigurationError where the connections of one run are of different environments; asks nothing of
+    Intacct."""
+    distinct = dict.fromkeys(names)
+    if allowed or len(distinct) < 2:
+        return
+    from tieout.connections import find
+    from tieout.connections.scope_guard import refuse_mixed
+
+    found = [find(project, name) for name in distinct]
+    refuse_mixed({one.name or "the one in the environment variables": one.environment for one in found})
 
 
 def _failed(project: Project, target: Target, error: TieoutError) -> PullReport:
