@@ -126,19 +126,10 @@ def test_one_user_for_each_location(desk: Desk) -> None:
     desk.simulator.company().add_user("Controller (USA)")
     desk.simulator.company().add_user("Controller (CAN)")
     plan = desk.connections.plan([desk.seat("E110", "Controller (USA)"), desk.seat("E120", "Controller (CAN)")])
+    place = f"--simulator {desk.simulator.origin} --sign-in --app demo"
     assert [(row.name, row.action, row.command) for row in plan.rows] == [
-        (
-            "e110",
-            "sign in",
-            "tieout connect e110 --environment simulator --sign-in --app demo --user 'Controller (USA)@demo' "
-            "--entity E110",
-        ),
-        (
-            "e120",
-            "sign in",
-            "tieout connect e120 --environment simulator --sign-in --app demo --user 'Controller (CAN)@demo' "
-            "--entity E120",
-        ),
+        ("e110", "sign in", f"tieout connect e110 {place} --user 'Controller (USA)@demo' --entity E110"),
+        ("e120", "sign in", f"tieout connect e120 {place} --user 'Controller (CAN)@demo' --entity E120"),
     ]
     for row in plan.rows:
         desk.carry_out(row)
