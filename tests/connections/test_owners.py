@@ -60,7 +60,8 @@ CASES: dict[str, Case] = {
     "share": lambda c, t: c.share("new", with_=t.name, owner=A),
     "entities": lambda c, t: c.entities(t.name, owner=A, transport=t.transport),
     "level": lambda c, t: c.level(t.name, owner=A, transport=t.transport),
-    "add_entity": lambda c, t: c.add_entity("new", t.name, "E110", owner=A, transport=t.transport),
+    "overview": lambda c, t: c.overview(owner=A),
+    "add_entity": lambda c, t: c.add_entity(t.name, "new", "E110", owner=A, transport=t.transport),
     "revoke": lambda c, t: c.revoke(t.name, owner=A, yes=True, transport=t.transport),
     "sign_ins.begin": lambda c, t: c.sign_ins.begin("new", app="demo", owner=A, connection_id=t.id),
     "sign_ins.finish": lambda c, t: c.sign_ins.finish(f"code=x&state={t.state}", owner=A, transport=t.transport),
@@ -76,7 +77,7 @@ CASES: dict[str, Case] = {
 
 MAKES = {"add_simulator", "add_client_credentials", "prepare"}
 """Make a connection of A's own, whatever B's are called: `test_the_same_name_twice`."""
-LISTS = {"names", "all", "sweep", "webhooks.events", "audit.entries", "audit.export"}
+LISTS = {"names", "all", "overview", "sweep", "webhooks.events", "audit.entries", "audit.export"}
 """Answer with what is A's."""
 OTHERWISE = {
     "at": "opens the database",
