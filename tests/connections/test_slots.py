@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import socket
 import threading
 import time
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select, update
 
 from tests.connections.support import Wire
+from tests.store.test_processes import ended_process
 from tieout.connections import Connections
 from tieout.connections import slots as room
 from tieout.connections.slots import SlotLease, shares
@@ -69,14 +69,9 @@ def test_a_slot_is_given_back_when_its_request_is_over(connections: Connections)
     assert claims[6].granted
 
 
-@pytest.mark.parametrize(
-    "values",
-    [
-        {"heard_at": 0.0, "host": "elsewhere"},
-        {"pid": 2**22 + 1, "host": socket.gethostname()},
-    ],
-)
-def test_the_slots_of_a_program_that_died_are_taken_over(connections: Connections, values: dict[str, object]) -> None:
+@pytest.mark.parametrize("sign", ["silent", "ended"])
+def test_the_slots_of_a_program_that_died_are_taken_over(connections: Connections, sign: str) -> None:
+    values: dict[str, object] = {"heard_at": 0.0} if sign == "silent" else {"process": ended_process()}
     dead = program(connections, 6)
     dead._beat()
     assert program(connections, 4)._beat() == 0

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import select, update
 
+from tests.store.test_processes import ended_process
 from tieout.errors import BusyError, StoreError
 from tieout.store import Store, open_store
 from tieout.store.leases import Lease, leases
@@ -177,8 +178,8 @@ def test_a_second_run_is_told_who_holds_the_first(store: Store) -> None:
 def test_a_dead_holder_is_replaced_and_can_write_no_more(store: Store, ledger: Ledger, sign: str) -> None:
     with Lease(store, "push/x", "push times") as first:
         with store.begin() as connection:
-            gone = "heard_at = heard_at - 61" if sign == "silent" else "pid = 2147483646"
-            connection.execute(text(f"update leases set {gone}"))
+            gone = {"heard_at": leases.c.heard_at - 61} if sign == "silent" else {"process": ended_process()}
+            connection.execute(update(leases).values(gone))
         with Lease(store, "push/x", "push times") as second:
             with pytest.raises(BusyError, match="taken over"):
                 ledger.begin_batch(first, "run", batch(1, 1), [record("A")])

@@ -331,7 +331,10 @@ def test_a_connection_that_the_server_dropped_is_replaced(postgres_url: str) -> 
 
     with open_store(postgres_url) as store:
         with psycopg.connect(postgres_url, autocommit=True) as other:
-            other.execute("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'tieout'")
+            other.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity "
+                "where application_name = 'tieout' and datname = current_database()"
+            )
         with store.read() as connection:
             assert connection.execute(select(meta.c.name)).all() == [("installation",)]
 

@@ -25,6 +25,9 @@ LEASE = 15.0
 it may fetch a client-credentials token, of which two cost nothing."""
 LEASE_MARGIN = 15.0
 """Seconds by which the lease of a refresh outlives the request's timeout: two would cost the grant (DESIGN rule 4)."""
+ROOM = 16_384
+"""Bytes taken in a SQLite file before a refresh is sent and given back with its answer, which then finds room in a file
+that has become full meanwhile."""
 FIRST_PAUSE = 5.0
 LONGEST_PAUSE = 300.0
 """Seconds without another try after a failure; doubled with each."""
@@ -116,17 +119,20 @@ class GrantRow:
             )
 
     def mark_sent(self, holder: str, version: int, timeout: float) -> bool:
-        """Say that a refresh goes out now, with a lease that outlives its timeout; whether it may go out."""
+        """Say that a refresh goes out now, with a lease that outlives its timeout; whether it may go out.
+
+        Raises StoreError where the database has no room for the answer: then nothing may be sent."""
         from sqlalchemy import update
 
         from tieout.store.access_tables import grants
 
         with self.store.begin() as connection:
             now = self.store.clock(connection)
+            room = bytes(ROOM) if self.store.dialect == "sqlite" else None
             marked = connection.execute(
                 update(grants)
                 .where(grants.c.id == self.id, grants.c.lease_holder == holder, grants.c.version == version)
-                .values(sent_at=now, lease_until=now + timeout + LEASE_MARGIN)
+                .values(sent_at=now, lease_until=now + timeout + LEASE_MARGIN, room=room)
             )
             return marked.rowcount == 1
 
@@ -193,6 +199,7 @@ class GrantRow:
                 "retry_after": self.store.clock(connection) + (PAUSE_SECRET if app and not unanswered else pause),
                 "lease_holder": None,
                 "lease_until": None,
+                "room": None,
             }
             if not unanswered:
                 values["sent_at"] = None
@@ -224,6 +231,7 @@ class GrantRow:
                 "sent_at": None,
                 "lease_holder": None,
                 "lease_until": None,
+                "room": None,
             }
             self._change(connection, version, values)
             self._tell(connection, "died" if state == "dead" else "doubted", {"reason": reason})
@@ -325,6 +333,7 @@ _WORKS: dict[str, object] = {
     "retry_after": None,
     "lease_holder": None,
     "lease_until": None,
+    "room": None,
 }
 """What a grant is that has just given a token."""
 

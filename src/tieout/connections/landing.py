@@ -130,6 +130,7 @@ def _values(vault: Vault, grant_id: str, sign_in: SignIn, now: float, owner: str
         "retry_after": None,
         "lease_holder": None,
         "lease_until": None,
+        "room": None,
     }
 
 

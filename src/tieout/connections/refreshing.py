@@ -7,6 +7,7 @@ refresh is asked for, and what a refusal means, is the REST room's business.
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 import time
 
@@ -25,6 +26,7 @@ from tieout.rest.tokens import Grant, RefreshToken, Token
 from tieout.rest.transport import HttpTransport
 from tieout.store.crashpoints import reached
 
+LOGGER = logging.getLogger("tieout.connections")
 WAITS = 30.0
 """Seconds beyond one try that a refresh may take: its turn, a throttle."""
 COMMIT_TRIES = 30
@@ -140,9 +142,16 @@ class Refresh:
                 if tries and new and self._grant.holds(new):
                     return token  # an earlier try was stored, and only its confirmation was lost
                 raise _MovedOnError
-            except StoreError:
+            except StoreError as error:
+                who = f"{secrets.user}@{secrets.company}"
                 if tries + 1 == COMMIT_TRIES:
-                    raise
+                    LOGGER.error("What Intacct gave to renew the sign-in of %s is lost: %s", who, error.message)
+                    raise StoreError(
+                        f"The sign-in of {who} was renewed, and what Intacct gave could not be stored: {error.message}",
+                        advice=f"{error.advice} If this connection is refused then, connect it again.".strip(),
+                    ) from None
+                if not tries:
+                    LOGGER.warning("The renewed sign-in of %s cannot be stored yet: %s", who, error.message)
                 time.sleep(COMMIT_PAUSE)
         raise AssertionError("the last try raises")
 

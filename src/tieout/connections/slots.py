@@ -104,6 +104,7 @@ class SlotLease:
         from sqlalchemy import insert, update
 
         from tieout.store.access_tables import slots
+        from tieout.store.processes import this_process
 
         with self._store.begin() as transaction:
             now = self._store.clock(transaction)
@@ -121,6 +122,7 @@ class SlotLease:
             values: dict[str, Any] = {"wanted": wanted, "held": held, "most": self._most, "heard_at": now}
             if mine is None:
                 first = {"holder": self._holder, "host": socket.gethostname(), "pid": os.getpid(), "since": now}
+                first["process"] = this_process() or None
                 transaction.execute(insert(slots).values(self._key | first | values))
             else:
                 transaction.execute(update(slots).where(slots.c.holder == self._holder).values(values))

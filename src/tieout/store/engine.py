@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Literal
 
 from tieout.errors import ConfigurationError, StoreError
 from tieout.store import migrations
-from tieout.store.failures import explained
+from tieout.store.failures import explained, takes_no_more
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, Engine, Table
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 
 BUSY_SECONDS = 30
 """How long a transaction waits for another program's before it gives up."""
+
+IDLE = 1
+"""Connections to a PostgreSQL server that a program keeps open while it needs none. Further ones are closed after use:
+fifty programs must fit into the hundred connections that a server takes unless told otherwise."""
 
 _MIGRATION_LOCK = 0x7469656F7574  # "tieout": one number for all, so that two programs do not migrate at once
 
@@ -52,7 +57,7 @@ class Store:
 
         On SQLite it holds the one write lock from its beginning, so that what it reads stays true while it writes.
         """
-        with explained(self._place), self._engine.connect() as connection:
+        with explained(self._place), self._connect() as connection:
             writing = connection.execution_options(tieout_begin="BEGIN IMMEDIATE")
             with writing.begin():
                 yield writing
@@ -60,8 +65,21 @@ class Store:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that only reads; on SQLite it sees one state of the database and blocks nobody."""
-        with explained(self._place), self._engine.connect() as connection, connection.begin():
+        with explained(self._place), self._connect() as connection, connection.begin():
             yield connection
+
+    def _connect(self) -> Connection:
+        """A connection; waits for a server that takes no more of them, as SQLite waits for a lock."""
+        from sqlalchemy.exc import OperationalError
+
+        give_up = time.monotonic() + BUSY_SECONDS
+        while True:
+            try:
+                return self._engine.connect()
+            except OperationalError as error:
+                if not takes_no_more(error.orig) or time.monotonic() > give_up:
+                    raise
+            time.sleep(random.uniform(0.05, 0.25))  # noqa: S311 - so that many who wait do not come back together
 
     def clock(self, connection: Connection) -> float:
         """Seconds since 1970 on the clock that all users of the database share: the server's, or this machine's."""
@@ -174,7 +192,11 @@ def _postgres_engine(url: URL) -> Engine:
 
     try:
         return sqlalchemy.create_engine(
-            url, pool_pre_ping=True, connect_args={"connect_timeout": 10, "application_name": "tieout"}
+            url,
+            pool_size=IDLE,
+            max_overflow=14,
+            pool_pre_ping=True,
+            connect_args={"connect_timeout": 10, "application_name": "tieout"},
         )
     except ModuleNotFoundError:
         raise ConfigurationError(

@@ -74,6 +74,11 @@ def explain(error: BaseException | None, place: str) -> StoreError:
     return StoreError(f"The state database {place} reports: {lines[0] if lines else 'no reason'}.")
 
 
+def takes_no_more(error: BaseException | None) -> bool:
+    """Whether a PostgreSQL server refused a connection because it has as many as it takes."""
+    return _known(error) == _POSTGRES["53300"]
+
+
 def _known(error: BaseException | None) -> tuple[str, str] | None:
     number, code = _number(error), _code(error)
     if number is not None:
@@ -82,7 +87,12 @@ def _known(error: BaseException | None) -> tuple[str, str] | None:
         return _POSTGRES.get(code)
     # libpq gives no code for a refused sign-in or a missing database: only its words tell.
     words = str(error)
-    for sign, state in (("does not exist", "3D000"), ("authentication failed", "28P01"), ("too many", "53300")):
+    for sign, state in (
+        ("does not exist", "3D000"),
+        ("authentication failed", "28P01"),
+        ("too many", "53300"),
+        ("connection slots", "53300"),
+    ):
         if "FATAL" in words and sign in words:
             return _POSTGRES[state]
     return None

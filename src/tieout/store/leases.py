@@ -17,6 +17,7 @@ from sqlalchemy import Column, Double, Integer, String, Table, delete, insert, s
 from sqlalchemy.exc import IntegrityError
 
 from tieout.errors import BusyError, StoreError
+from tieout.store.processes import has_ended, this_process
 from tieout.store.tables import metadata
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ leases = Table(
     Column("holder", String(36), nullable=False),
     Column("host", String(255), nullable=False),
     Column("pid", Integer, nullable=False),
+    Column("process", String(255), comment="by which others on its machine see whether it lives; null: they cannot"),
     Column("since", String(32), nullable=False),
     Column("heard_at", Double, nullable=False),
     comment="Who runs what right now. `heard_at` is on the database's clock.",
@@ -45,7 +47,7 @@ class Lease:
     """A held name; a context manager. A thread keeps it alive, `assure` proves inside a transaction that it is ours.
 
     Entering raises BusyError where another living run holds the name. A holder is dead when it was silent for 60 s, or
-    ran on this machine and its process is gone."""
+    is a process of this machine, or of this container, that has ended."""
 
     def __init__(self, store: Store, name: str, what: str) -> None:
         self._store = store
@@ -103,6 +105,7 @@ class Lease:
             "holder": self.holder,
             "host": socket.gethostname(),
             "pid": os.getpid(),
+            "process": this_process() or None,
             "since": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "heard_at": now,
         }
@@ -123,16 +126,6 @@ class Lease:
 
 
 def gone(row: Row[tuple[object, ...]], now: float) -> bool:
-    """Whether the holder of a row with `host`, `pid` and `heard_at` is dead: silent for 60 s, or a process of this
-    machine that is not there."""
-    if now - row.heard_at > STALE_SECONDS:
-        return True
-    if row.host != socket.gethostname():
-        return False
-    try:
-        os.kill(row.pid, 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
+    """Whether the holder of a row with `process` and `heard_at` is dead: silent for 60 s, or a process that this one
+    could see and does not."""
+    return now - row.heard_at > STALE_SECONDS or has_ended(row.process)
