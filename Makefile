@@ -49,6 +49,8 @@ bench: $(READY)  ## Speed of the product beside a hand-written floor, same machi
 	@$(BIN)/python benchmarks/sdk_floor.py
 	@$(BIN)/python benchmarks/simulator_scale.py
 	@$(BIN)/python benchmarks/imports.py
+	@$(BIN)/python benchmarks/refresh_sweep.py
+	@$(BIN)/python benchmarks/token_hot_path.py
 
 torture: $(READY)  ## The long form of the crash and concurrency tests
 	@TIEOUT_TORTURE=1 $(BIN)/python -m pytest -q -m torture tests

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
@@ -17,6 +18,7 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import Run
+from tests.connections.support import register, sign_in
 from tieout.cli import directory
 from tieout.simulator.app import SimulatorThread
 from tieout.simulator.http import Request, Response
@@ -119,6 +121,44 @@ def test_ctrl_c_is_130_and_one_line(
         "Interrupted. What was finished is kept; run the same command again to continue.",
         "",
     ]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)])
+def test_a_sign_in_that_is_being_renewed_is_not_lost(
+    project: Run, gate: Gate, tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    """The command ends when the answer has come and is stored; how often it is asked to end makes no difference."""
+    from sqlalchemy import select
+
+    from tieout.connections import Connections
+    from tieout.store.access_tables import grants, tokens
+
+    with Connections.at(f"sqlite:///{tmp_path / 'tieout.db'}") as connections:
+        register(connections)
+        url = connections.get("demo").base_url
+        connections.remove("demo")
+        sign_in(connections, gate, "browser", origin=url)
+        with connections.store.begin() as transaction:
+            transaction.execute(tokens.delete())
+    gate.wanted = "POST ia/api/v1/oauth2/token"
+    with subprocess.Popen(
+        [*COMMAND, "query", "departments"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running:
+        assert gate.arrived.wait(60)
+        for _ in range(3):
+            running.send_signal(number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                running.wait(0.2)
+                pytest.fail(f"it ended: {running.communicate()}")
+        gate.go_on.set()
+        _, error = ended(running)
+    assert running.returncode == code, error
+    assert "Traceback" not in error
+    with open_store(f"sqlite:///{tmp_path / 'tieout.db'}") as store, store.read() as connection:
+        row = connection.execute(select(grants).filter_by(kind="authorization_code")).one()
+    assert (row.version, row.sent_at, row.state) == (2, None, "active")
+    gate.wanted = ""
+    assert project("query", "departments").code == 0
 
 
 def test_ctrl_c_in_a_push_posts_every_record_exactly_once(project: Run, gate: Gate, tmp_path: Path) -> None:

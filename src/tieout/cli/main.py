@@ -56,9 +56,7 @@ def _leave(code: int) -> None:
 
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for thread in threading.enumerate():
-        if thread.name == "tieout-refresh":
-            thread.join()  # what it waits for is a new refresh token, which nobody else knows
+    _await_refreshes()
     if code == Exit.INTERRUPTED:
         # Threads may still be inside C++ code, and the interpreter's way of ending those aborts the process. What has
         # to last is in files that bear a power cut, so there is nothing to wait for.
@@ -66,6 +64,13 @@ def _leave(code: int) -> None:
             sys.stdout.flush()
             sys.stderr.flush()
         os._exit(code)
+
+
+def _await_refreshes() -> None:
+    """What they wait for is a new refresh token, which nobody else knows."""
+    for thread in threading.enumerate():
+        if thread.name == "tieout-refresh":
+            thread.join()
 
 
 def _main(arguments: list[str]) -> int:
@@ -208,6 +213,9 @@ def _interruptible() -> Iterator[None]:
         for wanted, usual in changed.items():
             signal.signal(wanted, usual)
         if signal.SIGTERM in seen:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            _await_refreshes()
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
             signal.raise_signal(signal.SIGTERM)
 
 

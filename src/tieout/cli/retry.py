@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tieout.cli.invocation import BudgetOption, ConnectionOption, budget_of, of
+from tieout.cli.invocation import BudgetOption, ConcurrencyOption, ConnectionOption, budget_of, of
 from tieout.cli.push import conclude, section
 
 
@@ -24,6 +24,7 @@ def retry(
         bool, typer.Option("--dry-run", help="Check everything and say what would be sent; send nothing.")
     ] = False,
     max_transactions: BudgetOption = None,
+    concurrency: ConcurrencyOption = None,
 ) -> int:
     """Send the records again that failed, were not processed or were held. What is posted stays as it is."""
     from tieout.push import retry as run
@@ -39,6 +40,7 @@ def retry(
             connection=connection,
             dry_run=dry_run,
             budget=budget_of(max_transactions),
+            concurrency=concurrency,
             progress=lambda done, total: progress.advance(chosen, done, total, "records"),
         )
     return conclude(output, report, dry_run=dry_run)

@@ -58,6 +58,7 @@ class Refresh:
         self._session = msgspec.structs.replace(session, deadline=session.timeout + WAITS, ends_at=float("inf"))
         self._done: list[Token | None] = []
         self._failed: list[BaseException] = []
+        self._over = threading.Event()
 
     def run(self) -> Token | None:
         """The token; None where another program has moved the grant on: look again.
@@ -67,7 +68,8 @@ class Refresh:
         # Not a daemon: an interpreter that ends waits for the answer.
         thread = threading.Thread(target=self._work, name="tieout-refresh")
         thread.start()
-        thread.join()
+        # Not `join`: where Ctrl-C breaks that off, Python 3.11 takes the thread for ended and waits for it no more.
+        self._over.wait()
         if self._failed:
             raise self._failed[0]
         return self._done[0]
@@ -84,6 +86,7 @@ class Refresh:
                 with contextlib.suppress(StoreError):  # a lease that stays runs out
                     self._grant.drop_lease(self._holder)
         finally:
+            self._over.set()
             if self._own is not None:
                 self._own.close()
 

@@ -69,6 +69,7 @@ def retry(
     connection: str | None = None,
     dry_run: bool = False,
     budget: Budget | None = None,
+    concurrency: int | None = None,
     progress: OnProgress | None = None,
 ) -> PushReport:
     """As `push`, and what Intacct refused is sent again even where it did not change.
@@ -76,7 +77,16 @@ def retry(
     `from_file` is read in place of the section's source. What is posted stays as it is."""
     from tieout.push import run
 
-    return run.retry(project, name, from_file, connection=connection, dry_run=dry_run, budget=budget, progress=progress)
+    return run.retry(
+        project,
+        name,
+        from_file,
+        connection=connection,
+        dry_run=dry_run,
+        budget=budget,
+        concurrency=concurrency,
+        progress=progress,
+    )
 
 
 def failed(project: Project, name: str | None = None, *, connection: str | None = None) -> list[FailedRecord]:

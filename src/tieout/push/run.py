@@ -57,12 +57,13 @@ def retry(
     connection: str | None = None,
     dry_run: bool = False,
     budget: Budget | None = None,
+    concurrency: int | None = None,
     progress: OnProgress | None = None,
 ) -> PushReport:
     """See `tieout.push.retry`."""
     settings = settings_of(project, name, connection)
     path = from_file if from_file is not None else project.root / settings.source
-    return _run(project, _Job(name, settings, path, True, progress, budget), dry_run=dry_run)
+    return _run(project, _Job(name, settings, path, True, progress, budget, concurrency), dry_run=dry_run)
 
 
 def _run(project: Project, job: _Job, *, dry_run: bool) -> PushReport:
