@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -46,8 +47,10 @@ def test_a_program_that_is_idle_keeps_one_connection(postgres_url: str) -> None:
                 "select count(*) from pg_stat_activity "
                 "where application_name = 'tieout' and datname = current_database()"
             )
+            end = time.monotonic() + 20
             while (found := server.execute(count).fetchone()) != (1,):
                 assert found is not None
+                assert time.monotonic() < end, found
                 assert found[0] <= 4
 
 

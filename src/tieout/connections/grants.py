@@ -267,10 +267,6 @@ class GrantRow:
             whose=Whose.ADMINISTRATOR,
         )
 
-    def holds(self, refresh_token: str) -> bool:
-        """Whether the refresh token stored now is this one."""
-        return self._opened(self._row().refresh_token_sealed, "refresh_token") == refresh_token
-
     def why_not(self) -> TieoutError:
         """Why there is no new token now."""
         from sqlalchemy import select

@@ -142,8 +142,7 @@ class Refresh:
             try:
                 if self._grant.keep(self._level, token, secrets.version, used=used, new=new):
                     return token
-                if tries and new and self._grant.holds(new):
-                    return token  # an earlier try was stored, and only its confirmation was lost
+                # Perhaps an earlier try was stored, and only its confirmation was lost: who looks again finds it.
                 raise _MovedOnError
             except StoreError as error:
                 who = f"{secrets.user}@{secrets.company}"
