@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 LIFETIME = timedelta(minutes=30)
 LONGEST = timedelta(days=7)
+KEPT = timedelta(days=30)
+"""For which a link that has expired is remembered, so that its reader is told so."""
 CALLBACK = "/callback"
 """What the redirect URI of a connect page ends with; what stands before is the page's address."""
 
@@ -101,7 +103,7 @@ class Links:
         what the page calls the owner. `page` is the address of the connect page, else it is told by the redirect URI of
         `app`. Raises ConfigurationError for a time or address that will not do, UnknownNameError for an `app` or
         connection that is not there."""
-        from sqlalchemy import insert
+        from sqlalchemy import delete, insert
 
         from tieout.store.access_tables import connect_links
 
@@ -128,6 +130,8 @@ class Links:
         with self._store.begin() as transaction:
             rows.keep_owner(transaction, owner)
             row |= _again(transaction, owner, connection_id, company) if connection_id else {}
+            forgotten = connect_links.c.expires < self._now() - KEPT.total_seconds()
+            transaction.execute(delete(connect_links).where(forgotten))
             transaction.execute(insert(connect_links).values(row))
             subjects = {"link": row["id"]} | ({"connection": connection_id} if connection_id else {})
             audit.append(self._store, transaction, "link made", owner=owner, subjects=subjects)

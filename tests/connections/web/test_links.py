@@ -85,6 +85,10 @@ def test_a_link_expires(connections: Connections) -> None:
     now[0] += 1
     with pytest.raises(LinkError, match="expired"):
         used(later, link.token)
+    now[0] += 31 * 86_400
+    later.connect_link("tenant-7", BACK)  # forgets what expired a month ago
+    with pytest.raises(LinkError, match="no such link"):
+        later.links.look(link.token)
 
 
 @pytest.mark.parametrize("expires", [timedelta(days=7, seconds=1), timedelta(0), timedelta(seconds=-1)])

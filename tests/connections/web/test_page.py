@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import ssl
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from sqlalchemy import update
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
+from tests.connections.web.conftest import BOTH
 from tests.connections.web.served import listening, served
 from tests.connections.web.visitor import BACK, Visitor, as_json, at_sage, settings_like
 from tests.simulator.browser import control
@@ -62,18 +64,19 @@ def test_a_form_of_another_site_or_browser_is_refused(
     assert visitor.get("/connect/").title == "Connect Sage Intacct"
 
 
+@pytest.mark.parametrize("owner", ["tenant-6", "tenant-7"])
 def test_an_answer_of_another_browser_s_sign_in_is_refused_and_harms_neither(
-    connections: Connections, made: Settings, visitor: Visitor, served_simulator: Simulator
+    connections: Connections, made: Settings, visitor: Visitor, served_simulator: Simulator, owner: str
 ) -> None:
     """Login CSRF: an attacker signs in as himself and has the victim's browser bring the answer."""
     attacker = Visitor(visitor.app)
-    attacked = attacker.to_sage(attacker.questions(attacker.begin(connections, made, "tenant-6"), "ca"))
+    attacked = attacker.to_sage(attacker.questions(attacker.begin(connections, made, owner), "ca"))
     answer = at_sage(served_simulator, attacked, "ca")
     url = visitor.to_sage(visitor.questions(visitor.begin(connections, made)))
     seen = visitor.home(answer)
     assert seen.title == "This is not the sign-in that this browser began"
     assert Visitor(visitor.app).home(answer).title == "This browser is not connecting anything"
-    assert connections.get("demo", "tenant-7").state == "unconnected"
+    assert {one.state for one in connections.all("tenant-7")} == {"unconnected"}
     assert visitor.home(at_sage(served_simulator, url)).title == "What should be connected?"  # its own still works
     assert attacker.home(answer).title == "What should be connected?"
 
@@ -254,6 +257,25 @@ def test_connecting_anew_keeps_the_connection_and_its_entity(
     assert (stranger.status, stranger.title) == (403, "This page is not set up right")
 
 
+@BOTH
+def test_two_browsers_of_one_customer_make_a_connection_each(
+    connections: Connections, made: Settings, visitor: Visitor, served_simulator: Simulator
+) -> None:
+    """Also at the same moment; and what somebody left unfinished is taken up when their hour is over."""
+    visitors = [Visitor(visitor.app) for _ in range(4)]
+    for one in visitors:
+        one.questions(one.begin(connections, made))
+    with ThreadPoolExecutor(4) as pool:
+        urls = list(pool.map(lambda one: one.ask("GET", "/connect/go").header("location"), visitors))
+    assert len(set(urls)) == 4
+    assert connections.names("tenant-7") == ("demo", "demo-2", "demo-3", "demo-4")
+    with connections.store.begin() as transaction:
+        transaction.execute(update(connect_sessions).values(expires=0.0))
+    seen = visitor.connect(connections, made, served_simulator)
+    assert seen.title == "What should be connected?"
+    assert [one.name for one in connections.all("tenant-7") if one.state == "connected"] == ["demo"]
+
+
 def test_two_tabs_and_the_way_back_connect_once(
     connections: Connections, made: Settings, visitor: Visitor, served_simulator: Simulator
 ) -> None:
@@ -265,10 +287,19 @@ def test_two_tabs_and_the_way_back_connect_once(
     assert visitor.home(good).title == "What should be connected?"
     assert visitor.home(good).title == "What should be connected?"  # reloaded: nothing is exchanged again
     assert visitor.get("/connect/go").title == "What should be connected?"
+    assert visitor.get("/connect/go", sec_fetch_site="cross-site").title == "What should be connected?"
     assert visitor.get("/connect/start").title == "What should be connected?"
     seen = visitor.post("/connect/start", {"csrf": visitor.get("/connect/").csrf, "user": "ca", "company": "demo"})
     assert seen.title == "What should be connected?"
     assert len(connections.all("tenant-7")) == 1
+
+
+def test_a_link_on_another_site_does_not_void_a_sign_in_that_is_under_way(
+    connections: Connections, made: Settings, visitor: Visitor, served_simulator: Simulator
+) -> None:
+    url = visitor.to_sage(visitor.questions(visitor.begin(connections, made)))
+    assert visitor.get("/connect/go", sec_fetch_site="cross-site").title == "Now sign in at Sage"
+    assert visitor.home(at_sage(served_simulator, url)).title == "What should be connected?"
 
 
 def test_a_sign_in_that_was_cut_off_can_be_begun_again(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -11,6 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import msgspec
 import pytest
@@ -21,6 +23,7 @@ from tests.connections.web.conftest import BOTH
 from tests.connections.web.receiver import SECRET, Receiver, programs
 from tieout.connections import Connections
 from tieout.connections import webhooks as module
+from tieout.connections.sign_in_errors import SignInError
 from tieout.connections.webhooks import Delivered, new_secret, signed, verify_webhook
 from tieout.errors import ConfigurationError, NotAuthorisedError, TieoutError
 from tieout.rest.call import Reply, Request
@@ -99,6 +102,20 @@ def test_a_sign_in_that_landed_elsewhere_has_failed(
         ("connection.failed", "x", "other_owner"),
     ]
     assert "default" not in str([event["data"] for event in heard.events if event["data"]["name"] == "x"])
+
+
+@BOTH
+def test_a_sign_in_that_failed_before_it_landed_is_told_too(
+    connections: Connections, simulator: Simulator, heard: Receiver
+) -> None:
+    """Denied at Sage: there is nothing to land."""
+    begun = connections.sign_ins.begin("us", app="demo", environment="simulator", base_url=simulator.origin)
+    state = parse_qs(urlsplit(begun.url).query)["state"][0]
+    with pytest.raises(SignInError, match="denied"):
+        connections.sign_ins.finish(urlencode({"state": state, "error": "access_denied"}))
+    assert connections.webhooks.deliver().delivered == 1
+    assert heard.told() == [("connection.failed", "us", "denied")]
+    assert state not in str(heard.calls)
 
 
 DYING = """
@@ -332,6 +349,23 @@ def test_an_event_that_is_being_sent_is_left_alone_until_its_sender_must_be_dead
     thread.join()
     (event,) = connections.webhooks.events()
     assert event.state == "delivered"  # the slow one's late word changes nothing
+
+
+def test_a_server_with_the_page_sends_events_while_it_runs(
+    connections: Connections, simulator: Simulator, heard: Receiver
+) -> None:
+    """Through the lifespan that servers run, also while the database is away for a moment."""
+    from tieout.connections.web import delivering
+
+    async def serve() -> None:
+        async with delivering(connections, 0.01):
+            for name in ("us", "ca"):
+                await asyncio.to_thread(sign_in, connections, simulator, name, name)
+                while len(heard.calls) < len(connections.names()):
+                    await asyncio.sleep(0.01)
+
+    asyncio.run(asyncio.wait_for(serve(), 60))
+    assert heard.told() == [("connection.connected", "ca", ""), ("connection.connected", "us", "")]
 
 
 def test_what_was_settled_a_month_ago_is_forgotten(connections: Connections, simulator: Simulator) -> None:

@@ -59,6 +59,8 @@ class Asked(msgspec.Struct, frozen=True):
     form: dict[str, list[str]]
     token: str
     """What a link's path holds, or ''."""
+    site: str
+    """Where the browser says that it was sent here from: `cross-site`, `same-origin` …; '' where it does not say."""
 
     def said(self, name: str) -> str:
         return self.form.get(name, [""])[0]
@@ -145,7 +147,8 @@ async def _asked(request: Request) -> Asked:
             raise HTTPException(400) from None
     query = request.scope["query_string"].decode("latin-1")
     held = str(request.path_params.get("token", ""))
-    return Asked(cookie if _COOKIE.fullmatch(cookie) else "", query, form, held)
+    site = request.headers.get("sec-fetch-site", "")
+    return Asked(cookie if _COOKIE.fullmatch(cookie) else "", query, form, held, site)
 
 
 def _done(act: Act, flow: Flow, asked: Asked) -> Answer:
@@ -220,6 +223,13 @@ def _shown(show: Callable[[Flow, Browser, str], Answer], *stages: str) -> Act:
     return act
 
 
+def _go(flow: Flow, asked: Asked) -> Answer:
+    """The link on our own page: a link on another one would void the sign-in that is under way."""
+    if asked.site not in ("", "none", "same-origin"):
+        return Redirect(flow.settings.base + "/")
+    return _shown(lambda flow, browser, token: flow.go(browser), "ready", "sent")(flow, asked)
+
+
 def _failed(flow: Flow, asked: Asked) -> Answer:
     browser = flow.browser(asked.cookie)
     if browser is None:
@@ -268,7 +278,7 @@ _GETS: dict[str, Act] = {
     "/": _home,
     "/link/{token}": _look_at_link,
     "/callback": _back,
-    "/go": _shown(lambda flow, browser, token: flow.go(browser), "ready", "sent"),
+    "/go": _go,
     "/failed": _failed,
     PLACES["asking"]: _shown(lambda flow, browser, token: pages.start(browser, flow.settings, token), *_ASKING),
     PLACES["same_user"]: _shown(lambda flow, browser, token: flow.same_user(browser, token), "same_user"),

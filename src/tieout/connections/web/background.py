@@ -32,8 +32,10 @@ async def delivering(connections: Connections, every: float = 5.0) -> AsyncItera
 
 async def _deliver(connections: Connections, every: float) -> None:
     while True:
+        sent = 0
         try:
-            await asyncio.to_thread(connections.webhooks.deliver)
+            sent = (await asyncio.to_thread(connections.webhooks.deliver, 1)).delivered  # one: a server stops soon
         except TieoutError as error:  # a database that is away for a while comes back
             LOG.warning("The webhook's events were not sent: %s", error)
-        await asyncio.sleep(every)
+        if not sent:
+            await asyncio.sleep(every)

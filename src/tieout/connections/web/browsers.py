@@ -135,6 +135,41 @@ def move(store: Store, browser: Browser, *stages: Stage, **values: Any) -> bool:
         return transaction.execute(update(table).where(*wanted).values(values)).rowcount == 1
 
 
+def claim_name(store: Store, browser: Browser, wanted: str, like: Connection) -> str:
+    """A name for this browser's new connection, kept in its row so that no other browser of the owner takes it.
+
+    One that somebody began under and never finished is taken up again; `like` has its environment and address."""
+    from sqlalchemy import select, update
+
+    from tieout.store.access_tables import owners
+    from tieout.store.connect_tables import connect_sessions as table
+
+    with store.begin() as transaction:
+        transaction.execute(select(owners.c.id).where(owners.c.id == browser.owner).with_for_update())
+        others = transaction.execute(
+            select(table.c.name, table.c.connection_id)
+            .where(table.c.owner == browser.owner, table.c.id != browser.id)
+            .where(table.c.expires > store.clock(transaction))
+        ).all()
+        busy = {name for name, _ in others} | {id for _, id in others}
+        here = (like.environment, like.base_url)
+        taken = {
+            one.name
+            for one in rows.find_all(transaction, browser.owner)
+            if one.company or one.id in busy or (one.environment, one.base_url) != here
+        }
+        name = free(wanted, taken | busy)
+        transaction.execute(update(table).where(table.c.id == browser.id).values(name=name))
+    return name
+
+
+def free(wanted: str, taken: set[str]) -> str:
+    """The name, or with a number after it."""
+    if wanted not in taken:
+        return wanted
+    return next(name for number in range(2, len(taken) + 3) if (name := f"{wanted}-{number}") not in taken)
+
+
 def new_cookie() -> str:
     """For a browser that is not let in yet."""
     return secrets.token_urlsafe(32)

@@ -196,7 +196,7 @@ class Flow:
             browsers.move(self._store, browser, "same_user", stage="asking", said_user="")
             return self._now(browser)
         before = self._before(browser)
-        name = before.name if before else self._free_name(browser)
+        name = before.name if before else self._own_name(browser)
         made = self.connections.share(name, with_=with_, owner=browser.owner, entity=self._entity_of(browser, with_))
         facts = {"shared": with_, "user": made.user, "company": made.company, "also": [], "connections": [_told(made)]}
         stage = "done" if browser.again or made.level else "choosing"
@@ -221,7 +221,7 @@ class Flow:
         before = self._before(browser)
         try:
             begun = self.connections.sign_ins.begin(
-                before.name if before else self._free_name(browser),
+                before.name if before else self._own_name(browser),
                 app=browser.app,
                 owner=browser.owner,
                 company=browser.said_company,
@@ -350,17 +350,9 @@ class Flow:
             owner=browser.owner,
         )
 
-    def _free_name(self, browser: Browser) -> str:
+    def _own_name(self, browser: Browser) -> str:
         """A name for the new connection: the one that was given, else the company's."""
-        if browser.name:
-            return browser.name
-        meant = self._new(browser)
-        taken = {
-            one.name
-            for one in self.connections.all(browser.owner)
-            if one.company or (one.environment, one.base_url) != (meant.environment, meant.base_url)
-        }
-        return _free(browser.said_company, taken)  # one that somebody began and never finished is taken up again
+        return browser.name or browsers.claim_name(self._store, browser, browser.said_company, self._new(browser))
 
     def _name_for(self, browser: Browser, wanted: str, base: Connection, entity: str) -> str:
         """The name of a connection to an entity: taken again where it is that one already."""
@@ -369,18 +361,12 @@ class Flow:
         there = known.get(wanted)
         if there is not None and (there.company, there.entity, there.user) == (base.company, entity, base.user):
             return wanted
-        return _free(wanted, set(known))
+        return browsers.free(wanted, set(known))
 
     def _forget_sign_in(self, browser: Browser) -> None:
         if browser.sign_in_id:
             with contextlib.suppress(UnknownNameError, NotAuthorisedError):
                 self.connections.sign_ins.cancel(browser.sign_in_id, browser.owner)
-
-
-def _free(wanted: str, taken: set[str]) -> str:
-    if wanted not in taken:
-        return wanted
-    return next(name for number in range(2, len(taken) + 3) if (name := f"{wanted}-{number}") not in taken)
 
 
 def _told(connection: Connection) -> dict[str, Any]:
