@@ -68,7 +68,7 @@ wheel-demo: wheel  ## The demo from the wheel alone, in an empty environment wit
 	@cd build/wheel-demo && env -i PATH=/nonexistent HOME="$$PWD" venv/bin/tieout demo
 
 lock: $(READY)  ## Resolve the lock files anew
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --all-extras --group dev pyproject.toml -o requirements.lock
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --extra all --group dev pyproject.toml -o requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --group docs -o requirements-docs.lock
 	@echo sageintacctrestsdk==1.9.0 | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header - -o tests/foreign/sageintacctrestsdk/requirements.lock
 	@echo uv | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header - -o requirements-uv.lock

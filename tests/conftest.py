@@ -18,11 +18,12 @@ _PROXIES = {"http_proxy", "https_proxy", "all_proxy", "no_proxy"}
 
 
 @pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """No setting of the person who runs the tests reaches them: no TIEOUT_* variable, no proxy."""
     for name in list(os.environ):
         if name.lower() in _PROXIES or (name.startswith("TIEOUT_") and name not in {"TIEOUT_TORTURE"}):
             monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.getbasetemp() / "no-settings"))  # nor a key of theirs
 
 
 @pytest.fixture(scope="session")

@@ -1,27 +1,58 @@
-"""Secrets at rest: sealed for one row and field under one key, opened by nothing else."""
+"""Secrets at rest: what is sealed comes back for its own row only, and only with the owner's key and the master key."""
 
 from __future__ import annotations
 
-import base64
+import os
 import secrets
-from collections.abc import Callable
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import func, select, update
 
 from tieout.connections import Vault, open_vault
-from tieout.connections.keys import FILE_NAME, Keys
+from tieout.connections.audit import Audit
+from tieout.connections.keys import FILE_NAME, Key, Keys
+from tieout.connections.rows import keep_owner
 from tieout.errors import ConfigurationError
 from tieout.project import load
+from tieout.store import Store, open_store
+from tieout.store.access_tables import data_keys, owners
 
 
 @pytest.fixture(scope="module")
-def vault(tmp_path_factory: pytest.TempPathFactory) -> Vault:
-    keys = Keys(tmp_path_factory.mktemp("keys"))
+def vault(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vault]:
+    folder = tmp_path_factory.mktemp("keys")
+    keys = Keys(folder)
     keys.make_for_simulator()
-    return Vault(keys)
+    with open_store(f"sqlite:///{folder / 'tieout.db'}") as store:
+        yield Vault(keys, store)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where the simulators' key file would be."""
+    (tmp_path / "keys").mkdir()
+    return tmp_path / "keys"
+
+
+@pytest.fixture
+def store(state_url: str) -> Iterator[Store]:
+    with open_store(state_url) as opened:
+        yield opened
+
+
+def key(monkeypatch: pytest.MonkeyPatch, text: str | None = "") -> str:
+    """TIEOUT_KEY is this, or a new one, or none."""
+    if text is None:
+        monkeypatch.delenv("TIEOUT_KEY", raising=False)
+        return ""
+    monkeypatch.setenv("TIEOUT_KEY", text or secrets.token_hex(32))
+    return os.environ["TIEOUT_KEY"]
 
 
 @given(plain=st.binary(max_size=200), context=st.text(max_size=50))
@@ -54,131 +85,174 @@ def test_a_secret_moved_to_another_row_does_not_open(vault: Vault, contexts: lis
         vault.decrypt(vault.encrypt(b"token", contexts[0]), contexts[1])
 
 
-def key(monkeypatch: pytest.MonkeyPatch, text: str | None) -> None:
-    if text is None:
-        monkeypatch.delenv("TIEOUT_KEY", raising=False)
-    else:
-        monkeypatch.setenv("TIEOUT_KEY", text)
+def test_a_secret_that_a_master_key_sealed_by_itself_still_opens(
+    store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As every secret was before owners had keys."""
+    master = Key(bytes.fromhex(key(monkeypatch)), own=True)
+    head = b"\x01" + master.id + b"n" * 12
+    sealed = head + AESGCM(master.value).encrypt(b"n" * 12, b"hush", head + b"grants/1/secret")
+    assert Vault(Keys(folder), store).decrypt(sealed, "grants/1/secret") == b"hush"
+    key(monkeypatch)
+    with pytest.raises(ConfigurationError, match=f"another master key, key:{master.id.hex()}"):
+        Vault(Keys(folder), store).decrypt(sealed, "grants/1/secret")
 
 
-def test_another_key_fails_closed_and_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    key(monkeypatch, secrets.token_hex(32))
-    sealed = Vault(Keys(tmp_path)).encrypt(b"hush", "x")
-    key(monkeypatch, secrets.token_hex(32))
-    with pytest.raises(ConfigurationError, match=r"another master key\. Give the key it was made with"):
-        Vault(Keys(tmp_path)).decrypt(sealed, "x")
+def test_another_key_fails_closed_and_says_what_to_do(
+    store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key(monkeypatch)
+    sealed = Vault(Keys(folder), store).encrypt(b"hush", "x")
+    key(monkeypatch)
+    with pytest.raises(ConfigurationError, match=r"another master key, key:\w{16}\. Give the key they were made with"):
+        Vault(Keys(folder), store).decrypt(sealed, "x")
+    with pytest.raises(ConfigurationError, match="another master key"):
+        Vault(Keys(folder), store).encrypt(b"more", "x")
 
 
-def test_a_missing_key_file_is_named_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    key(monkeypatch, None)
-    Keys(tmp_path).make_for_simulator()
-    sealed = Vault(Keys(tmp_path)).encrypt(b"hush", "x")
-    (tmp_path / "tieout.key").unlink()
+def test_a_missing_key_file_is_named_with_what_to_do(store: Store, folder: Path) -> None:
+    Keys(folder).make_for_simulator()
+    sealed = Vault(Keys(folder), store).encrypt(b"hush", "x")
+    (folder / "tieout.key").unlink()
     with pytest.raises(ConfigurationError, match="missing") as refused:
-        Vault(Keys(tmp_path)).decrypt(sealed, "x")
-    assert str(tmp_path / "tieout.key") in refused.value.message
+        Vault(Keys(folder), store).decrypt(sealed, "x")
+    assert str(folder / "tieout.key") in refused.value.message
     assert "Restore the file" in refused.value.advice
     assert "tieout connect NAME" in refused.value.advice
 
 
-@pytest.mark.parametrize("spell", [bytes.hex, lambda b: base64.b64encode(b).decode(), lambda b: f" {b.hex()}\n"])
-def test_a_key_may_be_hex_or_base64(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spell: Callable[[bytes], str]
-) -> None:
-    value = bytes(range(224, 256))
-    key(monkeypatch, spell(value))
-    assert Keys(tmp_path).first().value == value
-
-
-def test_urlsafe_base64_is_a_key_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    value = b"\xfb\xff" * 16
-    key(monkeypatch, base64.urlsafe_b64encode(value).decode())
-    assert Keys(tmp_path).first().value == value
-
-
-@pytest.mark.parametrize("content", [b"\x00" * 32, b"ab" * 32 + b"\r\n", base64.b64encode(b"k" * 32) + b"\n"])
-def test_a_key_may_come_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
-    (tmp_path / "k").write_bytes(content)
-    monkeypatch.setenv("TIEOUT_KEY_FILE", str(tmp_path / "k"))
-    assert len(Keys(tmp_path).first().value) == 32
-    assert Keys(tmp_path).first().own
-
-
-@pytest.mark.parametrize("text", ["hush", "ab" * 31, "ab" * 33, "zz" * 32, "é" * 32])
-def test_what_is_no_key_is_refused_without_being_shown(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
-) -> None:
-    key(monkeypatch, text)
-    with pytest.raises(ConfigurationError, match=r"TIEOUT_KEY is not a key of 32 bytes") as caught:
-        Keys(tmp_path).first()
-    assert text not in str(caught.value)
-
-
-def test_a_missing_key_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TIEOUT_KEY_FILE", str(tmp_path / "nowhere"))
-    with pytest.raises(ConfigurationError, match="nowhere cannot be read: No such file"):
-        Keys(tmp_path).first()
-
-
-def test_without_a_key_it_says_how_to_make_one(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match=r"no master key.*Make one with: python -c .*TIEOUT_KEY_FILE"):
-        Vault(Keys(tmp_path)).encrypt(b"x", "x")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_the_simulators_key_is_private_and_no_key_for_a_real_company(tmp_path: Path) -> None:
-    keys = Keys(tmp_path)
-    keys.make_for_simulator()
-    assert [path.name for path in tmp_path.iterdir()] == [FILE_NAME]
-    assert (tmp_path / FILE_NAME).stat().st_mode & 0o777 == 0o600
-    with pytest.raises(ConfigurationError, match="real company needs a master key of your own"):
-        keys.require_own()
+def test_without_a_key_it_says_how_to_make_one(store: Store, folder: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"no master key.*tieout vault init.*TIEOUT_KEY_FILE"):
+        Vault(Keys(folder), store).encrypt(b"x", "x")
+    assert list(folder.iterdir()) == []
 
 
 def test_a_key_of_one_s_own_encrypts_and_the_simulators_key_still_opens(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = Keys(tmp_path)
-    first.make_for_simulator()
-    sealed = Vault(first).encrypt(b"demo", "x")
-    key(monkeypatch, secrets.token_hex(32))
-    both = Vault(Keys(tmp_path))
-    assert both.decrypt(sealed, "x") == b"demo"
+    """Nor is a real secret sealed by a data key that the file beside the database would open."""
+    Keys(folder).make_for_simulator()
+    sealed = Vault(Keys(folder), store).encrypt(b"demo", "x")
+    key(monkeypatch)
+    both = Vault(Keys(folder), store)
     later = both.encrypt(b"real", "x")
+    assert both.decrypt(sealed, "x") == b"demo"
     key(monkeypatch, None)
     with pytest.raises(ConfigurationError, match="another master key"):
-        Vault(Keys(tmp_path)).decrypt(later, "x")
+        Vault(Keys(folder), store).decrypt(later, "x")
 
 
-def test_no_key_file_is_made_where_there_is_a_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    key(monkeypatch, secrets.token_hex(32))
-    Keys(tmp_path).make_for_simulator()
-    assert list(tmp_path.iterdir()) == []
+def test_credentials_of_a_real_company_are_not_sealed_by_the_simulators_data_key(store: Store, folder: Path) -> None:
+    Keys(folder).make_for_simulator()
+    Vault(Keys(folder), store).encrypt(b"demo", "x")
+    with pytest.raises(ConfigurationError, match="no master key"):
+        Vault(Keys(folder, own_only=True), store).encrypt(b"real", "x")
 
 
-def test_programs_that_make_the_file_at_once_agree_on_one_key(tmp_path: Path) -> None:
-    first, second = Keys(tmp_path), Keys(tmp_path)
-    assert first.all() == second.all() == []
-    first.make_for_simulator()
-    made = first.first().value
-    second.make_for_simulator()
-    assert second.first().value == made
-    assert [path.name for path in tmp_path.iterdir()] == [FILE_NAME]
-
-
-def test_a_key_shows_itself_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = secrets.token_hex(32)
-    key(monkeypatch, text)
-    keys = Keys(tmp_path)
-    shown = f"{keys!r} {keys.first()!r} {keys.all()!r} {Vault(keys)!r} {Vault(keys)}"
+def test_a_vault_shows_no_key(store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = key(monkeypatch)
+    vault = Vault(Keys(folder), store)
+    vault.encrypt(b"x", "x")
+    _, data_key = vault.data_keys.current("default")
+    shown = f"{vault!r} {vault} {vault.keys!r} {vault.data_keys!r} {vault.keys.masters()!r} {vault.keys.all()!r}"
     assert text not in shown
-    assert repr(bytes.fromhex(text)) not in shown
+    assert repr(bytes.fromhex(text))[2:-1] not in shown
+    assert data_key.hex() not in shown
+
+
+# Keys of owners.
+
+
+def count(store: Store) -> dict[str, int]:
+    with store.read() as transaction:
+        query = select(data_keys.c.owner, func.count()).group_by(data_keys.c.owner)
+        return dict(transaction.execute(query).tuples().all())
+
+
+def test_each_owner_has_a_key_and_erasing_it_erases_what_it_sealed(
+    store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key(monkeypatch)
+    vault, other_program = Vault(Keys(folder), store), Vault(Keys(folder), store)
+    theirs, ours = vault.encrypt(b"theirs", "x", "tenant-1"), vault.encrypt(b"ours", "x", "tenant-2")
+    assert other_program.decrypt(theirs, "x") == b"theirs"
+    assert count(store) == {"tenant-1": 1, "tenant-2": 1}
+    assert vault.forget("tenant-1") == 1
+    for program in (vault, other_program, Vault(Keys(folder), store)):
+        with pytest.raises(ConfigurationError, match="data key that encrypted it was erased"):
+            program.decrypt(theirs, "x")
+        assert program.decrypt(ours, "x") == b"ours"
+    assert vault.forget("tenant-1") == 0
+    assert [entry.what for entry in Audit(store).entries("tenant-1")] == ["key made", "keys erased"]
+
+
+def test_who_comes_back_gets_a_new_key_from_every_program(
+    store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that still held the erased key would seal what nobody can open."""
+    key(monkeypatch)
+    vault, other_program = Vault(Keys(folder), store), Vault(Keys(folder), store)
+    other_program.encrypt(b"before", "x", "tenant-1")
+    vault.forget("tenant-1")
+    again = other_program.encrypt(b"again", "x", "tenant-1")
+    assert vault.decrypt(again, "x") == b"again"
+
+
+def test_a_data_key_moved_to_another_owner_is_refused(
+    store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key(monkeypatch)
+    vault = Vault(Keys(folder), store)
+    sealed = vault.encrypt(b"theirs", "x", "tenant-1")
+    with store.begin() as transaction:
+        keep_owner(transaction, "tenant-2")
+        transaction.execute(update(data_keys).values(owner="tenant-2"))
+    with pytest.raises(ConfigurationError, match="moved from another owner"):
+        Vault(Keys(folder), store).decrypt(sealed, "x")
+
+
+def test_sealing_inside_a_transaction_does_not_wait_for_it(
+    store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite has one writer: a key made beside the caller's transaction would wait for it for ever."""
+    key(monkeypatch)
+    vault = Vault(Keys(folder), store)
+    with store.begin() as transaction:
+        keep_owner(transaction, "new")
+        sealed = vault.encrypt(b"first", "x", "new")
+        assert vault.decrypt(sealed, "x") == b"first"
+    assert Vault(Keys(folder), store).decrypt(sealed, "x") == b"first"
+
+
+def test_a_key_made_in_a_transaction_that_failed_is_not_used(
+    store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key(monkeypatch)
+    vault = Vault(Keys(folder), store)
+
+    def fails() -> None:
+        with store.begin():
+            vault.encrypt(b"lost", "x", "new")
+            _ = 1 / 0
+
+    with pytest.raises(ZeroDivisionError):
+        fails()
+    assert count(store) == {}
+    sealed = vault.encrypt(b"kept", "x", "new")
+    assert Vault(Keys(folder), store).decrypt(sealed, "x") == b"kept"
+    with store.read() as transaction:
+        assert set(transaction.execute(select(owners.c.id)).scalars()) == {"default", "new"}
+
+
+def test_an_unknown_data_key_is_no_secret_of_ours(vault: Vault) -> None:
+    with pytest.raises(ConfigurationError, match="was erased"):
+        vault.decrypt(b"\x02" + uuid.uuid4().bytes + b"n" * 40, "x")
 
 
 # Which key a project uses.
 
 
-def test_the_key_file_lies_beside_the_state_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_key_file_lies_beside_the_state_database(tmp_path: Path) -> None:
     (tmp_path / "state").mkdir()
     (tmp_path / "tieout.toml").write_text('[state]\nurl = "sqlite:///state/t.db"')
     open_vault(load(tmp_path)).keys.make_for_simulator()
@@ -186,20 +260,20 @@ def test_the_key_file_lies_beside_the_state_database(tmp_path: Path, monkeypatch
 
 
 def test_credentials_of_a_local_simulator_in_the_environment_need_no_key(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TIEOUT_CLIENT_ID", "demo-client")
     monkeypatch.setenv("TIEOUT_BASE_URL", "http://127.0.0.1:8765")
-    vault = open_vault(load())
+    vault = open_vault(load(), store)
     assert vault.decrypt(vault.encrypt(b"body", "x"), "x") == b"body"
 
 
 def test_credentials_of_a_real_company_in_the_environment_need_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Keys(tmp_path).make_for_simulator()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TIEOUT_CLIENT_ID", "real")
     with pytest.raises(ConfigurationError, match="no master key"):
-        open_vault(load()).encrypt(b"body", "x")
+        open_vault(load(), store).encrypt(b"body", "x")

@@ -73,6 +73,7 @@ def add(
         level=proof.level,
         top_level=proof.top_level,
     )
+    vault.prepare(wanted.owner)
     with store.begin() as transaction:
         before = _refuse(transaction, wanted)
         grant_id, _ = landing.keep_grant(store, vault, transaction, sign_in, wanted.owner, now())

@@ -208,6 +208,8 @@ class Apps:
                 advice="They come with Sage's approval mail and from the developer console.",
             )
         secret = self._vault.decrypt(row.client_secret_sealed, app_context(row.id, "client_secret"))
+        with self._store.begin() as transaction:
+            self._tell(transaction, "secret read", row.id)
         return row.client_id, secret.decode()
 
     def remove(self, name: str) -> App:

@@ -150,8 +150,7 @@ def append(
 
     from tieout.store.access_tables import audit
 
-    if store.dialect == "postgresql":
-        transaction.exec_driver_sql(f"select pg_advisory_xact_lock({_LOCK})")
+    lock(store, transaction)
     last = transaction.execute(select(audit.c.seq, audit.c.hash).order_by(audit.c.seq.desc()).limit(1)).first()
     entry = Entry(
         seq=last.seq + 1 if last else 1,
@@ -170,6 +169,12 @@ def append(
         "hash": _hash(entry),
     }
     transaction.execute(insert(audit).values(row))
+
+
+def lock(store: Store, transaction: Transaction) -> None:
+    """Wait for the turn to append, as `append` does by itself: for whoever takes other locks, which must come after."""
+    if store.dialect == "postgresql":
+        transaction.exec_driver_sql(f"select pg_advisory_xact_lock({_LOCK})")
 
 
 def last_of(transaction: Transaction, whats: Sequence[str], grant_id: str, moment: str) -> str | None:

@@ -143,6 +143,7 @@ class GrantRow:
         from tieout.store.access_tables import apps
 
         row = self._row()
+        self.vault.prepare(row.owner)  # what comes back has to be stored, whatever becomes of the master key
         client_id, client_secret = row.client_id, self._opened(row.client_secret_sealed, "client_secret")
         if row.app_id is not None:
             with self.store.read() as connection:

@@ -164,6 +164,7 @@ def land(
     """Store a sign-in by browser with its user's grant, and connect `connection` if it is the one that was meant.
 
     Raises ConfigurationError where the user is connected at another address."""
+    vault.prepare(connection.owner)
     with store.begin() as transaction:
         grant_id, grant_owner = keep_grant(store, vault, transaction, sign_in, connection.owner, now)
         reason, why = _why_not(connection, sign_in, promised, grant_owner)

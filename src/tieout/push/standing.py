@@ -76,7 +76,7 @@ def abandoned(project: Project, connection: str | None = None) -> list[Standing]
     with open_store(project.state_url) as store:
         for scope in sorted(scopes, key=lambda scope: (scope.environment, scope.company, scope.entity)):
             for gone in _pushes(store, scope, without=project.names("push")):
-                ledger = Ledger(store, gone, open_vault(project))
+                ledger = Ledger(store, gone, open_vault(project, store))
                 records = [_failed(gone.push, record) for record in ledger.records(_NOT_POSTED)]
                 if records:
                     run = ledger.last_run()

@@ -10,6 +10,7 @@ import contextlib
 import os
 import random
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -44,6 +45,7 @@ class Store:
     def __init__(self, engine: Engine, place: str) -> None:
         self._engine = engine
         self._place = place
+        self._writing = threading.local()
         self.dialect: Literal["sqlite", "postgresql"] = "sqlite" if engine.dialect.name == "sqlite" else "postgresql"
 
     @property
@@ -60,7 +62,28 @@ class Store:
         with explained(self._place), self._connect() as connection:
             writing = connection.execution_options(tieout_begin="BEGIN IMMEDIATE")
             with writing.begin():
-                yield writing
+                before = self._open_here()
+                self._writing.connection = writing
+                try:
+                    yield writing
+                finally:
+                    self._writing.connection = before
+
+    @contextmanager
+    def joined(self, *, reading: bool = False) -> Iterator[Connection]:
+        """The writing transaction that this thread is in, which stays open, or one of its own: `begin`, or `read`.
+
+        For what must take part in whatever its caller is doing: a second writer would wait for the first, which waits
+        for it."""
+        if (connection := self._open_here()) is not None:
+            yield connection
+            return
+        with self.read() if reading else self.begin() as connection:
+            yield connection
+
+    def _open_here(self) -> Connection | None:
+        found: Connection | None = getattr(self._writing, "connection", None)
+        return found
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
