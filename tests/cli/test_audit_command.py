@@ -16,7 +16,7 @@ def test_shows_who_did_what(connected: Run) -> None:
     assert shown.table()[0][:4] == ["time (UTC)", "what", "by", "about"]
     assert "connected" in shown.out
     entries = connected("audit", "--json").json
-    assert [entry["what"] for entry in entries] == ["connected"]
+    assert [entry["what"] for entry in entries] == ["key made", "connected"]
     assert connected("audit", "--owner", "nobody", "--json").json == []
     assert connected("audit", "--what", "revoked").err.startswith("Nothing of the kind")
 
@@ -38,7 +38,8 @@ def test_verify_holds_against_a_head_that_was_kept(connected: Run, tmp_path: Pat
 
 
 def test_an_export_to_standard_output_is_json_lines(connected: Run) -> None:
-    assert [json.loads(line)["what"] for line in connected("audit", "--export", "-").out.splitlines()] == ["connected"]
+    lines = connected("audit", "--export", "-").out.splitlines()
+    assert [json.loads(line)["what"] for line in lines] == ["key made", "connected"]
 
 
 def test_contradictions_and_nowhere_are_plain(tieout: Run, tmp_path: Path) -> None:

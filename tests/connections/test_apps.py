@@ -34,6 +34,7 @@ def test_from_draft_to_approved(connections: Connections) -> None:
     with connections.store.read() as transaction:
         assert "hush" not in repr(transaction.execute(select(apps)).all())
     assert [entry.what for entry in connections.audit.entries()] == [
+        "key made",
         "app drafted",
         "app submitted",
         "app secret set",

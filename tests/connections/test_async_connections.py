@@ -93,7 +93,7 @@ def test_who_acts_is_the_same_in_the_thread(connections: Connections, wire: Wire
         await connect("jane", twin)
         return [(entry.actor, entry.what) async for entry in twin.audit.entries("jane")]
 
-    assert asyncio.run(story()) == [("jane", "connected")]
+    assert asyncio.run(story()) == [("jane", "key made"), ("jane", "connected")]
 
 
 def test_opened_and_closed_without_a_project(state_url: str, tmp_path: Path, simulator: Simulator, wire: Wire) -> None:

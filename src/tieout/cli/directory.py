@@ -60,6 +60,10 @@ SECTIONS: dict[str, tuple[Entry, ...]] = {
         Entry("connections sweep", "tieout.cli.sweep", "sweep", "Renew every token that is due"),
         Entry("connections deliver", "tieout.cli.deliver", "deliver", "Tell the webhook what became of connections"),
         Entry("audit", "tieout.cli.audit", "audit", "Show, verify or export the audit log"),
+        Entry("vault", "tieout.cli.vault", "status", "Show which key guards the secrets; make one, change keys"),
+        Entry("vault status", "tieout.cli.vault", "status", "The same"),
+        Entry("vault init", "tieout.cli.vault", "init", "Make a master key for this user"),
+        Entry("vault rotate", "tieout.cli.vault", "rotate", "Change keys while everything goes on"),
     ),
     "About": (Entry("version", "tieout.cli.version", "version", "Show the version"),),
 }

@@ -120,7 +120,9 @@ class SignIns:
                 "connection_id": connection.id,
                 "app_id": registered.id,
                 "state_hash": _hash(state),
-                "verifier_sealed": self._vault.encrypt(verifier.encode(), _context(id), owner) if verifier else None,
+                "verifier_sealed": self._vault.encrypt(verifier.encode(), verifier_context(id), owner)
+                if verifier
+                else None,
                 "promised_user": promised_user,
                 "company": company or None,
                 "entity": entity,
@@ -219,7 +221,7 @@ class SignIns:
         try:
             client_id, client_secret = self._connections.apps.credentials(row.app)
             sealed = row.verifier_sealed
-            verifier = self._vault.decrypt(sealed, _context(row.id)).decode() if sealed else None
+            verifier = self._vault.decrypt(sealed, verifier_context(row.id)).decode() if sealed else None
             redeem = Redeem(
                 connection.base_url, told.code, row.redirect_uri, client_id, client_secret, verifier, transport
             )
@@ -352,7 +354,7 @@ def _challenge(verifier: str) -> str:
     return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
 
 
-def _context(id: str) -> str:
+def verifier_context(id: str) -> str:
     """What binds a verifier to its row."""
     return f"authorizations/{id}/verifier"
 

@@ -199,7 +199,7 @@ class Ledger:
         """The very bytes that were sent. Raises what the seal raises where they cannot be opened."""
         with self._store.read() as connection:
             sealed = connection.scalar(select(push_batches.c.body_sealed).where(push_batches.c.id == batch_id))
-        return zlib.decompress(self._seal.decrypt(sealed or b"", _context(batch_id)))
+        return zlib.decompress(self._seal.decrypt(sealed or b"", body_context(batch_id)))
 
     def source_ids(self, batch_id: str) -> list[str]:
         """The records of a batch in the order sent: position is the mapping (DESIGN rule 2)."""
@@ -225,7 +225,7 @@ class Ledger:
                 "object": batch.object,
                 "method": batch.method,
                 "path": batch.path,
-                "body_sealed": self._seal.encrypt(zlib.compress(batch.body, 1), _context(batch.id), self._owner),
+                "body_sealed": self._seal.encrypt(zlib.compress(batch.body, 1), body_context(batch.id), self._owner),
                 "idempotency_key": batch.idempotency_key,
                 "epoch": batch.epoch,
                 "record_count": batch.count,
@@ -471,7 +471,7 @@ class Ledger:
         )
 
 
-def _context(batch_id: str) -> str:
+def body_context(batch_id: str) -> str:
     return f"push_batches/{batch_id}/body"
 
 
