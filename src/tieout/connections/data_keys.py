@@ -153,7 +153,7 @@ class DataKeys:
     def _unwrapped(self, row: Any, lasting: float) -> bytes:
         now = self._clock()
         held = self._held.get(row.id)
-        if held is not None and now < held.ask:
+        if held is not None and now < held.ask and now + lasting < held.ends:
             return held.value
         try:
             value = self.unwrap(row)

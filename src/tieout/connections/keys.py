@@ -28,6 +28,7 @@ _HOW = (
     "Make one with `tieout vault init`, or give 32 random bytes in hex as TIEOUT_KEY or in a file named by "
     "TIEOUT_KEY_FILE. Keep a copy: without it every connection has to be made anew."
 )
+_LOST = "If it is lost: `tieout vault rotate --data-keys` under a new one, then `tieout connect NAME` again."
 
 
 class Key:
@@ -111,12 +112,12 @@ class Keys:
             return ConfigurationError(
                 f"The key that encrypted the connections is missing: there is no {self._file} and no "
                 f"{user_file()}, and none of TIEOUT_KEY, TIEOUT_KEY_FILE and TIEOUT_KMS is set.",
-                advice="Restore the file, or give the key it was made with; else run `tieout connect NAME` again.",
+                advice=f"Restore the file, or give the key it was made with. {_LOST}",
             )
         return ConfigurationError(
             f"The secrets in the state database were encrypted with another master key, {name}.",
             advice="Give the key they were made with (TIEOUT_KEY, TIEOUT_KEY_OLD, TIEOUT_KEY_FILE, TIEOUT_KMS or "
-            "TIEOUT_KMS_OLD), or connect again under this one.",
+            f"TIEOUT_KMS_OLD). {_LOST}",
         )
 
     def make_for_simulator(self) -> None:
