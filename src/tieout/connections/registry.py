@@ -65,7 +65,7 @@ class Connections(Lookup):
     def __init__(self, store: Store, vault: Vault, *, now: Callable[[], float] = time.time) -> None:
         """`now` is seconds since 1970 on the clock that tokens expire by."""
         self.store = store
-        self.vault = vault.over(store)
+        self.vault = vault = vault.over(store)
         self.apps = Apps(store, self.vault)
         self.audit = Audit(store)
         self.sign_ins = SignIns(self)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tieout.connections.grants import app_context, grant_context, token_context
+from tieout.connections.installation import setting_context
 from tieout.connections.rows import DEFAULT_OWNER
 from tieout.connections.sign_ins import verifier_context
 
@@ -36,6 +37,7 @@ def columns() -> list[SealedColumn]:
     from sqlalchemy import literal, select
 
     from tieout.store.access_tables import apps, authorizations, grants, tokens
+    from tieout.store.connect_tables import installation
     from tieout.store.ledger import body_context
     from tieout.store.ledger_tables import push_batches
 
@@ -45,6 +47,7 @@ def columns() -> list[SealedColumn]:
         SealedColumn(
             tokens, tokens.c.access_token_sealed, lambda row: token_context(row.grant_id, row.level), of_grant
         ),
+        SealedColumn(installation, installation.c.secret_sealed, lambda row: setting_context(row.name), ours),
         SealedColumn(push_batches, push_batches.c.body_sealed, lambda row: body_context(row.id), ours),
         SealedColumn(
             authorizations,
