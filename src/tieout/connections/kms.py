@@ -82,6 +82,10 @@ def _aws(error: Any) -> Exception:
     transient = ("Throttling", "KMSInternal", "DependencyTimeout", "InternalFailure", "ServiceUnavailable")
     if code.startswith(transient) or code.endswith(("ConnectionError", "TimeoutError")):
         return KmsUnreachableError("AWS KMS", code)
+    if code in ("NoRegionError", "NoCredentialsError"):
+        return refused(
+            "AWS KMS", code, "Give region and credentials as boto3 takes them: AWS_REGION, a profile, a role."
+        )
     return refused("AWS KMS", code, "Who administers the key decides: enable it, or allow kms:Encrypt and kms:Decrypt.")
 
 
@@ -121,6 +125,8 @@ def _gcp(error: Any) -> Exception:
     code, name = getattr(error, "code", None), type(error).__name__
     if name in ("RetryError", "TransportError") or code in (408, 429) or (isinstance(code, int) and code >= 500):
         return KmsUnreachableError("Google Cloud KMS", name)
+    if name == "DefaultCredentialsError":
+        return refused("Google Cloud KMS", name, "Give credentials as Google's library takes them.")
     return refused(
         "Google Cloud KMS", name, "Who administers the key decides: enable it, or allow this account to use it."
     )

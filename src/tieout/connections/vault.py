@@ -84,7 +84,8 @@ class Vault:
 
     def forget(self, owner: str) -> int:
         """Erase an owner's data keys -> how many there were. Nothing that was sealed for them opens again, in any
-        program that uses this database; backups made before still hold both."""
+        program that uses this database; backups made before still hold both. The default owner's keys seal what is the
+        installation's too: the secrets of applications and of the webhook."""
         return self.data_keys.forget(owner)
 
     def _master(self, id: bytes) -> bytes:
