@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import urllib.parse
 import zlib
 from collections.abc import Iterator
@@ -17,8 +18,8 @@ from tests.connections.support import Wire, register, sign_in
 from tieout.connections import Connections, sealed
 from tieout.simulator import Simulator
 from tieout.store import Store
-from tieout.store.ledger import Batch, Ledger, LedgerRecord, Scope
 from tieout.store.leases import Lease
+from tieout.store.ledger import Batch, Ledger, LedgerRecord, Scope
 from tieout.store.tables import metadata
 
 MASTER = "5e" * 32
@@ -95,10 +96,8 @@ def unpacked(dump: bytes) -> Iterator[bytes]:
     for mark in (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda", b"\x1f\x8b\x08"):
         place = dump.find(mark)
         while place >= 0:
-            try:
+            with contextlib.suppress(zlib.error):
                 yield zlib.decompressobj(47).decompress(dump[place : place + 200_000], 1_000_000)
-            except zlib.error:
-                pass
             place = dump.find(mark, place + 1)
 
 
