@@ -40,7 +40,9 @@ def lived_in(connections: Connections, wire: Wire, simulator: Simulator) -> dict
     with connections.open("us", transport=wire.transport) as intacct:
         intacct.references("company-config/entity")
     begun = connections.sign_ins.begin("more", app="demo", environment="simulator", base_url=simulator.origin)
-    link = connections.connect_link("tenant", "", timedelta(hours=1), app="demo", environment="simulator", name="new")
+    link = connections.connect_link(
+        "tenant", "https://app.example.com/done", timedelta(hours=1), app="demo", environment="simulator", name="new"
+    )
     connections.webhooks.set(
         "https://example.com/hook", "whsec_" + base64.b64encode(b"planted-webhook-secret-24").decode()
     )
