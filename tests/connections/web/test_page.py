@@ -18,7 +18,8 @@ from tests.connections.web.served import listening, served
 from tests.connections.web.visitor import BACK, Visitor, as_json, at_sage, settings_like
 from tests.simulator.browser import control
 from tieout.connections import Connections
-from tieout.connections.web import Settings, connect_app, sign_session
+from tieout.connections.sign_in_errors import SignInError
+from tieout.connections.web import Settings, browsers, connect_app, sign_session
 from tieout.connections.web.app import COOKIE, HEADERS
 from tieout.connections.web.quiet import cleaned
 from tieout.connections.web.words import FAILURES
@@ -257,6 +258,19 @@ def test_connecting_anew_keeps_the_connection_and_its_entity(
     assert (stranger.status, stranger.title) == (403, "This page is not set up right")
 
 
+def test_a_name_is_a_browser_s_own_before_there_is_a_connection(
+    connections: Connections, made: Settings, visitor: Visitor, served_simulator: Simulator
+) -> None:
+    names = []
+    for one in (visitor, Visitor(visitor.app)):
+        one.questions(one.begin(connections, made))
+        browser = browsers.find(connections.store, one.cookie)
+        assert browser is not None
+        like = connections.prepare("like", base_url=served_simulator.origin, environment="simulator")
+        names.append(browsers.claim_name(connections.store, browser, "demo", like))
+    assert names == ["demo", "demo-2"]
+
+
 @BOTH
 def test_two_browsers_of_one_customer_make_a_connection_each(
     connections: Connections, made: Settings, visitor: Visitor, served_simulator: Simulator
@@ -283,6 +297,8 @@ def test_two_tabs_and_the_way_back_connect_once(
     first, second = visitor.to_sage(seen), visitor.to_sage(seen)  # the second voids the first
     answer = at_sage(served_simulator, first)
     assert visitor.home(answer).title == "This is not the sign-in that this browser began"
+    with pytest.raises(SignInError, match="cancelled"):
+        connections.sign_ins.finish(answer)  # by no way
     good = at_sage(served_simulator, second)
     assert visitor.home(good).title == "What should be connected?"
     assert visitor.home(good).title == "What should be connected?"  # reloaded: nothing is exchanged again
