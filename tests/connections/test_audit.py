@@ -9,8 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import text
 
+from tests.connections.support import Wire, register, sign_in
 from tieout.connections import Connections
-from tieout.errors import StoreError
+from tieout.errors import StoreError, TieoutError
+from tieout.simulator import Simulator
 
 
 def fill(connections: Connections, count: int = 4) -> None:
@@ -27,6 +29,56 @@ def tamper(connections: Connections, statement: str) -> None:
         else:
             transaction.execute(text("drop trigger audit_append_only on audit"))
         transaction.execute(text(statement))
+
+
+def test_every_event_of_a_connections_life_is_there(connections: Connections, wire: Wire, simulator: Simulator) -> None:
+    """Who connected, refreshed, failed, revoked, read a secret, removed; by whom, and without a secret."""
+    register(connections)
+    with connections.acting_as("jane"):
+        with pytest.raises(TieoutError):
+            connections.add_client_credentials(
+                "ws",
+                client_id="demo-client",
+                client_secret="wr0ng-planted",
+                user="us",
+                company="demo",
+                base_url=wire.origin,
+                environment="simulator",
+                transport=wire.transport,
+            )
+        connections.add_client_credentials(
+            "ws",
+            app="demo",
+            user="us",
+            company="demo",
+            base_url=wire.origin,
+            environment="simulator",
+            transport=wire.transport,
+        )
+        sign_in(connections, simulator, "ca", "ca")
+    with connections.store.begin() as transaction:
+        transaction.execute(text("update tokens set expires_at = 1"))
+    for name in ("ws", "ca"):
+        with connections.open(name, transport=wire.transport) as client:
+            client.references("company-config/entity")
+    with connections.acting_as("jane"):
+        connections.apps.credentials("demo")
+        connections.revoke("ca", yes=True, transport=wire.transport)
+        connections.remove("ca")
+    entries = list(connections.audit.entries())
+    told = [(entry.what, entry.actor) for entry in entries]
+    for what, actor in (
+        ("not connected", "jane"),
+        ("connected", "jane"),
+        ("fetched", "tieout"),
+        ("refreshed", "tieout"),
+        ("secret read", "jane"),
+        ("revoked", "jane"),
+        ("removed", "jane"),
+    ):
+        assert (what, actor) in told
+    assert "planted" not in repr(entries)
+    assert "demo-secret" not in repr(entries)
 
 
 def test_rows_of_many_writers_are_one_chain(connections: Connections) -> None:

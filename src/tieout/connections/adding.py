@@ -15,7 +15,7 @@ from tieout.connections.proof import prove
 from tieout.connections.rows import Connection
 from tieout.connections.settings import SIMULATOR
 from tieout.connections.vault import Vault
-from tieout.errors import ConfigurationError, redacted
+from tieout.errors import ConfigurationError, TieoutError, redacted
 from tieout.rest import ClientCredentials, Transport
 from tieout.rest.base import api_url
 from tieout.store import Store
@@ -58,7 +58,12 @@ def add(
     `Connections.add_client_credentials`."""
     with store.read() as transaction:
         _refuse(transaction, wanted)
-    proof = prove(wanted.credentials, wanted.base_url, wanted.entity, transport)
+    try:
+        proof = prove(wanted.credentials, wanted.base_url, wanted.entity, transport)
+    except TieoutError as error:
+        facts = {"name": wanted.name, "user": wanted.user, "company": wanted.company, "error": type(error).__name__}
+        audit.Audit(store).append("not connected", owner=wanted.owner, facts=facts)
+        raise
     entity = wanted.entity or proof.level or None
     sign_in = SignIn(
         kind="client_credentials",

@@ -13,6 +13,7 @@ from urllib.parse import SplitResult, urlsplit
 import msgspec
 
 from tieout.connections import audit, rows
+from tieout.connections.discreet import discreet
 from tieout.connections.grants import app_context
 from tieout.connections.settings import SIMULATOR_CLIENT, SIMULATOR_SENDER
 from tieout.connections.vault import Vault
@@ -66,6 +67,7 @@ class Apps:
         with self._store.read() as transaction:
             return _app(self._row(transaction, name))
 
+    @discreet
     def draft(
         self,
         name: str,
@@ -104,6 +106,7 @@ class Apps:
             raise ConfigurationError(f"There is an application {name!r} already.", advice="Change that one.") from None
         return self.get(name)
 
+    @discreet
     def change(
         self,
         name: str,
@@ -155,6 +158,7 @@ class Apps:
             self._tell(transaction, "app submitted", row.id)
         return self.get(name)
 
+    @discreet
     def approve(self, name: str, client_id: str, client_secret: str) -> App:
         """The approval mail came, with the client id; `client_secret` is the console's. Also for one that was
         registered before it was known here. Raises ConfigurationError for a client id that another one has."""
@@ -176,6 +180,7 @@ class Apps:
             self._update(transaction, row, values)
         return self.set_secret(name, client_secret)
 
+    @discreet
     def set_secret(self, name: str, client_secret: str) -> App:
         """Another client secret. Grants that were refused for the old one go on."""
         from sqlalchemy import update
@@ -198,8 +203,8 @@ class Apps:
         return self.get(name)
 
     def credentials(self, name: str) -> tuple[str, str]:
-        """Client id and client secret, for the token endpoint. Raises ConfigurationError where the approval
-        has not come yet."""
+        """Client id and client secret, for the token endpoint; the log says that they were read. Raises
+        ConfigurationError where the approval has not come yet."""
         with self._store.read() as transaction:
             row = self._row(transaction, name)
         if row.client_id is None or row.client_secret_sealed is None:

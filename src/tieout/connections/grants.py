@@ -180,8 +180,7 @@ class GrantRow:
             if not self._change(connection, version, values | _WORKS | {"last_used": self.now()}):
                 return False
             keep_token(self.store, self.vault, connection, self.id, level, token, self.now(), row.owner)
-            if used:
-                self._tell(connection, "refreshed", {"level": level})
+            self._tell(connection, "refreshed" if used else "fetched", {"level": level})
             reached("refresh.commit")
         return True
 

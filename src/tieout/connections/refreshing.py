@@ -13,6 +13,7 @@ import time
 
 import msgspec
 
+from tieout.connections.discreet import discreet
 from tieout.connections.ending import is_client_error
 from tieout.connections.grants import GrantRow, Secrets
 from tieout.errors import IntacctError, NotAuthorisedError, ReplyError, ServerError, StoreError, TieoutError
@@ -60,6 +61,7 @@ class Refresh:
         self._failed: list[BaseException] = []
         self._over = threading.Event()
 
+    @discreet
     def run(self) -> Token | None:
         """The token; None where another program has moved the grant on: look again.
 

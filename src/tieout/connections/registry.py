@@ -33,6 +33,7 @@ from tieout.connections.apps import Apps
 from tieout.connections.audit import Audit
 from tieout.connections.claims import Claims, claims_of
 from tieout.connections.clients import Opening
+from tieout.connections.discreet import discreet
 from tieout.connections.entities import Entity
 from tieout.connections.grants import GrantRow
 from tieout.connections.keys import Keys
@@ -277,6 +278,7 @@ class Connections(Lookup):
         wanted = Wanted(owner, name, SIMULATOR, company, user, entity, address, client_id, client_secret)
         return adding.add(self.store, self.vault, wanted, transport, self._now)
 
+    @discreet
     def add_client_credentials(
         self,
         name: str,
@@ -403,6 +405,7 @@ class Connections(Lookup):
             rows.keep(transaction, connection, new=before is None)
         return connection
 
+    @discreet
     def land(
         self,
         connection: Connection,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tieout.connections import audit, outbox, rows
+from tieout.connections.discreet import discreet
 from tieout.connections.ending import is_client_error
 from tieout.connections.grants import GrantRow, Secrets
 from tieout.connections.rows import Connection
@@ -74,6 +75,7 @@ def preview(store: Store, connection: Connection) -> Revocation:
         return _preview(transaction, connection, _pool(transaction, connection))
 
 
+@discreet
 def revoke(
     store: Store,
     vault: Vault,

@@ -20,6 +20,7 @@ from tieout.connections import audit, clashes, outbox, rows, scope_guard
 from tieout.connections.answers import Answer, read_answer
 from tieout.connections.apps import App
 from tieout.connections.clashes import Clash
+from tieout.connections.discreet import discreet
 from tieout.connections.exchange import Exchange, Redeem, reason_of
 from tieout.connections.landing import Landed
 from tieout.connections.rows import DEFAULT_OWNER, Connection
@@ -101,7 +102,8 @@ class SignIns:
         for an application without client id or redirect URI, and as `Connections.prepare`; UnknownNameError for an
         application or a connection that is not there."""
         registered = self._connections.apps.get(app)
-        self._connections.apps.credentials(app)
+        if not registered.client_id or not registered.has_secret:
+            self._connections.apps.credentials(app)  # says what is missing
         back = _redirect_uri(registered, redirect_uri)
         if not 0 < lifetime <= LONGEST_LIFETIME:
             raise ConfigurationError(f"A sign-in may take {LONGEST_LIFETIME:.0f} seconds at most.")
@@ -139,6 +141,7 @@ class SignIns:
         url = f"{connection.base_url}/oauth2/authorize?{urlencode(query)}"
         return Begun(id, url, back, now + lifetime, connection, clash)
 
+    @discreet
     def finish(
         self,
         answer: str,

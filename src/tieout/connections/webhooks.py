@@ -20,6 +20,7 @@ from typing import Any
 import msgspec
 
 from tieout.connections import audit, installation, rows
+from tieout.connections.discreet import discreet
 from tieout.connections.outbox import WEBHOOK
 from tieout.connections.vault import Vault
 from tieout.errors import ConfigurationError, NotAuthorisedError
@@ -86,6 +87,7 @@ class Webhooks:
     def __init__(self, store: Store, vault: Vault, *, now: Callable[[], float] = time.time) -> None:
         self._store, self._vault, self._now = store, vault, now
 
+    @discreet
     def set(self, url: str, secret: str, *, allow_local: bool = False) -> Webhook:
         """Tell this URL from now on. `secret` signs: `whsec_` and base64, or any text of 16 bytes or more (`new_secret`
         makes one). Plain http and private addresses only where `allow_local`.
