@@ -192,7 +192,7 @@ def test_a_revoke_that_nobody_heard_of_explains_the_refusal_after_it(
 
     with pytest.raises(OutcomeUnknownError):
         connections.revoke("us", yes=True, transport=InProcessTransport(lost))
-    with pytest.raises(NotAuthorisedError, match="revoked"):
+    with pytest.raises(NotAuthorisedError, match="was ended when a token of the user was revoked"):
         works(connections, wire, "us")
 
 
