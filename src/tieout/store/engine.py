@@ -44,7 +44,6 @@ class Store:
 
     def __init__(self, engine: Engine, place: str) -> None:
         self._engine = engine
-        self._writers = threading.Lock()
         self._place = place
         self._writing = threading.local()
         self.dialect: Literal["sqlite", "postgresql"] = "sqlite" if engine.dialect.name == "sqlite" else "postgresql"
@@ -60,7 +59,7 @@ class Store:
 
         On SQLite it holds the one write lock from its beginning, so that what it reads stays true while it writes.
         """
-        with self._turn(), explained(self._place), self._connect() as connection:
+        with explained(self._place), self._connect() as connection:
             writing = connection.execution_options(tieout_begin="BEGIN IMMEDIATE")
             with writing.begin():
                 before = self._open_here()
@@ -85,17 +84,6 @@ class Store:
     def _open_here(self) -> Connection | None:
         found: Connection | None = getattr(self._writing, "connection", None)
         return found
-
-    @contextmanager
-    def _turn(self) -> Iterator[None]:
-        """Threads of this program queue for SQLite's one write lock here: SQLite itself would let them sleep and look
-        again. Whose turn does not come in time asks SQLite all the same, which then says who holds it."""
-        taken = self.dialect == "sqlite" and self._writers.acquire(timeout=BUSY_SECONDS)
-        try:
-            yield
-        finally:
-            if taken:
-                self._writers.release()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
