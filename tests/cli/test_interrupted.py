@@ -224,7 +224,7 @@ def test_ctrl_c_at_the_prompt_keeps_nothing(gate: Gate, tmp_path: Path) -> None:
         ) as running:
             os.close(slave)
             said = b""
-            while b"Client id" not in said:
+            while b"Choose" not in said:
                 said += os.read(master, 1024)
             running.send_signal(signal.SIGINT)
             out, _ = ended(running)

@@ -255,9 +255,24 @@ def test_cancelled(person: Person) -> None:
     begun = person.begin()
     with pytest.raises(UnknownNameError):
         person.connections.sign_ins.cancel(begun.id, "b")
-    person.connections.sign_ins.cancel(begun.id)
-    cancelled = person.refused(person.answer(begun))
+    second = person.begin()
+    person.connections.sign_ins.cancel(second.id)
+    person.finish(person.answer(begun))  # the first one still could
+    third = person.begin()
+    person.connections.sign_ins.cancel(third.id)
+    cancelled = person.refused(person.answer(third))
     assert (cancelled.reason, "was cancelled" in str(cancelled)) == ("used", True)
+    assert person.connections.get("us").state == "connected"
+
+
+def test_a_connection_that_was_only_prepared_goes_with_its_sign_in(person: Person) -> None:
+    begun = person.begin(environment="sandbox")
+    assert person.begin().connection.environment == "simulator"  # nothing was signed in yet: the label may change
+    with person.connections.store.begin() as transaction:
+        transaction.execute(authorizations.delete().where(authorizations.c.id != begun.id))
+    person.connections.sign_ins.cancel(begun.id)
+    assert person.connections.names() == ()
+    assert person.refused(person.answer(begun)).reason == "unknown_state"
 
 
 def test_what_cannot_be_begun(person: Person) -> None:

@@ -5,25 +5,21 @@ environment, never from arguments.
 from __future__ import annotations
 
 import os
-import sys
+from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tieout.cli import questions
 from tieout.cli.connections import show
 from tieout.cli.invocation import Invocation, of
+from tieout.cli.questions import Wish
 from tieout.errors import ConfigurationError, UnreachableError
 
 if TYPE_CHECKING:
+    from tieout.cli.output import Output
     from tieout.connections import Connection, Connections
-
-VARIABLES = {
-    "client_id": "TIEOUT_CLIENT_ID",
-    "client_secret": "TIEOUT_CLIENT_SECRET",
-    "user": "TIEOUT_USER",
-    "company": "TIEOUT_COMPANY",
-}
 
 
 class Environment(StrEnum):
@@ -48,22 +44,39 @@ def connect(
         typer.Option("--entity", "--location", metavar="ID", help="Work in this entity (location), not at the top."),
     ] = None,
     environment: Annotated[
-        Environment, typer.Option("--environment", help="Real books or a copy.", show_default=True)
-    ] = Environment.PRODUCTION,
+        Environment | None,
+        typer.Option("--environment", help="Real books or a copy. Else asked, or production where nobody can be."),
+    ] = None,
     base_url: Annotated[
         str | None, typer.Option("--base-url", metavar="URL", help="Another address than Sage's own.")
     ] = None,
+    app: Annotated[
+        str | None, typer.Option("--app", metavar="APP", help="The application to connect with (`tieout app`).")
+    ] = None,
+    by_browser: Annotated[
+        bool, typer.Option("--sign-in", help="Sign in by browser and paste the address it ends at.")
+    ] = False,
+    listen: Annotated[
+        bool, typer.Option("--listen", help="Sign in by browser, and wait for it on 127.0.0.1 instead of a paste.")
+    ] = False,
+    port: Annotated[
+        int | None,
+        typer.Option("--port", metavar="N", min=1, max=65535, help="Of the redirect URI to listen on, mostly 8766."),
+    ] = None,
+    no_pkce: Annotated[bool, typer.Option("--no-pkce", help="Sign in without PKCE.")] = False,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="With --listen: do not open a browser.")] = False,
     remove: Annotated[
         bool, typer.Option("--remove", help="Forget the connection and its credentials; data and ledger stay.")
     ] = False,
 ) -> None:
     """Connect to an Intacct company and prove that it works. Without NAME, list the connections.
 
-    Asks for the client id and secret of your Sage application and the web services user, or takes them from
-    TIEOUT_CLIENT_ID, TIEOUT_CLIENT_SECRET, TIEOUT_USER and TIEOUT_COMPANY. They are kept encrypted.
+    Asks for the client id and secret of your Sage application and the Web Services user, or takes them from --app, or
+    from TIEOUT_CLIENT_ID, TIEOUT_CLIENT_SECRET, TIEOUT_USER and TIEOUT_COMPANY. They are kept encrypted. With --sign-in
+    a person signs in by browser instead.
     """
-    given_any = any((simulator, user, entity, base_url))
-    if name is None and not (remove or given_any):
+    chosen = (simulator, user, entity, base_url, app, by_browser, listen, port, no_pkce, no_browser)
+    if name is None and not (remove or any(chosen)):
         show(of(ctx))
         return
     if name is None:
@@ -73,62 +86,103 @@ def connect(
             "http://127.0.0.1:8765` to a local one.",
         )
     if remove:
-        if given_any:
+        if any(chosen):
             raise ConfigurationError("--remove goes with a name alone.", advice=f"tieout connect {name} --remove")
         _remove(of(ctx), name)
         return
-    output = of(ctx).output
-    with of(ctx).connections() as connections:
-        if simulator is not None:
-            made = _to_simulator(connections, name, simulator, user, entity)
-        else:
-            made = _to_company(connections, name, user, entity, environment, base_url)
+    if (port is not None or no_browser) and not listen:
+        raise ConfigurationError("--port and --no-browser go with --listen.")
+    with of(ctx).connections() as connections:  # and with it what .env says
+        wish = Wish(
+            name,
+            environment="" if environment is None else environment.value,
+            user=user,
+            entity=entity,
+            base_url=simulator or base_url or os.environ.get("TIEOUT_BASE_URL"),
+            simulator=simulator is not None,
+            app=app,
+            by_browser=by_browser or listen or no_pkce,
+            listen=listen,
+            port=port,
+            pkce=not no_pkce,
+            browser=not no_browser,
+        )
+        made, also = _connect(of(ctx).output, connections, wish)
+    _show(of(ctx).output, made, also)
+
+
+def _connect(output: Output, connections: Connections, wish: Wish) -> tuple[Connection, tuple[str, ...]]:
+    """-> the connection, and the names of those that go on with its sign-in."""
+    from tieout.cli.signing_in import sign_in
+
+    known = next((one for one in connections.all() if one.name == wish.name), None)
+    if wish.simulator and not wish.by_browser:
+        return _to_simulator(connections, wish), ()
+    wish = _asked(output, wish, known)
+    if wish.by_browser:
+        return sign_in(output, connections, wish, known)
+    return _to_company(connections, wish), ()
+
+
+def _asked(output: Output, wish: Wish, known: Connection | None) -> Wish:
+    """The wish with what was asked on the terminal; a connection that is known keeps what it is."""
+    by_browser, environment, address = wish.by_browser, wish.environment, wish.base_url
+    if not by_browser and not wish.user:
+        by_browser = questions.who_connects(output, known.kind if known else "") == "sign-in"
+    if known is not None and known.state != "unconnected":
+        environment, address = environment or known.environment, address or known.base_url
+    if wish.simulator:
+        environment = "simulator"
+    return replace(wish, by_browser=by_browser, base_url=address, environment=environment or questions.environment())
+
+
+def _show(output: Output, made: Connection, also: tuple[str, ...]) -> None:
     if output.json:
-        output.result(_facts(made))
+        output.result(_facts(made) | {"also": list(also)})
         return
     place = f", entity {made.entity}" if made.entity else ""
     what = "a simulator" if made.is_simulator else f"a {made.environment} company"
     output.line(f"connected {made.name}: {made.user}@{made.company}{place} ({what} at {made.base_url})")
+    if also:
+        output.line(f"also goes on with this sign-in: {', '.join(also)}")
     output.say("Try: tieout query vendors --limit 5")
 
 
-def _to_simulator(connections: Connections, name: str, url: str, user: str | None, entity: str | None) -> Connection:
-    who, _, company = (user or "admin").partition("@")
+def _to_simulator(connections: Connections, wish: Wish) -> Connection:
+    who, _, company = (wish.user or "admin").partition("@")
     try:
-        return connections.add_simulator(name, url, entity=entity, user=who, company=company or "demo")
+        return connections.add_simulator(
+            wish.name, wish.base_url or "", entity=wish.entity, user=who, company=company or "demo"
+        )
     except UnreachableError as error:
         error.advice = "Is it running? `tieout simulate` starts one and prints its address."
         raise
 
 
-def _to_company(
-    connections: Connections,
-    name: str,
-    user: str | None,
-    entity: str | None,
-    environment: Environment,
-    base_url: str | None,
-) -> Connection:
+def _to_company(connections: Connections, wish: Wish) -> Connection:
+    """By client credentials: those of a registered application, or given ones."""
     from tieout.connections.settings import is_loopback
 
-    address = base_url or os.environ.get("TIEOUT_BASE_URL")
-    if not is_loopback(address or ""):
+    if not is_loopback(wish.base_url or ""):
         connections.vault.keys.require_own()  # before anybody types a secret in vain
-    given = credentials(user)
+    if wish.app is not None:
+        connections.apps.credentials(wish.app)  # likewise
+    given = questions.credentials(wish.user, of_app=wish.app is not None)
     return connections.add_client_credentials(
-        name,
-        client_id=given["client_id"],
-        client_secret=given["client_secret"],
+        wish.name,
+        client_id=given.get("client_id", ""),
+        client_secret=given.get("client_secret", ""),
+        app=wish.app,
         user=given["user"],
         company=given["company"],
-        entity=entity or os.environ.get("TIEOUT_ENTITY"),
-        base_url=address,
-        environment=environment.value,
+        entity=wish.entity or os.environ.get("TIEOUT_ENTITY"),
+        base_url=wish.base_url,
+        environment=wish.environment,
     )
 
 
 def _facts(connection: Connection) -> dict[str, object]:
-    facts = ("name", "environment", "company", "user", "entity", "base_url", "is_simulator")
+    facts = ("name", "environment", "company", "user", "entity", "base_url", "is_simulator", "kind", "state")
     return {fact: getattr(connection, fact) for fact in facts}
 
 
@@ -141,29 +195,3 @@ def _remove(invocation: Invocation, name: str) -> None:
     invocation.output.line(
         f"forgot {gone.name}: {gone.user}@{gone.company}. What was pulled and the ledger of what was posted stay."
     )
-
-
-def credentials(user: str | None) -> dict[str, str]:
-    """Client id and secret, user and company: from the environment where it has them, else asked on the terminal.
-
-    ConfigurationError naming the variables where nobody can be asked.
-    """
-    found = {part: os.environ.get(variable, "") for part, variable in VARIABLES.items()}
-    if user:
-        found["user"] = user
-    if "@" in found["user"]:
-        found["user"], _, found["company"] = found["user"].partition("@")
-    missing = [part for part, value in found.items() if not value]
-    if missing and not sys.stdin.isatty():
-        raise ConfigurationError(
-            f"The connection needs {', '.join(VARIABLES[part] for part in missing)}.",
-            advice="Set them in the environment, or run this in a terminal to be asked.",
-        )
-    for part, label, hidden in (("client_id", "Client id", False), ("client_secret", "Client secret", True)):
-        if not found[part]:
-            found[part] = typer.prompt(label, hide_input=hidden, err=True)
-    while not (found["user"] and found["company"]):
-        text = found["user"] or typer.prompt("User (user@company)", err=True)
-        found["user"], _, company = text.partition("@")
-        found["company"] = company or found["company"] or typer.prompt("Company id", err=True)
-    return found

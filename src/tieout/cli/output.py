@@ -170,8 +170,12 @@ class Output:
     def say(self, text: str) -> None:
         """What is going on; silent with --quiet."""
         if not self.quiet:
-            width = _width(sys.stderr)
-            self._write(sys.stderr, "\n".join(_wrapped(line, width) for line in text.split("\n")) + "\n")
+            self.ask(text)
+
+    def ask(self, text: str) -> None:
+        """What a person must read to go on, even with --quiet."""
+        width = _width(sys.stderr)
+        self._write(sys.stderr, "\n".join(_wrapped(line, width) for line in text.split("\n")) + "\n")
 
     def warn(self, text: str) -> None:
         """Something to know even with --quiet."""

@@ -62,7 +62,7 @@ def fields() -> tuple[Field, ...]:
             "redirect_uris",
             "Redirect URIs",
             f"Whole https addresses, several with spaces between, compared to the letter. {LOOPBACK_REDIRECT} is this "
-            "machine's, which `tieout connect` uses; a web application adds its own.",
+            "machine's, which `tieout connect --sign-in` uses; a web application adds its own.",
             several=True,
             default=LOOPBACK_REDIRECT,
         ),

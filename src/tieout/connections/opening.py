@@ -106,6 +106,8 @@ def _choose(project: Place, connections: Connections, name: str | None) -> Conne
         if name not in names and name in project.connection_names:
             raise _not_connected(name)
         return connections.get(name)
+    # One that waits for its sign-in is meant only where it is the only one.
+    names = tuple(one.name for one in connections.all() if one.state != "unconnected") or names
     if len(names) > 1:
         raise ConfigurationError(
             f"There are several connections: {', '.join(names)}.", advice="Say which one: --connection NAME."

@@ -169,8 +169,9 @@ class SignIns:
         return Finished(landed, landed.connection, row.return_url, row.id)
 
     def cancel(self, id: str, owner: str = DEFAULT_OWNER) -> None:
-        """Nobody will come back. Raises UnknownNameError for a sign-in that is not under way."""
-        from sqlalchemy import update
+        """Nobody will come back. A connection that was prepared for this sign-in alone is forgotten with it. Raises
+        UnknownNameError for a sign-in that is not under way."""
+        from sqlalchemy import select, update
 
         from tieout.store.access_tables import authorizations as table
 
@@ -179,7 +180,11 @@ class SignIns:
             values = {"used_at": rows.now_text(), "outcome": "cancelled"}
             if transaction.execute(update(table).where(*wanted).values(values)).rowcount != 1:
                 raise UnknownNameError("sign-in", id)
-            audit.append(self._store, transaction, "sign-in cancelled", owner=owner, subjects={"sign-in": id})
+            meant = transaction.execute(select(table.c.connection_id).where(table.c.id == id)).scalar_one()
+            forgotten = _forget_untouched(transaction, meant)
+            subjects = {"sign-in": id, "connection": meant}
+            facts = {"connection forgotten": forgotten}
+            audit.append(self._store, transaction, "sign-in cancelled", owner=owner, subjects=subjects, facts=facts)
 
     def _keep(self, transaction: Transaction, row: dict[str, Any], now: float) -> None:
         """Store a sign-in, and forget those that nobody will ask for any more."""
@@ -325,6 +330,21 @@ def _find(transaction: Transaction, state: str) -> Any:
         .where(authorizations.c.state_hash == _hash(state))
     )
     return transaction.execute(query).first()
+
+
+def _forget_untouched(transaction: Transaction, connection_id: str) -> bool:
+    """Forget a connection that nobody has signed in for, unless somebody still may; whether it was."""
+    from sqlalchemy import delete, select
+
+    from tieout.store.access_tables import authorizations, connect_links, connections
+
+    meant = connections.c.id
+    others = select(authorizations.c.id).where(
+        authorizations.c.connection_id == meant, authorizations.c.used_at.is_(None)
+    )
+    links = select(connect_links.c.id).where(connect_links.c.connection_id == meant)
+    untouched = (connections.c.grant_id.is_(None), connections.c.company == "", ~others.exists(), ~links.exists())
+    return transaction.execute(delete(connections).where(meant == connection_id, *untouched)).rowcount > 0
 
 
 def _redirect_uri(app: App, wanted: str | None) -> str:
