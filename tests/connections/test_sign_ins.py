@@ -297,7 +297,7 @@ def test_reconnecting_keeps_the_connection_and_what_the_name_meant(person: Perso
         person.begin(connection_id=first.id, owner="b")
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.text(max_size=80), place=st.integers(0, 200), cut=st.integers(0, 200))
 def test_any_answer_is_told_apart(person: Person, text: str, place: int, cut: int) -> None:
     """Mangled answers end in one sentence that repeats nothing of them."""
