@@ -140,3 +140,19 @@ def test_an_entity_that_gives_no_token_does_not_end_the_grant(
         with connections.open(name, transport=wire.transport) as client:
             assert client.references(ENTITY)[0].id == connections.get(name).entity
     assert connections.trouble("us") == ""
+
+
+@pytest.mark.parametrize(("company", "entity"), [("demo|E110", None), ("demo|E110", "E110"), ("demo", "E110")])
+def test_a_user_name_with_an_entity_as_sage_writes_it(
+    connections: Connections, wire: Wire, company: str, entity: str | None
+) -> None:
+    made = connections.add_simulator("us", wire.origin, entity, company=company, transport=wire.transport)
+    assert (made.company, made.entity) == ("demo", "E110")
+
+
+@pytest.mark.parametrize("entity", ["E120", ""])
+def test_a_user_name_of_another_entity_than_asked_for(connections: Connections, wire: Wire, entity: str) -> None:
+    given = {"user": "admin", "client_id": "demo-client", "client_secret": "demo-secret", "company": "demo|E110"}
+    with pytest.raises(ConfigurationError, match="names the entity E110, but"):
+        connections.add_client_credentials("us", **given, entity=entity, base_url=wire.origin, transport=wire.transport)
+    assert wire.fetched == 0

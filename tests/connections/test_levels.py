@@ -133,6 +133,18 @@ def test_a_user_who_lost_the_top_level_meanwhile(connections: Connections, wire:
     assert level == Level("E110", "unknown" if wire.opaque else "claims")
 
 
+def test_many_in_one_request_are_warned_of_too(connections: Connections, wire: Opaque, simulator: Simulator) -> None:
+    connections.add_simulator("top", wire.origin, user="us", transport=wire.transport)
+    no_top_level(simulator, "us", "E110")
+    forget_tokens(connections)
+    bodies = [{"id": f"V{number}", "name": "Vendor"} for number in range(3)]
+    with connections.open("top", transport=wire.transport) as client, warnings.catch_warnings():
+        warnings.simplefilter("error", CheckWarning)
+        with pytest.raises(CheckWarning, match="this writes for the top level, but the token of us"):
+            client.create_many(VENDORS, bodies, check=False)
+    assert not any(asked.startswith("POST") and "vendor" in asked for asked in wire.asked)
+
+
 def test_a_warning_made_an_error_stops_the_write(connections: Connections, wire: Opaque, simulator: Simulator) -> None:
     connections.add_simulator("top", wire.origin, user="us", transport=wire.transport)
     no_top_level(simulator, "us", "E110")

@@ -365,9 +365,15 @@ def test_a_grant_ended_by_a_sign_in_under_another_label_names_that_connection(de
     desk.change(environment="production", granted_at="2026-01-01T00:00:00+00:00")
     landed = sign_in(desk.connections, desk.simulator, "again")
     assert landed.connection.grant_id != desk.grant_id
-    said = die(desk)
-    assert "ended by a later sign-in of the same Sage user, for the connection 'again'" in said
+    with desk.connections.store.read() as transaction:
+        moment = transaction.execute(select(grants.c.granted_at).filter_by(id=landed.connection.grant_id)).scalar_one()
+    by = f"ended by a later sign-in of the same Sage user, for the connection 'again' at {moment} (noticed "
+    assert by in die(desk)
     assert desk.row().superseded_by == landed.connection.id
+    with desk.connections.store.begin() as transaction:  # it was signed in once more since: when is not known any more
+        later = {"granted_at": "2999-01-01T00:00:00+00:00"}
+        transaction.execute(update(grants).filter_by(id=landed.connection.grant_id).values(later))
+    assert "for the connection 'again' (noticed " in desk.connections.trouble("us")
 
 
 def test_a_grant_that_was_revoked_here_says_so(desk: Desk) -> None:

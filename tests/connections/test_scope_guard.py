@@ -45,16 +45,22 @@ def test_an_application_of_the_other_kind_is_refused_before_anything_is_sent(
         connections.sign_ins.begin("y", app=app, redirect_uri="https://127.0.0.1:4711/callback", **place)
     with pytest.raises(ConfigurationError, match="cannot be used"):
         connections.land(waiting, signed_in(simulator), app=app)
+    alone = {"client_id": "prod-client" if app == "production" else "demo-client", "client_secret": "demo-secret"}
+    with pytest.raises(ConfigurationError, match=f"has the scope {app} and cannot be used with a {environment}"):
+        connections.add_client_credentials("z", **alone, **GIVEN, **place, transport=wire.transport)
     assert wire.fetched == 0
     assert [(each.name, each.state) for each in connections.all()] == [("y", "unconnected")]
 
 
 @pytest.mark.parametrize("environment", ["sandbox", "simulator"])
+@pytest.mark.parametrize(
+    "client", [{"app": "non-production"}, {"client_id": "demo-client", "client_secret": "demo-secret"}]
+)
 def test_an_application_of_the_right_kind_is_used_until_the_labels_part(
-    connections: Connections, wire: Wire, environment: str
+    connections: Connections, wire: Wire, environment: str, client: dict[str, str]
 ) -> None:
-    place = {"base_url": wire.origin, "environment": environment, "app": "non-production"}
-    connections.add_client_credentials("x", **GIVEN, **place, transport=wire.transport)
+    place = {"base_url": wire.origin, "environment": environment}
+    connections.add_client_credentials("x", **client, **GIVEN, **place, transport=wire.transport)
     connections.open("x", transport=wire.transport).close()
     with connections.store.begin() as transaction:
         transaction.execute(update(apps).where(apps.c.name == "non-production").values(scope="production"))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tieout.connections import audit, landing, outbox, rows
+from tieout.connections import audit, landing, outbox, rows, scope_guard
 from tieout.connections.landing import SignIn
 from tieout.connections.proof import prove
 from tieout.connections.rows import Connection
@@ -110,6 +110,7 @@ def _refuse(transaction: Transaction, wanted: Wanted) -> Connection | None:
     """The connection of this name, if it may become what is wanted."""
     before = rows.find(transaction, wanted.owner, name=wanted.name)
     refuse_another_company(before, wanted.name, wanted.company, wanted.environment)
+    scope_guard.refuse_scope_of_client(transaction, wanted.client_id, wanted.environment)
     grant = rows.living_grant(transaction, wanted.environment, wanted.company, wanted.user, wanted.base_url)
     if grant is not None and grant.owner != wanted.owner:
         raise ConfigurationError(
@@ -127,6 +128,17 @@ def public_url(url: str) -> str:
             advice="Give the address alone; credentials are asked, or taken from the environment.",
         )
     return api_url(url)
+
+
+def placed(company: str, entity: str | None) -> tuple[str, str | None]:
+    """Company and entity of what Sage writes `company|entity` in a user name (REST reference 1.4), or of a company
+    alone. Raises ConfigurationError where `entity` is another one."""
+    company, _, named = company.partition("|")
+    if named and entity not in (None, named):
+        raise ConfigurationError(
+            f"The user names the entity {named}, but {entity or 'the top level'} is asked for.", advice="Name one."
+        )
+    return company, named or entity
 
 
 def refuse_blank(given: dict[str, str]) -> None:

@@ -83,9 +83,8 @@ def _words(transaction: Transaction, grant: Any) -> tuple[str, str]:
     when = f" (noticed {grant.died_at})" if grant.died_at else ""
     match grant.reason:
         case "superseded":
-            by = _name_of(transaction, grant)
             return (
-                f"was ended by a later sign-in of the same Sage user{by}{when}",
+                f"was ended by a later sign-in of the same Sage user{_by_which(transaction, grant)}{when}",
                 "A Sage user can be signed in once: take another user for this connection, or one grant for both.",
             )
         case "revoked":
@@ -103,11 +102,18 @@ def _words(transaction: Transaction, grant: Any) -> tuple[str, str]:
     )
 
 
-def _name_of(transaction: Transaction, grant: Any) -> str:
+def _by_which(transaction: Transaction, grant: Any) -> str:
+    """For which connection the later sign-in was, and when. No moment where that one was signed in once more since."""
+    from sqlalchemy import select
+
+    from tieout.store.access_tables import grants
+
     other = rows.find(transaction, grant.owner, id=grant.superseded_by) if grant.superseded_by else None
     if other is None:
         return ""
-    return f", for the connection {other.name!r}"
+    moment = transaction.execute(select(grants.c.granted_at).where(grants.c.id == other.grant_id)).scalar()
+    when = f" at {moment}" if moment and grant.died_at and moment <= grant.died_at else ""
+    return f", for the connection {other.name!r}{when}"
 
 
 def is_client_error(error: TieoutError) -> bool:

@@ -28,7 +28,7 @@ from tieout.connections import (
     sharing,
     sweeping,
 )
-from tieout.connections.adding import Wanted, public_url, refuse_another_company, refuse_blank
+from tieout.connections.adding import Wanted, placed, public_url, refuse_another_company, refuse_blank
 from tieout.connections.apps import Apps
 from tieout.connections.audit import Audit
 from tieout.connections.claims import Claims, claims_of
@@ -273,6 +273,7 @@ class Connections(Lookup):
         Raises as `add_client_credentials` does.
         """
         address = public_url(url)
+        company, entity = placed(company, entity)
         self.vault.keys.make_for_simulator()
         client_id, client_secret = SIMULATOR_CLIENT
         wanted = Wanted(owner, name, SIMULATOR, company, user, entity, address, client_id, client_secret)
@@ -295,7 +296,8 @@ class Connections(Lookup):
         transport: Transport | None = None,
     ) -> Connection:
         """Connect with client credentials: takes a token, reads the entities, and stores the connection if that works.
-        They are those of the registered application `app`, or `client_id` and `client_secret`.
+        They are those of the registered application `app`, or `client_id` and `client_secret`. `company` may name the
+        entity as Sage does, `acme|E110`.
 
         A name that exists is connected anew and keeps its id, also one that was signed in by browser before.
         `environment` is "production" or "sandbox": nothing on the wire tells (REST reference 1.4). Raises
@@ -303,6 +305,7 @@ class Connections(Lookup):
         that another owner connected; TokenRefusedError for wrong credentials, UnreachableError without an answer,
         UnknownNameError for an entity that the user cannot see.
         """
+        company, entity = placed(company, entity)
         app_id = None
         if app is not None:
             registered = self.apps.get(app)

@@ -32,12 +32,24 @@ def refuse_scope(scope: str | None, environment: str, app: str) -> None:
 
 def refuse_scope_of(transaction: Transaction, grant_id: str, environment: str) -> None:
     """The same for the application that a grant is of."""
-    from sqlalchemy import select
+    from sqlalchemy import or_, select
 
     from tieout.store.access_tables import apps, grants
 
-    query = select(apps.c.name, apps.c.scope).join(grants, grants.c.app_id == apps.c.id).where(grants.c.id == grant_id)
+    its = or_(grants.c.app_id == apps.c.id, grants.c.app_id.is_(None) & (grants.c.client_id == apps.c.client_id))
+    query = select(apps.c.name, apps.c.scope).join(grants, its).where(grants.c.id == grant_id)
     found = transaction.execute(query).first()
+    if found is not None:
+        refuse_scope(found.scope, environment, found.name)
+
+
+def refuse_scope_of_client(transaction: Transaction, client_id: str, environment: str) -> None:
+    """The same for a client id that is given alone: where an application is registered under it, its scope is known."""
+    from sqlalchemy import select
+
+    from tieout.store.access_tables import apps
+
+    found = transaction.execute(select(apps.c.name, apps.c.scope).where(apps.c.client_id == client_id)).first()
     if found is not None:
         refuse_scope(found.scope, environment, found.name)
 
