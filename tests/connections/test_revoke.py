@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,8 +14,8 @@ import pytest
 from sqlalchemy import select, text
 
 from tests.connections.support import BOTH, Wire, one_database, register, sign_in, signed_in
-from tieout.connections import Connections
-from tieout.errors import ConfigurationError, NotAuthorisedError, OutcomeUnknownError, TokenRefusedError
+from tieout.connections import Connections, revoking
+from tieout.errors import BusyError, ConfigurationError, NotAuthorisedError, OutcomeUnknownError, TokenRefusedError
 from tieout.rest import InProcessTransport
 from tieout.rest.effects import NoAnswer
 from tieout.simulator import Simulator
@@ -255,3 +256,16 @@ def test_killed_at_any_moment_it_can_be_repeated(
         assert connections.revoke("us", yes=True).done
     assert connections.get("us").state == "dead"
     assert whats(connections) == ["revoke begun", "revoke begun", "revoked"]
+
+
+def test_what_has_changed_while_a_revoke_waited_is_not_ended(
+    connections: Connections, wire: Wire, simulator: Simulator
+) -> None:
+    sign_in(connections, simulator, "us", "us")
+    us = connections.get("us")
+    seen = revoking.preview(connections.store, us)
+    connections.share("twin", with_="us")
+    with pytest.raises(BusyError, match="has changed while it waited"):
+        revoking.revoke(connections.store, connections.vault, us, seen, wire.transport, time.time)
+    assert whats(connections) == []
+    assert works(connections, wire, "twin")

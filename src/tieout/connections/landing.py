@@ -14,7 +14,7 @@ from tieout.connections import audit, outbox, rows
 from tieout.connections.grants import grant_context, keep_token
 from tieout.connections.rows import Connection
 from tieout.connections.vault import Vault
-from tieout.errors import ConfigurationError
+from tieout.errors import ConfigurationError, NotAuthorisedError
 from tieout.rest.tokens import Token
 from tieout.store import Store
 
@@ -44,6 +44,8 @@ class SignIn(msgspec.Struct, frozen=True, kw_only=True):
     refresh_token: str | None = None
     top_level: bool | None = None
     """Whether the user has one; None: not known."""
+    proven: bool = True
+    """Whether Intacct said who signed in. Else somebody said so, who may have named the user of another owner."""
 
     def __repr__(self) -> str:
         return f"SignIn({self.kind}, {self.user}@{self.company})"
@@ -77,8 +79,9 @@ def keep_grant(
 ) -> tuple[str, str]:
     """Store a sign-in with the one grant of its user -> (id, owner) of that grant, which may be another owner's.
 
-    A dead grant of the same user and owner lives again, with all that borrow it. Another owner's grant by client
-    credentials loses nothing by a sign-in, and is left as it is."""
+    A dead grant of the same user and owner lives again, with all that borrow it. Another owner's grant is left as it is
+    where it is by client credentials, which lose nothing by a sign-in, and where nothing but words says that this is
+    its user: else whoever names that user would put tokens of a company of theirs under the other owner's work."""
     from sqlalchemy import delete, insert, update
 
     from tieout.store.access_tables import grants, tokens
@@ -86,7 +89,7 @@ def keep_grant(
     found = rows.living_grant(transaction, sign_in.environment, sign_in.company, sign_in.user, sign_in.base_url)
     found = found or _dead_grant(transaction, sign_in, owner)
     _refuse_another_address(found, sign_in)
-    if found is not None and found.owner != owner and found.kind == "client_credentials":
+    if found is not None and found.owner != owner and (found.kind == "client_credentials" or not sign_in.proven):
         return found.id, found.owner
     grant_id: str = found.id if found else rows.new_id()
     whose: str = found.owner if found else owner
@@ -163,26 +166,67 @@ def land(
 ) -> Landed:
     """Store a sign-in by browser with its user's grant, and connect `connection` if it is the one that was meant.
 
-    Raises ConfigurationError where the user is connected at another address."""
-    vault.prepare(connection.owner)
+    Raises ConfigurationError where the user is connected at another address, NotAuthorisedError where the connection
+    was removed meanwhile: then nothing is kept but what the user's other connections go on with."""
+    with store.read() as transaction:
+        there = rows.find(transaction, connection.owner, id=connection.id) is not None
+    if there:  # an owner who was let go meanwhile does not come back for a key
+        vault.prepare(connection.owner)
     with store.begin() as transaction:
-        grant_id, grant_owner = keep_grant(store, vault, transaction, sign_in, connection.owner, now)
-        reason, why = _why_not(connection, sign_in, promised, grant_owner)
-        new = (
-            msgspec.structs.replace(connection, why=why)
-            if reason
-            else _connected(connection, sign_in, grant_id, promised.entity)
-        )
-        rows.keep(transaction, new, new=False)
-        if not reason and connection.grant_id not in ("", grant_id):
-            rows.drop_unused_grant(transaction, connection.grant_id)
-        _tell(store, transaction, connection, sign_in, (grant_id, grant_owner), reason)
-        now_is = rows.find(transaction, connection.owner, id=connection.id) or new
-        outbox.tell_of_landing(store, transaction, now_is, reason)
-        others = rows.borrowers(transaction, grant_id) if grant_owner == connection.owner else []
+        # As it is now: while the code was redeemed another sign-in may have landed, in another company.
+        if (now_is := rows.find_locked(transaction, connection)) is not None:
+            return _land(store, vault, transaction, now_is, sign_in, promised, now)
+        _keep_for_others(store, vault, transaction, sign_in, connection.owner, now)
+    raise NotAuthorisedError(
+        "The connection was removed while somebody signed in for it.", advice="Nothing was connected. Begin again."
+    )
+
+
+def _land(
+    store: Store,
+    vault: Vault,
+    transaction: Transaction,
+    connection: Connection,
+    sign_in: SignIn,
+    promised: Promise,
+    now: float,
+) -> Landed:
+    grant_id, grant_owner = keep_grant(store, vault, transaction, sign_in, connection.owner, now)
+    reason, why = _why_not(connection, sign_in, promised, grant_owner)
+    new = (
+        msgspec.structs.replace(connection, why=why)
+        if reason
+        else _connected(connection, sign_in, grant_id, promised.entity)
+    )
+    rows.keep(transaction, new, new=False)
+    if not reason and connection.grant_id not in ("", grant_id):
+        rows.drop_unused_grant(transaction, connection.grant_id)
+    _tell(store, transaction, connection, sign_in, (grant_id, grant_owner), reason)
+    now_is = rows.find(transaction, connection.owner, id=connection.id) or new
+    outbox.tell_of_landing(store, transaction, now_is, reason)
+    others = rows.borrowers(transaction, grant_id) if grant_owner == connection.owner else []
     also = tuple(other.name for other in others if other.id != connection.id)
     shown = msgspec.structs.replace(now_is, why=why or now_is.why)
     return Landed(shown, sign_in.user, sign_in.company, also, reason)
+
+
+def _keep_for_others(
+    store: Store, vault: Vault, transaction: Transaction, sign_in: SignIn, owner: str, now: float
+) -> None:
+    """Nobody waits for this sign-in any more; what it ended, other connections of the user need."""
+    whose = (sign_in.environment, sign_in.company, sign_in.user, sign_in.base_url)
+    if rows.living_grant(transaction, *whose) is None:
+        return
+    grant_id, grant_owner = keep_grant(store, vault, transaction, sign_in, owner, now)
+    audit.append(
+        store,
+        transaction,
+        "signed in elsewhere",
+        owner=grant_owner,
+        actor=sign_in.user,
+        subjects={"grant": grant_id},
+        facts={"company": sign_in.company},
+    )
 
 
 def _tell(

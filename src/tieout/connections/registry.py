@@ -425,9 +425,10 @@ class Connections(Lookup):
 
         The token says who signed in; `user` and `company` are for one that does not. `entity` is to be worked in, ""
         for the top level; None leaves it to the connection. Where that is another user or company than promised, or one
-        of another owner, nothing is revoked: the sign-in is kept with its own grant, and `connection` stays as it is,
-        with the reason. Raises NotAuthorisedError where there is no refresh token or nobody knows who signed in,
-        UnknownNameError for an `app` that is not there."""
+        of another owner, nothing is revoked: the sign-in is kept with its own grant (with another owner's only where
+        the token itself says whose it is), and `connection` stays as it is, with the reason. Raises NotAuthorisedError
+        where there is no refresh token, nobody knows who signed in, or the connection was removed; UnknownNameError for
+        an `app` that is not there."""
         registered = self.apps.get(app)
         scope_guard.refuse_scope(registered.scope, connection.environment, app)
         claims = claims_of(answer.access_token) or Claims()
@@ -453,6 +454,7 @@ class Connections(Lookup):
             token=answer.as_token(self._now()),
             level=claims.entity or "",
             top_level=None if claims.company is None else not claims.entity,
+            proven=bool(claims.user and claims.company),
         )
         promised = Promise(promised_user, promised_company, entity)
         return landing.land(self.store, self.vault, connection, sign_in, promised, self._now())

@@ -86,7 +86,8 @@ def revoke(
 ) -> Revocation:
     """End what `wanted`, a preview, says. Blocks, and waits for a refresh that is under way.
 
-    Raises BusyError where the grant is in use for too long or was signed in anew meanwhile, IntacctError where Intacct
+    Raises BusyError where the grant is in use for too long, was signed in anew meanwhile, or more would end than
+    `wanted` says, ConfigurationError where that is another owner's; IntacctError where Intacct
     refuses, OutcomeUnknownError where it does not answer: then the revoke may be done or not, and may be repeated."""
     grant = GrantRow(store, vault, connection.grant_id, now=now)
     holder = rows.new_id()
@@ -94,6 +95,10 @@ def revoke(
     try:
         secrets = grant.secrets()
         with store.begin() as transaction:
+            if _preview(transaction, connection, _pool(transaction, connection)).confirm != wanted.confirm:
+                raise BusyError(
+                    "What this revoke would end has changed while it waited.", advice="Nothing was revoked: look again."
+                )
             _tell(store, transaction, "revoke begun", connection.owner, grant.id, {})
         reached("revoke.begun")
         _send(grant, secrets, _living_tokens(store, grant), connection, transport)

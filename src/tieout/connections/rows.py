@@ -56,6 +56,16 @@ def find(transaction: Transaction, owner: str, *, name: str | None = None, id: s
     return found[0] if found else None
 
 
+def find_locked(transaction: Transaction, connection: Connection) -> Connection | None:
+    """A connection as it is now, and as it stays until the transaction ends; None where it is gone."""
+    from sqlalchemy import select
+
+    from tieout.store.access_tables import connections
+
+    transaction.execute(select(connections.c.id).where(connections.c.id == connection.id).with_for_update())
+    return find(transaction, connection.owner, id=connection.id)
+
+
 def find_all(transaction: Transaction, owner: str) -> list[Connection]:
     """An owner's connections, by name."""
     from tieout.store.access_tables import connections

@@ -260,7 +260,7 @@ def verify_webhook(
     offered = given.get("webhook-signature", "").split()
     try:
         age = abs(now() - int(moment)) if moment.isascii() and moment.isdigit() else float("inf")
-    except ValueError:
+    except (ValueError, OverflowError):
         age = float("inf")
     right = _signature(id, moment, body, secret).encode()
     fits = [hmac.compare_digest(one.encode(), right) for one in offered]

@@ -26,6 +26,15 @@ _INSIDE_SIX = (
     (ipaddress.IPv6Network("2002::/16"), 80),
 )
 """IPv6 addresses that lead to an IPv4 one, and how many bits stand behind it."""
+_WORLD = ipaddress.IPv6Network("2000::/3")
+"""All that is assigned of the open Internet of IPv6. What stands elsewhere may lead inside: IPv4 in old or local forms
+(::10.0.0.1, ::ffff:0:10.0.0.1, 64:ff9b:1::/48), site-local fec0::/10."""
+_NOT_MEANT = (
+    ipaddress.IPv6Network("3fff::/20"),
+    ipaddress.IPv4Network("168.63.129.16/32"),
+    ipaddress.IPv4Network("192.88.99.0/24"),
+)
+"""Counted as public, but documentation, a cloud's own service inside its machines, and a relay that is no more."""
 
 Resolve = Callable[[str, int], Sequence[str]]
 """(host, port) -> IP addresses. Raises OSError where there is none."""
@@ -60,7 +69,9 @@ def is_public(address: str) -> bool:
         for network, behind in _INSIDE_SIX:
             if ip in network:
                 return ip.is_global and is_public(str(ipaddress.IPv4Address((int(ip) >> behind) & 0xFFFF_FFFF)))
-    return bool(ip.is_global and not ip.is_multicast)
+    if ip.version == 6 and ip not in _WORLD:
+        return False
+    return bool(ip.is_global and not ip.is_multicast and not any(ip in network for network in _NOT_MEANT))
 
 
 def resolved(host: str, port: int) -> list[str]:

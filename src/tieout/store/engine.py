@@ -164,7 +164,7 @@ def open_store(url: str) -> Store:
     place = _place(parsed)
     if sqlite:
         _make_private(place)
-        engine = sqlalchemy.create_engine(parsed, connect_args={"timeout": BUSY_SECONDS})
+        engine = sqlalchemy.create_engine(parsed, hide_parameters=True, connect_args={"timeout": BUSY_SECONDS})
         sqlalchemy.event.listen(engine, "connect", _prepare_sqlite)
         sqlalchemy.event.listen(engine, "begin", _begin_sqlite)
     else:
@@ -216,6 +216,7 @@ def _postgres_engine(url: URL) -> Engine:
     try:
         return sqlalchemy.create_engine(
             url,
+            hide_parameters=True,  # what is stored belongs in no message
             pool_size=IDLE,
             max_overflow=14,
             pool_pre_ping=True,

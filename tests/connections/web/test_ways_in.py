@@ -167,3 +167,12 @@ def test_a_link_that_expired_while_its_page_lay_open(
     monkeypatch.setattr(connections.links, "_now", lambda: link.expires)
     seen = visitor.post(path, {"csrf": seen.csrf})
     assert (seen.status, seen.title) == (410, "This link has expired")
+
+
+def test_a_page_that_sends_the_browser_to_the_callback_does_not_end_its_sign_in(
+    connections: Connections, made: Settings, visitor: Visitor, simulator: Simulator
+) -> None:
+    url = visitor.to_sage(visitor.questions(visitor.begin(connections, made)))
+    for nonsense in ("", "?x=1", "?state=s", "?state=s&code=c", "?state=s&state=s&code=c"):
+        visitor.get(f"/connect/callback{nonsense}")
+    assert visitor.home(at_sage(simulator, url)).title == "What should be connected?"

@@ -250,8 +250,8 @@ class Flow:
                 query, owner=browser.owner, redirect_uri=self.settings.redirect_uri, state_cookie=browser.sign_in_id
             )
         except SignInError as error:
-            # An answer that belongs to another sign-in leaves this browser's own under way.
-            stage = "sent" if error.reason == "unknown_state" else "failed"
+            # What belongs to no sign-in, or to another one, leaves this browser's own under way: any page may send it.
+            stage = "sent" if error.connection_id is None else "failed"
             browsers.move(self._store, browser, "finishing", stage=stage, reason=error.reason)
             return Redirect(self.settings.base + "/failed")
         except TieoutError as error:
