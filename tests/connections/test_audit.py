@@ -77,6 +77,8 @@ def test_every_event_of_a_connections_life_is_there(connections: Connections, wi
         ("removed", "jane"),
     ):
         assert (what, actor) in told
+    # One for whoever asked, one for the connection that is made of the application; a refresh adds none.
+    assert [what for what, _ in told].count("secret read") == 2
     assert "planted" not in repr(entries)
     assert "demo-secret" not in repr(entries)
 

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from sqlalchemy import Connection as Transaction
 from sqlalchemy import select, text
 
 from tests.connections.support import BOTH, Wire, one_database, register, sign_in
-from tieout.connections import Connections, Receipt
+from tieout.connections import Connections, Receipt, Vault, audit
 from tieout.connections.offboarding import COMPANY_CACHES, KEPT
 from tieout.connections.requests import search
 from tieout.errors import BusyError, UnknownNameError
@@ -26,6 +30,8 @@ from tieout.rest import InProcessTransport
 from tieout.rest.effects import NoAnswer
 from tieout.simulator import Simulator
 from tieout.simulator.app import SimulatorThread
+from tieout.store import Store
+from tieout.store.access_tables import data_keys
 from tieout.store.leases import Lease
 from tieout.store.ledger import Batch, Ledger, LedgerRecord, Result, Scope
 from tieout.store.ledger_tables import push_batches, push_records
@@ -199,6 +205,33 @@ def test_a_program_that_asks_something_keeps_it_from_going(connections: Connecti
     with connections.open("own", owner="a", transport=InProcessTransport(meanwhile)) as client:
         client.references(ENTITY)
     assert [f"process {os.getpid()}" in text for text in refused] == [True]
+
+
+@pytest.mark.parametrize("state_url", ["postgresql"], indirect=True)
+def test_a_key_that_another_program_makes_meanwhile_waits_for_nothing_that_waits_for_it(
+    connections: Connections, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both need the owner's row and the turn to log: whoever took one first and waits for the other blocks for good."""
+    connections.add_simulator("own", wire.origin, owner="a", transport=wire.transport)
+    other_program = Vault(connections.vault.keys, connections.store)
+    with connections.store.read() as transaction:
+        row = transaction.execute(select(data_keys).where(data_keys.c.owner == "a")).one()
+    lock, both_there = audit.lock, threading.Barrier(2)
+
+    def wait_for_the_other(store: Store, transaction: Transaction) -> None:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both_there.wait(0.5)  # in vain, once they take turns
+        lock(store, transaction)
+
+    monkeypatch.setattr(audit, "lock", wait_for_the_other)
+    with ThreadPoolExecutor(1) as pool:
+        making = pool.submit(other_program.data_keys.make, "a", instead_of=row)
+        receipt = connections.offboard("a", revoke=False, transport=wire.transport)
+        making.result(60)
+    assert receipt.erased["data_keys"] >= 1
+    assert [entry.facts["keys"] for entry in connections.audit.entries("a", what="keys erased")] == [
+        receipt.erased["data_keys"]
+    ]
 
 
 def test_asked_again_it_gives_the_same_receipt_and_a_new_start_is_clean(

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import importlib
-import os
 import pkgutil
 import signal
-import subprocess
-import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +14,8 @@ import time_machine
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import LargeBinary, select, update
 
-from tests.connections.support import Wire, register, sign_in
+from tests.connections.forks import Forks, forks
+from tests.connections.support import BOTH, Wire, one_database, register, sign_in
 from tieout import store as store_package
 from tieout.connections import Connections, Vault, rotation, sealed
 from tieout.connections.grants import grant_context
@@ -29,6 +28,12 @@ from tieout.store.access_tables import data_keys, grants
 from tieout.store.tables import metadata
 
 FIRST, SECOND = "ab" * 32, "cd" * 32
+
+
+@pytest.fixture
+def state_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """SQLite, where a test does not ask for both."""
+    return one_database(request, tmp_path)
 
 
 @pytest.fixture(autouse=True)
@@ -96,10 +101,11 @@ def test_no_sealed_column_is_forgotten() -> None:
         for column in table.columns
         if isinstance(column.type, LargeBinary)
     }
-    plain = {"models.definition", "earlier_models.definition", "data_keys.wrapped"}
+    plain = {"models.definition", "earlier_models.definition", "data_keys.wrapped", "grants.room"}
     assert binary - plain == named, "a column of bytes is sealed, or known not to be a secret"
 
 
+@BOTH
 def test_another_master_key_takes_over_and_the_one_before_is_not_needed(
     connected: Connections, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -115,6 +121,7 @@ def test_another_master_key_takes_over_and_the_one_before_is_not_needed(
     assert [entry.what for entry in connected.audit.entries()][-2:] == ["rotation begun", "keys rotated"]
 
 
+@BOTH
 def test_new_data_keys_encrypt_every_secret_anew(connected: Connections, monkeypatch: pytest.MonkeyPatch) -> None:
     before, plain = blobs(connected.store), opened(connected.store, connected.vault)
     with connected.store.read() as transaction:
@@ -144,6 +151,7 @@ def test_the_keys_of_one_owner_alone(connected: Connections) -> None:
     assert len(before) - len(same) == done.resealed == 2
 
 
+@BOTH
 def test_what_a_master_key_sealed_by_itself_gets_a_data_key(
     connected: Connections, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -194,6 +202,7 @@ def test_after_losing_the_key_one_connects_again(
         intacct.references("company-config/entity")
 
 
+@BOTH
 def test_a_token_stored_meanwhile_is_not_overwritten(
     connected: Connections, wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -223,9 +232,14 @@ def test_a_token_stored_meanwhile_is_not_overwritten(
         assert opened(connected.store, other_program)[f"grants {grant_id} refresh_token_sealed"] == b"newer"
 
 
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
+    with forks(tmp_path_factory.mktemp("forks")) as running:
+        yield running
+
+
 ROTATES = """
 import sys
-import threading
 from pathlib import Path
 from tieout.connections import Vault
 from tieout.connections.keys import Keys
@@ -238,21 +252,19 @@ with open_store(sys.argv[1]) as store:
 """
 
 
-def rotating(url: str, folder: Path, crash: str = "") -> subprocess.CompletedProcess[str]:
-    environment = os.environ | ({"TIEOUT_CRASH_AT": crash} if crash else {})
-    command = [sys.executable, "-c", ROTATES, url, str(folder)]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+@BOTH
+def test_killed_at_any_step_it_is_run_again(
+    connected: Connections, programs: Forks, state_url: str, tmp_path: Path
+) -> None:
+    def rotating(crash: str = "") -> tuple[int, str]:
+        return programs.wait(programs.start(ROTATES, state_url, tmp_path, environment={"TIEOUT_CRASH_AT": crash}))
 
-
-def test_killed_at_any_step_it_is_run_again(connected: Connections, state_url: str, tmp_path: Path) -> None:
     plain = opened(connected.store, connected.vault)
     for crash in ("vault.key", "rotate.made", "rotate.batch", "rotate.batch:2"):
-        killed = rotating(state_url, tmp_path, crash)
-        assert killed.returncode == -signal.SIGKILL, killed.stderr
+        assert rotating(crash) == (-signal.SIGKILL, "")
         assert opened(connected.store, connected.vault) == plain, crash
-    done = rotating(state_url, tmp_path)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.split()[0] == "0", "no key is made twice"
+    code, out = rotating()
+    assert (code, out.split()[0]) == (0, "0"), f"no key is made twice: {out}"
     assert opened(connected.store, connected.vault) == plain
     found = standing(connected.store, connected.vault)
     assert (found.keys, found.retired, found.owners) == (4, 2, 2)
@@ -289,22 +301,23 @@ with open_store(sys.argv[1]) as store:
 """
 
 
-def test_programs_that_refresh_meanwhile_go_on(connected: Connections, state_url: str, tmp_path: Path) -> None:
+@BOTH
+def test_programs_that_refresh_meanwhile_go_on(
+    connected: Connections, programs: Forks, state_url: str, tmp_path: Path
+) -> None:
     """Each refresh is stored and read back while the keys change three times under it: none is lost or overwritten."""
     grant_id, end = connected.get("us").grant_id, tmp_path / "end"
     first = connected.vault.encrypt(b"refresh-0", grant_context(grant_id, "refresh_token"))
     with connected.store.begin() as transaction:
         transaction.execute(update(grants).where(grants.c.id == grant_id).values(refresh_token_sealed=first))
-    command = [sys.executable, "-c", USES, state_url, str(tmp_path), grant_id, str(end)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program:
-        assert program.stdout is not None
-        assert program.stdout.readline() == "ready\n"
-        for _ in range(3):
-            assert rotate(connected.store, connected.vault, data_keys=True).unreadable == []
-        end.touch()
-        out, err = program.communicate(timeout=120)
-    assert (program.returncode, err) == (0, "")
-    refreshed = int(out)
+    program = programs.start(USES, state_url, tmp_path, grant_id, end)
+    programs.said(program, "ready")
+    for _ in range(3):
+        assert rotate(connected.store, connected.vault, data_keys=True).unreadable == []
+    end.touch()
+    code, out = programs.wait(program)
+    assert code == 0, out
+    refreshed = int(out.split()[-1])
     after = opened(connected.store, Vault(Keys(tmp_path), connected.store))
     assert after[f"grants {grant_id} refresh_token_sealed"] == f"refresh-{refreshed}".encode()
     assert after[f"tokens {grant_id},  access_token_sealed"] == f"access-{refreshed}".encode()
@@ -312,7 +325,7 @@ def test_programs_that_refresh_meanwhile_go_on(connected: Connections, state_url
 
 MAKES = """
 import sys
-import threading
+import time
 from pathlib import Path
 from tieout.connections import Vault
 from tieout.connections.keys import Keys
@@ -321,30 +334,23 @@ from tieout.store import open_store
 with open_store(sys.argv[1]) as store:
     vault = Vault(Keys(Path(sys.argv[2])), store)
     print("ready", flush=True)
-    sys.stdin.readline()
+    while not Path(sys.argv[3]).exists():
+        time.sleep(0.001)
     print(vault.encrypt(b"mine", "x", "new").hex())
 """
 
 
+@BOTH
 def test_programs_that_need_an_owners_first_key_at_once_make_one(
-    connections: Connections, state_url: str, tmp_path: Path
+    connections: Connections, programs: Forks, state_url: str, tmp_path: Path
 ) -> None:
-    command = [sys.executable, "-c", MAKES, state_url, str(tmp_path)]
-    pipe = subprocess.PIPE
-    programs = [subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) for _ in range(4)]
-    try:
-        for program in programs:
-            assert program.stdout is not None
-            assert program.stdout.readline() == "ready\n"
-        for program in programs:
-            assert program.stdin is not None
-            program.stdin.write("go\n")
-            program.stdin.flush()
-        made = [program.communicate(timeout=120)[0].strip() for program in programs]
-    finally:
-        for program in programs:
-            program.kill()
-            program.wait()
+    running = [programs.start(MAKES, state_url, tmp_path, tmp_path / "go") for _ in range(4)]
+    for program in running:
+        programs.said(program, "ready")
+    (tmp_path / "go").touch()
+    ended = [programs.wait(program) for program in running]
+    assert [code for code, _ in ended] == [0] * 4, ended
+    made = [out.split()[-1] for _, out in ended]
     assert [connections.vault.decrypt(bytes.fromhex(blob), "x") for blob in made] == [b"mine"] * 4
     assert standing(connections.store, connections.vault).keys == 1
     assert len([entry for entry in connections.audit.entries("new") if entry.what == "key made"]) == 1

@@ -47,7 +47,7 @@ def lived_in(connections: Connections, wire: Wire, simulator: Simulator) -> dict
         "https://example.com/hook", "whsec_" + base64.b64encode(b"planted-webhook-secret-24").decode()
     )
     scope = Scope(company="demo", environment="simulator", entity="", push="times")
-    ledger = Ledger(connections.store, scope, connections.vault)
+    ledger = Ledger(connections.store, scope, connections.vault, owner="tenant")
     batch = Batch(
         id="b1",
         object="time/timesheet",
@@ -61,6 +61,10 @@ def lived_in(connections: Connections, wire: Wire, simulator: Simulator) -> dict
     with Lease(connections.store, "push/test", "push test") as lease:
         ledger.begin_batch(lease, "run", batch, [LedgerRecord(source_id="A", payload_hash="h", state="sending")])
     assert ledger.body("b1") == BODY
+    key = connections.vault.data_keys.current("tenant")[0]
+    with connections.store.read() as transaction:
+        sealed_body = transaction.execute(select(push_batches.c.body_sealed)).scalar_one()
+    assert sealed_body[1:17] == key.bytes, "whoever lets the owner go, erases it"
     address = urllib.parse.parse_qs(urllib.parse.urlsplit(begun.url).query)
     found = {"state": address["state"][0].encode(), "link": link.url.rpartition("/")[2].encode(), "body": BODY}
     found["master key"] = bytes.fromhex(MASTER)
@@ -126,6 +130,23 @@ def test_a_stolen_database_reveals_no_secret(connections: Connections, wire: Wir
     packed = b"".join(unpacked(dump))
     found = [name for name, secret in secrets.items() if any(f in dump or f in packed for f in spellings(secret))]
     assert found == []
+
+
+def test_nor_does_one_after_a_pull_and_a_push_that_was_killed(simulator: Simulator, tmp_path: Path) -> None:
+    with SimulatorThread(simulator) as running:
+        pulled = f'[pull.customers]\nobject = "customers"\ndestination = "duckdb:///{tmp_path}/out.duckdb"\n'
+        desk = Desk.connect(tmp_path / "project", running.url, CUSTOMERS + pulled)
+        desk.customers([{"id": "C-1", "name": "planted-name-of-a-customer"}])
+        assert desk.child("customers", "push.after_send").returncode == -signal.SIGKILL
+        for report in pull(desk.project):
+            assert report.rows == 1
+        with open_connections(desk.project) as connections:
+            secrets = {"customer": b"planted-name-of-a-customer", "client secret": b"demo-secret"}
+            secrets |= {name: plain for name, plain in opened(connections, all=False)}
+            assert any(b"planted-name-of-a-customer" in plain for name, plain in secrets.items() if "body" in name)
+            dump = stolen(connections.store)
+            assert len(secrets) >= 5
+            assert [name for name, secret in secrets.items() if readable(dump, secret)] == []
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import func, select, update
 
+from tests.connections.support import BOTH, one_database
 from tieout.connections import Vault, open_vault
 from tieout.connections.audit import Audit
 from tieout.connections.keys import FILE_NAME, Key, Keys
@@ -38,6 +39,12 @@ def folder(tmp_path: Path) -> Path:
     """Where the simulators' key file would be."""
     (tmp_path / "keys").mkdir()
     return tmp_path / "keys"
+
+
+@pytest.fixture
+def state_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """SQLite, where a test does not ask for both."""
+    return one_database(request, tmp_path)
 
 
 @pytest.fixture
@@ -85,6 +92,7 @@ def test_a_secret_moved_to_another_row_does_not_open(vault: Vault, contexts: lis
         vault.decrypt(vault.encrypt(b"token", contexts[0]), contexts[1])
 
 
+@BOTH
 def test_a_secret_that_a_master_key_sealed_by_itself_still_opens(
     store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -166,9 +174,10 @@ def test_a_vault_shows_no_key(store: Store, folder: Path, monkeypatch: pytest.Mo
 def count(store: Store) -> dict[str, int]:
     with store.read() as transaction:
         query = select(data_keys.c.owner, func.count()).group_by(data_keys.c.owner)
-        return dict(transaction.execute(query).tuples().all())
+        return {row.owner: row[1] for row in transaction.execute(query)}
 
 
+@BOTH
 def test_each_owner_has_a_key_and_erasing_it_erases_what_it_sealed(
     store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -186,6 +195,7 @@ def test_each_owner_has_a_key_and_erasing_it_erases_what_it_sealed(
     assert [entry.what for entry in Audit(store).entries("tenant-1")] == ["key made", "keys erased"]
 
 
+@BOTH
 def test_who_comes_back_gets_a_new_key_from_every_program(
     store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -198,6 +208,7 @@ def test_who_comes_back_gets_a_new_key_from_every_program(
     assert vault.decrypt(again, "x") == b"again"
 
 
+@BOTH
 def test_a_data_key_moved_to_another_owner_is_refused(
     store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -211,6 +222,7 @@ def test_a_data_key_moved_to_another_owner_is_refused(
         Vault(Keys(folder), store).decrypt(sealed, "x")
 
 
+@BOTH
 def test_sealing_inside_a_transaction_does_not_wait_for_it(
     store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -224,6 +236,7 @@ def test_sealing_inside_a_transaction_does_not_wait_for_it(
     assert Vault(Keys(folder), store).decrypt(sealed, "x") == b"first"
 
 
+@BOTH
 def test_a_key_made_in_a_transaction_that_failed_is_not_used(
     store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -124,6 +124,8 @@ class Apps:
         given = {"redirect_uris": redirect_uris, "origins": origins, "terms_url": terms_url, "scope": scope}
         given = {what: value for what, value in given.items() if value is not None}
         _check(name, given)
+        if sender_password is not None:
+            self._vault.prepare()
         with self._store.begin() as transaction:
             row = self._row(transaction, name)
             values = _written(given)
@@ -187,6 +189,7 @@ class Apps:
 
         from tieout.store.access_tables import grants
 
+        self._vault.prepare()
         with self._store.begin() as transaction:
             row = self._row(transaction, name)
             self._require_key(row.client_id)
@@ -203,8 +206,9 @@ class Apps:
         return self.get(name)
 
     def credentials(self, name: str) -> tuple[str, str]:
-        """Client id and client secret, for the token endpoint; the log says that they were read. Raises
-        ConfigurationError where the approval has not come yet."""
+        """Client id and client secret, for the token endpoint; the log says that they were read, and by whom. A
+        refresh, which is logged as such, does not ask here. Raises ConfigurationError where the approval has not come
+        yet."""
         with self._store.read() as transaction:
             row = self._row(transaction, name)
         if row.client_id is None or row.client_secret_sealed is None:

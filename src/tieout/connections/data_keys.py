@@ -87,11 +87,11 @@ class DataKeys:
         name, blob = self._keys.first().wrapper.wrap(value + _binding(id, owner))
         row = {"id": id, "owner": owner, "wrapped": blob, "wrapped_by": name, "created_at": now}
         with self._store.joined() as transaction:
+            rows.hold_owner(self._store, transaction, owner)
             audit.lock(self._store, transaction)  # one at a time, over all programs
             found = _current(transaction, owner)
             if found is not None and (instead_of is None or found.id != instead_of.id):
                 return found
-            rows.keep_owner(transaction, owner)
             if found is not None:
                 transaction.execute(update(data_keys).where(data_keys.c.id == found.id).values(retired_at=now))
             transaction.execute(insert(data_keys).values(row))

@@ -98,7 +98,8 @@ class GcpKms:
         from google.cloud import kms
 
         self._key = key
-        self._errors: tuple[type[Exception], ...] = (GoogleAPICallError, RetryError, GoogleAuthError)
+        # OSError: what a transport over `requests` lets through where nothing answers.
+        self._errors: tuple[type[Exception], ...] = (GoogleAPICallError, RetryError, GoogleAuthError, OSError)
         try:
             self._client: Any = kms.KeyManagementServiceClient()
         except GoogleAuthError as error:
@@ -123,7 +124,12 @@ class GcpKms:
 
 def _gcp(error: Any) -> Exception:
     code, name = getattr(error, "code", None), type(error).__name__
-    if name in ("RetryError", "TransportError") or code in (408, 429) or (isinstance(code, int) and code >= 500):
+    if (
+        isinstance(error, OSError)
+        or name in ("RetryError", "TransportError")
+        or code in (408, 429)
+        or (isinstance(code, int) and code >= 500)
+    ):
         return KmsUnreachableError("Google Cloud KMS", name)
     if name == "DefaultCredentialsError":
         return refused("Google Cloud KMS", name, "Give credentials as Google's library takes them.")

@@ -96,7 +96,7 @@ def offboard(
     with store.begin() as transaction:
         if store.dialect == "sqlite":
             transaction.exec_driver_sql("pragma secure_delete = on")  # zeros over what is erased
-        receipt = _erase(store, transaction, owner, ended)
+        receipt = _erase(store, transaction, vault, owner, ended)
         facts = msgspec.to_builtins(receipt)
         del facts["audit_head"], facts["owner"], facts["kept"]
         audit.append(store, transaction, "offboarded", owner=owner, facts=facts)
@@ -195,7 +195,7 @@ def _refuse_busy(store: Store, transaction: Transaction, owner: str) -> None:
 # Erasing ------------------------------------------------------------------------------------------------------------
 
 
-def _erase(store: Store, transaction: Transaction, owner: str, ended: Sequence[Ended]) -> Receipt:
+def _erase(store: Store, transaction: Transaction, vault: Vault, owner: str, ended: Sequence[Ended]) -> Receipt:
     from sqlalchemy import func, select
 
     import tieout.store.access_tables
@@ -223,10 +223,13 @@ def _erase(store: Store, transaction: Transaction, owner: str, ended: Sequence[E
     for table in reversed(metadata.sorted_tables):
         if table.name == "tokens":
             erased["tokens"] = _delete(transaction, table, table.c.grant_id.in_(_ids(transaction, owner)))
-        elif table.name == "owners":
-            erased["owners"] = _delete(transaction, table, (table.c.id == owner) & (table.c.id != DEFAULT_OWNER))
-        elif "owner" in table.c and not _stays(table.name, owner):
+        elif "owner" in table.c and table.name not in ("audit", "data_keys"):
             erased[table.name] = _delete(transaction, table, table.c.owner == owner)
+    if owner != DEFAULT_OWNER:  # whose keys seal the applications' secrets too, which are the installation's
+        owners = metadata.tables["owners"]
+        transaction.execute(select(owners.c.id).where(owners.c.id == owner).with_for_update())  # as for a key: first it
+        erased["data_keys"] = vault.forget(owner)
+        erased["owners"] = _delete(transaction, owners, owners.c.id == owner)
     return Receipt(
         owner=owner,
         time=rows.text_of(store.clock(transaction)),
@@ -239,11 +242,6 @@ def _erase(store: Store, transaction: Transaction, owner: str, ended: Sequence[E
         shared=tuple(sorted(mine & others)),
         unsettled=unsettled,
     )
-
-
-def _stays(table: str, owner: str) -> bool:
-    """The default owner's keys seal the applications' secrets too, which are the installation's."""
-    return table == "audit" or (table == "data_keys" and owner == DEFAULT_OWNER)
 
 
 def _ids(transaction: Transaction, owner: str) -> list[str]:

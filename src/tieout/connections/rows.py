@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
     from sqlalchemy import Connection as Transaction
 
+    from tieout.store import Store
+
 DEFAULT_OWNER = "default"
 """Whose everything is in an installation with one user."""
 
@@ -146,6 +148,20 @@ def keep_owner(transaction: Transaction, owner: str) -> None:
 
     if transaction.execute(select(owners.c.id).where(owners.c.id == owner)).first() is None:
         transaction.execute(insert(owners).values(id=owner, created_at=now_text()))
+
+
+def hold_owner(store: Store, transaction: Transaction, owner: str) -> None:
+    """`keep_owner`, and nobody lets the owner go before the transaction is over: for what comes before other locks."""
+    if store.dialect == "sqlite":
+        keep_owner(transaction, owner)  # there is one writer
+        return
+    from sqlalchemy.dialects.postgresql import insert
+
+    from tieout.store.access_tables import owners
+
+    row = insert(owners).values(id=owner, created_at=now_text())
+    same = {"created_at": owners.c.created_at}  # locks the row, and waits for who is letting the owner go
+    transaction.execute(row.on_conflict_do_update(index_elements=["id"], set_=same))
 
 
 def living_grant(transaction: Transaction, environment: str, company: str, user: str, base_url: str) -> Any:

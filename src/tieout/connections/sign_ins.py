@@ -113,6 +113,7 @@ class SignIns:
         connection = self._connections.prepare(name, owner=owner, environment=environment, base_url=base_url)
         scope_guard.refuse_scope(registered.scope, connection.environment, app)
         _refuse_company(connection, company)
+        self._vault.prepare(owner)
         state, verifier, id = secrets.token_urlsafe(32), secrets.token_urlsafe(64) if pkce else None, rows.new_id()
         with self._store.begin() as transaction:
             now = self._store.clock(transaction)

@@ -51,7 +51,7 @@ def opened(
         client = stack.enter_context(connect(project, settings.connection, settings.entity, budget, concurrency))
         store = stack.enter_context(open_store(project.state_url))
         scope = Scope(company=who.company, environment=who.environment, entity=who.entity or "", push=name)
-        ledger = Ledger(store, scope, open_vault(project, store))
+        ledger = Ledger(store, scope, open_vault(project, store), owner=who.owner)
         _refuse_other_object(name, object, ledger)
         yield Opened(name, object, client, ledger, store)
 
