@@ -27,6 +27,7 @@ def init(
     output.say("\nNext, connect to a company:\n")
     if directory != Path():
         output.say(f"  cd {directory}")
+    output.say("  tieout vault init                                       a key for its secrets, once on this machine")
     output.say(
         "  tieout app new                                          register an application at Sage, if there is none"
     )

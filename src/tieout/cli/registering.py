@@ -235,7 +235,9 @@ class Walk:
         elif app.state == "submitted":
             output.say(f"\nWhen Sage's approval comes, with the client id: tieout app new {app.name}")
         else:
-            output.say(_COMPANY_SIDE.format(client_id=app.client_id, sender_id=app.sender_id or "-", name=app.name))
+            environment = " --environment sandbox" if app.scope == "non-production" else ""  # production is the default
+            known = {"client_id": app.client_id, "sender_id": app.sender_id or "-", "name": app.name}
+            output.say(_COMPANY_SIDE.format(**known, environment=environment))
 
     def _show_console(self, app: App) -> None:
         rows = [
@@ -258,6 +260,7 @@ _COMPANY_SIDE = """
 In each company, an administrator lets it in once, under Company > Security:
   Authorized client applications   {client_id}, with its Web Services user
   Web Services authorizations      {sender_id}
-`tieout checklist` makes a page of it for them. Then:
-  tieout connect us --app {name} --user USER@COMPANY   unattended: a Web Services user, nothing to renew
-  tieout connect us --app {name} --sign-in             a person signs in by browser"""
+`tieout checklist` makes a page of it for them. Then, unattended by a Web Services user, with nothing to renew:
+  tieout connect us --app {name}{environment} --user USER@COMPANY
+or a person signs in by browser:
+  tieout connect us --app {name}{environment} --sign-in"""

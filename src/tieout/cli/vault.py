@@ -14,6 +14,8 @@ from tieout.errors import ConfigurationError, Exit
 if TYPE_CHECKING:
     from tieout.connections.rotation import Rotated, Standing
 
+NOWHERE = "There is no state database here, so there are no secrets."
+BEFORE = "`tieout vault init` makes a master key; `tieout connect NAME` makes the state database."
 SHOWN = 10
 """Names of unreadable secrets that are shown; --json has all."""
 
@@ -28,7 +30,7 @@ def status(ctx: typer.Context) -> int:
 
     output = of(ctx).output
     if not has_state(of(ctx).project()):
-        raise ConfigurationError("There is no state database here, so there are no secrets.")
+        raise ConfigurationError(NOWHERE, advice=BEFORE)
     with of(ctx).connections() as connections:
         found = standing(connections.store, connections.vault)
     if output.json:
@@ -110,7 +112,7 @@ def rotate(
 
     output = of(ctx).output
     if not has_state(of(ctx).project()):
-        raise ConfigurationError("There is no state database here, so there are no secrets.")
+        raise ConfigurationError(NOWHERE, advice=BEFORE)
     with of(ctx).connections() as connections:
         done = change(connections.store, connections.vault, owner=owner, data_keys=data_keys)
     if output.json:

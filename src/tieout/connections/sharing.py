@@ -52,13 +52,14 @@ def _share(store: Store, transaction: Transaction, name: str, with_: Connection,
     rows.keep(transaction, made, new=before is None)
     if before is not None and before.grant_id not in ("", made.grant_id):
         rows.drop_unused_grant(transaction, before.grant_id)
+    shared = {"shared with": with_.name} if made.id != with_.id else {"entity": made.entity or ""}  # it only moved
     audit.append(
         store,
         transaction,
         "connected",
         owner=made.owner,
         subjects={"connection": made.id, "grant": made.grant_id},
-        facts={"kind": made.kind, "company": made.company, "shared with": with_.name},
+        facts={"kind": made.kind, "company": made.company, **shared},
     )
     outbox.tell_of_landing(store, transaction, made)
     return made
