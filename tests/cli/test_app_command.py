@@ -54,7 +54,7 @@ def test_a_registration_at_a_terminal_goes_on_where_it_stopped(tieout: Run, tmp_
     assert code == 0
     assert "Sender ID: " not in shown, "what is known is not asked again"
     assert "Authorized client applications   id-77" in shown
-    sandbox = "tieout connect us --app Acme Sync --environment sandbox"
+    sandbox = "tieout connect us --app 'Acme Sync' --environment sandbox"
     assert sandbox in shown, "the scope is not for the default environment"
     assert "planted" not in shown
     app = tieout("app", "show", "Acme Sync", "--json").json

@@ -5,6 +5,7 @@ that a walk that was broken off goes on where it stopped. What an answer must be
 from __future__ import annotations
 
 import os
+import shlex
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -231,12 +232,12 @@ class Walk:
         if app.state == "draft":
             missing = [field.label for field in fields() if not getattr(app, field.name) and field.default is None]
             still = f"Still missing: {', '.join(missing)}. " if missing else "Nothing is missing. "
-            output.say(f"\n{still}Go on with: tieout app new {app.name}")
+            output.say(f"\n{still}Go on with: tieout app new {shlex.quote(app.name)}")
         elif app.state == "submitted":
-            output.say(f"\nWhen Sage's approval comes, with the client id: tieout app new {app.name}")
+            output.say(f"\nWhen Sage's approval comes, with the client id: tieout app new {shlex.quote(app.name)}")
         else:
             environment = " --environment sandbox" if app.scope == "non-production" else ""  # production is the default
-            known = {"client_id": app.client_id, "sender_id": app.sender_id or "-", "name": app.name}
+            known = {"client_id": app.client_id, "sender_id": app.sender_id or "-", "name": shlex.quote(app.name)}
             output.say(_COMPANY_SIDE.format(**known, environment=environment))
 
     def _show_console(self, app: App) -> None:
