@@ -74,8 +74,10 @@ WORDS: dict[Reason, tuple[str, str, Whose]] = {
         Whose.YOURS,
     ),
     "client_refused": (
-        "Sage Intacct refuses the client id or the client secret of the application.",
-        "Give the application its right secret, then sign in again.",
+        "Sage Intacct refuses the client id or the client secret of the application, or the company has not authorised "
+        "it: it does not say which.",
+        "Give the application its right secret; where it is right, an administrator of the company adds the client id "
+        f"under {_ADMIN}. Then sign in again.",
         Whose.YOURS,
     ),
     "company_not_authorised": (

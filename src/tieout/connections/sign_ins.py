@@ -211,7 +211,8 @@ class SignIns:
                 raise SignInError("unknown_state")
             known = {"return_url": row.return_url, "connection_id": row.connection_id}
             if row.used_at is not None:
-                raise SignInError("used", message=_USED.get(row.outcome or "", ""), **known)
+                message, advice = _USED.get(row.outcome or "", ("", ""))
+                raise SignInError("used", message=message, advice=advice, **known)
             if row.expires <= self._store.clock(transaction):
                 raise SignInError("expired", **known)
             if _address(redirect_uri or told.address or row.redirect_uri) != _address(row.redirect_uri):
@@ -298,11 +299,15 @@ class SignIns:
 
 
 _USED = {
-    "": "This sign-in was cut off before it was stored: the code is used up.",
-    "connected": "This answer was used already, and the connection was made.",
-    "cancelled": "This sign-in was cancelled.",
+    "": (
+        "This sign-in was cut off before it was stored, or is just being stored: the code is used up.",
+        "If the connection does not work in a minute, start the sign-in again: an earlier one of the same Sage user "
+        "may have ended with this one.",
+    ),
+    "connected": ("This answer was used already, and the connection was made.", ""),
+    "cancelled": ("This sign-in was cancelled.", "Start the sign-in again."),
 }
-"""By what came of it."""
+"""What happened and what to do, by what came of it."""
 _ISSUER = "The answer comes from another server than the one this sign-in was begun with; its code was not used."
 _TOLD: dict[str, Reason] = {
     "access_denied": "denied",
