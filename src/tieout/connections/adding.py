@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection as Transaction
 
 
+_LONGEST = 255
+"""Characters of an owner, a name, a company, a label: the length of their columns."""
+
+
 class Wanted(msgspec.Struct, frozen=True):
     """A connection by client credentials, to be made. The repr shows no secret."""
 
@@ -146,6 +150,15 @@ def refuse_blank(given: dict[str, str]) -> None:
     blank = [what for what, value in given.items() if not value.strip()]
     if blank:
         raise ConfigurationError(f"The {' and the '.join(blank)} of the connection must not be blank.")
+
+
+def refuse_unstorable(given: dict[str, str | None]) -> None:
+    """Raises ConfigurationError naming what is longer than 255 characters, or holds one that no database keeps."""
+    for what, value in given.items():
+        if value is not None and len(value) > _LONGEST:
+            raise ConfigurationError(f"The {what} is longer than {_LONGEST} characters.", advice="Shorten it.")
+        if value is not None and any(c == "\0" or "\ud800" <= c <= "\udfff" for c in value):
+            raise ConfigurationError(f"The {what} holds a character that is none.", advice="Give plain text.")
 
 
 def refuse_another_company(before: Connection | None, name: str, company: str, environment: str) -> None:

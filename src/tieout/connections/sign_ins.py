@@ -343,13 +343,16 @@ def _forget_untouched(transaction: Transaction, connection_id: str) -> bool:
     from sqlalchemy import delete, select
 
     from tieout.store.access_tables import authorizations, connect_links, connections
+    from tieout.store.connect_tables import connect_sessions
 
     meant = connections.c.id
     others = select(authorizations.c.id).where(
         authorizations.c.connection_id == meant, authorizations.c.used_at.is_(None)
     )
     links = select(connect_links.c.id).where(connect_links.c.connection_id == meant)
-    untouched = (connections.c.grant_id.is_(None), connections.c.company == "", ~others.exists(), ~links.exists())
+    browsers = select(connect_sessions.c.id).where(connect_sessions.c.connection_id == meant)  # they would go with it
+    mine = [~each.exists() for each in (others, links, browsers)]
+    untouched = (connections.c.grant_id.is_(None), connections.c.company == "", *mine)
     return transaction.execute(delete(connections).where(meant == connection_id, *untouched)).rowcount > 0
 
 

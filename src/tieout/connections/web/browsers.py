@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 LIFETIME = 3600.0
 """Seconds from the first page to the last one."""
 KEPT = 86_400.0
+MOST_SIGN_INS = 10
+"""Of one browser: each is a row, and two in the audit log, which stay."""
 Stage = Literal["asking", "same_user", "ready", "sent", "finishing", "choosing", "done", "failed"]
 
 
@@ -133,6 +135,23 @@ def move(store: Store, browser: Browser, *stages: Stage, **values: Any) -> bool:
     wanted = (table.c.id == browser.id, table.c.stage.in_(stages), table.c.sign_in_id == browser.sign_in_id)
     with store.begin() as transaction:
         return transaction.execute(update(table).where(*wanted).values(values)).rowcount == 1
+
+
+def may_sign_in(store: Store, browser: Browser) -> bool:
+    """Count one more sign-in of this browser; not where it had `MOST_SIGN_INS`."""
+    from sqlalchemy import select, update
+
+    from tieout.store.connect_tables import connect_sessions as table
+
+    with store.begin() as transaction:
+        stored = transaction.execute(select(table.c.facts).where(table.c.id == browser.id).with_for_update()).scalar()
+        facts = msgspec.json.decode(stored or "{}")
+        count = facts.get("sign_ins", 0) + 1
+        if count > MOST_SIGN_INS:
+            return False
+        counted = msgspec.json.encode(facts | {"sign_ins": count}).decode()
+        transaction.execute(update(table).where(table.c.id == browser.id).values(facts=counted))
+    return True
 
 
 def claim_name(store: Store, browser: Browser, wanted: str, like: Connection) -> str:

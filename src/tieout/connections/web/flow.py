@@ -217,6 +217,8 @@ class Flow:
         if self.trap(browser):
             browsers.move(self._store, browser, "ready", "sent", stage="same_user")
             return self._now(browser)
+        if not browsers.may_sign_in(self._store, browser):
+            return self.refused("too_often", 429)
         self._forget_sign_in(browser)
         before = self._before(browser)
         try:
@@ -231,7 +233,7 @@ class Flow:
                 redirect_uri=self.settings.redirect_uri,
                 return_url=browser.return_url,
                 lifetime=SIGN_IN_TIME,
-                connection_id=before.id if before else None,
+                connection_id=before.id if before and (before.grant_id or before.company) else None,
             )
         except ConfigurationError as error:
             LOG.error("The connect page could not begin a sign-in: %s", error)

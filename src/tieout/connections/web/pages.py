@@ -108,6 +108,7 @@ def sign_in(browser: Browser, settings: Settings, token: str) -> Page:
     facts = {
         "product": settings.product,
         "csrf": token,
+        "label": browser.label,
         "user": browser.said_user,
         "company": browser.said_company,
         "go": f"{settings.base}/go",

@@ -181,6 +181,12 @@ REFUSALS: dict[str, Words] = {
         "Go on in the newest tab, or go back to {product} and begin again.",
         YOU,
     ),
+    "too_often": Words(
+        "That was too often",
+        "This browser went to Sage ten times from here without an end. The last sign-in there still counts.",
+        "Finish it where Sage’s page is open, or go back to {product} and begin again.",
+        YOU,
+    ),
     "setup": Words(
         "This page is not set up right",
         "Something is missing on the side of {product}. You did nothing wrong, and nothing was connected.",
