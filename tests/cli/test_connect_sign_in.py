@@ -111,6 +111,14 @@ def test_a_user_that_works_already_is_shared_not_signed_in_again(desk: Desk) -> 
     assert (again.code, desk.tieout("query", "vendors", "--count").code) == (0, 0)
 
 
+def test_client_credentials_take_along_who_works_as_that_user(desk: Desk) -> None:
+    assert desk.connect("us").code == 0
+    assert desk.connect("eu").code == 0
+    shown = desk.tieout("connect", "us", "--simulator", desk.url)
+    assert shown.out.splitlines()[1] == "also goes on with these credentials: eu"
+    assert desk.tieout("connect", "us", "--simulator", desk.url, "--json").json["also"] == ["eu"]
+
+
 def test_a_registered_application_by_client_credentials(
     desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

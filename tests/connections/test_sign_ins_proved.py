@@ -12,17 +12,20 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from tests.connections.support import BOTH, Wire, come_back, one_database, register, sign_in
+from tests.push.desk import CUSTOMERS, SHEETS, Desk
 from tests.simulator.browser import control
-from tieout.connections import Begun, Connections, Finished, SignInError
+from tieout.connections import Begun, Connections, Finished, SignInError, open_connections
 from tieout.errors import Whose
+from tieout.pull.run import pull
 from tieout.simulator import Simulator
 from tieout.simulator.app import SimulatorThread
 from tieout.store.access_tables import grants, tokens
 
 ENTITY = "company-config/entity"
+NOT_KEPT = "This sign-in was not kept, and an earlier one of the same Sage user may have ended with it."
 PROGRAM = """
 import sys
 from pathlib import Path
@@ -199,3 +202,69 @@ def test_a_company_that_has_not_authorised_the_application(
     assert grant_rows(connections) == []
     finish(connections, wire, come_back(simulator, begin(connections, "us", simulator.origin).url))
     assert works(connections, wire, "us")  # the administrator's consent authorised it
+
+
+def test_client_credentials_for_a_user_who_is_signed_in(
+    connections: Connections, simulator: Simulator, wire: Wire
+) -> None:
+    """The user has one sign-in: what else works as it goes on with the credentials, and the log says so."""
+    for name in ("eu", "uk", "us"):
+        sign_in(connections, simulator, name)
+    connections.add_simulator("us", simulator.origin, transport=wire.transport)
+    assert [one.kind for one in connections.all()] == ["client_credentials"] * 3
+    assert [entry.facts.get("also") for entry in connections.audit.entries(what="connected")][-1] == ["eu", "uk"]
+    assert [works(connections, wire, name) for name in ("eu", "uk", "us")] == [True] * 3
+
+
+def test_a_token_that_names_nobody(
+    connections: Connections, simulator: Simulator, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tieout.connections.registry.claims_of", lambda _: None)  # tokens need not be JWTs
+    told = refused(connections, wire, come_back(simulator, begin(connections, "us", simulator.origin).url))
+    assert told.message == f"The token does not say which Sage user signed in. {NOT_KEPT}"
+    assert "the user and the company. Then start the sign-in again" in told.advice
+    assert grant_rows(connections) == []
+    begun = begin(connections, "us", simulator.origin, promised_user="admin", company="demo")
+    finish(connections, wire, come_back(simulator, begun.url))
+    assert works(connections, wire, "us")
+
+
+@pytest.mark.parametrize("owner", ["default", "b"])
+def test_a_user_connected_at_another_address(
+    connections: Connections, simulator: Simulator, wire: Wire, owner: str
+) -> None:
+    """Nothing is stored of it; an address of another owner's is not told."""
+    sign_in(connections, simulator, "one")
+    with connections.store.begin() as transaction:  # both addresses lead to the same Sage
+        transaction.execute(update(grants).values(base_url="https://one.example"))
+    before = grant_rows(connections)
+    told = refused(
+        connections, wire, come_back(simulator, begin(connections, "two", simulator.origin, owner=owner).url)
+    )
+    assert NOT_KEPT in told.message
+    assert ("one.example" in f"{told}") == (owner == "default")
+    assert ("another Sage user" in told.advice, "start the sign-in again" in told.advice) == (True, True)
+    assert grant_rows(connections) == before
+
+
+def test_another_kind_of_grant_keeps_watermark_and_ledger(simulator: Simulator, served: str, tmp_path: Path) -> None:
+    """From client credentials to a person: nothing is posted twice, and the pull goes on where it stood."""
+    text = CUSTOMERS + SHEETS + '[pull.customers]\nobject = "customers"\n'
+    desk = Desk.connect(tmp_path / "project", served, text)
+    desk.customers([{"id": "C1", "name": "One"}])
+    assert desk.push().posted == 1
+    (first,) = pull(desk.project)
+    connections = open_connections(desk.project)
+    before = connections.get("demo")
+    register(connections)
+    connections.sign_ins.finish(come_back(simulator, begin(connections, "demo", served).url))
+    after = connections.get("demo")
+    connections.store.close()
+    assert (before.kind, after.kind, after.id) == ("client_credentials", "authorization_code", before.id)
+    desk.customers([{"id": "C1", "name": "One"}, {"id": "C2", "name": "Two"}])
+    again = desk.push()
+    assert (again.posted, again.skipped, again.failed) == (1, 1, 0)
+    assert desk.held_by_company("customers", "id") == {"C1": 1, "C2": 1}
+    (second,) = pull(desk.project)
+    assert (first.new, second.new, second.reason) == (1, 1, "")
+    assert second.watermark_before == first.watermark_after

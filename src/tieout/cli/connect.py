@@ -117,11 +117,17 @@ def _connect(output: Output, connections: Connections, wish: Wish) -> tuple[Conn
 
     known = next((one for one in connections.all() if one.name == wish.name), None)
     if wish.simulator and not wish.by_browser:
-        return _to_simulator(connections, wish), ()
+        return _with_others(connections, _to_simulator(connections, wish))
     wish = _asked(output, wish, known)
     if wish.by_browser:
         return sign_in(output, connections, wish, known)
-    return _to_company(connections, wish), ()
+    return _with_others(connections, _to_company(connections, wish))
+
+
+def _with_others(connections: Connections, made: Connection) -> tuple[Connection, tuple[str, ...]]:
+    """One Sage user has one sign-in: whoever else works as it goes on with these credentials."""
+    others = (one for one in connections.all() if one.grant_id == made.grant_id and one.id != made.id)
+    return made, tuple(one.name for one in others)
 
 
 def _asked(output: Output, wish: Wish, known: Connection | None) -> Wish:
@@ -144,7 +150,8 @@ def _show(output: Output, made: Connection, also: tuple[str, ...]) -> None:
     what = "a simulator" if made.is_simulator else f"a {made.environment} company"
     output.line(f"connected {made.name}: {made.user}@{made.company}{place} ({what} at {made.base_url})")
     if also:
-        output.line(f"also goes on with this sign-in: {', '.join(also)}")
+        what = "these credentials" if made.kind == "client_credentials" else "this sign-in"
+        output.line(f"also goes on with {what}: {', '.join(also)}")
     output.say("Try: tieout query vendors --limit 5")
 
 

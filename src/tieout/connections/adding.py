@@ -104,8 +104,10 @@ def add(
         if before is not None and before.grant_id != grant_id:
             rows.drop_unused_grant(transaction, before.grant_id)
         subjects = {"connection": connection.id, "grant": grant_id}
-        facts = {"kind": "client_credentials", "company": wanted.company}
-        audit.append(store, transaction, "connected", owner=wanted.owner, subjects=subjects, facts=facts)
+        also = [other.name for other in rows.borrowers(transaction, grant_id) if other.id != connection.id]
+        said: dict[str, object] = {"kind": "client_credentials", "company": wanted.company}
+        said |= {"also": also} if also else {}
+        audit.append(store, transaction, "connected", owner=wanted.owner, subjects=subjects, facts=said)
         outbox.tell_of_landing(store, transaction, connection)
     return connection
 

@@ -88,9 +88,9 @@ def keep_grant(
 
     found = rows.living_grant(transaction, sign_in.environment, sign_in.company, sign_in.user, sign_in.base_url)
     found = found or _dead_grant(transaction, sign_in, owner)
-    _refuse_another_address(found, sign_in)
     if found is not None and found.owner != owner and (found.kind == "client_credentials" or not sign_in.proven):
         return found.id, found.owner
+    _refuse_another_address(found, sign_in, owner)
     grant_id: str = found.id if found else rows.new_id()
     whose: str = found.owner if found else owner
     rows.keep_owner(transaction, whose)
@@ -147,8 +147,13 @@ def _dead_grant(transaction: Transaction, sign_in: SignIn, owner: str) -> Any:
     return transaction.execute(query.with_for_update()).first()
 
 
-def _refuse_another_address(found: Any, sign_in: SignIn) -> None:
-    """A token goes to the address it came from only."""
+def _refuse_another_address(found: Any, sign_in: SignIn, owner: str) -> None:
+    """A token goes to the address it came from only. Another owner's address is not told."""
+    if found is not None and found.base_url != sign_in.base_url and found.owner != owner:
+        raise ConfigurationError(
+            f"{sign_in.user}@{sign_in.company} already works for another account here.",
+            advice="Sign in as another Sage user.",
+        )
     if found is not None and found.base_url != sign_in.base_url:
         raise ConfigurationError(
             f"{sign_in.user}@{sign_in.company} is connected at another address, {found.base_url}.",

@@ -248,16 +248,20 @@ class SignIns:
     def _land(self, row: Any, connection: Connection, answer: Grant) -> Landed:
         if not answer.refresh_token:
             raise SignInError("no_refresh_token")
-        return self._connections.land(
-            connection,
-            answer,
-            app=row.app,
-            promised_user=row.promised_user,
-            promised_company=row.company or "",
-            entity=row.entity,
-            user=row.promised_user or connection.user,
-            company=row.company or connection.company,
-        )
+        try:
+            return self._connections.land(
+                connection,
+                answer,
+                app=row.app,
+                promised_user=row.promised_user,
+                promised_company=row.company or "",
+                entity=row.entity,
+                user=row.promised_user or connection.user,
+                company=row.company or connection.company,
+            )
+        except (NotAuthorisedError, ConfigurationError) as error:
+            message, advice = f"{error.message} {_NOT_KEPT}", f"{error.advice} {_REPAIR}".strip()
+            raise SignInError("bad_answer", message=message, advice=advice) from None
 
     def _fail(
         self,
@@ -308,6 +312,8 @@ _USED = {
     "cancelled": ("This sign-in was cancelled.", "Start the sign-in again."),
 }
 """What happened and what to do, by what came of it."""
+_NOT_KEPT = "This sign-in was not kept, and an earlier one of the same Sage user may have ended with it."
+_REPAIR = "Then start the sign-in again, also for what works as that user and does not any more."
 _ISSUER = "The answer comes from another server than the one this sign-in was begun with; its code was not used."
 _TOLD: dict[str, Reason] = {
     "access_denied": "denied",
