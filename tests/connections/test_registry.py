@@ -101,6 +101,16 @@ def test_a_name_is_never_given_to_another_company(connections: Connections, wire
     assert connections.get("x").company == "demo"
 
 
+def test_a_company_in_another_case_is_the_same_and_stays_spelt_as_it_was(
+    connections: Connections, wire: Wire, simulator: Simulator
+) -> None:
+    simulator.add_company("DEMO", "empty")  # the simulator tells cases apart
+    before = connections.add_simulator("x", wire.origin, transport=wire.transport)
+    after = connections.add_simulator("x", wire.origin, company="DEMO", transport=wire.transport)
+    assert (after.id, after.company) == (before.id, "demo")  # the ledger goes by the letters
+    assert rows(connections) == (1, 1, 1)
+
+
 def test_the_entity_is_looked_up_before_anything_is_stored(connections: Connections, wire: Wire) -> None:
     with pytest.raises(UnknownNameError, match="E11O") as caught:
         connections.add_simulator("x", wire.origin, "E11O", transport=wire.transport)

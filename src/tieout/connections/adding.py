@@ -91,7 +91,7 @@ def add(
             owner=wanted.owner,
             name=wanted.name,
             environment=wanted.environment,
-            company=wanted.company,
+            company=rows.spelt(before, wanted.company),
             user=wanted.user,
             entity=entity,
             level=(entity or "") if proof.top_level is False else "",
@@ -164,10 +164,12 @@ def refuse_unstorable(given: dict[str, str | None]) -> None:
 
 
 def refuse_another_company(before: Connection | None, name: str, company: str, environment: str) -> None:
-    """What was pulled and posted under a name belongs to its company. Raises ConfigurationError for another one."""
+    """What was pulled and posted under a name belongs to its company, however upper and lower case are written.
+
+    Raises ConfigurationError for another one."""
     if before is None or not (before.grant_id or before.company):
         return
-    same = not before.company or not company or before.company == company
+    same = not before.company or not company or before.company.casefold() == company.casefold()
     if not same or before.environment != environment:
         raise ConfigurationError(
             f"The connection {name!r} is to {before.company} ({before.environment}), not to {company} ({environment}).",

@@ -192,6 +192,16 @@ def last_of(transaction: Transaction, whats: Sequence[str], grant_id: str, momen
     return found
 
 
+def last_moment(transaction: Transaction, what: str, owner: str) -> str:
+    """When something happened to an owner last, in UTC to the second; '' where it never did."""
+    from sqlalchemy import select
+
+    from tieout.store.access_tables import audit
+
+    query = select(audit.c.time).where(audit.c.owner == owner, audit.c.what == what)
+    return transaction.execute(query.order_by(audit.c.seq.desc()).limit(1)).scalar() or ""
+
+
 def _text(value: Mapping[str, Any]) -> str:
     return msgspec.json.encode(value, order="sorted").decode()
 

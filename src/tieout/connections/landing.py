@@ -273,7 +273,7 @@ def _connected(connection: Connection, sign_in: SignIn, grant_id: str, wanted: s
     entity = (connection.entity if wanted is None else wanted) or sign_in.level or None
     return msgspec.structs.replace(
         connection,
-        company=sign_in.company,
+        company=rows.spelt(connection, sign_in.company),
         user=sign_in.user,
         entity=entity,
         level=(entity or "") if sign_in.top_level is False else "",

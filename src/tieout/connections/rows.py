@@ -187,6 +187,11 @@ def identity(environment: str, company: str, user: str, base_url: str) -> dict[s
     }
 
 
+def spelt(before: Connection | None, company: str) -> str:
+    """A company as its connection has spelt it from the first: the ledger and tables go by that, to the letter."""
+    return before.company if before is not None and before.grant_id and before.company else company
+
+
 def drop_unused_grant(transaction: Transaction, grant_id: str) -> bool:
     """Forget a grant that no connection borrows any more; whether it was."""
     from sqlalchemy import delete, select

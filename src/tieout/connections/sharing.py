@@ -47,7 +47,13 @@ def _share(store: Store, transaction: Transaction, name: str, with_: Connection,
     refuse_another_company(before, name, with_.company, with_.environment)
     level = _level(transaction, with_, entity)
     made = msgspec.structs.replace(
-        with_, id=before.id if before else rows.new_id(), name=name, entity=entity, level=level, why=""
+        with_,
+        id=before.id if before else rows.new_id(),
+        name=name,
+        company=rows.spelt(before, with_.company),
+        entity=entity,
+        level=level,
+        why="",
     )
     rows.keep(transaction, made, new=before is None)
     if before is not None and before.grant_id not in ("", made.grant_id):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -9,11 +10,11 @@ from sqlalchemy import func, select
 
 from tests.connections.web.conftest import BOTH
 from tests.connections.web.visitor import BACK, Visitor, at_sage
-from tieout.connections import Connections
-from tieout.connections.web import Settings, browsers, sign_session
+from tieout.connections import Connections, audit
+from tieout.connections.web import Settings, browsers, sessions, sign_session
 from tieout.errors import ConfigurationError
 from tieout.simulator import Simulator
-from tieout.store.access_tables import authorizations, connect_links
+from tieout.store.access_tables import authorizations, connect_links, owners
 
 
 @pytest.mark.parametrize("what", ["label", "name", "company", "owner"])
@@ -63,3 +64,23 @@ def test_the_last_page_before_sage_says_to_whom_one_connects(
     assert seen.title == "Sign in at Sage"
     assert "connecting to <strong>Mallory &lt;&amp; Co&gt;</strong>" in seen.text
     assert "connecting to" not in visitor.questions(visitor.begin(connections, made, "tenant-8")).text
+
+
+@BOTH
+def test_a_session_from_before_its_owner_left_makes_the_owner_no_more(
+    connections: Connections, made: Settings, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visitor.begin(connections, made)
+    early = sign_session(connections, made, "tenant-7", BACK)
+    other = sign_session(connections, made, "tenant-8", BACK)
+    connections.offboard("tenant-7")
+    assert visitor.get("/connect/start").status == 403  # the page that was open is over, too
+    seen = visitor.post("/connect/session", {"session": early})
+    assert (seen.status, seen.title) == (403, "This account was closed")
+    with connections.store.read() as transaction:
+        assert transaction.execute(select(owners.c.id).where(owners.c.id == "tenant-7")).first() is None
+        left = audit.last_moment(transaction, "offboarded", "tenant-7")
+    assert visitor.post("/connect/session", {"session": other}).title == "Connect Sage Intacct"
+    after = datetime.fromisoformat(left).timestamp() + 1
+    monkeypatch.setattr(sessions.time, "time", lambda: after)
+    assert visitor.begin(connections, made).title == "Connect Sage Intacct"  # they came back

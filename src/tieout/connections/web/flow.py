@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tieout.connections import clashes, rows
+from tieout.connections import audit, clashes, rows
 from tieout.connections.entities import Entity
 from tieout.connections.links import LinkError, LinkRow, hashed
 from tieout.connections.rows import Connection
@@ -79,7 +79,13 @@ class Flow:
 
         try:
             with self._store.begin() as transaction:
+                rows.hold_owner(self._store, transaction, session.owner)
+                # In the second of letting go, nobody can tell which came first.
+                if rows.text_of(session.issued) <= audit.last_moment(transaction, "offboarded", session.owner):
+                    raise SessionError("ended")
                 new = browsers.insert(self._store, transaction, row)
+        except SessionError:
+            return self.refused("session_ended", 403)
         except IntegrityError:
             if browsers.was_opened_by(self._store, opener, cookie):
                 return Redirect(self.settings.base + "/")

@@ -31,7 +31,7 @@ KEY = "connect-session"
 _FORMAT = "cs1"
 _LONGEST_TOKEN = 8192
 
-Fault = Literal["forged", "expired", "elsewhere"]
+Fault = Literal["forged", "expired", "elsewhere", "ended"]
 
 
 class SessionError(NotAuthorisedError):
@@ -49,6 +49,8 @@ class ConnectSession(msgspec.Struct, frozen=True, kw_only=True):
     return_url: str
     audience: str
     """The address of the one page that it is for."""
+    issued: float
+    """Seconds since 1970, by the clock of who signs: a session from before its owner was let go opens nothing."""
     expires: float
     id: str
     """Random: a session opens the page once."""
@@ -85,11 +87,13 @@ def sign_session(
         raise ConfigurationError("A connect session is good for 15 minutes at most.")
     if not settings.returns(return_url):
         raise ConfigurationError("The address to return to is not one of return_urls.")
+    now = time.time()
     session = ConnectSession(
         owner=owner,
         return_url=return_url,
         audience=settings.page,
-        expires=time.time() + lifetime.total_seconds(),
+        issued=now,
+        expires=now + lifetime.total_seconds(),
         id=secrets.token_urlsafe(16),
         label=label,
         name=name,

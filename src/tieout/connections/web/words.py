@@ -156,6 +156,12 @@ REFUSALS: dict[str, Words] = {
         "Go back to {product} and begin again.",
         YOU,
     ),
+    "session_ended": Words(
+        "This account was closed",
+        "{product} ended the account that this page was opened for, after you had set out.",
+        "If it was opened again since, go back to {product} and begin again.",
+        YOU,
+    ),
     "session_used": Words(
         "This page was opened before",
         "Each start from {product} opens this page once.",
