@@ -65,7 +65,9 @@ def test_a_registration_at_a_terminal_goes_on_where_it_stopped(tieout: Run, tmp_
 @pytest.mark.usefixtures("key")
 def test_a_walk_that_was_broken_off_kept_each_answer(tieout: Run, tmp_path: Path) -> None:
     code, shown = at_terminal(
-        ["app", "new", "acme"], [("Sender ID:", "acme"), ("Client scope:", "\x04")], folder=tmp_path
+        ["app", "new", "acme"],
+        [("[unattended]:", "people"), ("Sender ID:", "acme"), ("Client scope:", "\x04")],
+        folder=tmp_path,
     )
     assert code == 130
     assert "Traceback" not in shown

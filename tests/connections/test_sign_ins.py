@@ -72,8 +72,9 @@ def person(connections: Connections, simulator: Simulator, wire: Wire) -> Person
     return Person(connections, simulator, wire)
 
 
-def test_a_sign_in_connects(person: Person) -> None:
-    begun = person.begin(promised_user="admin", company="demo", entity="E110", return_url=RETURN)
+@pytest.mark.parametrize("place", [{"company": "demo", "entity": "E110"}, {"company": "demo|E110"}])
+def test_a_sign_in_connects(person: Person, place: dict[str, str]) -> None:
+    begun = person.begin(promised_user="admin", **place, return_url=RETURN)
     assert (begun.connection.state, begun.clash, begun.redirect_uri) == ("unconnected", None, BACK)
     done = person.finish(person.answer(begun))
     assert (done.id, done.return_url, done.connection) == (begun.id, RETURN, person.connections.get("us"))

@@ -29,45 +29,59 @@ class Environment(StrEnum):
     SANDBOX = "sandbox"
 
 
+NameArgument = Annotated[str | None, typer.Argument(metavar="NAME", help="What you call it: us, prod, demo ...")]
+SimulatorOption = Annotated[
+    str | None,
+    typer.Option("--simulator", metavar="URL", help="A local one (`tieout simulate`); no secret is asked."),
+]
+UserOption = Annotated[
+    str | None,
+    typer.Option("--user", metavar="USER", help="The Sage user, user@company or user@company|entity. Else asked."),
+]
+EntityOption = Annotated[
+    str | None,
+    typer.Option("--entity", "--location", metavar="ID", help="Work in this entity (location), not at the top."),
+]
+EnvironmentOption = Annotated[
+    Environment | None,
+    typer.Option("--environment", help="Real books or a copy. Else asked, or production where nobody can be."),
+]
+BaseUrlOption = Annotated[
+    str | None, typer.Option("--base-url", metavar="URL", help="Another address than Sage's own.")
+]
+AppOption = Annotated[
+    str | None, typer.Option("--app", metavar="APP", help="The application to connect with (`tieout app`).")
+]
+SignInOption = Annotated[bool, typer.Option("--sign-in", help="Sign in by browser and paste the address it ends at.")]
+ListenOption = Annotated[
+    bool, typer.Option("--listen", help="Sign in by browser, and wait for it on 127.0.0.1 instead of a paste.")
+]
+PortOption = Annotated[
+    int | None,
+    typer.Option("--port", metavar="N", min=1, max=65535, help="Of the redirect URI to listen on, mostly 8766."),
+]
+NoPkceOption = Annotated[bool, typer.Option("--no-pkce", help="Sign in without PKCE.")]
+NoBrowserOption = Annotated[bool, typer.Option("--no-browser", help="With --listen: do not open a browser.")]
+RemoveOption = Annotated[
+    bool, typer.Option("--remove", help="Forget the connection and its credentials; data and ledger stay.")
+]
+
+
 def connect(
     ctx: typer.Context,
-    name: Annotated[str | None, typer.Argument(metavar="NAME", help="What you call it: us, prod, demo ...")] = None,
-    simulator: Annotated[
-        str | None,
-        typer.Option("--simulator", metavar="URL", help="A local one (`tieout simulate`); no secret is asked."),
-    ] = None,
-    user: Annotated[
-        str | None, typer.Option("--user", metavar="USER", help="The Sage user, or user@company. Else asked.")
-    ] = None,
-    entity: Annotated[
-        str | None,
-        typer.Option("--entity", "--location", metavar="ID", help="Work in this entity (location), not at the top."),
-    ] = None,
-    environment: Annotated[
-        Environment | None,
-        typer.Option("--environment", help="Real books or a copy. Else asked, or production where nobody can be."),
-    ] = None,
-    base_url: Annotated[
-        str | None, typer.Option("--base-url", metavar="URL", help="Another address than Sage's own.")
-    ] = None,
-    app: Annotated[
-        str | None, typer.Option("--app", metavar="APP", help="The application to connect with (`tieout app`).")
-    ] = None,
-    by_browser: Annotated[
-        bool, typer.Option("--sign-in", help="Sign in by browser and paste the address it ends at.")
-    ] = False,
-    listen: Annotated[
-        bool, typer.Option("--listen", help="Sign in by browser, and wait for it on 127.0.0.1 instead of a paste.")
-    ] = False,
-    port: Annotated[
-        int | None,
-        typer.Option("--port", metavar="N", min=1, max=65535, help="Of the redirect URI to listen on, mostly 8766."),
-    ] = None,
-    no_pkce: Annotated[bool, typer.Option("--no-pkce", help="Sign in without PKCE.")] = False,
-    no_browser: Annotated[bool, typer.Option("--no-browser", help="With --listen: do not open a browser.")] = False,
-    remove: Annotated[
-        bool, typer.Option("--remove", help="Forget the connection and its credentials; data and ledger stay.")
-    ] = False,
+    name: NameArgument = None,
+    simulator: SimulatorOption = None,
+    user: UserOption = None,
+    entity: EntityOption = None,
+    environment: EnvironmentOption = None,
+    base_url: BaseUrlOption = None,
+    app: AppOption = None,
+    by_browser: SignInOption = False,
+    listen: ListenOption = False,
+    port: PortOption = None,
+    no_pkce: NoPkceOption = False,
+    no_browser: NoBrowserOption = False,
+    remove: RemoveOption = False,
 ) -> None:
     """Connect to an Intacct company and prove that it works. Without NAME, list the connections.
 

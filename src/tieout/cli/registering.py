@@ -115,6 +115,9 @@ def new(
     output = invocation.output
     with invocation.connections() as connections:
         connections.vault.keys.require_own()  # before anybody types a secret in vain
+        known = [app.name for app in connections.apps.all()]
+        if can_ask() and client_id is None and name not in known:
+            _who_connects(output)
         if name is None:
             name = _name(output)
         walk = Walk(connections, output, name)
@@ -134,6 +137,12 @@ def new(
 def _name(output: Output) -> str:
     if not can_ask():
         raise ConfigurationError("Which application? It needs a name.", advice="tieout app new NAME")
+    output.say("\nApplication name: what it is called in your workspace and here.")
+    return asked("Name")
+
+
+def _who_connects(output: Output) -> None:
+    """The way of a sign-in decides nothing at the console; what is to be connected later, it does."""
     output.say(
         f"An application is registered once, at {CONSOLE}: Applications, Add application, then Create API keys. "
         "Each answer is kept at once; Ctrl-C, and the same command goes on later.\n\n"
@@ -144,8 +153,6 @@ def _name(output: Output) -> str:
     )
     if chosen("Who connects", ("unattended", "people"), "unattended") == "unattended":
         output.say("Then nobody ever sees the redirect URI, but the console wants one.")
-    output.say("\nApplication name: what it is called in your workspace and here.")
-    return asked("Name")
 
 
 class Walk:

@@ -17,6 +17,7 @@ from urllib.parse import urlencode, urlsplit
 import msgspec
 
 from tieout.connections import audit, clashes, outbox, rows, scope_guard
+from tieout.connections.adding import placed
 from tieout.connections.answers import Answer, read_answer
 from tieout.connections.apps import App
 from tieout.connections.clashes import Clash
@@ -98,15 +99,15 @@ class SignIns:
         came. With `connection_id` it is that connection, whose environment and address stay.
 
         `redirect_uri` is one of the application's, the first unless given. `promised_user` is who will sign in,
-        `company` the only one that may be connected. `lifetime` is seconds, an hour at most. Raises ConfigurationError
-        for an application without client id or redirect URI, and as `Connections.prepare`; UnknownNameError for an
-        application or a connection that is not there."""
+        `company` the only one that may be connected, or `acme|E110` with its entity. `lifetime` is seconds, an hour at
+        most. Raises ConfigurationError for an application without client id or redirect URI, and as
+        `Connections.prepare`; UnknownNameError for an application or a connection that is not there."""
+        company, entity = placed(company, entity)
         registered = self._connections.apps.get(app)
         if not registered.client_id or not registered.has_secret:
             self._connections.apps.credentials(app)  # says what is missing
         back = _redirect_uri(registered, redirect_uri)
-        if not 0 < lifetime <= LONGEST_LIFETIME:
-            raise ConfigurationError(f"A sign-in may take {LONGEST_LIFETIME:.0f} seconds at most.")
+        _refuse_lifetime(lifetime)
         if connection_id is not None:
             known = self._connections.by_id(connection_id, owner)
             name, environment, base_url = known.name, known.environment, known.base_url
@@ -123,9 +124,7 @@ class SignIns:
                 "connection_id": connection.id,
                 "app_id": registered.id,
                 "state_hash": _hash(state),
-                "verifier_sealed": self._vault.encrypt(verifier.encode(), verifier_context(id), owner)
-                if verifier
-                else None,
+                "verifier_sealed": self._sealed(verifier, id, owner),
                 "promised_user": promised_user,
                 "company": company or None,
                 "entity": entity,
@@ -137,9 +136,7 @@ class SignIns:
             self._keep(transaction, row, now)
             clash = clashes.clash(transaction, connection, company or connection.company, promised_user)
         query = {"response_type": "code", "client_id": registered.client_id or "", "redirect_uri": back, "state": state}
-        query |= {"scope": " ".join(scope)} if scope else {}
-        query |= {"code_challenge": _challenge(verifier), "code_challenge_method": "S256"} if verifier else {}
-        url = f"{connection.base_url}/oauth2/authorize?{urlencode(query)}"
+        url = f"{connection.base_url}/oauth2/authorize?{urlencode(query | _besides(scope, verifier))}"
         return Begun(id, url, back, now + lifetime, connection, clash)
 
     @discreet
@@ -186,6 +183,9 @@ class SignIns:
             subjects = {"sign-in": id, "connection": meant}
             facts = {"connection forgotten": forgotten}
             audit.append(self._store, transaction, "sign-in cancelled", owner=owner, subjects=subjects, facts=facts)
+
+    def _sealed(self, verifier: str | None, id: str, owner: str) -> bytes | None:
+        return self._vault.encrypt(verifier.encode(), verifier_context(id), owner) if verifier else None
 
     def _keep(self, transaction: Transaction, row: dict[str, Any], now: float) -> None:
         """Store a sign-in, and forget those that nobody will ask for any more."""
@@ -381,6 +381,19 @@ def _refuse_company(connection: Connection, company: str) -> None:
             f"The connection {connection.name!r} is to {connection.company}, not to {company}.",
             advice="Choose another name for the new one.",
         )
+
+
+def _refuse_lifetime(seconds: float) -> None:
+    if not 0 < seconds <= LONGEST_LIFETIME:
+        raise ConfigurationError(f"A sign-in may take {LONGEST_LIFETIME:.0f} seconds at most.")
+
+
+def _besides(scope: Sequence[str], verifier: str | None) -> dict[str, str]:
+    """What an authorize address says where it is wanted: scope, PKCE."""
+    query = {"scope": " ".join(scope)} if scope else {}
+    if verifier:
+        query |= {"code_challenge": _challenge(verifier), "code_challenge_method": "S256"}
+    return query
 
 
 def _hash(state: str) -> str:

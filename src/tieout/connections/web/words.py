@@ -77,7 +77,7 @@ FAILURES: dict[str, Words] = {
         "This Sage user serves another account",
         "The Sage user who signed in already works for another account of {product}. One Sage user can serve one "
         "account only: a second sign-in would end the first.",
-        "Start again with another Sage user. A Web Services user of its own is best.",
+        "Start again with another Sage user, best one that is made for {product} alone.",
         YOU,
     ),
     "no_refresh_token": Words(
