@@ -162,7 +162,10 @@ def test_dotenv_brings_secrets_and_the_environment_wins(
     assert (made.code, "can read" in made.err) == (0, False)
     assert "TIEOUT_CLIENT_SECRET" not in os.environ, "what the file said ends with the command"
     monkeypatch.setenv("TIEOUT_KEY", secrets.token_hex(32))
-    assert tieout("app", "secret", "acme").code == 0, "sealed with the environment's key"
+    other = tieout("app", "secret", "acme")
+    assert other.code == 2
+    assert "encrypted with another master key" in other.err, "the environment's key, which did not seal it"
+    monkeypatch.setenv("TIEOUT_KEY", key)
     from tieout.connections import open_connections
     from tieout.project import load
 
