@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -37,19 +38,47 @@ def postgres_server() -> str:
     return _TEST_POSTGRES
 
 
-@pytest.fixture
-def postgres_url(postgres_server: str) -> Iterator[str]:
-    """URL of a new, empty PostgreSQL database of this test's own; dropped afterwards."""
+@contextmanager
+def database(server_url: str, template: str) -> Iterator[str]:
+    """URL of a new PostgreSQL database, a copy of `template`; dropped afterwards."""
     import psycopg
 
     name = f"tieout_test_{uuid.uuid4().hex[:12]}"
-    with psycopg.connect(postgres_server, autocommit=True) as server:
-        server.execute(f'create database "{name}" template template0')
-        head, _, query = postgres_server.partition("?")
+    with psycopg.connect(server_url, autocommit=True) as server:
+        server.execute(f'create database "{name}" template "{template}"')
+        head, _, query = server_url.partition("?")
         try:
             yield f"{head.rpartition('/')[0]}/{name}" + (f"?{query}" if query else "")
         finally:
             server.execute(f'drop database if exists "{name}" with (force)')
+
+
+@pytest.fixture(scope="session")
+def migrated(postgres_server: str) -> Iterator[str]:
+    """Name of a PostgreSQL database with all tables and no rows but an installation's own."""
+    from tieout.store import open_store
+
+    with database(postgres_server, "template0") as url:
+        open_store(url).close()
+        yield url.partition("?")[0].rpartition("/")[2]
+
+
+@pytest.fixture
+def template(migrated: str) -> str:
+    """What `postgres_url` is a copy of: to copy tables takes a fifth of the time that making them does."""
+    return migrated
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str, template: str) -> Iterator[str]:
+    """URL of a new PostgreSQL database of this test's own, with tables but nothing in them; dropped afterwards."""
+    import psycopg
+
+    with database(postgres_server, template) as url:
+        if template != "template0":
+            with psycopg.connect(url) as connection:
+                connection.execute("update meta set value = %s where name = 'installation'", [str(uuid.uuid4())])
+        yield url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

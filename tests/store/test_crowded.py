@@ -16,6 +16,12 @@ from tieout.store import open_store
 
 
 @pytest.fixture
+def template() -> str:
+    """No tables yet: they shall be the narrow user's own."""
+    return "template0"
+
+
+@pytest.fixture
 def narrow_url(postgres_url: str) -> Iterator[str]:
     """A database whose user may have two connections."""
     name = f"narrow_{uuid.uuid4().hex[:12]}"

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import create_engine, select, text
+from sqlalchemy import Connection, create_engine, select, text
 from sqlalchemy.exc import DatabaseError, IntegrityError
 
 from tieout.store import migrations, open_store
 from tieout.store.access_tables import audit, connections, grants, owners, tokens
+from tieout.store.engine import upgrade
 
 GRANT = {
     "id": "g1", "environment": "production", "company": "Acme", "user_id": "ws", "client_id": "c",
@@ -25,14 +25,17 @@ CONNECTION = {
 TOKEN = {"grant_id": "g1", "level": "E110", "access_token_sealed": b"t1", "expires_at": 5.0, "version": 3}
 
 
+@pytest.fixture
+def template() -> str:
+    """PostgreSQL databases begin without tables here: making them is what is tested."""
+    return "template0"
+
+
 def old_database(url: str, *rows: tuple[str, dict[str, object]]) -> None:
     """As it was before owners: schema 0005."""
     engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
     with engine.begin() as connection:
-        config = Config()
-        config.set_main_option("script_location", str(migrations.DIRECTORY))
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0005")
+        upgrade(connection, "0005")
         for table, row in rows:
             names = ", ".join(row)
             connection.execute(text(f"insert into {table} ({names}) values ({', '.join(':' + n for n in row)})"), row)
@@ -110,3 +113,22 @@ def test_an_old_file_opens(tmp_path: Path) -> None:
     old_database(url)
     with open_store(url) as store, store.read() as connection:
         assert connection.execute(select(owners.c.id)).scalars().all() == ["default"]
+
+
+def test_a_new_file_is_what_the_migrations_make(tmp_path: Path) -> None:
+    """scripts/build_snapshot.py writes anew what this compares."""
+
+    def made(connection: Connection) -> tuple[set[Any], dict[str, int]]:
+        sql = set(connection.execute(text("select type, name, tbl_name, sql from sqlite_master")).all())
+        tables = [row.name for row in sql if row.type == "table"]
+        return sql, {name: connection.execute(text(f"select count(*) from {name}")).scalar_one() for name in tables}
+
+    results = []
+    for steps in (migrations.lay_down, lambda connection: upgrade(connection, str(results[0][1]))):
+        engine = create_engine("sqlite://")
+        with engine.connect() as connection:
+            reached = steps(connection)
+            results.append((made(connection), reached))
+        engine.dispose()
+    assert results[0][0] == results[1][0]
+    assert results[0][1] == migrations.known()[-1], "a migration is newer: run scripts/build_snapshot.py"

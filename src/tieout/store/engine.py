@@ -293,8 +293,10 @@ def _migrate(store: Store) -> None:
                 f"(its schema is {current}, this version knows {known[-1]}).",
                 advice="Upgrade tieout: pip install --upgrade tieout",
             )
+        if current is None and store.dialect == "sqlite":
+            current = migrations.lay_down(connection)
         if current != known[-1]:
-            _upgrade(connection)
+            upgrade(connection)
 
 
 def _version(connection: Connection) -> str | None:
@@ -304,11 +306,12 @@ def _version(connection: Connection) -> str | None:
     return None if found is None else str(found)
 
 
-def _upgrade(connection: Connection) -> None:
+def upgrade(connection: Connection, to: str = "head") -> None:
+    """Takes the steps that are left up to a revision, in the transaction of `connection`."""
     from alembic import command
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(migrations.DIRECTORY).replace("%", "%%"))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, to)
