@@ -135,8 +135,7 @@ class SignIns:
             }
             self._keep(transaction, row, now)
             clash = clashes.clash(transaction, connection, company or connection.company, promised_user)
-        query = {"response_type": "code", "client_id": registered.client_id or "", "redirect_uri": back, "state": state}
-        url = f"{connection.base_url}/oauth2/authorize?{urlencode(query | _besides(scope, verifier))}"
+        url = f"{connection.base_url}/oauth2/authorize?{_query(registered, back, state, scope, verifier)}"
         return Begun(id, url, back, now + lifetime, connection, clash)
 
     @discreet
@@ -388,12 +387,12 @@ def _refuse_lifetime(seconds: float) -> None:
         raise ConfigurationError(f"A sign-in may take {LONGEST_LIFETIME:.0f} seconds at most.")
 
 
-def _besides(scope: Sequence[str], verifier: str | None) -> dict[str, str]:
-    """What an authorize address says where it is wanted: scope, PKCE."""
-    query = {"scope": " ".join(scope)} if scope else {}
-    if verifier:
-        query |= {"code_challenge": _challenge(verifier), "code_challenge_method": "S256"}
-    return query
+def _query(app: App, back: str, state: str, scope: Sequence[str], verifier: str | None) -> str:
+    """Of an authorize address (REST reference 1.2)."""
+    query = {"response_type": "code", "client_id": app.client_id or "", "redirect_uri": back, "state": state}
+    query |= {"scope": " ".join(scope)} if scope else {}
+    query |= {"code_challenge": _challenge(verifier), "code_challenge_method": "S256"} if verifier else {}
+    return urlencode(query)
 
 
 def _hash(state: str) -> str:
