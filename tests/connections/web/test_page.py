@@ -199,7 +199,7 @@ def test_what_sage_says_no_with(
     state = parse_qs(urlsplit(url).query)["state"][0]
     first = visitor.ask("GET", f"/connect/callback?{urlencode({'state': state, **sage})}")
     assert (first.status, first.header("location").partition("?")[2]) == (303, "")
-    seen = visitor.get("/connect/")
+    seen = visitor.get(first.header("location"))
     assert seen.title == title
     assert state not in seen.text
     assert "status=failed&amp;reason=" in seen.text
