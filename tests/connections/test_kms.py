@@ -409,7 +409,7 @@ def transit(answers: list[tuple[int, Any]]) -> Iterator[list[tuple[str, dict[str
             text = facts if isinstance(facts, bytes) else json.dumps(facts).encode()
             self.send_response(status)
             if status == 307:
-                self.send_header("Location", "http://127.0.0.1:1/elsewhere")
+                self.send_header("Location", "/elsewhere")
             self.send_header("Content-Length", str(len(text)))
             self.end_headers()
             self.wfile.write(text)

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from sqlalchemy import Connection as Transaction
 from sqlalchemy import select, text
 
 from tests.connections.support import BOTH, Wire, one_database, register, sign_in
-from tieout.connections import Connections, Receipt, Vault, audit
+from tieout.connections import Connections, Receipt, Vault, audit, offboarding
 from tieout.connections.offboarding import COMPANY_CACHES, KEPT
 from tieout.connections.requests import search
 from tieout.errors import BusyError, UnknownNameError
@@ -207,27 +207,39 @@ def test_a_program_that_asks_something_keeps_it_from_going(connections: Connecti
     assert [f"process {os.getpid()}" in text for text in refused] == [True]
 
 
+@pytest.mark.parametrize("first", ["the program", "offboard"])
 @pytest.mark.parametrize("state_url", ["postgresql"], indirect=True)
 def test_a_key_that_another_program_makes_meanwhile_waits_for_nothing_that_waits_for_it(
-    connections: Connections, wire: Wire, monkeypatch: pytest.MonkeyPatch
+    connections: Connections, wire: Wire, monkeypatch: pytest.MonkeyPatch, first: str
 ) -> None:
     """Both need the owner's row and the turn to log: whoever took one first and waits for the other blocks for good."""
     connections.add_simulator("own", wire.origin, owner="a", transport=wire.transport)
     other_program = Vault(connections.vault.keys, connections.store)
     with connections.store.read() as transaction:
         row = transaction.execute(select(data_keys).where(data_keys.c.owner == "a")).one()
-    lock, both_there = audit.lock, threading.Barrier(2)
+    lock, erase, both_there = audit.lock, offboarding._erase, threading.Barrier(2)
+    has_turn, making = threading.Event(), list[Future[Any]]()
 
     def wait_for_the_other(store: Store, transaction: Transaction) -> None:
+        me = "offboard" if threading.current_thread() is threading.main_thread() else "the program"
         with contextlib.suppress(threading.BrokenBarrierError):
-            both_there.wait(0.5)  # in vain, once they take turns
+            if making:
+                both_there.wait(1)  # in vain, where they take turns before
+                _ = me == first or has_turn.wait(1)
         lock(store, transaction)
+        if making:
+            has_turn.set()
 
-    monkeypatch.setattr(audit, "lock", wait_for_the_other)
     with ThreadPoolExecutor(1) as pool:
-        making = pool.submit(other_program.data_keys.make, "a", instead_of=row)
+
+        def meanwhile(*arguments: Any) -> Receipt:
+            making.append(pool.submit(other_program.data_keys.make, "a", instead_of=row))
+            return erase(*arguments)
+
+        monkeypatch.setattr(audit, "lock", wait_for_the_other)
+        monkeypatch.setattr(offboarding, "_erase", meanwhile)
         receipt = connections.offboard("a", revoke=False, transport=wire.transport)
-        making.result(60)
+        making[0].result(60)
     assert receipt.erased["data_keys"] >= 1
     assert [entry.facts["keys"] for entry in connections.audit.entries("a", what="keys erased")] == [
         receipt.erased["data_keys"]

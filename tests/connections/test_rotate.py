@@ -141,6 +141,19 @@ def test_new_data_keys_encrypt_every_secret_anew(connected: Connections, monkeyp
     assert opened(connected.store, connected.vault) == plain
 
 
+def test_a_retired_key_that_a_secret_still_needs_stays(connected: Connections) -> None:
+    """As where a program that was about to use it stored what it had sealed when the rotation was over."""
+    grant_id = connected.get("us").grant_id
+    before, plain = blobs(connected.store), opened(connected.store, connected.vault)
+    rotate(connected.store, connected.vault, data_keys=True)
+    late = before[f"grants {grant_id} refresh_token_sealed"]
+    with connected.store.begin() as transaction:
+        transaction.execute(update(grants).where(grants.c.id == grant_id).values(refresh_token_sealed=late))
+    with time_machine.travel(rotation.time.time() + 2 * rotation.GRACE, tick=True):
+        assert rotate(connected.store, connected.vault).erased == 1
+    assert opened(connected.store, connected.vault) == plain
+
+
 def test_the_keys_of_one_owner_alone(connected: Connections) -> None:
     before = blobs(connected.store)
     done = rotate(connected.store, connected.vault, owner="tenant", data_keys=True)
