@@ -61,8 +61,9 @@ def test_a_connection_for_each_entity(connected: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["add"], "Say which sign-in to use"),
-        (["add", "x", "--like", "demo", "--entity", "E110", "--all-entities"], "Say which sign-in to use"),
+        (["add"], "Say whose sign-in the new connection uses"),
+        (["add", "--like", "demo", "--entity", "E110"], "needs a name"),
+        (["add", "x", "--like", "demo", "--entity", "E110", "--all-entities"], "say one of the two"),
         (["add", "x", "--like", "demo", "--entity", "E11"], "There is no entity 'E11'"),
         (["add", "x", "--like", "nobody"], "There is no connection 'nobody'"),
         (["entities", "nobody"], "There is no connection 'nobody'"),

@@ -367,7 +367,8 @@ def test_a_grant_ended_by_a_sign_in_under_another_label_names_that_connection(de
     assert landed.connection.grant_id != desk.grant_id
     with desk.connections.store.read() as transaction:
         moment = transaction.execute(select(grants.c.granted_at).filter_by(id=landed.connection.grant_id)).scalar_one()
-    by = f"ended by a later sign-in of the same Sage user, for the connection 'again' at {moment} (noticed "
+    plain = f"{moment[:16].replace('T', ' ')} UTC"
+    by = f"ended by a later sign-in of the same Sage user, for the connection 'again' at {plain} (noticed "
     assert by in die(desk)
     assert desk.row().superseded_by == landed.connection.id
     with desk.connections.store.begin() as transaction:  # it was signed in once more since: when is not known any more

@@ -118,4 +118,6 @@ def _show(output: Output, found: deque[Entry]) -> None:
 
 
 def _words(facts: dict[str, object]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in facts.items() if value not in ("", None))
+    yes_no = {True: "yes", False: "no"}
+    told = {name: yes_no[value] if isinstance(value, bool) else value for name, value in facts.items()}
+    return ", ".join(f"{name} {value}" for name, value in told.items() if value not in ("", None))

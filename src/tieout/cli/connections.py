@@ -149,8 +149,14 @@ def add(
     The new connection has its own watermarks, ledger and name; it works as the same Sage user.
     """
     if like is None or (name is None and not all_entities) or (entity is not None and all_entities):
+        if entity is not None and all_entities:
+            missing = "--entity names one entity, --all-entities all of them: say one of the two."
+        elif like is None:
+            missing = "Say whose sign-in the new connection uses: --like NAME."
+        else:
+            missing = "The new connection needs a name."
         raise ConfigurationError(
-            "Say which sign-in to use, and for which entity.",
+            missing,
             advice="`tieout connections add ca --like us --entity E120`, or `tieout connections add --like us "
             "--all-entities`.",
         )

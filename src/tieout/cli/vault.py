@@ -129,7 +129,8 @@ def _tell(output: Output, done: Rotated) -> None:
     )
     output.line(f"secrets            {done.resealed} encrypted anew")
     if not done.unreadable:
-        output.say("The master key before is not needed any more, except for backups.")
+        if done.rewrapped or done.made:
+            output.say("The master key before is not needed any more, except for backups.")
         return
     output.line(f"could not be read  {len(done.unreadable)}")
     for name in done.unreadable[:SHOWN]:

@@ -80,7 +80,7 @@ def explained(transaction: Transaction, grant: Any, now: float) -> TieoutError:
 
 
 def _words(transaction: Transaction, grant: Any) -> tuple[str, str]:
-    when = f" (noticed {grant.died_at})" if grant.died_at else ""
+    when = f" (noticed {_plain(grant.died_at)})" if grant.died_at else ""
     match grant.reason:
         case "superseded":
             return (
@@ -102,6 +102,11 @@ def _words(transaction: Transaction, grant: Any) -> tuple[str, str]:
     )
 
 
+def _plain(moment: str) -> str:
+    """A moment of the tables as a person reads it."""
+    return f"{moment[:16].replace('T', ' ')} UTC"
+
+
 def _by_which(transaction: Transaction, grant: Any) -> str:
     """For which connection the later sign-in was, and when. No moment where that one was signed in once more since."""
     from sqlalchemy import select
@@ -112,7 +117,7 @@ def _by_which(transaction: Transaction, grant: Any) -> str:
     if other is None:
         return ""
     moment = transaction.execute(select(grants.c.granted_at).where(grants.c.id == other.grant_id)).scalar()
-    when = f" at {moment}" if moment and grant.died_at and moment <= grant.died_at else ""
+    when = f" at {_plain(moment)}" if moment and grant.died_at and moment <= grant.died_at else ""
     return f", for the connection {other.name!r}{when}"
 
 
