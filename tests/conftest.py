@@ -65,7 +65,7 @@ def migrated(postgres_server: str) -> Iterator[str]:
 
 @pytest.fixture
 def template(migrated: str) -> str:
-    """What `postgres_url` is a copy of: to copy tables takes a fifth of the time that making them does."""
+    """What `postgres_url` is a copy of: to copy tables is quicker than to make them."""
     return migrated
 
 
