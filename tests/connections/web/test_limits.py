@@ -61,7 +61,7 @@ def test_the_last_page_before_sage_says_to_whom_one_connects(
     connections: Connections, made: Settings, visitor: Visitor
 ) -> None:
     seen = visitor.questions(visitor.begin(connections, made, label="Mallory <& Co>"))
-    assert seen.title == "Sign in at Sage"
+    assert seen.title == "Now sign in at Sage"
     assert "connecting to <strong>Mallory &lt;&amp; Co&gt;</strong>" in seen.text
     assert "connecting to" not in visitor.questions(visitor.begin(connections, made, "tenant-8")).text
 
