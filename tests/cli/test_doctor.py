@@ -9,42 +9,22 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from tests.certificates import self_signed
 from tests.cli.conftest import Run
 
 
 @contextmanager
 def tls_server(folder: Path, *, days: int) -> Iterator[int]:
     """A port that speaks TLS with a certificate of its own making, which ends in so many days."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.x509.oid import NameOID
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Office Proxy")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(days=400))
-        .not_valid_after(now + timedelta(days=days))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    encoding = serialization.Encoding.PEM
-    plain = serialization.NoEncryption()
-    pem = certificate.public_bytes(encoding)
+    key, pem = self_signed("localhost", timedelta(days=days), name="Office Proxy")
     (folder / "issuer.pem").write_bytes(pem)
     both = folder / "both.pem"
-    both.write_bytes(key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, plain) + pem)
+    both.write_bytes(key + pem)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(both)
     with socket.create_server(("127.0.0.1", 0)) as listening:

@@ -13,7 +13,6 @@ import msgspec
 from tieout.errors import ConfigurationError, StoreError, Whose
 
 NONCE = 12
-LONGEST_NAME = 255
 
 
 class KeyWrapper(Protocol):

@@ -142,7 +142,7 @@ def _permissions(users: Sequence[User], uses: Sequence[Use], passed: Mapping[str
     for use in uses:
         owned = catalogue.owner(use.object)
         document = owned[0] if owned is not None else use.object
-        module, name = _module(document), _plural(document)
+        module, name = menus.module(document), _plural(document)
         for rights, proof in (("List, View", f"read {use.object}"), ("Add", "")):
             if rights == "Add" and not use.creates:
                 continue
@@ -159,10 +159,6 @@ def _permissions(users: Sequence[User], uses: Sequence[Use], passed: Mapping[str
             )
     none = "The project names no object yet." if not uses else INFERRED
     return Section(title="Permissions", items=tuple(items), note=none)
-
-
-def _module(object: str) -> str:
-    return object.partition("/")[0].replace("-", " ").capitalize()
 
 
 def _plural(object: str) -> str:

@@ -193,7 +193,7 @@ def objects(case: Case) -> Iterator[Finding]:
 
 def _object(case: Case, use: Use) -> Iterator[Finding]:
     user = case.connection.user
-    where = menus.permissions(user, _module(use.object))
+    where = menus.permissions(user, menus.module(use.object))
     wanted: dict[str, Any] = {"object": use.object, "fields": ["key"], "size": 1, "orderBy": [{"key": "asc"}]}
     if not case.connection.entity:
         wanted["filterParameters"] = {"includePrivate": True}
@@ -309,7 +309,3 @@ def _level(name: str) -> str:
 def _lasting(seconds: float) -> str:
     minutes = int(seconds // 60)
     return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
-
-
-def _module(object: str) -> str:
-    return object.partition("/")[0].replace("-", " ").capitalize()

@@ -1,6 +1,7 @@
 """Where in Sage a thing is set right, and which refusal points there. Words only.
 
-The paths are Sage's own menu; editions name some of them a little differently (REST reference 1.2, 1.4, 1.8).
+Company > Security stands in the reference (1.2, 1.4); the other paths are INFERRED from Sage's menu. Editions name some
+of them a little differently.
 """
 
 from __future__ import annotations
@@ -19,6 +20,11 @@ CONSOLE = "Sage's developer console"
 
 ADMINISTRATOR = str(Whose.ADMINISTRATOR)
 SAGE = str(Whose.SAGE)
+
+
+def module(object: str) -> str:
+    """The module of an object, `Accounts payable` of `accounts-payable/bill`."""
+    return object.partition("/")[0].replace("-", " ").capitalize()
 
 
 def user(id: str) -> str:

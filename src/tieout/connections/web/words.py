@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import msgspec
 
+from tieout.connections.examining.menus import CLIENTS
+
 YOU = "You can do this."
 ADMIN = "An administrator of your Sage Intacct company does this."
 SUPPORT = "The support of {product} does this."
-NOBODY = "Nobody has to do anything else."
 
 
 class Words(msgspec.Struct, frozen=True):
@@ -22,7 +23,6 @@ class Words(msgspec.Struct, frozen=True):
     who: str
 
 
-_SECURITY = "Company > Security > Authorized client applications"
 _AGAIN = "Start again and sign in within half an hour."
 
 FAILURES: dict[str, Words] = {
@@ -30,13 +30,13 @@ FAILURES: dict[str, Words] = {
         "The access was not allowed",
         "On Sage’s page the access was denied, so nothing was connected and nothing was changed.",
         f"Start again and choose Allow. If Sage offers only Deny, an administrator first has to authorise {{product}} "
-        f"in Sage Intacct under {_SECURITY}.",
+        f"in Sage Intacct under {CLIENTS}.",
         YOU,
     ),
     "company_not_authorised": Words(
         "Your company has not authorised {product} yet",
         "Sage Intacct lets an application in only after an administrator of the company has put it on its list.",
-        f"Ask an administrator to add {{product}} in Sage Intacct under {_SECURITY}. Then start again.",
+        f"Ask an administrator to add {{product}} in Sage Intacct under {CLIENTS}. Then start again.",
         ADMIN,
     ),
     "expired": Words(
