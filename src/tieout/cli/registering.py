@@ -239,7 +239,8 @@ class Walk:
         if app.state == "draft":
             missing = [field.label for field in fields() if not getattr(app, field.name) and field.default is None]
             still = f"Still missing: {', '.join(missing)}. " if missing else "Nothing is missing. "
-            output.say(f"\n{still}Go on with: tieout app new {shlex.quote(app.name)}")
+            handed_in = "" if missing or can_ask() else " --submitted"
+            output.say(f"\n{still}Go on with: tieout app new {shlex.quote(app.name)}{handed_in}")
         elif app.state == "submitted":
             output.say(f"\nWhen Sage's approval comes, with the client id: tieout app new {shlex.quote(app.name)}")
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 
 from tieout.connections import scope_guard
@@ -82,7 +83,7 @@ def application(case: Case) -> Iterator[Finding]:
             step="application",
             status="failed",
             said=f"{name} has no client id and secret yet ({app.state})",
-            advice=f"Go on with: tieout app new {name}",
+            advice=f"Go on with: tieout app new {shlex.quote(name)}",
             whose="yours",
             where=CONSOLE,
             exit_code=Exit.USAGE,
