@@ -222,16 +222,7 @@ def _keep_for_others(
     whose = (sign_in.environment, sign_in.company, sign_in.user, sign_in.base_url)
     if rows.living_grant(transaction, *whose) is None:
         return
-    grant_id, grant_owner = keep_grant(store, vault, transaction, sign_in, owner, now)
-    audit.append(
-        store,
-        transaction,
-        "signed in elsewhere",
-        owner=grant_owner,
-        actor=sign_in.user,
-        subjects={"grant": grant_id},
-        facts={"company": sign_in.company},
-    )
+    _tell_elsewhere(store, transaction, sign_in, keep_grant(store, vault, transaction, sign_in, owner, now))
 
 
 def _tell(
@@ -256,17 +247,20 @@ def _tell(
         facts={"kind": sign_in.kind, "company": sign_in.company} | ({"reason": reason} if reason else {}),
     )
     if not own:
-        facts = {"company": sign_in.company}
-        subjects = {"grant": grant_id}
-        audit.append(
-            store,
-            transaction,
-            "signed in elsewhere",
-            owner=grant_owner,
-            actor=sign_in.user,
-            subjects=subjects,
-            facts=facts,
-        )
+        _tell_elsewhere(store, transaction, sign_in, grant)
+
+
+def _tell_elsewhere(store: Store, transaction: Transaction, sign_in: SignIn, grant: tuple[str, str]) -> None:
+    grant_id, grant_owner = grant
+    audit.append(
+        store,
+        transaction,
+        "signed in elsewhere",
+        owner=grant_owner,
+        actor=sign_in.user,
+        subjects={"grant": grant_id},
+        facts={"company": sign_in.company},
+    )
 
 
 def _connected(connection: Connection, sign_in: SignIn, grant_id: str, wanted: str | None) -> Connection:
