@@ -101,13 +101,14 @@ class Story:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
-        while child.poll() is None:
+        out: bytes | None = None
+        while out is None:  # also when it has ended meanwhile: what it said last counts
             self._look_at_processes()
             try:
                 out, _ = child.communicate(timeout=0.2)
             except subprocess.TimeoutExpired:
                 continue
-            self.shown[" ".join(arguments)] = self.shown.get(" ".join(arguments), "") + out.decode()
+        self.shown[" ".join(arguments)] = self.shown.get(" ".join(arguments), "") + out.decode()
         self.codes[" ".join(arguments)] = child.returncode
         return child.returncode
 

@@ -226,7 +226,11 @@ def test_ctrl_c_at_the_prompt_keeps_nothing(gate: Gate, tmp_path: Path) -> None:
             said = b""
             while b"Choose" not in said:
                 said += os.read(master, 1024)
-            running.send_signal(signal.SIGINT)
+            # A signal that comes a moment before the read of the answer only marks it: a person would press again.
+            while running.poll() is None:
+                running.send_signal(signal.SIGINT)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    running.wait(10)
             out, _ = ended(running)
             said += os.read(master, 4096)
         os.close(master)
