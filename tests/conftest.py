@@ -7,9 +7,13 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from tests.databases import Databases
 
 settings.register_profile("tieout", deadline=None)  # a busy machine is no failure
 settings.load_profile("tieout")
@@ -63,21 +67,27 @@ def migrated(postgres_server: str) -> Iterator[str]:
         yield url.partition("?")[0].rpartition("/")[2]
 
 
+@pytest.fixture(scope="session")
+def databases(postgres_server: str, migrated: str) -> Iterator[Databases]:
+    """Databases with tables, each used again and again."""
+    from tests.databases import Databases
+
+    pool = Databases(postgres_server, migrated)
+    yield pool
+    pool.close()
+
+
 @pytest.fixture
 def template(migrated: str) -> str:
-    """What `postgres_url` is a copy of: to copy tables is quicker than to make them."""
+    """What `postgres_url` is like: with tables, unless a module says "template0"."""
     return migrated
 
 
 @pytest.fixture
-def postgres_url(postgres_server: str, template: str) -> Iterator[str]:
-    """URL of a new PostgreSQL database of this test's own, with tables but nothing in them; dropped afterwards."""
-    import psycopg
-
-    with database(postgres_server, template) as url:
-        if template != "template0":
-            with psycopg.connect(url) as connection:
-                connection.execute("update meta set value = %s where name = 'installation'", [str(uuid.uuid4())])
+def postgres_url(request: pytest.FixtureRequest, postgres_server: str, template: str) -> Iterator[str]:
+    """URL of a PostgreSQL database of this test's own, with tables but nothing in them; gone afterwards."""
+    fresh = template == "template0"
+    with database(postgres_server, template) if fresh else request.getfixturevalue("databases").one() as url:
         yield url
 
 
