@@ -121,7 +121,13 @@ def server(simulator: Simulator) -> uvicorn.Server:
     """A server that says nothing unless something breaks, and leaves the Date header to the simulated clock."""
     import uvicorn
 
-    config = uvicorn.Config(
+    return uvicorn.Server(_config(simulator))
+
+
+def _config(simulator: Simulator) -> uvicorn.Config:
+    import uvicorn
+
+    return uvicorn.Config(
         application(simulator),
         http=protocol(),
         access_log=False,
@@ -132,7 +138,6 @@ def server(simulator: Simulator) -> uvicorn.Server:
         timeout_keep_alive=KEPT_ALIVE,
         timeout_graceful_shutdown=1,
     )
-    return uvicorn.Server(config)
 
 
 class SimulatorThread:
@@ -144,7 +149,9 @@ class SimulatorThread:
         self.simulator = simulator
         self._socket = listen(port)
         self.port: int = self._socket.getsockname()[1]
-        self._server = server(simulator)
+        from tieout.simulator.prompt import PromptServer
+
+        self._server = PromptServer(_config(simulator))
         self._thread = threading.Thread(target=self._serve, name=f"simulator-{self.port}", daemon=True)
 
     @property
@@ -178,7 +185,7 @@ class SimulatorThread:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._server.should_exit = True
+        self._server.stop()
         self._thread.join()
 
     def _serve(self) -> None:

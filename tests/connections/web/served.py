@@ -17,6 +17,7 @@ import pytest
 import uvicorn
 
 from tests.certificates import self_signed
+from tieout.simulator.prompt import PromptServer
 
 CHROMIUM = next(
     (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), ""
@@ -45,7 +46,7 @@ def listening() -> socket.socket:
 
 @contextmanager
 def served(app: Any, folder: Path, listener: socket.socket, **options: Any) -> Iterator[None]:
-    """`app` over https on the listener, with uvicorn as it comes."""
+    """`app` over https on the listener."""
     key, file = certificate(folder)
     config = uvicorn.Config(
         app,
@@ -54,13 +55,13 @@ def served(app: Any, folder: Path, listener: socket.socket, **options: Any) -> I
         timeout_graceful_shutdown=1,
         **{"log_level": "error"} | options,
     )
-    server = uvicorn.Server(config)
+    server = PromptServer(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     try:
         yield
     finally:
-        server.should_exit = True
+        server.stop()
         thread.join(30)
         for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
             logging.getLogger(name).handlers.clear()
