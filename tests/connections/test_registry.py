@@ -37,6 +37,30 @@ def test_a_simulator_is_connected_without_a_secret(connections: Connections, wir
     assert connections.names() == ("demo",)
 
 
+@pytest.mark.parametrize("name", ["", "  ", "n" * 256, "a\0b"])
+def test_a_name_that_is_none_is_refused_however_it_is_connected(
+    connections: Connections, wire: Wire, name: str
+) -> None:
+    connections.add_simulator("demo", wire.origin, transport=wire.transport)
+    known = {"user": "admin", "company": "demo", "base_url": wire.origin, "environment": "simulator"}
+    ways = (
+        lambda: connections.add_simulator(name, wire.origin, transport=wire.transport),
+        lambda: connections.share(name, with_="demo"),
+        lambda: connections.prepare(name, **known),  # type: ignore[arg-type]
+        lambda: connections.add_client_credentials(
+            name,
+            client_id="demo-client",
+            client_secret="demo-secret",
+            transport=wire.transport,
+            **known,  # type: ignore[arg-type]
+        ),
+    )
+    for way in ways:
+        with pytest.raises(ConfigurationError, match="name"):
+            way()
+    assert connections.names() == ("demo",)
+
+
 def test_the_token_of_the_proof_is_used_and_not_fetched_again(connections: Connections, wire: Wire) -> None:
     connections.add_simulator("demo", wire.origin, transport=wire.transport)
     client = connections.open("demo", transport=wire.transport)

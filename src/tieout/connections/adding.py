@@ -5,7 +5,7 @@ an address without secrets, a name that stays with its company.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import msgspec
 
@@ -13,9 +13,9 @@ from tieout.connections import audit, landing, outbox, rows, scope_guard
 from tieout.connections.landing import SignIn
 from tieout.connections.proof import prove
 from tieout.connections.rows import Connection
-from tieout.connections.settings import SIMULATOR
+from tieout.connections.settings import SIMULATOR, Environment
 from tieout.connections.vault import Vault
-from tieout.errors import ConfigurationError, TieoutError, redacted
+from tieout.errors import ConfigurationError, TieoutError, UnknownNameError, redacted
 from tieout.rest import ClientCredentials, Transport
 from tieout.rest.base import api_url
 from tieout.store import Store
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection as Transaction
 
 
-_LONGEST = 255
+LONGEST = 255
 """Characters of an owner, a name, a company, a label: the length of their columns."""
 
 
@@ -60,6 +60,9 @@ def add(
 ) -> Connection:
     """Sign in with client credentials, and store grant and connection if that works. Raises as
     `Connections.add_client_credentials`."""
+    given = {"name": wanted.name, "user": wanted.user, "company": wanted.company}
+    refuse_blank(given)
+    refuse_unstorable({**given, "owner": wanted.owner})
     with store.read() as transaction:
         _refuse(transaction, wanted)
     try:
@@ -157,10 +160,16 @@ def refuse_blank(given: dict[str, str]) -> None:
 def refuse_unstorable(given: dict[str, str | None]) -> None:
     """Raises ConfigurationError naming what is longer than 255 characters, or holds one that no database keeps."""
     for what, value in given.items():
-        if value is not None and len(value) > _LONGEST:
-            raise ConfigurationError(f"The {what} is longer than {_LONGEST} characters.", advice="Shorten it.")
+        if value is not None and len(value) > LONGEST:
+            raise ConfigurationError(f"The {what} is longer than {LONGEST} characters.", advice="Shorten it.")
         if value is not None and any(c == "\0" or "\ud800" <= c <= "\udfff" for c in value):
             raise ConfigurationError(f"The {what} holds a character that is none.", advice="Give plain text.")
+
+
+def refuse_environment(environment: str) -> None:
+    """Raises UnknownNameError for a word that labels no company. `simulator` is one: of a company on this machine."""
+    if environment not in get_args(Environment):
+        raise UnknownNameError("environment", environment, advice="It is production or sandbox.")
 
 
 def refuse_another_company(before: Connection | None, name: str, company: str, environment: str) -> None:

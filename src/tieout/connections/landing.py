@@ -244,7 +244,9 @@ def _tell(
         owner=connection.owner,
         actor=sign_in.user,
         subjects={"connection": connection.id} | ({"grant": grant_id} if own else {}),
-        facts={"kind": sign_in.kind, "company": sign_in.company} | ({"reason": reason} if reason else {}),
+        facts={"kind": sign_in.kind, "company": sign_in.company}
+        | ({"reason": reason} if reason else {})
+        | ({} if sign_in.proven else {"proven": False}),  # only somebody's word says whose sign-in it is
     )
     if not own:
         _tell_elsewhere(store, transaction, sign_in, grant)

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from tieout.connections import audit, rows
-from tieout.connections.adding import refuse_another_company, refuse_blank, refuse_unstorable
+from tieout.connections.adding import refuse_another_company, refuse_blank, refuse_environment, refuse_unstorable
 from tieout.connections.apps import Apps
 from tieout.connections.settings import Environment, is_loopback
 from tieout.errors import ConfigurationError, NotAuthorisedError, UnknownNameError
@@ -102,13 +102,14 @@ class Links:
         `company` is the only one it connects; `connection_id` a connection of the owner's to connect anew. `label` is
         what the page calls the owner. `page` is the address of the connect page, else it is told by the redirect URI of
         `app`. Raises ConfigurationError for a time or address that will not do and for text of more than 255
-        characters, UnknownNameError for an `app` or connection that is not there."""
+        characters, UnknownNameError for an `app`, a connection or an environment that is not there."""
         from sqlalchemy import delete, insert
 
         from tieout.store.access_tables import connect_links
 
         refuse_blank({"owner": owner})
         refuse_unstorable({"owner": owner, "label": label, "name": name, "company": company, "application": app})
+        refuse_environment(environment)
         if not timedelta(0) < expires <= LONGEST:
             raise ConfigurationError("A connect link is good for 7 days at most.")
         checked_return_url(return_url)

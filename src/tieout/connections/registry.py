@@ -28,7 +28,14 @@ from tieout.connections import (
     sharing,
     sweeping,
 )
-from tieout.connections.adding import Wanted, placed, public_url, refuse_another_company, refuse_blank
+from tieout.connections.adding import (
+    Wanted,
+    placed,
+    public_url,
+    refuse_another_company,
+    refuse_blank,
+    refuse_unstorable,
+)
 from tieout.connections.apps import Apps
 from tieout.connections.audit import Audit
 from tieout.connections.claims import Claims, claims_of
@@ -384,6 +391,7 @@ class Connections(Lookup):
         `company` and `user` may be left to the sign-in. Raises ConfigurationError without a master key, for a blank
         name, and for a name that belongs to another company."""
         refuse_blank({"name": name, "owner": owner})
+        refuse_unstorable({"name": name, "owner": owner, "company": company, "user": user})
         url = self._address(base_url, environment)
         with self.store.begin() as transaction:
             before = rows.find(transaction, owner, name=name)

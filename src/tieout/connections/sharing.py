@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tieout.connections import audit, outbox, rows
-from tieout.connections.adding import refuse_another_company, refuse_blank
+from tieout.connections.adding import refuse_another_company, refuse_blank, refuse_unstorable
 from tieout.connections.rows import Connection
 from tieout.errors import ConfigurationError, NotAuthorisedError
 from tieout.rest.call import checked_entity
@@ -25,6 +25,7 @@ def share(store: Store, name: str, with_: Connection, entity: str | None) -> Con
     from sqlalchemy.exc import IntegrityError
 
     refuse_blank({"name": name})
+    refuse_unstorable({"name": name})
     if entity is not None:
         checked_entity(entity)
     if with_.state != "connected":

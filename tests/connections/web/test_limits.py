@@ -12,7 +12,7 @@ from tests.connections.web.conftest import BOTH
 from tests.connections.web.visitor import BACK, Visitor, at_sage
 from tieout.connections import Connections, audit
 from tieout.connections.web import Settings, browsers, sessions, sign_session
-from tieout.errors import ConfigurationError
+from tieout.errors import ConfigurationError, UnknownNameError
 from tieout.simulator import Simulator
 from tieout.store.access_tables import authorizations, connect_links, owners
 
@@ -36,6 +36,35 @@ def test_text_as_long_as_its_column_opens_the_page(connections: Connections, mad
     long: dict[str, Any] = {"label": "é" * 255, "name": "n" * 255, "company": "c" * 255}
     assert long["label"] in visitor.begin(connections, made, "o" * 255, **long).text
     connections.connect_link("o" * 255, BACK, **long)
+
+
+def test_an_environment_that_is_none_is_refused_before_anything_is_made(
+    connections: Connections, made: Settings
+) -> None:
+    wrong: Any = "prod"
+    with pytest.raises(UnknownNameError, match="no environment 'prod'"):
+        connections.connect_link("tenant-7", BACK, environment=wrong)
+    with pytest.raises(UnknownNameError, match="no environment 'prod'"):
+        sign_session(connections, made, "tenant-7", BACK, environment=wrong)
+    with connections.store.read() as transaction:
+        assert transaction.execute(select(func.count()).select_from(connect_links)).scalar() == 0
+
+
+def test_a_name_made_of_others_is_cut_to_what_its_column_holds() -> None:
+    long = "n" * 255
+    assert browsers.free(long + "-E110", set()) == long
+    assert browsers.free(long, {long}) == "n" * 253 + "-2"
+    assert browsers.free(long, {long, "n" * 253 + "-2"}) == "n" * 253 + "-3"
+
+
+@BOTH
+def test_entities_of_a_connection_whose_name_fills_its_column(
+    connections: Connections, made: Settings, visitor: Visitor, served_simulator: Simulator
+) -> None:
+    url = visitor.to_sage(visitor.questions(visitor.begin(connections, made, name="n" * 255), "admin"))
+    visitor.submit(visitor.home(at_sage(served_simulator, url, "admin")), entity=["E110", "E120"])
+    assert {len(name) for name in connections.names("tenant-7")} == {255}
+    assert [name[-5:] for name in connections.names("tenant-7")] == ["-E120", "nnnnn"]
 
 
 @BOTH

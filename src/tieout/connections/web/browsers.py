@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from tieout.connections import audit, rows
+from tieout.connections.adding import LONGEST
 from tieout.connections.links import LinkRow, hashed
 from tieout.connections.rows import Connection
 from tieout.connections.web.sessions import ConnectSession
@@ -183,10 +184,12 @@ def claim_name(store: Store, browser: Browser, wanted: str, like: Connection) ->
 
 
 def free(wanted: str, taken: set[str]) -> str:
-    """The name, or with a number after it."""
+    """The name, or with a number after it; one that is longer than a name may be is cut before it."""
+    wanted = wanted[:LONGEST]
     if wanted not in taken:
         return wanted
-    return next(name for number in range(2, len(taken) + 3) if (name := f"{wanted}-{number}") not in taken)
+    numbers = (f"-{number}" for number in range(2, len(taken) + 3))
+    return next(name for end in numbers if (name := wanted[: LONGEST - len(end)] + end) not in taken)
 
 
 def new_cookie() -> str:

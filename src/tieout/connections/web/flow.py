@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tieout.connections import audit, clashes, rows
+from tieout.connections.adding import LONGEST
 from tieout.connections.entities import Entity
 from tieout.connections.links import LinkError, LinkRow, hashed
 from tieout.connections.rows import Connection
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
 LOG = logging.getLogger("tieout.connect")
 SIGN_IN_TIME = 1800.0
 """Seconds to sign in at Sage, with whatever second factor it asks for."""
-_LONGEST = 255
 _OPEN: tuple[Stage, ...] = ("asking", "same_user", "ready", "sent", "failed")
 """Stages in which the questions may be answered anew."""
 
@@ -167,7 +167,7 @@ class Flow:
         for field, value in (("user", browser.said_user), ("company", browser.said_company)):
             if not value:
                 faults[field] = field
-            elif len(value) > _LONGEST or not value.isprintable():
+            elif len(value) > LONGEST or not value.isprintable():
                 faults[field] = "long"
         before = self._before(browser)
         if before is not None and before.company and before.company.casefold() != browser.said_company.casefold():
@@ -315,7 +315,8 @@ class Flow:
         first, *others = sorted(picked)
         made = [self.connections.share(base.name, with_=base.name, entity=first or None, owner=browser.owner)]
         for entity in others:
-            name = self._name_for(browser, f"{base.name}-{entity}", base, entity)
+            wanted = f"{base.name[: max(0, LONGEST - 1 - len(entity))]}-{entity}"
+            name = self._name_for(browser, wanted, base, entity)
             made.append(self.connections.share(name, with_=base.name, entity=entity, owner=browser.owner))
         facts = browser.facts | {"connections": [_told(one) for one in made]}
         browsers.move(self._store, browser, "choosing", stage="done", facts=facts)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from tieout.connections import installation
-from tieout.connections.adding import refuse_blank, refuse_unstorable
+from tieout.connections.adding import refuse_blank, refuse_environment, refuse_unstorable
 from tieout.connections.settings import Environment
 from tieout.connections.web.settings import Settings
 from tieout.errors import ConfigurationError, NotAuthorisedError
@@ -80,9 +80,12 @@ def sign_session(
     `label` is what the page calls the owner; `name` and `company` fix what is connected, `environment` too (None: the
     page asks), `connection_id` names a connection of the owner's to connect anew. Without `connections` it is signed
     with `settings.secret`. Raises ConfigurationError for a return URL that `settings` does not allow, for a longer
-    lifetime, for text of more than 255 characters, and without a key."""
+    lifetime, for text of more than 255 characters, and without a key; UnknownNameError for an `environment` that is
+    none."""
     refuse_blank({"owner": owner})
     refuse_unstorable({"owner": owner, "label": label, "name": name, "company": company})
+    if environment is not None:
+        refuse_environment(environment)
     if not timedelta(0) < lifetime <= LONGEST:
         raise ConfigurationError("A connect session is good for 15 minutes at most.")
     if not settings.returns(return_url):
