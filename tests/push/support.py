@@ -12,7 +12,7 @@ from tieout.push.check import Target
 from tieout.push.documents import Assembly, Document
 from tieout.push.mapping import check_columns, resolve
 from tieout.push.settings import PushSettings
-from tieout.push.source import Source
+from tieout.push.sources import Source, open_source
 
 TIMESHEET: dict[str, Any] = {
     "object": "time/timesheet",
@@ -38,9 +38,10 @@ def settings(**given: Any) -> PushSettings:
 
 
 def source(folder: Path, content: str | bytes, given: PushSettings) -> Source:
-    path = folder / given.source
+    path = given.path_in(folder)
+    assert path is not None
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return Source(path, given, "[push.times]")
+    return open_source(given, path, "[push.times]")
 
 
 def target(object: str) -> Target:

@@ -41,8 +41,13 @@ def push(
     budget: Budget | None = None,
     concurrency: int | None = None,
     progress: OnProgress | None = None,
+    records: object = None,
 ) -> PushReport:
     """Post the records of [push.NAME] that are not in Intacct yet. A rerun posts nothing twice.
+
+    `records` are read in place of the section's source: an iterable of mappings, or a table of Arrow, Polars or pandas
+    (anything with `__arrow_c_stream__`). The section then needs no `source`; without [fields] the mappings are sent as
+    they stand.
 
     Checks everything against the live model before the first record goes out. With `dry_run` nothing is sent and
     nothing written. Raises SourceError, CheckError and ConfigurationError before anything was sent, BusyError where
@@ -58,6 +63,7 @@ def push(
         budget=budget,
         concurrency=concurrency,
         progress=progress,
+        records=records,
     )
 
 
@@ -71,10 +77,12 @@ def retry(
     budget: Budget | None = None,
     concurrency: int | None = None,
     progress: OnProgress | None = None,
+    records: object = None,
 ) -> PushReport:
     """As `push`, and what Intacct refused is sent again even where it did not change.
 
-    `from_file` is read in place of the section's source. What is posted stays as it is."""
+    `from_file` is read in place of the section's source, or `records` as `push` takes them. What is posted stays as it
+    is."""
     from tieout.push import run
 
     return run.retry(
@@ -86,6 +94,7 @@ def retry(
         budget=budget,
         concurrency=concurrency,
         progress=progress,
+        records=records,
     )
 
 

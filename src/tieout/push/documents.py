@@ -17,7 +17,7 @@ from tieout.errors import Problem
 from tieout.push.check import Target, Verbatim, add_total, holds, missing
 from tieout.push.mapping import FieldMapping, MappedRow, cell, is_blank
 from tieout.push.settings import PushSettings
-from tieout.push.source import SourceRow
+from tieout.push.sources import SourceRow
 from tieout.push.values import Wire
 
 ENCODER = msgspec.json.Encoder(decimal_format="number", order="deterministic")

@@ -15,7 +15,7 @@ from tieout import catalogue
 from tieout.errors import CheckError, Problem
 from tieout.push.check import Place, Target, UnknownPath
 from tieout.push.settings import Column, PushSettings
-from tieout.push.source import Source, SourceRow
+from tieout.push.sources import Source, SourceRow
 from tieout.push.values import Misfit, Wire, convert, shown
 
 _AS_IS = Column()
@@ -47,7 +47,7 @@ class FieldMapping(msgspec.Struct, frozen=True):
     list: str
     """The list that `lines.x` paths fill; "" where there is none."""
     trims: bool = False
-    """Cells are text around which white space means nothing: CSV."""
+    """Cells are text around which white space means nothing: all but JSON and what a program gives."""
 
     def row(self, row: SourceRow) -> MappedRow:
         """Apply to one row. A blank cell is left out of the body, so that Intacct's own default applies."""
@@ -131,7 +131,9 @@ def resolve(settings: PushSettings, name: str, target: Target) -> FieldMapping:
         )
     if problems:
         raise CheckError(f"[push.{name}]", problems)
-    return FieldMapping(tuple(assignments), lists[0] if lists else "", settings.source_format == "csv")
+    return FieldMapping(
+        tuple(assignments), lists[0] if lists else "", settings.source_format not in ("jsonl", "records")
+    )
 
 
 def _unmapped(target: Target, mapped: list[str]) -> list[str]:
@@ -160,7 +162,7 @@ def check_columns(settings: PushSettings, name: str, source: Source) -> tuple[st
     if absent:
         problems = []
         for where, column in absent:
-            reason = f"{source.path.name} has no column {column!r}"
+            reason = f"{source.name} has no column {column!r}"
             problems.append(Problem(path=where, reason=reason, nearest=_near(column, source.columns)))
         separator = source.likely_separator()
         advice = f"Nothing was sent. Its columns are: {', '.join(name for name in source.columns if name)}."

@@ -17,7 +17,7 @@ from tieout.push.check import Target
 from tieout.push.documents import Assembly, Document
 from tieout.push.mapping import FieldMapping, cell, check_columns, resolve
 from tieout.push.settings import PushSettings
-from tieout.push.source import Source
+from tieout.push.sources import Source, open_source
 
 if TYPE_CHECKING:
     from tieout.rest import Intacct
@@ -45,13 +45,13 @@ class Item(msgspec.Struct):
     known: LedgerRecord | None = None
 
 
-def read(settings: PushSettings, name: str, path: Path, client: Intacct) -> Reading:
+def read(settings: PushSettings, name: str, path: Path | None, client: Intacct, given: object = None) -> Reading:
     """Read and check a whole source. Only the model is asked of Intacct, nothing is written.
 
-    Raises SourceError for a file that cannot be read as declared, CheckError for a mapping that does not fit; what is
-    wrong with single rows is in the documents' problems."""
+    `given` are records in the place of a file. Raises SourceError for a source that cannot be read as declared,
+    CheckError for a mapping that does not fit; what is wrong with single rows is in the documents' problems."""
     settings.check(name)
-    source = Source(path, settings, f"[push.{name}]")
+    source = open_source(settings, path, f"[push.{name}]", given)
     rows = source.rows()
     unused = check_columns(settings, name, source) if source.columns else ()
     target = Target(client.model(catalogue.resolve(settings.object)), client.model)
@@ -79,7 +79,7 @@ def _refuse_unseen(name: str, source: Source, mapping: FieldMapping | None, unse
     for column in sorted(unseen):
         paths = [a.place.path for a in mapping.assignments if a.column.column == column] if mapping else []
         where = f"[push.{name}.fields] {paths[0]}" if paths else f"[push.{name}] {column}"
-        problems.append(Problem(path=where, reason=f"no record of {source.path.name} holds {column!r}"))
+        problems.append(Problem(path=where, reason=f"no record of {source.name} holds {column!r}"))
     raise CheckError(f"[push.{name}]", problems)
 
 

@@ -23,6 +23,7 @@ from tieout.push.report import (
 )
 from tieout.push.sending import Outgoing, Sender, announced
 from tieout.push.settings import PushSettings, settings_of
+from tieout.push.sources import Source
 from tieout.push.standing import counts_of, proof
 from tieout.store.ledger import LedgerRecord
 
@@ -42,10 +43,11 @@ def push(
     budget: Budget | None = None,
     concurrency: int | None = None,
     progress: OnProgress | None = None,
+    records: object = None,
 ) -> PushReport:
     """See `tieout.push.push`."""
     settings = settings_of(project, name, connection)
-    job = _Job(name, settings, project.root / settings.source, False, progress, budget, concurrency)
+    job = _Job(name, settings, settings.path_in(project.root), False, progress, budget, concurrency, records)
     return _run(project, job, dry_run=dry_run)
 
 
@@ -59,20 +61,21 @@ def retry(
     budget: Budget | None = None,
     concurrency: int | None = None,
     progress: OnProgress | None = None,
+    records: object = None,
 ) -> PushReport:
     """See `tieout.push.retry`."""
     settings = settings_of(project, name, connection)
-    path = from_file if from_file is not None else project.root / settings.source
-    return _run(project, _Job(name, settings, path, True, progress, budget, concurrency), dry_run=dry_run)
+    path = from_file if from_file is not None else settings.path_in(project.root)
+    return _run(project, _Job(name, settings, path, True, progress, budget, concurrency, records), dry_run=dry_run)
 
 
 def _run(project: Project, job: _Job, *, dry_run: bool) -> PushReport:
     started = time.monotonic()
     with opened(project, job.name, job.settings, job.budget, job.concurrency) as desk, desk.client.measure() as spent:
         if dry_run:
-            reading = plan.read(job.settings, job.name, job.path, desk.client)
+            reading = plan.read(job.settings, job.name, job.path, desk.client, job.records)
             items = plan.decide(reading.documents, desk.ledger, desk.object, retry=job.retry)
-            report = _report(desk, job.path, reading, items, dry_run=True)
+            report = _report(desk, reading, items, dry_run=True)
         else:
             with lease(desk) as held:
                 report = _send(desk, job, held)
@@ -89,11 +92,12 @@ class _Job:
         self,
         name: str,
         settings: PushSettings,
-        path: Path,
+        path: Path | None,
         retry: bool,
         progress: OnProgress | None,
         budget: Budget | None,
         concurrency: int | None = None,
+        records: object = None,
     ) -> None:
         self.name = name
         self.settings = settings
@@ -102,13 +106,14 @@ class _Job:
         self.progress = progress
         self.budget = budget
         self.concurrency = concurrency
+        self.records = records
 
 
 def _send(desk: Opened, job: _Job, held: Lease) -> PushReport:
     run_id = str(uuid.uuid4())
     # The source first: a file that cannot be read must not start anything.
-    reading = plan.read(job.settings, job.name, job.path, desk.client)
-    desk.ledger.start_run(run_id, str(job.path))
+    reading = plan.read(job.settings, job.name, job.path, desk.client, job.records)
+    desk.ledger.start_run(run_id, _origin(reading.source))
     counter = _Counter(job.progress)
     sender = Sender(desk.client, desk.ledger, held, desk.object, run_id, counter.settled)
     sender.replay()
@@ -125,7 +130,7 @@ def _send(desk: Opened, job: _Job, held: Lease) -> PushReport:
     for item in to_send:
         result = sender.outcomes.get(item.document.source_id)
         item.fate = "pending" if result is None else _fate_of(result.state)
-    report = _report(desk, job.path, reading, items, dry_run=False)
+    report = _report(desk, reading, items, dry_run=False)
     changed = {item.document.source_id: changed_facts() for item in items if item.fate == "changed"}
     desk.ledger.mark_changed(held, [item.document.source_id for item in items if item.known], changed)
     report.ready, report.replayed = len(to_send), len(settled)
@@ -154,11 +159,11 @@ def _held(item: Item) -> LedgerRecord:
     )
 
 
-def _report(desk: Opened, path: Path, reading: Reading, items: Sequence[Item], *, dry_run: bool) -> PushReport:
+def _report(desk: Opened, reading: Reading, items: Sequence[Item], *, dry_run: bool) -> PushReport:
     report = PushReport(
         name=desk.name,
         object=desk.object,
-        source=str(path),
+        source=_origin(reading.source),
         sha256=reading.source.sha256,
         dry_run=dry_run,
         rows=reading.source.row_count,
@@ -172,8 +177,13 @@ def _report(desk: Opened, path: Path, reading: Reading, items: Sequence[Item], *
         setattr(report, bucket, count)
     report.problems = [problem for item in items if item.fate == "held" for problem in item.document.problems]
     if not report.rows:
-        report.notes.append(f"{path.name} has no rows: there is nothing to push.")
+        report.notes.append(f"{reading.source.subject} has no rows: there is nothing to push.")
+    report.notes += reading.source.notes
     return report
+
+
+def _origin(source: Source) -> str:
+    return source.name if source.path is None else str(source.path)
 
 
 class _Counter:

@@ -5,7 +5,8 @@ Knows the words of the section and nothing else: no file is opened and no compan
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import msgspec
 
@@ -15,6 +16,47 @@ if TYPE_CHECKING:
     from tieout.project import Project
 
 Plain: TypeAlias = str | int | float | bool
+Format: TypeAlias = Literal["csv", "jsonl"]
+_ENDINGS: dict[str, Format] = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".txt": "csv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+}
+
+
+def format_of(file: str) -> Format | None:
+    """What a file holds, by its ending; None where that does not tell."""
+    return next((form for ending, form in _ENDINGS.items() if file.lower().endswith(ending)), None)
+
+
+class Query(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A SQL query as a source: `{ sql = "select ...", url = "${PAYROLL_URL}" }`. The URL is SQLAlchemy's."""
+
+    sql: str
+    url: str
+
+
+class Skip(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Rows that are none of the data: `{ column = "DONOTIMPORT", value = "#" }`.
+
+    A word must be the whole cell, in any case; a value without letters and digits, such as #, is enough at its
+    beginning. White space around the cell means nothing."""
+
+    column: str
+    value: str | tuple[str, ...]
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        return (self.value,) if isinstance(self.value, str) else self.value
+
+    @staticmethod
+    def fits(cell: str, value: str) -> bool:
+        """Whether a cell without white space around it is meant by one of the values."""
+        if not any(character.isalnum() for character in value):
+            return cell.startswith(value) if value else not cell
+        return cell.casefold() == value.casefold()
 
 
 class NumberFormat(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -62,14 +104,19 @@ class PushSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     object: str
     """`time/timesheet`, or a short name: `timesheets`."""
-    source: str
-    """A .csv, .jsonl or .ndjson file, relative to the project file."""
+    source: str | Query | None = None
+    """A .csv, .jsonl or .ndjson file, relative to the project file, or a query. None where a program gives the
+    records."""
     connection: str | None = None
     entity: str | None = None
-    format: Literal["csv", "jsonl"] | None = None
+    format: Format | None = None
     """Only where the file's ending does not tell."""
     encoding: str = "utf-8"
     separator: str = ","
+    header_row: Annotated[int, msgspec.Meta(ge=1)] = 1
+    """The row that holds the column names, as a spreadsheet counts."""
+    skip: Skip | tuple[Skip, ...] = ()
+    """Rows that are left out, and counted."""
     id: str | tuple[str, ...] | None = None
     """What tells one source row from every other, for ever: the ledger remembers records by it."""
     group_by: str | tuple[str, ...] = ()
@@ -88,23 +135,36 @@ class PushSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return (self.group_by,) if isinstance(self.group_by, str) else self.group_by
 
     @property
-    def source_format(self) -> Literal["csv", "jsonl"]:
-        if self.format is not None:
-            return self.format
-        name = self.source.lower()
-        if name.endswith((".jsonl", ".ndjson")):
-            return "jsonl"
-        if name.endswith((".csv", ".tsv", ".txt")):
-            return "csv"
-        raise ConfigurationError(
-            f"The ending of {self.source!r} does not tell what the file holds.",
-            advice='Say format = "csv" or format = "jsonl" in the push section.',
-        )
+    def skips(self) -> tuple[Skip, ...]:
+        return (self.skip,) if isinstance(self.skip, Skip) else self.skip
+
+    @property
+    def query(self) -> Query | None:
+        return self.source if isinstance(self.source, Query) else None
+
+    @property
+    def source_format(self) -> Literal["csv", "jsonl", "excel", "query", "records"]:
+        """What kind of source the section names; `records` where it names none."""
+        if self.query is not None:
+            return "query"
+        if self.source is None:
+            return "records"
+        form = self.format or format_of(str(self.source))
+        if form is None:
+            raise ConfigurationError(
+                f"The ending of {self.source!r} does not tell what the file holds.",
+                advice='Say format = "csv" or "jsonl" in the push section.',
+            )
+        return form
 
     @property
     def verbatim(self) -> bool:
-        """True where records are sent as they stand: JSON Lines without a [fields] table."""
-        return self.fields is None and self.source_format == "jsonl"
+        """True where records are sent as they stand: JSON Lines and given records without a [fields] table."""
+        return self.fields is None and self.source_format in ("jsonl", "records")
+
+    def path_in(self, root: Path) -> Path | None:
+        """The source file of a project in the folder `root`; None where the source is no file."""
+        return root / self.source if isinstance(self.source, str) else None
 
     def columns(self) -> dict[str, Column]:
         """Target path -> where its value comes from."""
@@ -116,9 +176,12 @@ class PushSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def check(self, name: str) -> None:
         """Raise ConfigurationError where the section contradicts itself."""
         section = f"[push.{name}]"
-        if self.source_format == "csv" and not self.fields:
+        if not self.verbatim and not self.fields:
+            what = (
+                "the query" if self.query is not None else "the records" if self.source is None else repr(self.source)
+            )
             raise ConfigurationError(
-                f"{section} maps no columns, so nothing can be sent from {self.source!r}.",
+                f"{section} maps no columns, so nothing can be sent from {what}.",
                 advice=f'Add a [push.{name}.fields] table, for example: "employee.id" = "Employee ID".',
             )
         if not self.id_columns:
@@ -129,7 +192,7 @@ class PushSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if self.verbatim and self.group_columns:
             raise ConfigurationError(
                 f"{section} has group_by, but no [push.{name}.fields] table to build lines with.",
-                advice="Add the table, or leave group_by out: each JSON record is then one document.",
+                advice="Add the table, or leave group_by out: each record is then one document.",
             )
         if self.source_format == "csv" and len(self.separator) != 1:
             raise ConfigurationError(
@@ -152,7 +215,18 @@ class PushSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def settings_of(project: Project, name: str, connection: str | None = None, *, own_first: bool = False) -> PushSettings:
     """The section [push.NAME], over another connection than it says where one is named; with `own_first` only where it
     says none. Raises UnknownNameError."""
-    settings = project.section("push", name, PushSettings)
+    settings = _with_own_place(project.section("push", name, PushSettings), project.root)
     if connection is None or (own_first and settings.connection is not None):
         return settings
     return msgspec.structs.replace(settings, connection=connection)
+
+
+def _with_own_place(settings: PushSettings, root: Path) -> PushSettings:
+    """The SQLite file of a query is relative to the project file, as every other path is."""
+    if settings.query is None:
+        return settings
+    head, separator, file = settings.query.url.partition(":///")
+    if not separator or head.split("+")[0] != "sqlite" or not file or file.startswith(("/", ":", "file:")):
+        return settings
+    query = msgspec.structs.replace(settings.query, url=f"{head}:///{root / file}")
+    return msgspec.structs.replace(settings, source=query)

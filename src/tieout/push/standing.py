@@ -155,7 +155,7 @@ def dismiss(project: Project, name: str, source_ids: Sequence[str], connection: 
 def verify(project: Project, name: str, connection: str | None = None) -> list[TieOutLine]:
     """See `tieout.push.verify`. Records posted from earlier sources are read back as well."""
     settings = settings_of(project, name, connection)
-    path = project.root / settings.source
+    path = settings.path_in(project.root)
     with opened(project, name, settings) as desk:
         lines: list[TieOutLine] = []
         present: set[str] = set()
@@ -171,7 +171,7 @@ def verify(project: Project, name: str, connection: str | None = None) -> list[T
             present = {item.document.source_id for item in items}
             lines = proof(desk, items, strict=True)
         earlier = _earlier(desk, present, settings)
-        if trouble and (not earlier or path.exists() or not _run_is_whole(desk)):
+        if trouble and (not earlier or (path is not None and path.exists()) or not _run_is_whole(desk)):
             # A file that was put away after everything of it was posted leaves nothing to prove but the ledger.
             lines.append(tieout.unproven(f"push {name}", trouble))
         return lines + earlier

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from tests.push.support import settings, source
 from tieout.errors import SourceError
 from tieout.push.settings import PushSettings
+from tieout.push.sources import open_source
 
 CSV = settings(object="customers", source="c.csv", id="a", fields={"name": "b"})
 JSONL = settings(object="customers", source="c.jsonl")
@@ -90,13 +91,11 @@ def test_malformed_csv_is_one_sentence(tmp_path: Path, content: str, words: list
 
 
 def test_a_missing_file_and_a_directory_are_named(tmp_path: Path) -> None:
-    from tieout.push.source import Source
-
     with pytest.raises(SourceError, match="There is no file") as caught:
-        list(Source(tmp_path / "none.csv", CSV, "[push.x]").rows())
+        list(open_source(CSV, tmp_path / "none.csv", "[push.x]").rows())
     assert "source in [push.x]" in caught.value.advice
     with pytest.raises(SourceError, match="is a directory"):
-        list(Source(tmp_path, CSV, "[push.x]").rows())
+        list(open_source(CSV, tmp_path, "[push.x]").rows())
 
 
 def test_json_lines_keep_every_digit(tmp_path: Path) -> None:
