@@ -10,9 +10,11 @@ import msgspec
 from tieout import catalogue
 from tieout.push.check import Target
 from tieout.push.documents import Assembly, Document
+from tieout.push.intake import fill
 from tieout.push.mapping import check_columns, resolve
 from tieout.push.settings import PushSettings
 from tieout.push.sources import Source, open_source
+from tieout.push.stage import Stage, Staged
 
 TIMESHEET: dict[str, Any] = {
     "object": "time/timesheet",
@@ -55,10 +57,21 @@ def assemble(folder: Path, content: str | bytes, given: PushSettings) -> list[Do
     if found.columns:
         check_columns(given, "times", found)
     aim = target(catalogue.resolve(given.object))
-    assembly = Assembly(given, aim, None if given.verbatim else resolve(given, "times", aim))
+    assembly = Assembly(given, aim, None if given.verbatim else resolve(given, "times", aim), found.name)
     for row in rows:
         assembly.add(row)
-    return assembly.documents()
+    return assembly.rest()
+
+
+def staged(folder: Path, content: str | bytes, given: PushSettings) -> list[Staged]:
+    """The same as a run sees it: on a stage, with ids that come twice resolved."""
+    found = source(folder, content, given)
+    rows = found.rows()
+    if found.columns:
+        check_columns(given, "times", found)
+    with Stage() as stage:
+        fill(stage, given, "times", found, rows, target(catalogue.resolve(given.object)))
+        return [document for chunk in stage.chunks(size=2) for document in chunk]
 
 
 def times(*rows: str) -> str:

@@ -6,11 +6,13 @@ from decimal import Decimal
 from pathlib import Path
 
 import msgspec
+import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from tests.push.support import CUSTOMERS, TIMESHEET, assemble, settings, times
+from tests.push.support import CUSTOMERS, TIMESHEET, assemble, settings, staged, times
+from tieout.push import documents as documents_module
 
 SHEETS = settings(**TIMESHEET)
 
@@ -66,7 +68,7 @@ def test_blank_and_repeated_ids_hold_their_rows(tmp_path: Path) -> None:
         "2,E3,11/16/2026,,11/16/2026,8,P1,T",
         "3,,11/16/2026,,11/16/2026,8,P1,T",
     )
-    documents = assemble(tmp_path, content, SHEETS)
+    documents = staged(tmp_path, content, SHEETS)
     assert [str(d.problems[0]) for d in documents] == [
         "row 2, column Entry: is blank, but it is this push's id",
         "row 3, column Entry: '2' is also the id of row 4",
@@ -77,8 +79,9 @@ def test_blank_and_repeated_ids_hold_their_rows(tmp_path: Path) -> None:
 
 def test_rows_that_share_an_id_without_grouping_become_one_held_document(tmp_path: Path) -> None:
     given = settings(object="customers", source="c.csv", id="id", fields={"id": "id", "name": "name"})
-    documents = assemble(tmp_path, "id,name\n1,a\n2,b\n1,c\n", given)
-    assert [(d.source_id, d.rows, len(d.problems)) for d in documents] == [("1", [2, 4], 2), ("2", [3], 0)]
+    documents = staged(tmp_path, "id,name\n1,a\n2,b\n1,c\n", given)
+    assert [(d.source_id, d.rows, len(d.problems)) for d in documents] == [("1", (2, 4), 2), ("2", (3,), 0)]
+    assert [d.fate for d in documents] == ["held", "send"]
 
 
 def test_a_blank_required_cell_is_found_at_its_row(tmp_path: Path) -> None:
@@ -99,6 +102,54 @@ def test_several_id_columns_cannot_be_confused(tmp_path: Path) -> None:
     given = settings(object="customers", source="c.csv", id=["a", "b"], fields={"id": "a", "name": "b"})
     documents = assemble(tmp_path, 'a,b\n"x"", ""y",z\nx,"y"", ""z"\n', given)
     assert len({d.source_id for d in documents}) == 2
+
+
+DERIVED = settings(**TIMESHEET | {"id": ["Employee", "Date", "Project"]})
+
+
+def test_identical_rows_of_a_derived_id_are_numbered_and_keep_their_numbers(tmp_path: Path) -> None:
+    row = "9,E1,11/16/2026,,11/16/2026,8,P1,T"
+    other = "9,E1,11/16/2026,,11/17/2026,8,P1,T"
+    (document,) = staged(tmp_path, times(row, other, row, row), DERIVED)
+    first = '["E1", "11/16/2026", "P1"]'
+    assert document.entries == (first, '["E1", "11/17/2026", "P1"]', f"{first}#2", f"{first}#3")
+    assert document.problems == []
+    (again,) = staged(tmp_path, times(row, row, other, row), DERIVED)
+    assert sorted(again.entries) == sorted(document.entries), "another order, the same ids"
+
+
+def test_rows_that_share_a_derived_id_and_differ_are_held(tmp_path: Path) -> None:
+    content = times("1,E1,11/16/2026,,11/16/2026,8,P1,T", "1,E1,11/16/2026,,11/16/2026,7,P1,T")
+    (document,) = staged(tmp_path, content, DERIVED)
+    assert [p.row for p in document.problems] == [2, 3]
+    assert "is also the id of row 3" in document.problems[0].reason
+
+
+def test_identical_rows_without_grouping_are_numbered(tmp_path: Path) -> None:
+    given = settings(object="customers", source="c.csv", id=["a", "b"], fields={"id": "a", "name": "b"})
+    documents = staged(tmp_path, "a,b\n1,x\n2,y\n1,x\n", given)
+    assert [(d.source_id, d.fate) for d in documents] == [
+        ('["1", "x"]', "send"),
+        ('["2", "y"]', "send"),
+        ('["1", "x"]#2', "send"),
+    ]
+
+
+def test_rows_of_a_document_that_stand_too_far_apart_are_held_and_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(documents_module, "OPEN_ROWS", 4)
+    rows = [f"{n},E{n},11/16/2026,,11/16/2026,8,P1,T" for n in range(8)]
+    near = "8,E7,11/16/2026,,11/17/2026,8,P1,T"
+    far = "9,E0,11/16/2026,,11/17/2026,8,P1,T"
+    documents = {d.source_id: d for d in staged(tmp_path, times(*rows, near, far), SHEETS)}
+    assert len(documents) == 8
+    assert sum(len(d.rows) for d in documents.values()) == 10
+    held = documents['["E0", "11/16/2026"]']
+    assert (held.rows, held.fate) == ((2, 11), "held")
+    assert "rows apart; sort the source" in held.problems[0].reason
+    assert documents['["E7", "11/16/2026"]'].rows == (9, 10)
+    assert [d.fate for d in documents.values()].count("send") == 7
 
 
 ROW = st.tuples(

@@ -121,7 +121,7 @@ def test_an_unknown_outcome_is_settled_with_the_same_bytes_under_the_same_key(
 def test_what_was_not_yet_sent_is_not_forgotten_when_the_file_changes(desk: Desk, line: Line) -> None:
     desk.customers([customer(n) for n in range(1, 601)])
     line.fault = lost_answer
-    first = desk.push()
+    first = desk.push(concurrency=1)
     assert (first.unknown, first.posted) == (500, 0), "a second request does not follow one in doubt"
     line.fault = None
     desk.customers([customer(900)])
@@ -298,7 +298,7 @@ def test_after_a_doubtful_item_nothing_more_is_sent_until_it_is_settled(desk: De
 
     desk.customers([{"id": f"C{n:04}", "name": f"Customer {n}"} for n in range(501)])
     line.fault = broken_off
-    report = desk.push()
+    report = desk.push(concurrency=1)
     assert (report.posted, report.unknown, report.pending, len(line.posts)) == (499, 1, 1, 1)
     (standing,) = push.standings(desk.project, "customers")
     assert standing.left == 1

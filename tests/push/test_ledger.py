@@ -133,9 +133,10 @@ def test_the_epoch_rises_with_definite_failures_only(ledger: Ledger, lease: Leas
 
 
 def test_held_rows_without_an_id_are_forgotten_with_their_source(ledger: Ledger, lease: Lease) -> None:
-    ledger.hold(lease, "r1", [record("(row 7)", error={"problems": []}), record("H", error={"problems": []})])
-    ledger.hold(lease, "r2", [])
-    assert [r.source_id for r in ledger.records(["held"])] == ["H"]
+    ours, theirs = "(row 7 of a_b.csv)", "(row 7 of axb.csv)"
+    ledger.hold(lease, "r1", [record(name, error={"problems": []}) for name in (ours, theirs, "H")])
+    ledger.forget_rows_without_id(lease, " of a_b.csv)")
+    assert [r.source_id for r in ledger.records(["held"])] == [theirs, "H"], "another file's rows stay"
 
 
 def test_scopes_do_not_see_each_other(store: Store, ledger: Ledger, lease: Lease) -> None:

@@ -249,7 +249,7 @@ def test_unknown_names_are_answered_with_the_nearest(desk: Desk) -> None:
 def test_two_runs_of_one_push_exclude_each_other(desk: Desk) -> None:
     desk.customers([customer(1)])
     settings = desk.project.section("push", "customers", PushSettings)
-    with opened(desk.project, "customers", settings) as other, lease(other):
+    with opened(desk.project, "customers", settings) as other, lease(other.main):
         found: list[BaseException] = []
 
         def second() -> None:

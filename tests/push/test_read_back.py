@@ -64,5 +64,5 @@ def swap_key(desk: Desk, key: str) -> None:
     from tieout.store.ledger_tables import push_records
 
     given = settings_of(desk.project, "customers")
-    with opened(desk.project, "customers", given) as own, own.store.begin() as connection:
+    with opened(desk.project, "customers", given) as own, own.main.store.begin() as connection:
         connection.execute(update(push_records).values(sage_key=key))

@@ -1,12 +1,14 @@
 """Rows -> documents: the bodies to send, each with the rows it was made of and what is wrong with it.
 
-Rows of one document need not stand together. Knows nothing of ledgers and requests.
+Rows of one document need not stand together, but within OPEN_ROWS of each other: so many are kept in memory. Knows
+nothing of ledgers and requests.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
@@ -22,10 +24,12 @@ from tieout.push.values import Wire
 
 ENCODER = msgspec.json.Encoder(decimal_format="number", order="deterministic")
 """Bodies: Decimal as an exact JSON number, members in a fixed order so that equal records have equal bytes."""
+OPEN_ROWS = 20_000
+"""Rows of documents that may still get more rows; beyond, those that got none for longest are complete."""
 
 
 class Document(msgspec.Struct):
-    """One record to create. It is ready if `problems` is empty, else held with all its rows."""
+    """One record to send. It is ready if `problems` is empty, else held with all its rows."""
 
     source_id: str
     rows: list[int]
@@ -38,8 +42,20 @@ class Document(msgspec.Struct):
     """Exact sums by field path, of what can be read back."""
     is_grouped: bool = False
     """Made of rows with ids of their own."""
-    has_moved_rows: bool = False
-    """A row of it is in Intacct already, as part of another document."""
+    entity: str = ""
+    """The entity it belongs to; "" where the push has one."""
+    contents: list[bytes] = msgspec.field(default_factory=list)
+    """A fingerprint of each row, by which identical ones are known."""
+
+    @property
+    def lists(self) -> dict[str, int]:
+        """How many lines it has, by the name of the list."""
+        return {name: len(value) for name, value in self.body.items() if isinstance(value, list)}
+
+    @property
+    def encoded(self) -> bytes:
+        """The body's bytes, as they go out."""
+        return ENCODER.encode(self.body)
 
     @property
     def payload_hash(self) -> str:
@@ -64,8 +80,10 @@ class _Draft(msgspec.Struct):
     """A document while its rows come in."""
 
     source_id: str
+    entity: str = ""
     rows: list[int] = msgspec.field(default_factory=list)
     entries: list[str] = msgspec.field(default_factory=list)
+    contents: list[bytes] = msgspec.field(default_factory=list)
     header: dict[str, Wire] = msgspec.field(default_factory=dict)
     header_row: dict[str, int] = msgspec.field(default_factory=dict)
     lines: list[dict[str, Wire]] = msgspec.field(default_factory=list)
@@ -73,17 +91,23 @@ class _Draft(msgspec.Struct):
 
 
 class Assembly:
-    """Takes the rows of a source one by one; `documents()` gives what they make, in order of first appearance."""
+    """Takes the rows of a source one by one; `take` gives the documents that are whole, `rest` the others at the end.
 
-    def __init__(self, settings: PushSettings, target: Target, mapping: FieldMapping | None) -> None:
+    Ids that come twice are not its business: it forgets what it gave away (`intake` finds them)."""
+
+    def __init__(
+        self, settings: PushSettings, target: Target, mapping: FieldMapping | None, source_name: str = "the source"
+    ) -> None:
         self._settings = settings
         self._target = target
         self._mapping = mapping
         self._places = mapping.places() if mapping is not None else {}
-        self._drafts: dict[object, _Draft] = {}
-        self._documents: list[Document] = []
-        self._first_seen: dict[str, int] = {}
-        self._twice: dict[str, list[int]] = {}
+        self._source_name = source_name
+        self._fingerprints = len(settings.id_columns) > 1
+        self._drafts: OrderedDict[object, _Draft] = OrderedDict()
+        """The one that got a row last stands last."""
+        self._open_rows = 0
+        self._whole: list[Document] = []
 
     def add(self, row: SourceRow) -> None:
         """Take one row."""
@@ -92,37 +116,64 @@ class Assembly:
         if not entry:
             column = next(c for c in self._settings.id_columns if is_blank(cell(row.values, c)))
             problems.append(_row_problem(row.number, column, "is blank, but it is this push's id"))
-            entry = f"(row {row.number})"
-        elif entry in self._first_seen:
-            self._twice.setdefault(entry, [self._first_seen[entry]]).append(row.number)
-        else:
-            self._first_seen[entry] = row.number
+            entry = without_id(row.number, self._source_name)
+        content = _fingerprint(row.values) if self._fingerprints else b""
         if self._mapping is None:
             checked = Verbatim(self._target, row.values, row.number)
             problems += checked.problems
-            self._documents.append(Document(entry, [row.number], [entry], checked.body, problems, checked.totals))
+            document = Document(entry, [row.number], [entry], checked.body, problems, checked.totals)
+            document.contents.append(content)
+            self._whole.append(document)
             return
         mapped = self._mapping.row(row)
         mapped.problems[:0] = problems
         draft = self._draft(row, entry, mapped)
         draft.rows.append(row.number)
         draft.entries.append(entry)
+        draft.contents.append(content)
         draft.problems.extend(mapped.problems)
         self._merge_header(draft, mapped)
         if self._mapping.list:
             draft.lines.append(mapped.line)
+        if not self._settings.group_columns:
+            self._whole.append(self._finish(draft))
+        else:
+            self._open_rows += 1
+            if self._open_rows > OPEN_ROWS:
+                self._close(OPEN_ROWS // 2)
+
+    def take(self) -> list[Document]:
+        """The documents that are whole since the last call."""
+        whole, self._whole = self._whole, []
+        return whole
+
+    def rest(self) -> list[Document]:
+        """After the last row: every document that was not taken yet, in order of first appearance."""
+        self._close(0)
+        return sorted(self.take(), key=lambda document: document.rows[0])
+
+    def _close(self, down_to: int) -> None:
+        while self._open_rows > down_to and self._drafts:
+            _, draft = self._drafts.popitem(last=False)
+            self._open_rows -= len(draft.rows)
+            self._whole.append(self._finish(draft))
 
     def _draft(self, row: SourceRow, entry: str, mapped: MappedRow) -> _Draft:
         columns = self._settings.group_columns
         if not columns:
-            # Rows that share an id are kept apart here and held below: they are not one document.
-            return self._drafts.setdefault(row.number, _Draft(entry))
+            return _Draft(entry, mapped.entity)
         group = source_id(row.values, columns)
+        key: object = (mapped.entity, group)
         if not group:
             column = next(c for c in columns if is_blank(cell(row.values, c)))
             mapped.problems.append(_row_problem(row.number, column, "is blank, but documents are grouped by it"))
-            return self._drafts.setdefault(row.number, _Draft(f"(row {row.number})"))
-        return self._drafts.setdefault(group, _Draft(group))
+            group, key = without_id(row.number, self._source_name), row.number
+        draft = self._drafts.get(key)
+        if draft is None:
+            draft = self._drafts[key] = _Draft(group, mapped.entity)
+        else:
+            self._drafts.move_to_end(key)
+        return draft
 
     def _merge_header(self, draft: _Draft, mapped: MappedRow) -> None:
         """Header values of one document must agree; a blank one agrees with all."""
@@ -137,15 +188,6 @@ class Assembly:
                 reason = f"{value!s} differs from {first} of the same document"
                 draft.problems.append(_row_problem(mapped.number, column, reason))
 
-    def documents(self) -> list[Document]:
-        """Every document, ready or held. Call once, after the last row."""
-        for draft in self._drafts.values():
-            self._documents.append(self._finish(draft))
-        self._drafts.clear()
-        if self._twice:
-            self._hold_duplicates()
-        return self._documents
-
     def _finish(self, draft: _Draft) -> Document:
         assert self._mapping is not None
         totals: dict[str, Decimal] = {}
@@ -159,8 +201,17 @@ class Assembly:
                 for path, value in values.items():
                     self._put(line, path, value, totals)
                 lines.append(line)
-        grouped = bool(self._settings.group_columns)
-        document = Document(draft.source_id, draft.rows, draft.entries, body, draft.problems, totals, grouped)
+        document = Document(
+            draft.source_id,
+            draft.rows,
+            draft.entries,
+            body,
+            draft.problems,
+            totals,
+            bool(self._settings.group_columns),
+            draft.entity,
+            draft.contents,
+        )
         if not document.problems:
             self._require(document)
         return document
@@ -187,20 +238,23 @@ class Assembly:
                 _row_problem(row, self._mapping.column_of(path), f"is blank, but {path} is required")
             )
 
-    def _hold_duplicates(self) -> None:
-        column = " + ".join(self._settings.id_columns)
-        merged: dict[str, Document] = {}
-        for document in self._documents:
-            for entry, row in zip(document.entries, document.rows, strict=True):
-                others = ", ".join(str(other) for other in self._twice.get(entry, ()) if other != row)
-                if others:
-                    document.problems.append(_row_problem(row, column, f"{entry!r} is also the id of row {others}"))
-            first = merged.setdefault(document.source_id, document)
-            if first is not document:
-                first.rows += document.rows
-                first.entries += document.entries
-                first.problems += document.problems
-        self._documents = list(merged.values())
+
+def without_id(row: int, source_name: str) -> str:
+    """What a row without an id is called: it means something in its own file only."""
+    return f"(row {row} of {source_name})"
+
+
+def without_id_of(source_name: str) -> str:
+    """How all of them end that one file has."""
+    return f" of {source_name})"
+
+
+def is_without_id(entry: str) -> bool:
+    return entry.startswith("(row ") and entry.endswith(")")
+
+
+def _fingerprint(values: Mapping[str, Any]) -> bytes:
+    return hashlib.blake2b(repr(list(values.values())).encode(errors="surrogatepass"), digest_size=16).digest()
 
 
 def _row_problem(row: int, column: str, reason: str) -> Problem:

@@ -38,6 +38,8 @@ class MappedRow(msgspec.Struct):
     header: dict[str, Wire] = msgspec.field(default_factory=dict)
     line: dict[str, Wire] = msgspec.field(default_factory=dict)
     problems: list[Problem] = msgspec.field(default_factory=list)
+    entity: str = ""
+    """The entity it belongs to; "" where the push has one."""
 
 
 class FieldMapping(msgspec.Struct, frozen=True):

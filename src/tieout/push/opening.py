@@ -25,13 +25,78 @@ if TYPE_CHECKING:
 
 
 class Opened(msgspec.Struct, frozen=True):
-    """One push, ready to work. `client` runs in the push's entity; `object` is the full name."""
+    """One push in one entity, ready to work. `client` runs in that entity; `object` is the full name."""
 
     name: str
     object: str
+    entity: str
+    """As the source has it; "" for the push's own."""
     client: Intacct
     ledger: Ledger
     store: Store
+
+
+class Desks:
+    """The desks of one push: one for each entity that its documents belong to, opened when first asked for.
+
+    "" is the entity of the push itself, or of its connection."""
+
+    def __init__(
+        self,
+        stack: ExitStack,
+        project: Project,
+        name: str,
+        settings: PushSettings,
+        budget: Budget | None,
+        concurrency: int | None,
+    ) -> None:
+        self._stack, self._project, self._settings = stack, project, settings
+        self._budget, self._concurrency = budget, concurrency
+        self.name = name
+        self.object = catalogue.resolve(settings.object)
+        self._opened: dict[str, Opened] = {}
+
+    @property
+    def main(self) -> Opened:
+        return self.at("")
+
+    def at(self, entity: str) -> Opened:
+        """The desk of an entity. Raises what connecting raises; asks nothing of Intacct yet."""
+        if entity not in self._opened:
+            wanted = entity or self._settings.entity
+            who = find(self._project, self._settings.connection, wanted)
+            client = self._client(entity)
+            store = self._store()
+            scope = Scope(company=who.company, environment=who.environment, entity=who.entity or "", push=self.name)
+            ledger = Ledger(store, scope, open_vault(self._project, store), owner=who.owner)
+            _refuse_other_object(self.name, self.object, ledger)
+            self._opened[entity] = Opened(self.name, self.object, entity, client, ledger, store)
+        return self._opened[entity]
+
+    def _client(self, entity: str) -> Intacct:
+        """One connection for all: its token, pacing and meter, in another entity by header (REST reference 2)."""
+        if entity:
+            return self.main.client.with_entity(entity)
+        settings = self._settings
+        client = connect(self._project, settings.connection, settings.entity, self._budget, self._concurrency)
+        return self._stack.enter_context(client)
+
+    def _store(self) -> Store:
+        """One for all; opened after a connection was found, lest looking make an empty database."""
+        for desk in self._opened.values():
+            return desk.store
+        return self._stack.enter_context(open_store(self._project.state_url))
+
+    def ledger(self, entity: str) -> Ledger:
+        return self.at(entity).ledger
+
+    def all_known(self) -> list[Opened]:
+        """The desks of this run's entity and of each other entity that the ledger of this push has open requests in."""
+        mine = self.main.ledger
+        here = {desk.ledger.scope.entity for desk in self._opened.values()}
+        for entity in mine.entities_with_open_batches() - here:
+            self.at(entity)
+        return list(self._opened.values())
 
 
 @contextmanager
@@ -41,19 +106,12 @@ def opened(
     settings: PushSettings,
     budget: Budget | None = None,
     concurrency: int | None = None,
-) -> Iterator[Opened]:
-    """Open client and ledger; both are closed at the end.
+) -> Iterator[Desks]:
+    """Open what a push works with; all is closed at the end.
 
     The ledger belongs to company, environment and entity, whatever the connection is called (DESIGN rule 1)."""
-    object = catalogue.resolve(settings.object)
-    who = find(project, settings.connection, settings.entity)
     with ExitStack() as stack:
-        client = stack.enter_context(connect(project, settings.connection, settings.entity, budget, concurrency))
-        store = stack.enter_context(open_store(project.state_url))
-        scope = Scope(company=who.company, environment=who.environment, entity=who.entity or "", push=name)
-        ledger = Ledger(store, scope, open_vault(project, store), owner=who.owner)
-        _refuse_other_object(name, object, ledger)
-        yield Opened(name, object, client, ledger, store)
+        yield Desks(stack, project, name, settings, budget, concurrency)
 
 
 def _refuse_other_object(name: str, object: str, ledger: Ledger) -> None:

@@ -50,6 +50,8 @@ class PushReport(msgspec.Struct, kw_only=True):
     """Records of earlier, interrupted runs whose outcome this run settled."""
     rows_by_outcome: dict[str, int] = msgspec.field(default_factory=dict)
     """Source rows by the same words: their sum is `rows`."""
+    by_entity: dict[str, dict[str, int]] = msgspec.field(default_factory=dict)
+    """Documents by entity and outcome; "" is the entity of the push itself."""
     requests: int = 0
     transactions: int = 0
     """Billable transactions, the tie-out included."""

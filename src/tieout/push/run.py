@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tieout.push import plan
-from tieout.push.opening import Opened, lease, opened
-from tieout.push.plan import Item, Reading
+from tieout.push.documents import without_id_of
+from tieout.push.intake import Intake, take_in
+from tieout.push.opening import Desks, Opened, lease, opened
 from tieout.push.report import (
     BUCKETS,
     OnProgress,
@@ -21,11 +22,12 @@ from tieout.push.report import (
     changed_facts,
     problem_facts,
 )
-from tieout.push.sending import Outgoing, Sender, announced
+from tieout.push.sending import Outgoing, Request, Sender, batches
 from tieout.push.settings import PushSettings, settings_of
-from tieout.push.sources import Source
-from tieout.push.standing import counts_of, proof
-from tieout.store.ledger import LedgerRecord
+from tieout.push.sources import Source, open_source
+from tieout.push.stage import Fate, Stage, Staged
+from tieout.push.standing import proof
+from tieout.store.ledger import LedgerRecord, Result
 
 if TYPE_CHECKING:
     from tieout.project import Project
@@ -71,14 +73,21 @@ def retry(
 
 def _run(project: Project, job: _Job, *, dry_run: bool) -> PushReport:
     started = time.monotonic()
-    with opened(project, job.name, job.settings, job.budget, job.concurrency) as desk, desk.client.measure() as spent:
+    with (
+        Stage() as stage,
+        opened(project, job.name, job.settings, job.budget, job.concurrency) as desks,
+        desks.main.client.measure() as spent,
+    ):
+        source = open_source(job.settings, job.path, f"[push.{job.name}]", job.records)
         if dry_run:
-            reading = plan.read(job.settings, job.name, job.path, desk.client, job.records)
-            items = plan.decide(reading.documents, desk.ledger, desk.object, retry=job.retry)
-            report = _report(desk, reading, items, dry_run=True)
+            intake = take_in(job.settings, job.name, source, desks.main.client, stage)
+            plan.decide(stage, desks.ledger, desks.object, retry=job.retry)
+            report = _report(desks, intake, dry_run=True)
         else:
-            with lease(desk) as held:
-                report = _send(desk, job, held)
+            with lease(desks.main) as held:
+                # The source first: a file that cannot be read must not start anything.
+                intake = take_in(job.settings, job.name, source, desks.main.client, stage)
+                report = _send(desks, job, intake, held)
     report.requests = spent.calls
     report.transactions = spent.transactions
     report.seconds = time.monotonic() - started
@@ -109,76 +118,126 @@ class _Job:
         self.records = records
 
 
-def _send(desk: Opened, job: _Job, held: Lease) -> PushReport:
+def _send(desks: Desks, job: _Job, intake: Intake, held: Lease) -> PushReport:
     run_id = str(uuid.uuid4())
-    # The source first: a file that cannot be read must not start anything.
-    reading = plan.read(job.settings, job.name, job.path, desk.client, job.records)
-    desk.ledger.start_run(run_id, _origin(reading.source))
+    stage = intake.stage
+    main = desks.main
+    main.ledger.start_run(run_id, _origin(intake.source))
     counter = _Counter(job.progress)
-    sender = Sender(desk.client, desk.ledger, held, desk.object, run_id, counter.settled)
-    sender.replay()
-    settled = frozenset(sender.outcomes)
-    items = plan.decide(reading.documents, desk.ledger, desk.object, retry=job.retry, settled=settled)
-    desk.ledger.forget(held, plan.superseded(reading.documents, desk.ledger))
-    to_hold = [_held(item) for item in items if item.fate == "held"]
-    desk.ledger.hold(held, run_id, to_hold)
-    to_send = [item for item in items if item.fate == "send"]
-    counter.begin(len(to_send))
-    ready = [Outgoing.of(item.document, item.known.attempt if item.known else 0) for item in to_send]
-    desk.ledger.announce(held, run_id, [announced(outgoing) for outgoing in ready])
-    sender.send(ready)
-    for item in to_send:
-        result = sender.outcomes.get(item.document.source_id)
-        item.fate = "pending" if result is None else _fate_of(result.state)
-    report = _report(desk, reading, items, dry_run=False)
-    changed = {item.document.source_id: changed_facts() for item in items if item.fate == "changed"}
-    desk.ledger.mark_changed(held, [item.document.source_id for item in items if item.known], changed)
-    report.ready, report.replayed = len(to_send), len(settled)
+    sender = Sender(held, run_id, in_flight=_places(job, main), results=_Settling(stage, counter))
+    for desk in desks.all_known():
+        sender.replay(desk)
+    plan.decide(stage, desks.ledger, desks.object, retry=job.retry, settled=frozenset(sender.settled))
+    ready = _announce(desks, intake, held, run_id)
+    counter.begin(ready)
+    sender.send(batches(_outgoing(desks, stage)))
+    stage.rename_fate("send", "pending")
+    _mark_changed(desks, stage, held)
+    report = _report(desks, intake, dry_run=False)
+    report.ready, report.replayed = ready, len(sender.settled)
     report.notes += sender.notes
-    report.tie_out = proof(desk, items, strict=False)
+    report.tie_out = proof(desks, stage, strict=False)
     counts: dict[str, int] = {bucket: getattr(report, bucket) for bucket in BUCKETS}
-    desk.ledger.finish_run(run_id, report.sha256, report.rows, counts)
+    main.ledger.finish_run(run_id, report.sha256, report.rows, counts)
     return report
 
 
-def _fate_of(state: State) -> plan.Fate:
+def _places(job: _Job, desk: Opened) -> int:
+    """Requests at a time: as many as the company takes, or one where the order is to be kept."""
+    ceiling = desk.client.limiter.ceiling
+    return 1 if job.settings.keep_order else min(ceiling, job.concurrency or ceiling)
+
+
+def _announce(desks: Desks, intake: Intake, held: Lease, run_id: str) -> int:
+    """Write into the ledgers what will be sent and what is held, before anything is -> how many will be sent."""
+    stage = intake.stage
+    for entity in stage.entities():
+        ledger = desks.ledger(entity)
+        if ledger.is_empty():
+            continue
+        ledger.forget(held, plan.superseded(stage, entity, ledger))
+        ledger.forget_rows_without_id(held, without_id_of(intake.source.name))
+    ready = 0
+    for chunk in stage.chunks("send", "held"):
+        for entity, documents in plan.by_entity(chunk):
+            ledger = desks.ledger(entity)
+            to_send = [Outgoing.of(d).record for d in documents if d.fate == "send"]
+            ledger.announce(held, run_id, to_send)
+            ledger.hold(held, run_id, [_held(d) for d in documents if d.fate == "held"])
+            ready += len(to_send)
+    return ready
+
+
+def _outgoing(desks: Desks, stage: Stage) -> Iterator[tuple[Opened, Outgoing]]:
+    for chunk in stage.chunks("send"):
+        for document in chunk:
+            yield desks.at(document.entity), Outgoing.of(document)
+
+
+class _Settling:
+    """Takes what the ledger says of a request's records over into the stage."""
+
+    def __init__(self, stage: Stage, counter: _Counter) -> None:
+        self._stage = stage
+        self._counter = counter
+
+    def __call__(self, request: Request, results: Sequence[Result], final: bool) -> None:
+        fates = {out.seq: _fate_of(result.state) for out, result in zip(request.outgoing, results, strict=False)}
+        self._stage.settle(fates)
+        if final and request.is_first:
+            self._counter.settled(len(results))
+
+
+def _fate_of(state: State) -> Fate:
     return "unknown" if state == "sending" else state
 
 
-def _held(item: Item) -> LedgerRecord:
-    document = item.document
+def _held(document: Staged) -> LedgerRecord:
     return LedgerRecord(
         source_id=document.source_id,
         payload_hash=document.payload_hash,
         state="held",
-        rows=tuple(document.rows),
-        # A row that went out in another document stays that document's.
-        entries=tuple(document.entries) if document.is_grouped and not document.has_moved_rows else (),
+        rows=document.rows,
+        entries=document.entries,
         totals=document.totals,
         error=problem_facts(document.problems),
     )
 
 
-def _report(desk: Opened, reading: Reading, items: Sequence[Item], *, dry_run: bool) -> PushReport:
+def _mark_changed(desks: Desks, stage: Stage, held: Lease) -> None:
+    for chunk in stage.chunks():
+        for entity, documents in plan.by_entity(chunk):
+            known = [document.source_id for document in documents if document.known]
+            if known:
+                changed = {d.source_id: changed_facts() for d in documents if d.fate == "changed"}
+                desks.ledger(entity).mark_changed(held, known, changed)
+
+
+def _report(desks: Desks, intake: Intake, *, dry_run: bool) -> PushReport:
+    stage, source = intake.stage, intake.source
     report = PushReport(
-        name=desk.name,
-        object=desk.object,
-        source=_origin(reading.source),
-        sha256=reading.source.sha256,
+        name=desks.name,
+        object=desks.object,
+        source=_origin(source),
+        sha256=source.sha256,
         dry_run=dry_run,
-        rows=reading.source.row_count,
-        blank_rows=reading.source.blank_rows,
-        documents=len(items),
-        unused_columns=reading.unused_columns,
-        rows_by_outcome=counts_of(items, rows=True),
+        rows=source.row_count,
+        blank_rows=source.blank_rows,
+        unused_columns=intake.unused_columns,
+        rows_by_outcome=dict.fromkeys(BUCKETS, 0),
     )
-    report.ready = sum(item.fate == "send" for item in items)
-    for bucket, count in counts_of(items, rows=False).items():
-        setattr(report, bucket, count)
-    report.problems = [problem for item in items if item.fate == "held" for problem in item.document.problems]
+    for entity, fate, documents, rows in stage.counts():
+        bucket = "pending" if fate == "send" else fate
+        setattr(report, bucket, getattr(report, bucket) + documents)
+        report.documents += documents
+        report.rows_by_outcome[bucket] += rows
+        of_entity = report.by_entity.setdefault(entity, dict.fromkeys(BUCKETS, 0))
+        of_entity[bucket] += documents
+        report.ready += documents if fate == "send" else 0
+    report.problems = [problem for chunk in stage.chunks("held") for d in chunk for problem in d.problems]
     if not report.rows:
-        report.notes.append(f"{reading.source.subject} has no rows: there is nothing to push.")
-    report.notes += reading.source.notes
+        report.notes.append(f"{source.subject} has no rows: there is nothing to push.")
+    report.notes += source.notes
     return report
 
 

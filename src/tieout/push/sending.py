@@ -1,15 +1,18 @@
 """Sends batches so that nothing is posted twice: ledger first, then the request, then the outcome by position.
 
-Knows requests and outcomes, no files and no mapping (DESIGN rules 1 and 2).
+Knows requests and outcomes, no files and no mapping (DESIGN rules 1 and 2). Requests run beside each other; the ledger
+is written by one thread.
 """
 
 from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from itertools import islice
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import msgspec
 
@@ -30,16 +33,19 @@ from tieout.errors import (
     TooLargeError,
     UnreachableError,
 )
-from tieout.push.documents import ENCODER, Document
+from tieout.push.flights import Flights
 from tieout.push.report import error_facts
 from tieout.rest import Outcome, operations
-from tieout.rest.batch import cut
+from tieout.rest.batch import MAX_BATCH, MAX_BODY
 from tieout.store.crashpoints import reached
-from tieout.store.ledger import Batch, Ledger, LedgerRecord, Result, Scope, State
+from tieout.store.ledger import Batch, LedgerRecord, Result, Scope, State
 
 if TYPE_CHECKING:
-    from tieout.rest import Intacct
+    from tieout.push.opening import Opened
+    from tieout.push.stage import Staged
     from tieout.store.leases import Lease
+
+T = TypeVar("T")
 
 REPLAY_DAYS = 59
 """A key is reserved for 60 days (REST reference 7.6); a replay after that could post a second time."""
@@ -48,50 +54,82 @@ NOT_TRIED = (TokenRefusedError, ForbiddenError, ThrottledError, NotAuthorisedErr
 """Intacct, or we ourselves, refused to look at the request: none of its records was processed."""
 NOT_KNOWN = (OutcomeUnknownError, ReplyError)
 """Nobody can tell what became of the request. Only the same bytes under the same key may follow. A server error comes
-as OutcomeUnknownError, also where Intacct remembers and repeats it."""
+as OutcomeUnknownError, also where Intacct remembers and repeats it, and so does a refusal at the door or silence after
+a try that may have arrived."""
 PER_RECORD = (InvalidRequestError, RefusedError)
 """A whole request refused for what may be one record's fault: it is cut in two until the guilty one is alone."""
 
 
 class Outgoing(msgspec.Struct):
-    """A document on its way: its bytes, and how often Intacct refused it before."""
+    """A document on its way."""
 
-    document: Document
+    seq: int
+    record: LedgerRecord
+    """What the ledger writes of it before it goes out; `attempt` is how often Intacct refused it before."""
     body: bytes
-    attempt: int
 
     @classmethod
-    def of(cls, document: Document, attempt: int) -> Outgoing:
-        return cls(document, ENCODER.encode(document.body), attempt)
+    def of(cls, staged: Staged) -> Outgoing:
+        record = LedgerRecord(
+            source_id=staged.source_id,
+            payload_hash=staged.payload_hash,
+            state="sending",
+            rows=staged.rows,
+            entries=staged.entries,
+            totals=staged.totals,
+            attempt=staged.attempt,
+        )
+        return cls(staged.seq, record, staged.body)
+
+
+class Request(msgspec.Struct):
+    """One batch on its way, with what its positions mean."""
+
+    desk: Opened
+    batch: Batch
+    sources: Sequence[str]
+    outgoing: Sequence[Outgoing] = ()
+    """Empty where an earlier run sent it."""
+
+    @property
+    def is_first(self) -> bool:
+        """It was never sent before."""
+        return bool(self.outgoing)
+
+
+Answer: TypeAlias = "list[Outcome] | TieoutError"
+OnResults: TypeAlias = Callable[[Request, Sequence[Result], bool], None]
+"""Told what the ledger now says of a request's records, and whether that is final for this run."""
 
 
 class Sender:
-    """Sends the documents of one run. `outcomes` maps source ids to what the ledger now says of them."""
+    """Sends the documents of one run. `settled` are the records, (entity, source id), of earlier runs that it settled.
+
+    With `in_flight` of 1 requests go out in the order given, and none before the one before it is settled."""
 
     def __init__(
         self,
-        client: Intacct,
-        ledger: Ledger,
         lease: Lease,
-        object: str,
         run_id: str,
-        settled: Callable[[int], None] = lambda _: None,
+        *,
+        in_flight: int = 1,
+        atomic: bool = False,
+        results: OnResults = lambda *_: None,
     ) -> None:
-        self._client = client
-        self._ledger = ledger
         self._lease = lease
-        self._object = object
         self._run_id = run_id
-        self._settled = settled
-        self.outcomes: dict[str, Result] = {}
+        self._atomic = atomic
+        self._results = results
+        self._flights: Flights[Request, Answer] = Flights(in_flight, _ask)
+        self.settled: set[tuple[str, str]] = set()
         self.notes: list[str] = []
 
     # Earlier runs --------------------------------------------------------------------------------------------------
 
-    def replay(self) -> None:
+    def replay(self, desk: Opened) -> None:
         """Settle what interrupted runs left open: the same bytes under the same key, and nothing else."""
-        for batch in self._ledger.open_batches():
-            sources = self._ledger.source_ids(batch.id)
+        for batch in desk.ledger.open_batches():
+            sources = desk.ledger.source_ids(batch.id)
             if len(sources) != batch.count:
                 self.notes.append(f"Request {batch.id} of {batch.created_at} has lost records; it is not sent again.")
                 continue
@@ -102,125 +140,169 @@ class Sender:
                 )
                 continue
             try:
-                batch.body = self._ledger.body(batch.id)
+                batch.body = desk.ledger.body(batch.id)
             except ConfigurationError as error:
                 self.notes.append(
                     f"{batch.count} records sent on {batch.created_at[:10]} never had an answer, and what was sent "
                     f"cannot be read: {error} They stay unknown, and nothing else is sent for them."
                 )
                 continue
-            self._exchange(batch, sources, first=False)
+            request = Request(desk, batch, sources)
+            self._conclude(request, _ask(request))
+            self.settled.update((desk.entity, source_id) for source_id in sources)
 
     # This run ------------------------------------------------------------------------------------------------------
 
-    def send(self, documents: Sequence[Outgoing]) -> None:
-        """Send in batches, in the order given. Stops after a request whose outcome is unknown.
+    def send(self, batches: Iterable[tuple[Opened, Sequence[Outgoing]]]) -> None:
+        """Send batches. After a request whose outcome is unknown no further one begins.
 
-        Raises TokenRefusedError, ForbiddenError, UnreachableError ... where Intacct takes nothing at all; the ledger
-        then says which records were not processed, and a rerun goes on from there."""
-        for span in cut([outgoing.body for outgoing in documents]):
-            if not self._send_batch([documents[position] for position in span]):
-                return
+        Raises TokenRefusedError, ForbiddenError, UnreachableError ... where Intacct takes nothing at all, after what
+        was under way has ended; the ledger then says which records were not processed, and a rerun goes on from
+        there."""
+        flights = self._flights
+        coming = iter(batches)
+        halves: deque[tuple[Opened, Sequence[Outgoing]]] = deque()
+        trouble: TieoutError | None = None
+        is_open = True
+        while True:
+            following = (halves.popleft() if halves else next(coming, None)) if is_open and not flights.full else None
+            if following is not None:
+                flights.start(self._begin(*following))
+                if not flights.full:
+                    continue
+            if not flights.under_way:
+                break
+            request, answer = flights.landed()
+            try:
+                known = self._conclude(request, answer)
+            except TieoutError as error:
+                trouble = trouble or error
+                is_open = False
+                continue
+            is_open = is_open and known
+            if isinstance(answer, PER_RECORD) and len(request.outgoing) > 1 and not self._atomic:
+                halves.extendleft(reversed([(request.desk, half) for half in _halves(request.outgoing)]))
+        if trouble is not None:
+            raise trouble
 
-    def _send_batch(self, outgoing: Sequence[Outgoing]) -> bool:
-        """One batch -> False if its outcome is unknown."""
-        batch = make_batch(self._ledger.scope, self._object, outgoing)
-        records = [announced(each) for each in outgoing]
-        self._ledger.begin_batch(self._lease, self._run_id, batch, records)
+    def _begin(self, desk: Opened, outgoing: Sequence[Outgoing]) -> Request:
+        """Write a batch into the ledger: after this its bytes outlive a crash."""
+        batch = make_batch(desk.ledger.scope, desk.object, outgoing, atomic=self._atomic)
+        desk.ledger.begin_batch(self._lease, self._run_id, batch, [each.record for each in outgoing])
         reached("push.after_ledger_write")
-        known, error = self._exchange(batch, [each.document.source_id for each in outgoing], first=True)
-        if not known:
+        return Request(desk, batch, [each.record.source_id for each in outgoing], outgoing)
+
+    def _conclude(self, request: Request, answer: Answer) -> bool:
+        """Record what became of each position -> whether that is known of all of them. Raises where Intacct takes
+        nothing at all."""
+        batch, first = request.batch, request.is_first
+        if isinstance(answer, list):
+            reached("push.after_send")
+            doubtful = next((outcome for outcome in answer if outcome.state == "unknown"), None)
+            if doubtful is None:
+                self._resolve(request, [_from_outcome(outcome) for outcome in answer])
+                return True
+            self._leave_partly_open(request, answer, doubtful)
             return False
-        if isinstance(error, PER_RECORD) and len(outgoing) > 1:
-            half = len(outgoing) // 2
-            again = [msgspec.structs.replace(each, attempt=each.attempt + 1) for each in outgoing]
-            return self._send_batch(again[:half]) and self._send_batch(again[half:])
+        error = answer
+        if isinstance(error, NOT_KNOWN):
+            self._leave_open(request, error)
+            return False
+        if isinstance(error, (*NOT_TRIED, UnreachableError)):
+            if first:  # else this refusal says nothing about the first time
+                state: State = "unprocessed" if isinstance(error, IntacctError) else "pending"
+                self._resolve(request, [_result(p, state, error) for p in range(batch.count)])
+            raise error
+        if not isinstance(error, IntacctError):
+            raise error
+        clash = isinstance(error, ConflictError) and (not first or error.meaning in ("in flight", "reserved"))
+        if clash or (not first and (error.gateway or isinstance(error, TooLargeError))):
+            # The first time may be in the way of this one, or was not looked at. Of a key never used before a
+            # conflict is a plain refusal, unless Intacct says that it was.
+            self._leave_open(request, error)
+            return False
+        cuttable = first and batch.count > 1 and isinstance(error, PER_RECORD) and not self._atomic
+        state = "unprocessed" if cuttable else "failed"
+        self._resolve(request, [_result(p, state, error) for p in range(batch.count)], final=not cuttable)
         return True
 
-    # Both ----------------------------------------------------------------------------------------------------------
+    def _resolve(self, request: Request, results: Sequence[Result], *, final: bool = True) -> None:
+        request.desk.ledger.resolve(self._lease, request.batch.id, results)
+        self._results(request, results, final)
 
-    def _exchange(self, batch: Batch, sources: Sequence[str], *, first: bool) -> tuple[bool, TieoutError | None]:
-        """Send a batch's bytes and record what became of each position -> whether that is known of all of them, and
-        the error that met the whole request."""
-        call = operations.post(batch.object, batch.body, count=batch.count, idempotency_key=batch.idempotency_key)
-        tries = self._tries()
-        try:
-            outcomes = self._client.call(call)
-        except NOT_KNOWN as error:
-            self._leave_open(batch, sources, error)
-            return False, error
-        except (*NOT_TRIED, UnreachableError) as error:
-            if not first:
-                raise  # this refusal says nothing about the first time
-            if self._tries() - tries > 1:
-                # An earlier try of this very call may have arrived before the door was shut.
-                self._leave_open(batch, sources, error)
-                raise
-            state: State = "unprocessed" if isinstance(error, IntacctError) else "pending"
-            self._resolve(batch, sources, [_result(p, state, error) for p in range(batch.count)])
-            raise
-        except IntacctError as error:
-            clash = isinstance(error, ConflictError) and (not first or error.meaning in ("in flight", "reserved"))
-            if clash or (not first and (error.gateway or isinstance(error, TooLargeError))):
-                # The first time may be in the way of this one, or was not looked at. Of a key never used before a
-                # conflict is a plain refusal, unless Intacct says that it was.
-                self._leave_open(batch, sources, error)
-                return False, error
-            cuttable = first and batch.count > 1 and isinstance(error, PER_RECORD)
-            state = "unprocessed" if cuttable else "failed"
-            self._resolve(batch, sources, [_result(p, state, error) for p in range(batch.count)], final=not cuttable)
-            return True, error
-        reached("push.after_send")
-        doubtful = next((outcome for outcome in outcomes if outcome.state == "unknown"), None)
-        if doubtful is not None:
-            self._leave_partly_open(batch, sources, outcomes, doubtful)
-            return False, None
-        self._resolve(batch, sources, [_from_outcome(outcome) for outcome in outcomes])
-        return True, None
+    def _leave_open(self, request: Request, error: TieoutError) -> None:
+        results = [_result(position, "unknown", error) for position in range(request.batch.count)]
+        self._keep_open(request, results, error.message)
 
-    def _tries(self) -> int:
-        """Requests made so far."""
-        return self._client.usage.calls
-
-    def _resolve(self, batch: Batch, sources: Sequence[str], results: Sequence[Result], *, final: bool = True) -> None:
-        self._ledger.resolve(self._lease, batch.id, results)
-        self.outcomes.update(zip(sources, results, strict=True))
-        if final:
-            self._settled(len(results))
-
-    def _leave_open(self, batch: Batch, sources: Sequence[str], error: TieoutError) -> None:
-        results = [_result(position, "unknown", error) for position in range(batch.count)]
-        self._keep_open(batch, sources, results, error.message)
-
-    def _leave_partly_open(
-        self, batch: Batch, sources: Sequence[str], outcomes: Sequence[Outcome], doubtful: Outcome
-    ) -> None:
+    def _leave_partly_open(self, request: Request, outcomes: Sequence[Outcome], doubtful: Outcome) -> None:
         """Intacct broke off at some records. What it posted is posted; of all others only the same bytes under the
         same key can tell, and a refused one must not go out under another key while they may still go out again."""
         why = doubtful.error.message if doubtful.error is not None else "Intacct does not say what became of them."
         results = [_from_outcome(outcome) for outcome in outcomes]
         for result in results:
             result.state = "posted" if result.state == "posted" else "unknown"
-        self._keep_open(batch, sources, results, why)
+        self._keep_open(request, results, why)
 
-    def _keep_open(self, batch: Batch, sources: Sequence[str], results: Sequence[Result], why: str) -> None:
-        self._ledger.leave_open(self._lease, batch.id, why, results)
-        self.outcomes.update(zip(sources, results, strict=True))
+    def _keep_open(self, request: Request, results: Sequence[Result], why: str) -> None:
+        request.desk.ledger.leave_open(self._lease, request.batch.id, why, results)
         count = sum(result.state == "unknown" for result in results)
         self.notes.append(
             f"{count} {'record was' if count == 1 else 'records were'} sent and the outcome is unknown: "
             f"{why.rstrip('.')}. The next push asks again with the same bytes under the same key, which cannot post "
             "twice."
         )
-        self._settled(len(results))
+        self._results(request, results, True)
 
 
-def make_batch(scope: Scope, object: str, outgoing: Sequence[Outgoing]) -> Batch:
+def _ask(request: Request) -> Answer:
+    """Send a batch's bytes -> its outcomes, or the error that met the whole request."""
+    batch = request.batch
+    call = operations.batch(
+        batch.method, batch.path, batch.body, [None] * batch.count, idempotency_key=batch.idempotency_key
+    )
+    try:
+        return request.desk.client.call(call)
+    except TieoutError as error:
+        return error
+
+
+def _halves(outgoing: Sequence[Outgoing]) -> tuple[Sequence[Outgoing], Sequence[Outgoing]]:
+    """The same documents in two requests, under the next epoch: the first one's refusal is definite."""
+    again = [
+        msgspec.structs.replace(each, record=msgspec.structs.replace(each.record, attempt=each.record.attempt + 1))
+        for each in outgoing
+    ]
+    half = len(again) // 2
+    return again[:half], again[half:]
+
+
+def batches(
+    documents: Iterable[tuple[Opened, Outgoing]], *, most: int = MAX_BATCH, largest: int = MAX_BODY
+) -> Iterator[tuple[Opened, list[Outgoing]]]:
+    """Documents in requests of one entity each, of at most `most` records and `largest` bytes, in the order given.
+
+    A single record over the limit makes a request of its own: Intacct decides."""
+    waiting: dict[int, tuple[Opened, list[Outgoing]]] = {}
+    sizes: dict[int, int] = {}
+    for desk, outgoing in documents:
+        which = id(desk)
+        _, pending = waiting.setdefault(which, (desk, []))
+        size = sizes.get(which, 2)
+        if pending and (len(pending) >= most or size + len(outgoing.body) + 1 > largest):
+            yield waiting.pop(which)
+            _, pending = waiting.setdefault(which, (desk, []))
+            size = 2
+        pending.append(outgoing)
+        sizes[which] = size + len(outgoing.body) + 1
+    yield from waiting.values()
+
+
+def make_batch(scope: Scope, object: str, outgoing: Sequence[Outgoing], *, atomic: bool = False) -> Batch:
     """The request for some documents: its exact bytes and its idempotency key."""
     body = b"[" + b",".join(each.body for each in outgoing) + b"]"
     path = operations.object_path(object)
-    epoch = max(each.attempt for each in outgoing)
-    sources = [each.document.source_id for each in outgoing]
+    epoch = max(each.record.attempt for each in outgoing)
+    sources = [each.record.source_id for each in outgoing]
     return Batch(
         id=str(uuid.uuid4()),
         object=object,
@@ -240,19 +322,6 @@ def idempotency_key(scope: Scope, method: str, path: str, epoch: int, sources: S
     would answer the second with the first one's result. The epoch is in it because Intacct also replays a failure."""
     facts = [scope.company, scope.environment, scope.entity, scope.push, method, path, epoch, list(sources)]
     return hashlib.sha256(msgspec.json.encode(facts) + b"\n" + body).hexdigest()
-
-
-def announced(outgoing: Outgoing) -> LedgerRecord:
-    document = outgoing.document
-    return LedgerRecord(
-        source_id=document.source_id,
-        payload_hash=document.payload_hash,
-        state="sending",
-        rows=tuple(document.rows),
-        entries=tuple(document.entries) if document.is_grouped else (),
-        totals=document.totals,
-        attempt=outgoing.attempt,
-    )
 
 
 def _result(position: int, state: State, error: TieoutError) -> Result:
@@ -275,7 +344,8 @@ def _age(batch: Batch) -> timedelta:
     return datetime.now(UTC) - datetime.fromisoformat(batch.created_at)
 
 
-def chunks(keys: Sequence[str], size: int = 500) -> Iterator[Sequence[str]]:
-    """Keys in pieces that one read takes (REST reference 4.3)."""
-    for start in range(0, len(keys), size):
-        yield keys[start : start + size]
+def chunks(items: Iterable[T], size: int = MAX_BATCH) -> Iterator[list[T]]:
+    """Items in pieces that one request takes (REST reference 4.3)."""
+    coming = iter(items)
+    while piece := list(islice(coming, size)):
+        yield piece

@@ -122,6 +122,8 @@ class PushSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     group_by: str | tuple[str, ...] = ()
     """Rows with the same values here make one document with lines."""
     operation: Literal["create"] = "create"
+    keep_order: bool = False
+    """One request at a time, in the order of the source; else as many as the company's concurrency allows."""
     fields: dict[str, str | Column] | None = None
 
     @property

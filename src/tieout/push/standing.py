@@ -17,18 +17,20 @@ from tieout.connections import find, has_state, open_vault
 from tieout.errors import ConfigurationError, NotAuthorisedError, SourceError, UnknownNameError
 from tieout.project.report import TieOutLine
 from tieout.push import plan, tieout
-from tieout.push.opening import Opened, lease, opened
-from tieout.push.plan import Item
+from tieout.push.intake import take_in
+from tieout.push.opening import Desks, Opened, lease, opened
 from tieout.push.report import BUCKETS, FailedRecord, Standing, failed_record
+from tieout.push.sending import chunks
 from tieout.push.settings import settings_of
-from tieout.push.tieout import Ours
+from tieout.push.sources import open_source
+from tieout.push.stage import Stage, Staged
+from tieout.rest.batch import MAX_BATCH
 from tieout.store import open_store
 from tieout.store.ledger import Ledger, Scope
 from tieout.store.ledger_tables import push_records
 
 if TYPE_CHECKING:
     from tieout.project import Project
-    from tieout.push.documents import Document
     from tieout.push.settings import PushSettings
     from tieout.store import Store
     from tieout.store.ledger import LastRun, LedgerRecord, State
@@ -41,7 +43,8 @@ def standings(project: Project, name: str | None = None, connection: str | None 
     found: list[Standing] = []
     for push_name in [name] if name is not None else project.names("push"):
         settings = settings_of(project, push_name, connection, own_first=name is None)
-        with opened(project, push_name, settings) as desk:
+        with opened(project, push_name, settings) as desks:
+            desk = desks.main
             run = desk.ledger.last_run()
             records = [_failed(push_name, record) for record in desk.ledger.records(_NOT_POSTED)]
             records += [
@@ -134,7 +137,8 @@ def _left(run: LastRun | None) -> int:
 
 def dismiss(project: Project, name: str, source_ids: Sequence[str], connection: str | None = None) -> list[str]:
     """See `tieout.push.dismiss`."""
-    with opened(project, name, settings_of(project, name, connection)) as desk:
+    with opened(project, name, settings_of(project, name, connection)) as desks:
+        desk = desks.main
         known = desk.ledger.known(source_ids)
         waiting = [record.source_id for record in desk.ledger.records(_NOT_POSTED)]
         for source_id in source_ids:
@@ -156,21 +160,20 @@ def verify(project: Project, name: str, connection: str | None = None) -> list[T
     """See `tieout.push.verify`. Records posted from earlier sources are read back as well."""
     settings = settings_of(project, name, connection)
     path = settings.path_in(project.root)
-    with opened(project, name, settings) as desk:
+    with opened(project, name, settings) as desks, Stage() as stage:
+        desk = desks.main
         lines: list[TieOutLine] = []
-        present: set[str] = set()
         trouble = ""
         try:
-            reading = plan.read(settings, name, path, desk.client)
+            source = open_source(settings, path, f"[push.{name}]")
+            take_in(settings, name, source, desk.client, stage)
         except SourceError as error:
             trouble = error.message
         else:
-            items = plan.decide(reading.documents, desk.ledger, desk.object, retry=False)
-            for item in items:
-                item.fate = "pending" if item.fate == "send" else item.fate
-            present = {item.document.source_id for item in items}
-            lines = proof(desk, items, strict=True)
-        earlier = _earlier(desk, present, settings)
+            plan.decide(stage, desks.ledger, desk.object, retry=False)
+            stage.rename_fate("send", "pending")
+            lines = proof(desks, stage, strict=True)
+        earlier = _earlier(desk, stage, settings)
         if trouble and (not earlier or (path is not None and path.exists()) or not _run_is_whole(desk)):
             # A file that was put away after everything of it was posted leaves nothing to prove but the ledger.
             lines.append(tieout.unproven(f"push {name}", trouble))
@@ -182,34 +185,33 @@ def _run_is_whole(desk: Opened) -> bool:
     return run is None or (run.finished and not _left(run))
 
 
-def _earlier(desk: Opened, present: set[str], settings: PushSettings) -> list[TieOutLine]:
+def _earlier(desk: Opened, stage: Stage, settings: PushSettings) -> list[TieOutLine]:
     """Lines for what the ledger knows from earlier sources: posted, or never arrived and not dismissed."""
-    posted = [record for record in desk.ledger.records(("posted",)) if record.source_id not in present]
-    others = [record for record in desk.ledger.records(_NOT_POSTED) if record.source_id not in present]
-    if not posted and not others:
-        return []
-    names: dict[str, list[str]] = {}
-    documents: Counter[str] = Counter(posted=len(posted))
-    rows: Counter[str] = Counter(posted=sum(len(record.rows) for record in posted))
-    for record in others:
-        outcome = "unknown" if record.state == "sending" else record.state
-        documents[outcome] += 1
-        rows[outcome] += len(record.rows)
-        names.setdefault(outcome, []).append(record.source_id)
-    rows_of = {record.source_id: len(record.rows) for record in posted}
-    filled = _filled(desk, settings) if posted else ""
-    ours = Ours(
-        rows=rows,
-        documents=documents,
-        rows_of=rows_of,
-        lists={source_id: {filled: count} for source_id, count in rows_of.items()} if filled else {},
-        posted=posted,
-        totals=tieout.total(record.totals for record in (*posted, *others)),
-        names=names,
-        has_gaps=any(record.state == "held" for record in others),
-    )
-    back = tieout.read_back(desk.client, desk.object, posted, ours.lists)
-    return tieout.lines(f"push {desk.name}, earlier sources", ours, back)
+    made = tieout.Proof(f"push {desk.name}, earlier sources", desk.client, desk.object)
+    filled = ""
+    for records in chunks(desk.ledger.records(("posted", *_NOT_POSTED))):
+        here = stage.holds(record.source_id for record in records)
+        posted: list[LedgerRecord] = []
+        for record in records:
+            if record.source_id in here:
+                continue
+            outcome = "unknown" if record.state == "sending" else record.state
+            made.documents[outcome] += 1
+            made.rows[outcome] += len(record.rows)
+            tieout.add_up(made.totals, record.totals)
+            if record.state == "posted":
+                posted.append(record)
+                continue
+            made.name(outcome, record.source_id)
+            made.has_gaps = made.has_gaps or record.state == "held"
+        if posted:
+            filled = filled or _filled(desk, settings)
+            made.read_back(posted, {r.source_id: _expected(len(r.rows), filled) for r in posted})
+    return made.lines() if made.documents else []
+
+
+def _expected(rows: int, filled: str) -> tieout.Expected:
+    return tieout.Expected(rows, {filled: rows} if filled else {})
 
 
 def _filled(desk: Opened, settings: PushSettings) -> str:
@@ -218,42 +220,44 @@ def _filled(desk: Opened, settings: PushSettings) -> str:
     return next(iter(heads.intersection(desk.client.model(desk.object).lists)), "") if heads else ""
 
 
-def _sent_lists(document: Document) -> dict[str, int]:
-    return {name: len(value) for name, value in document.body.items() if isinstance(value, list)}
+def proof(desks: Desks, stage: Stage, *, strict: bool) -> list[TieOutLine]:
+    """Lines for the documents of one source, entity by entity, after their fates are known. What any object would meet
+    (no network, no permission) is raised if `strict`, else it makes lines that prove nothing."""
+    entities = stage.entities()
+    made = {entity: _begun(desks, entity, alone=len(entities) == 1) for entity in entities}
+    for entity, fate, documents, rows in stage.counts():
+        outcome = "pending" if fate == "send" else fate
+        made[entity].documents[outcome] += documents
+        made[entity].rows[outcome] += rows
+    for chunk in stage.chunks(size=MAX_BATCH):
+        for entity, documents_of in plan.by_entity(chunk):
+            try:
+                _prove(made[entity], desks.ledger(entity), documents_of)
+            except tieout.CONNECTION_WIDE as error:
+                if strict:
+                    raise
+                made[entity].refused = error.message
+    return [line for entity in entities for line in made[entity].lines()]
 
 
-def proof(desk: Opened, items: Sequence[Item], *, strict: bool) -> list[TieOutLine]:
-    """Lines for the documents of one source, after their fates are known. What any object would meet (no network, no
-    permission) is raised if `strict`, else it makes lines that prove nothing."""
-    if not items:
-        return []
-    arrived = [item.document for item in items if item.fate in ("posted", "skipped", "changed")]
-    records = desk.ledger.known([document.source_id for document in arrived])
-    posted = [record for record in records.values() if record.state == "posted"]
-    same = [item.document for item in items if item.fate in ("posted", "skipped")]
-    ours = Ours(
-        rows=counts_of(items, rows=True),
-        documents=counts_of(items, rows=False),
-        rows_of={document.source_id: len(document.rows) for document in same},
-        lists={document.source_id: _sent_lists(document) for document in same},
-        posted=posted,
-        totals=tieout.total(item.document.totals for item in items),
-        names={"changed": [item.document.source_id for item in items if item.fate == "changed"]},
-        has_gaps=any(item.document.problems for item in items),
+def _begun(desks: Desks, entity: str, *, alone: bool) -> tieout.Proof:
+    desk = desks.at(entity)
+    where = f" ({entity or 'no entity'})" if not alone else ""
+    made = tieout.Proof(f"push {desk.name}{where}", desk.client, desk.object)
+    made.documents.update(dict.fromkeys(BUCKETS, 0))
+    made.rows.update(dict.fromkeys(BUCKETS, 0))
+    return made
+
+
+def _prove(made: tieout.Proof, ledger: Ledger, documents: Sequence[Staged]) -> None:
+    for document in documents:
+        tieout.add_up(made.totals, document.totals)
+        made.has_gaps = made.has_gaps or bool(document.problems)
+        if document.fate == "changed":
+            made.name("changed", document.source_id)
+    arrived = [document for document in documents if document.fate in ("posted", "skipped", "changed")]
+    records = ledger.known([document.source_id for document in arrived])
+    made.read_back(
+        [record for record in records.values() if record.state == "posted"],
+        {d.source_id: tieout.Expected(len(d.rows), d.lists) for d in arrived if d.fate != "changed"},
     )
-    try:
-        back = tieout.read_back(desk.client, desk.object, posted, ours.lists)
-    except tieout.CONNECTION_WIDE as error:
-        if strict:
-            raise
-        back = tieout.ReadBack(refused=error.message)
-    return tieout.lines(f"push {desk.name}", ours, back)
-
-
-def counts_of(items: Sequence[Item], *, rows: bool) -> dict[str, int]:
-    """How many documents, or source rows, had which fate."""
-    counts = dict.fromkeys(BUCKETS, 0)
-    for item in items:
-        bucket = "pending" if item.fate == "send" else item.fate
-        counts[bucket] += len(item.document.rows) if rows else 1
-    return counts

@@ -5,9 +5,10 @@ Reads Intacct and the ledger's facts; changes nothing.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -42,59 +43,181 @@ CONNECTION_WIDE = (
 _SHOWN = 5
 
 
-class ReadBack(msgspec.Struct):
-    """What Intacct holds of the records that the ledger calls posted."""
+class Expected(msgspec.Struct, frozen=True):
+    """What Intacct should hold of a document that is posted as the source has it."""
 
-    found: set[str] = msgspec.field(default_factory=set)
-    """Source ids."""
-    missing: list[str] = msgspec.field(default_factory=list)
-    """Source ids that Intacct no longer has, with their keys: `E1 (key 17)`."""
-    sums: dict[str, Decimal] = msgspec.field(default_factory=dict)
-    lines: dict[str, int] = msgspec.field(default_factory=dict)
-    """How many lines Intacct holds of a document that was sent with lines, by source id."""
-    compared: int = 0
-    """Documents of which something could be compared: id, lines or amounts."""
-    differing: list[str] = msgspec.field(default_factory=list)
-    """Documents that are others in Intacct: `E1 (key 17): creditLimit 100, in Intacct 150`."""
-    unread: dict[str, str] = msgspec.field(default_factory=dict)
-    """Field path -> why its sum cannot be proved."""
-    refused: str = ""
-    """Why nothing could be read back."""
+    rows: int
+    """Source rows that it was made of."""
+    lists: Mapping[str, int] = {}
+    """How many lines it was sent with, by the name of the list."""
 
 
-Lists: TypeAlias = Mapping[str, Mapping[str, int]]
-"""How many lines a document was sent with: source id -> name of the list -> lines."""
+class Some(msgspec.Struct):
+    """The first few of many, and how many there are."""
+
+    first: list[str] = msgspec.field(default_factory=list)
+    count: int = 0
+
+    def add(self, word: str) -> None:
+        self.count += 1
+        if self.count <= _SHOWN:
+            self.first.append(word)
+
+    def spoken(self, between: str = ", ") -> str:
+        more = f" and {self.count - _SHOWN:,} more" if self.count > _SHOWN else ""
+        return between.join(self.first) + more
 
 
-def read_back(client: Intacct, object: str, posted: Sequence[LedgerRecord], lists: Lists) -> ReadBack:
-    """Read posted records by key, 500 a request, lines included (REST reference 4.3).
+class Proof:
+    """The proof of one push in one entity, added up in pieces: our side is told to it, Intacct's it reads itself.
 
-    What Intacct refuses for this object is in `refused`; what any object would meet is raised: NotAuthorisedError,
-    UnreachableError, StoreError ..."""
-    back = ReadBack()
-    paths = sorted({path for record in posted for path in record.totals})
-    by_key: dict[str, LedgerRecord] = {record.sage_key: record for record in posted if record.sage_key}
-    back.missing += [f"{record.source_id} (no key)" for record in posted if not record.sage_key]
-    for keys in chunks(list(by_key)):
-        try:
-            answers = client.get_many(object, keys)
-        except CONNECTION_WIDE:
-            raise
-        except TieoutError as error:
-            back.refused = error.message
-            return back
-        for key, answer in zip(keys, answers, strict=True):
-            record = by_key[key]
-            if isinstance(answer, NotFoundError):
-                back.missing.append(f"{record.source_id} (key {key})")
-            elif isinstance(answer, TieoutError):
-                back.refused = answer.message
-                return back
-            else:
-                back.found.add(record.source_id)
-                wrong = [*_identity(record, answer), *_lines(back, record, answer, lists.get(record.source_id, {}))]
-                _compare(back, record, wrong, _amounts(back, answer, paths))
-    return back
+    Whatever the number of documents, it holds sums and the first few names."""
+
+    def __init__(self, subject: str, client: Intacct, object: str) -> None:
+        self.subject = subject
+        self._client = client
+        self._object = object
+        self.rows: Counter[str] = Counter()
+        """Source rows by what became of them."""
+        self.documents: Counter[str] = Counter()
+        """Documents by the same words."""
+        self.totals: dict[str, Decimal] = {}
+        """Sums over all documents as the source has them, posted or not."""
+        self.names: dict[str, Some] = {}
+        """Source ids by outcome, of what is to be named."""
+        self.has_gaps = False
+        """Some cells could not be read, so that `totals` lack them."""
+        self._posted: dict[str, Decimal] = {}
+        self._any_posted = False
+        self._there = 0
+        """Documents that are in Intacct as the source has them."""
+        self._rows_there: int | None = 0
+        """Their rows, lines where each row became a line; None where Intacct has no number to set against ours."""
+        self._sums: dict[str, Decimal] = {}
+        self._missing = Some()
+        self._compared = 0
+        """Documents of which something could be compared: id, lines or amounts."""
+        self._differing = Some()
+        self._unread: dict[str, str] = {}
+        """Field path -> why its sum cannot be proved."""
+        self.refused = ""
+        """Why nothing could be read back."""
+
+    def name(self, outcome: str, source_id: str) -> None:
+        self.names.setdefault(outcome, Some()).add(source_id)
+
+    def read_back(self, posted: Sequence[LedgerRecord], expected: Mapping[str, Expected]) -> None:
+        """Read posted records by key, 500 a request, lines included (REST reference 4.3), and compare them.
+
+        `expected` has those that are posted as the source has them. What Intacct refuses for this object is in
+        `refused`; what any object would meet is raised: NotAuthorisedError, UnreachableError, StoreError ..."""
+        for record in posted:
+            add_up(self._posted, record.totals)
+            self._any_posted = True
+            self._count_rows(expected.get(record.source_id))
+            if not record.sage_key:
+                self._missing.add(f"{record.source_id} (no key)")
+        if self.refused:
+            return
+        by_key = {record.sage_key: record for record in posted if record.sage_key}
+        for keys in chunks([key for key in by_key if key]):
+            try:
+                answers = self._client.get_many(self._object, keys)
+            except CONNECTION_WIDE:
+                raise
+            except TieoutError as error:
+                self.refused = error.message
+                return
+            for key, answer in zip(keys, answers, strict=True):
+                record = by_key[key]
+                if isinstance(answer, NotFoundError):
+                    self._missing.add(f"{record.source_id} (key {key})")
+                elif isinstance(answer, TieoutError):
+                    self.refused = answer.message
+                    return
+                else:
+                    self._compare(record, answer, expected.get(record.source_id))
+
+    def _count_rows(self, expected: Expected | None) -> None:
+        if expected is not None and expected.rows > 1 and not _is_lined(expected):
+            self._rows_there = None  # several rows made one record without lines
+
+    def _compare(self, record: LedgerRecord, answer: Record, expected: Expected | None) -> None:
+        """Errors that cancel each other out in the sums are still errors."""
+        wrong = _identity(record, answer)
+        lines = 0
+        for name, count in expected.lists.items() if expected is not None else ():
+            held = answer.get(name)
+            there = len(held) if isinstance(held, list) else 0
+            lines += there
+            if there != count:
+                wrong.append(f"{count} {'line' if count == 1 else 'lines'} here, {there} in Intacct")
+        if expected is not None:
+            self._there += 1
+            if self._rows_there is not None:
+                self._rows_there += lines if _is_lined(expected) else 1
+        theirs = self._amounts(answer, record.totals)
+        wrong += [
+            f"{path} {amount:f}, in Intacct {theirs.get(path, Decimal(0)):f}"
+            for path, amount in sorted(record.totals.items())
+            if theirs.get(path, Decimal(0)) != amount
+        ]
+        self._compared += bool(record.sage_id or record.totals or (expected is not None and expected.lists))
+        if wrong:
+            self._differing.add(f"{record.source_id} (key {record.sage_key}): {', '.join(wrong)}")
+
+    def _amounts(self, answer: Record, paths: Iterable[str]) -> dict[str, Decimal]:
+        """The sums of one record as Intacct has it; added to those of all."""
+        found: dict[str, Decimal] = {}
+        for path in paths:
+            for value in values_at(answer, path.split(".")):
+                if value is None:
+                    continue
+                try:
+                    found[path] = found.get(path, Decimal(0)) + Decimal(str(value))
+                except InvalidOperation:
+                    self._unread[path] = "Intacct holds a value there that is no number"
+        add_up(self._sums, found)
+        return found
+
+    # What it says --------------------------------------------------------------------------------------------------
+
+    def lines(self) -> list[TieOutLine]:
+        """Rows, documents, sums, and each document by itself: its id, its lines, its amounts."""
+        rows, documents = sum(self.rows.values()), sum(self.documents.values())
+        if self.refused:
+            note = f"Intacct could not be read: {self.refused}"
+            return [
+                _line(self.subject, what, ours, None, note) for what, ours in (("rows", rows), ("documents", documents))
+            ]
+        gone = f"not in Intacct any more: {self._missing.spoken()}" if self._missing.count else ""
+        note = "; ".join(part for part in (_why_not(self.documents, self.names), gone) if part)
+        found = []
+        if self._rows_there is not None:
+            found.append(_line(self.subject, "rows", rows, self._rows_there, _why_not(self.rows)))
+        found.append(_line(self.subject, "documents", documents, self._there, note))
+        found += self._sum_lines()
+        if self._compared:
+            agreeing = self._compared - self._differing.count
+            found.append(_line(self.subject, "documents agree", self._compared, agreeing, self._differing.spoken("; ")))
+        return found
+
+    def _sum_lines(self) -> list[TieOutLine]:
+        """Each sum of the source against Intacct's; where not all of it was posted, also what was."""
+        found: list[TieOutLine] = []
+        for path in sorted({*self.totals, *self._posted}):
+            whole, sent = self.totals.get(path, Decimal(0)), self._posted.get(path, Decimal(0))
+            if path in self._unread:
+                found.append(_line(self.subject, f"sum {path}", whole, None, self._unread[path]))
+                continue
+            theirs = self._sums.get(path, Decimal(0))
+            gaps = "values that cannot be read are not in your side's sum" if self.has_gaps else ""
+            line = _line(self.subject, f"sum {path}", whole, theirs, gaps)
+            # A sum that lacks values proves nothing where it happens to agree.
+            found.append(msgspec.structs.replace(line, ties=None) if gaps and line.ties else line)
+            if whole != sent and self._any_posted:
+                found.append(_line(self.subject, f"sum {path} (posted)", sent, theirs))
+        return found
 
 
 def _identity(record: LedgerRecord, answer: Record) -> list[str]:
@@ -105,44 +228,15 @@ def _identity(record: LedgerRecord, answer: Record) -> list[str]:
     return [f"posted as {record.sage_id}, in Intacct {theirs}"]
 
 
-def _lines(back: ReadBack, record: LedgerRecord, answer: Record, sent: Mapping[str, int]) -> list[str]:
-    """Counts the lines that Intacct holds -> where they are more or fewer than were sent."""
-    wrong = []
-    for name, count in sent.items():
-        held = answer.get(name)
-        there = len(held) if isinstance(held, list) else 0
-        back.lines[record.source_id] = back.lines.get(record.source_id, 0) + there
-        if there != count:
-            wrong.append(f"{count} {'line' if count == 1 else 'lines'} here, {there} in Intacct")
-    return wrong
+def _is_lined(expected: Expected) -> bool:
+    """Each of its rows became a line."""
+    return sum(expected.lists.values()) == expected.rows
 
 
-def _amounts(back: ReadBack, answer: Record, paths: Iterable[str]) -> dict[str, Decimal]:
-    """The sums of one record as Intacct has it; added to those of all."""
-    found: dict[str, Decimal] = {}
-    for path in paths:
-        for value in values_at(answer, path.split(".")):
-            if value is None:
-                continue
-            try:
-                found[path] = found.get(path, Decimal(0)) + Decimal(str(value))
-            except InvalidOperation:
-                back.unread[path] = "Intacct holds a value there that is no number"
-    for path, amount in found.items():
-        back.sums[path] = back.sums.get(path, Decimal(0)) + amount
-    return found
-
-
-def _compare(back: ReadBack, record: LedgerRecord, wrong: list[str], theirs: Mapping[str, Decimal]) -> None:
-    """Errors that cancel each other out in the sums are still errors."""
-    wrong += [
-        f"{path} {amount:f}, in Intacct {theirs.get(path, Decimal(0)):f}"
-        for path, amount in sorted(record.totals.items())
-        if theirs.get(path, Decimal(0)) != amount
-    ]
-    back.compared += bool(record.sage_id or record.totals or record.source_id in back.lines)
-    if wrong:
-        back.differing.append(f"{record.source_id} (key {record.sage_key}): {', '.join(wrong)}")
+def add_up(sums: dict[str, Decimal], more: Mapping[str, Decimal]) -> None:
+    """Add exact amounts by field path to others."""
+    for path, amount in more.items():
+        sums[path] = sums.get(path, Decimal(0)) + amount
 
 
 def values_at(value: object, parts: Sequence[str]) -> list[object]:
@@ -154,86 +248,6 @@ def values_at(value: object, parts: Sequence[str]) -> list[object]:
     if not isinstance(value, Mapping):
         return []
     return values_at(value.get(parts[0]), parts[1:])
-
-
-class Ours(msgspec.Struct, kw_only=True):
-    """Our side of a proof: what should be in Intacct."""
-
-    rows: Mapping[str, int]
-    """Source rows by what became of them."""
-    documents: Mapping[str, int]
-    """Documents by the same words."""
-    rows_of: Mapping[str, int]
-    """How many source rows each posted document has, by source id; documents that changed since are left out."""
-    lists: Lists = msgspec.field(default_factory=dict)
-    posted: Sequence[LedgerRecord]
-    totals: Mapping[str, Decimal]
-    """Sums over all documents as the source has them, posted or not."""
-    names: Mapping[str, Sequence[str]] = msgspec.field(default_factory=dict)
-    """Source ids by outcome, of what is to be named."""
-    has_gaps: bool = False
-    """Some cells could not be read, so that `totals` lack them."""
-
-
-def lines(subject: str, ours: Ours, back: ReadBack) -> list[TieOutLine]:
-    """The proof of one push: rows, documents, sums, and each document by itself: its id, its lines, its amounts."""
-    if back.refused:
-        note = f"Intacct could not be read: {back.refused}"
-        sides = (("rows", sum(ours.rows.values())), ("documents", sum(ours.documents.values())))
-        return [_line(subject, what, source, None, note) for what, source in sides]
-    there = sum(source_id in back.found for source_id in ours.rows_of)
-    note = "; ".join(part for part in (_why_not(ours.documents, ours.names), _gone(back.missing)) if part)
-    found = [
-        *_rows(subject, ours, back),
-        _line(subject, "documents", sum(ours.documents.values()), there, note),
-        *_sums(subject, ours, back),
-    ]
-    if back.compared:
-        agreeing = back.compared - len(back.differing)
-        found.append(_line(subject, "documents agree", back.compared, agreeing, _several(back.differing, "; ")))
-    return found
-
-
-def _rows(subject: str, ours: Ours, back: ReadBack) -> list[TieOutLine]:
-    """Source rows against what Intacct holds of them: lines where each row became a line, else records.
-
-    Nothing where several rows made one record without lines: Intacct has no number to set against theirs."""
-    there = 0
-    for source_id, count in ours.rows_of.items():
-        is_lined = sum(ours.lists.get(source_id, {}).values()) == count
-        if count > 1 and not is_lined:
-            return []
-        if source_id in back.found:
-            there += back.lines[source_id] if is_lined else 1
-    return [_line(subject, "rows", sum(ours.rows.values()), there, _why_not(ours.rows))]
-
-
-def _sums(subject: str, ours: Ours, back: ReadBack) -> list[TieOutLine]:
-    """Each sum of the source against Intacct's; where not all of it was posted, also what was."""
-    posted = total(record.totals for record in ours.posted)
-    found: list[TieOutLine] = []
-    for path in sorted({*ours.totals, *posted}):
-        if path in back.unread:
-            found.append(_line(subject, f"sum {path}", ours.totals.get(path, Decimal(0)), None, back.unread[path]))
-            continue
-        whole, sent = ours.totals.get(path, Decimal(0)), posted.get(path, Decimal(0))
-        theirs = back.sums.get(path, Decimal(0))
-        gaps = "values that cannot be read are not in your side's sum" if ours.has_gaps else ""
-        line = _line(subject, f"sum {path}", whole, theirs, gaps)
-        # A sum that lacks values proves nothing where it happens to agree.
-        found.append(msgspec.structs.replace(line, ties=None) if gaps and line.ties else line)
-        if whole != sent and ours.posted:
-            found.append(_line(subject, f"sum {path} (posted)", sent, theirs))
-    return found
-
-
-def total(many: Iterable[Mapping[str, Decimal]]) -> dict[str, Decimal]:
-    """Exact sums by field path over many records."""
-    sums: dict[str, Decimal] = {}
-    for each in many:
-        for path, amount in each.items():
-            sums[path] = sums.get(path, Decimal(0)) + amount
-    return sums
 
 
 def unproven(subject: str, note: str) -> TieOutLine:
@@ -249,20 +263,11 @@ def _line(subject: str, what: str, source: int | Decimal, intacct: int | Decimal
     )
 
 
-def _why_not(counts: Mapping[str, int], names: Mapping[str, Sequence[str]] | None = None) -> str:
+def _why_not(counts: Mapping[str, int], names: Mapping[str, Some] | None = None) -> str:
     """`3 failed, 1 changed (C-7)`: what is not in Intacct as it should be, so that a difference explains itself."""
     parts = []
     for outcome, count in counts.items():
         if count and outcome not in ("posted", "skipped"):
             named = (names or {}).get(outcome)
-            parts.append(f"{count} {outcome} ({_several(named)})" if named else f"{count} {outcome}")
+            parts.append(f"{count} {outcome} ({named.spoken()})" if named else f"{count} {outcome}")
     return ", ".join(parts)
-
-
-def _gone(missing: Sequence[str]) -> str:
-    return f"not in Intacct any more: {_several(missing)}" if missing else ""
-
-
-def _several(words: Sequence[str], between: str = ", ") -> str:
-    more = f" and {len(words) - _SHOWN:,} more" if len(words) > _SHOWN else ""
-    return between.join(words[:_SHOWN]) + more

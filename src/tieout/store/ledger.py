@@ -92,6 +92,29 @@ class Ledger:
             for row in connection.execute(query):
                 yield _record(row)
 
+    def is_empty(self) -> bool:
+        """Whether nothing was ever written of this push here."""
+        query = select(push_records.c.source_id).where(self._mine(push_records)).limit(1)
+        with self._store.read() as connection:
+            return connection.execute(query).first() is None
+
+    def entities_with_open_batches(self) -> set[str]:
+        """The entities in which this push has requests whose outcome is not known."""
+        columns = push_batches.c
+        scope = self.scope
+        query = (
+            select(columns.entity)
+            .distinct()
+            .where(
+                columns.company == scope.company,
+                columns.environment == scope.environment,
+                columns.push == scope.push,
+                columns.state == "open",
+            )
+        )
+        with self._store.read() as connection:
+            return set(connection.scalars(query))
+
     def owners(self, entries: Sequence[str]) -> dict[str, str]:
         """Row id -> the document it was last in, for grouped pushes."""
         found: dict[str, str] = {}
@@ -277,15 +300,8 @@ class Ledger:
     def hold(self, lease: Lease, run_id: str, records: Sequence[LedgerRecord]) -> None:
         """Write records that are not sent, with the reason in `error`."""
         moment = now_text()
-        columns = push_records.c
         with self._store.begin() as connection:
             lease.assure(connection)
-            # Rows without an id are known by their row number, which means something in this source only.
-            connection.execute(
-                delete(push_records).where(
-                    self._mine(push_records), columns.state == "held", columns.source_id.like("(row %)")
-                )
-            )
             for start in range(0, len(records), _CHUNK):
                 chunk = records[start : start + _CHUNK]
                 rows = [
@@ -294,6 +310,15 @@ class Ledger:
                 ]
                 self._upsert(connection, rows)
             self._own(connection, records)
+
+    def forget_rows_without_id(self, lease: Lease, ending: str) -> None:
+        """Drop held rows that had no id: `(row 3 of bills.csv)` is known by its place, so a file read anew replaces
+        its own; `ending` is how the names of its rows end."""
+        columns = push_records.c
+        named = columns.source_id.like("(row %") & columns.source_id.endswith(ending, autoescape=True)
+        with self._store.begin() as connection:
+            lease.assure(connection)
+            connection.execute(delete(push_records).where(self._mine(push_records), columns.state == "held", named))
 
     def forget(self, lease: Lease, source_ids: Sequence[str]) -> None:
         """Drop records that never reached Intacct and whose rows now belong to other documents."""

@@ -1,0 +1,197 @@
+"""A source -> its checked documents on a stage: read, mapped, grouped, checked, and ids that come twice resolved.
+
+Asks Intacct for the model, and for what a check needs. Knows no ledger and writes nothing that lasts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+import msgspec
+
+from tieout import catalogue
+from tieout.errors import CheckError, Problem
+from tieout.push.check import Target
+from tieout.push.documents import OPEN_ROWS, Assembly, Document
+from tieout.push.mapping import FieldMapping, cell, check_columns, resolve
+from tieout.push.settings import PushSettings
+from tieout.push.sources import Source, SourceRow
+from tieout.push.stage import Stage, Staged
+
+if TYPE_CHECKING:
+    from tieout.rest import Intacct
+
+Check: TypeAlias = Callable[[Sequence[Document]], None]
+"""Looks at up to GROUP documents at once and adds what is wrong to their `problems`."""
+GROUP = 1_000
+
+
+class Intake(msgspec.Struct, kw_only=True):
+    """A source, read and checked against the live model."""
+
+    source: Source
+    target: Target
+    stage: Stage
+    unused_columns: tuple[str, ...] = ()
+    told_apart: int = 0
+    """Identical rows that only an occurrence number tells apart."""
+
+
+def take_in(
+    settings: PushSettings, name: str, source: Source, client: Intacct, stage: Stage, checks: Sequence[Check] = ()
+) -> Intake:
+    """Read and check a whole source into a stage. Nothing is sent, nothing written that lasts.
+
+    Raises SourceError for a source that cannot be read as declared, CheckError for a mapping that does not fit; what is
+    wrong with single rows is in the documents' problems."""
+    settings.check(name)
+    rows = source.rows()  # a file that cannot be read must not cost a request
+    unused = check_columns(settings, name, source) if source.columns else ()
+    target = Target(client.model(catalogue.resolve(settings.object)), client.model)
+    target.creatable()
+    told_apart = fill(stage, settings, name, source, rows, target, checks)
+    return Intake(source=source, target=target, stage=stage, unused_columns=unused, told_apart=told_apart)
+
+
+def fill(
+    stage: Stage,
+    settings: PushSettings,
+    name: str,
+    source: Source,
+    rows: Iterable[SourceRow],
+    target: Target,
+    checks: Sequence[Check] = (),
+) -> int:
+    """The rows of a source into a stage -> how many identical ones were numbered."""
+    mapping = None if settings.verbatim else resolve(settings, name, target)
+    assembly = Assembly(settings, target, mapping, source.name)
+    unseen = set() if source.columns or mapping is None else _json_columns(settings)
+    waiting: list[Document] = []
+    for row in rows:
+        assembly.add(row)
+        if unseen:
+            unseen = {column for column in unseen if cell(row.values, column) is None}
+        if row.number % GROUP == 0:
+            waiting += assembly.take()
+            while len(waiting) >= GROUP:
+                _put(stage, waiting[:GROUP], checks)
+                del waiting[:GROUP]
+    if unseen and source.row_count:
+        _refuse_unseen(name, source, mapping, unseen)
+    waiting += assembly.rest()
+    for start in range(0, len(waiting), GROUP):
+        _put(stage, waiting[start : start + GROUP], checks)
+    stage.close_intake()
+    return _resolve_repeated(stage, settings)
+
+
+def _put(stage: Stage, documents: Sequence[Document], checks: Sequence[Check]) -> None:
+    for check in checks:
+        check(documents)
+    stage.add(documents)
+
+
+def _json_columns(settings: PushSettings) -> set[str]:
+    columns = {entry.column for entry in settings.columns().values() if entry.column is not None}
+    return columns | set(settings.id_columns) | set(settings.group_columns)
+
+
+def _refuse_unseen(name: str, source: Source, mapping: FieldMapping | None, unseen: set[str]) -> None:
+    """JSON Lines have no header: a column that no record holds is a misspelt one."""
+    problems = []
+    for column in sorted(unseen):
+        paths = [a.place.path for a in mapping.assignments if a.column.column == column] if mapping else []
+        where = f"[push.{name}.fields] {paths[0]}" if paths else f"[push.{name}] {column}"
+        problems.append(Problem(path=where, reason=f"no record of {source.name} holds {column!r}"))
+    raise CheckError(f"[push.{name}]", problems)
+
+
+# Ids that come twice -----------------------------------------------------------------------------------------------
+
+
+def _resolve_repeated(stage: Stage, settings: PushSettings) -> int:
+    """Number identical rows whose id is derived, hold all others that share an id -> how many were numbered."""
+    if settings.group_columns:
+        numbered = _repeated_rows(stage, settings)
+        _hold_far_apart(stage)
+        return numbered
+    return _repeated_documents(stage, settings)
+
+
+def occurrence(entry: str, number: int) -> str:
+    """The id of the second, third ... of identical rows; the first keeps its own."""
+    return entry if number == 1 else f"{entry}#{number}"
+
+
+def _are_same(settings: PushSettings, contents: Iterable[bytes]) -> bool:
+    """A derived id does not tell identical rows apart, nor does it need to: each of them may stand for any other."""
+    return len(settings.id_columns) > 1 and len(set(contents)) == 1
+
+
+def _repeated_rows(stage: Stage, settings: PushSettings) -> int:
+    changed: dict[int, Staged] = {}
+    numbered = 0
+    for entry, places in list(stage.repeated_entries()):
+        same = _are_same(settings, (content for _, _, content in places))
+        rows = [row for _, row, _ in places]
+        for number, (seq, row, _) in enumerate(places, 1):
+            if seq not in changed:
+                changed[seq] = stage.one(seq)
+            document = changed[seq]
+            if same:
+                position = document.rows.index(row)
+                entries = list(document.entries)
+                entries[position] = occurrence(entry, number)
+                document.entries = tuple(entries)
+                stage.rename_entry(row, entries[position])
+                numbered += number > 1
+            else:
+                document.problems.append(_also(settings, entry, row, rows))
+    _write(stage, changed.values())
+    return numbered
+
+
+def _repeated_documents(stage: Stage, settings: PushSettings) -> int:
+    numbered = 0
+    for documents in list(stage.repeated_ids()):
+        if _are_same(settings, (document.content for document in documents)):
+            for number, document in enumerate(documents, 1):
+                stage.rename(document.seq, occurrence(document.source_id, number))
+            numbered += len(documents) - 1
+            continue
+        rows = [row for document in documents for row in document.rows]
+        for document in documents:
+            document.problems += [_also(settings, document.source_id, row, rows) for row in document.rows]
+            document.fate = "held"
+        stage.merge(documents)
+    return numbered
+
+
+def _also(settings: PushSettings, entry: str, row: int, rows: Sequence[int]) -> Problem:
+    column = " + ".join(settings.id_columns)
+    others = ", ".join(str(other) for other in rows if other != row)
+    return Problem(path=f"row {row}, column {column}", reason=f"{entry!r} is also the id of row {others}", row=row)
+
+
+def _hold_far_apart(stage: Stage) -> None:
+    """Rows of one document that came when it had been closed, or in the name of two entities."""
+    for documents in list(stage.repeated_ids()):
+        one_entity = len({document.entity for document in documents}) == 1
+        for document in documents:
+            reason = (
+                f"rows of {document.source_id!r} stand more than {OPEN_ROWS:,} rows apart; sort the source by its group"
+                if one_entity
+                else f"rows of {document.source_id!r} belong to {' and '.join(sorted(d.entity for d in documents))}"
+            )
+            document.problems.append(Problem(path=f"row {document.rows[0]}", reason=reason, row=document.rows[0]))
+            document.fate = "held"
+        stage.merge(documents)
+
+
+def _write(stage: Stage, documents: Iterable[Staged]) -> None:
+    found = list(documents)
+    for document in found:
+        if document.problems:
+            document.fate = "held"
+    stage.update(found)

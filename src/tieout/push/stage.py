@@ -1,0 +1,327 @@
+"""The checked documents of one source, on disk and in order, so that memory stays flat however many there are.
+
+A file of its own, not the state database: what a run thinks of its source is nobody's truth until it is in the ledger.
+Knows documents and rows, no ledger and no Intacct.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import msgspec
+
+from tieout.errors import Problem, StoreError
+
+if TYPE_CHECKING:
+    from tieout.push.documents import Document
+
+Fate: TypeAlias = Literal["send", "posted", "skipped", "failed", "unprocessed", "unknown", "held", "changed", "pending"]
+"""What is to become of a document, or became."""
+
+_SCHEMA = """
+create table documents (
+    seq integer primary key,  -- the number of its first row
+    entity text not null,
+    source_id text not null,
+    row_count integer not null,
+    rows text not null,
+    entries text not null,
+    body blob not null,
+    hash text not null,
+    totals text not null,
+    lists text not null,
+    problems text,
+    fate text not null default 'send',
+    attempt integer not null default 0,
+    known integer not null default 0,
+    content blob not null
+);
+create table entries (entry text not null, seq integer not null, row integer not null, content blob not null);
+"""
+_INDEXES = """
+create index documents_source_id on documents (source_id);
+create index documents_fate on documents (fate, seq);
+create index entries_entry on entries (entry);
+create index entries_row on entries (row);
+"""
+_CHUNK = 1_000
+_COLUMNS = "seq, entity, source_id, rows, entries, body, hash, totals, lists, problems, fate, attempt, known, content"
+_ROWS = msgspec.json.Decoder(tuple[int, ...])
+_ENTRIES = msgspec.json.Decoder(tuple[str, ...])
+_TOTALS = msgspec.json.Decoder(dict[str, Decimal])
+_LISTS = msgspec.json.Decoder(dict[str, int])
+_PROBLEMS = msgspec.json.Decoder(list[Problem])
+_encode = msgspec.json.Encoder().encode
+
+
+class Staged(msgspec.Struct):
+    """One document of a stage: its bytes, its rows, and what is to become of it."""
+
+    seq: int
+    """The number of its first row: documents come in this order."""
+    entity: str
+    """The entity it belongs to; "" where the push has one."""
+    source_id: str
+    rows: tuple[int, ...]
+    entries: tuple[str, ...]
+    """Ids of its rows, where several rows make one document."""
+    body: bytes
+    payload_hash: str
+    totals: dict[str, Decimal]
+    lists: dict[str, int]
+    """How many lines it has, by the name of the list."""
+    problems: list[Problem]
+    fate: Fate
+    attempt: int
+    """How often Intacct refused it for certain: the epoch of its next request."""
+    known: bool = False
+    """The ledger had it before this run."""
+    content: bytes = b""
+    """A fingerprint of its row, where it has one row."""
+    has_moved_rows: bool = False
+    """A row of it is in Intacct already, as part of another document. Not kept on the stage."""
+
+    @property
+    def is_grouped(self) -> bool:
+        return bool(self.entries)
+
+
+class Stage:
+    """The documents of one source. A context manager; the file is gone at the end.
+
+    Fill it with `add`, then `close_intake` once, then read. Raises StoreError where the disk takes no more."""
+
+    def __init__(self) -> None:
+        # Without a name SQLite makes a file that no folder lists and that ends with the process, however it ends:
+        # bodies hold people's data.
+        self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        for pragma in ("journal_mode=off", "synchronous=off", "cache_size=-16000"):
+            self._database.execute(f"pragma {pragma}")
+        self._database.executescript(_SCHEMA)
+
+    def __enter__(self) -> Stage:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._database.close()
+
+    # Filling -------------------------------------------------------------------------------------------------------
+
+    def add(self, documents: Sequence[Document]) -> None:
+        """Write documents whose bodies are whole."""
+        self._many(
+            f"insert into documents ({_COLUMNS}, row_count) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?)",  # noqa: S608 - our own names
+            [_row(document) for document in documents],
+        )
+        marks = [
+            (entry, document.rows[0], row, content)
+            for document in documents
+            if document.is_grouped
+            for entry, row, content in zip(document.entries, document.rows, document.contents, strict=True)
+        ]
+        self._many("insert into entries values (?, ?, ?, ?)", marks)
+
+    def close_intake(self) -> None:
+        """After the last document: make what reading needs."""
+        for statement in _INDEXES.strip().splitlines():
+            self._run(statement)
+
+    # Ids that came twice -------------------------------------------------------------------------------------------
+
+    def repeated_entries(self) -> Iterator[tuple[str, list[tuple[int, int, bytes]]]]:
+        """Each row id that occurs more than once, with (document, row, fingerprint of its content) in row order."""
+        query = "select entry, seq, row, content from entries where entry in " + _TWICE.format("entry", "entries")  # noqa: S608 - our own names
+        yield from _grouped(self._run(query + " order by entry, row").fetchall())
+
+    def repeated_ids(self) -> Iterator[list[Staged]]:
+        """Documents that share an id, in order."""
+        query = f"select {_COLUMNS} from documents where source_id in " + _TWICE.format("source_id", "documents")  # noqa: S608 - our own names
+        found: list[Staged] = []
+        for row in self._run(query + " order by source_id, seq").fetchall():
+            staged = _staged(row)
+            if found and found[0].source_id != staged.source_id:
+                yield found
+                found = []
+            found.append(staged)
+        if found:
+            yield found
+
+    def rename(self, seq: int, source_id: str) -> None:
+        """Give a document another id."""
+        self._run("update documents set source_id = ? where seq = ?", (source_id, seq))
+
+    def rename_entry(self, row: int, entry: str) -> None:
+        """Give the row of a grouped document another id."""
+        self._run("update entries set entry = ? where row = ?", (entry, row))
+
+    def merge(self, documents: Sequence[Staged]) -> None:
+        """Make held documents that share an id one: their rows and problems in the first."""
+        first = documents[0]
+        for other in documents[1:]:
+            first.rows += other.rows
+            first.entries += other.entries
+            first.problems += other.problems
+            self._run("delete from documents where seq = ?", (other.seq,))
+        self.update([first])
+
+    # Reading -------------------------------------------------------------------------------------------------------
+
+    def chunks(self, *fates: Fate, size: int = _CHUNK) -> Iterator[list[Staged]]:
+        """Documents in the order of their first rows, those of some fates or all, in pieces of at most `size`."""
+        after = -1
+        among = f"and fate in ({', '.join('?' * len(fates))})" if fates else ""
+        query = f"select {_COLUMNS} from documents where seq > ? {among} order by seq limit {size}"  # noqa: S608 - our own names
+        while rows := self._run(query, (after, *fates)).fetchall():
+            yield [_staged(row) for row in rows]
+            after = rows[-1][0]
+
+    def one(self, seq: int) -> Staged:
+        return _staged(self._run(f"select {_COLUMNS} from documents where seq = ?", (seq,)).fetchone())  # noqa: S608 - our own names
+
+    def holds(self, source_ids: Iterable[str]) -> set[str]:
+        """Which of these ids a document has."""
+        return self._among("select source_id from documents where source_id in ({})", source_ids)
+
+    def holds_entries(self, entries: Iterable[str]) -> set[str]:
+        """Which of these row ids occur."""
+        return self._among("select entry from entries where entry in ({})", entries)
+
+    def counts(self) -> list[tuple[str, Fate, int, int]]:
+        """(entity, fate, documents, rows) for every pair that occurs."""
+        query = (
+            "select entity, fate, count(*), sum(row_count) from documents group by entity, fate order by entity, fate"
+        )
+        return self._run(query).fetchall()
+
+    def entities(self) -> list[str]:
+        """The entities that documents belong to."""
+        return [entity for (entity,) in self._run("select distinct entity from documents order by entity")]
+
+    def problems(self) -> Iterator[Problem]:
+        """What is wrong, in the order of the rows' documents."""
+        for (text,) in self._run("select problems from documents where problems is not null order by seq").fetchall():
+            yield from _PROBLEMS.decode(text)
+
+    # Deciding ------------------------------------------------------------------------------------------------------
+
+    def update(self, documents: Sequence[Staged]) -> None:
+        """Write back what may change of documents: rows, problems, fate, attempt."""
+        self._many(
+            "update documents set rows = ?, row_count = ?, entries = ?, problems = ?, fate = ?, attempt = ?, known = ?"
+            " where seq = ?",
+            [
+                (
+                    _text(d.rows),
+                    len(d.rows),
+                    _text(d.entries),
+                    _text(d.problems) if d.problems else None,
+                    d.fate,
+                    d.attempt,
+                    d.known,
+                    d.seq,
+                )
+                for d in documents
+            ],
+        )
+
+    def settle(self, fates: Mapping[int, Fate]) -> None:
+        """What became of documents, by their first rows."""
+        self._many("update documents set fate = ? where seq = ?", [(fate, seq) for seq, fate in fates.items()])
+
+    def rename_fate(self, old: Fate, new: Fate) -> None:
+        """Every document of one fate gets another."""
+        self._run("update documents set fate = ? where fate = ?", (new, old))
+
+    # Inside --------------------------------------------------------------------------------------------------------
+
+    def _among(self, query: str, words: Iterable[str]) -> set[str]:
+        wanted = list(words)
+        found: set[str] = set()
+        for start in range(0, len(wanted), _CHUNK):
+            part = wanted[start : start + _CHUNK]
+            found.update(word for (word,) in self._run(query.format(", ".join("?" * len(part))), part))
+        return found
+
+    def _run(self, statement: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
+        try:
+            return self._database.execute(statement, values)
+        except sqlite3.Error as error:
+            raise self._trouble(error) from None
+
+    def _many(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        if not rows:
+            return
+        try:
+            self._database.executemany(statement, rows)
+        except sqlite3.Error as error:
+            raise self._trouble(error) from None
+
+    def _trouble(self, error: sqlite3.Error) -> StoreError:
+        return StoreError(
+            f"The checked records cannot be kept in the folder for temporary files: {error}.",
+            advice="Make room there, or set SQLITE_TMPDIR to a folder with room; then run the command again.",
+        )
+
+
+_TWICE = "(select {0} from {1} group by {0} having count(*) > 1)"
+
+
+def _text(value: object) -> str:
+    return _encode(value).decode()
+
+
+def _row(document: Document) -> tuple[Any, ...]:
+    return (
+        document.rows[0],
+        document.entity,
+        document.source_id,
+        _text(document.rows),
+        _text(document.entries) if document.is_grouped else "[]",
+        b"" if document.problems else document.encoded,
+        "" if document.problems else document.payload_hash,
+        _text(document.totals) if document.totals else "{}",
+        _text(document.lists) if document.lists else "{}",
+        _text(document.problems) if document.problems else None,
+        "held" if document.problems else "send",
+        b"" if document.is_grouped else document.contents[0],
+        len(document.rows),
+    )
+
+
+def _staged(row: tuple[Any, ...]) -> Staged:
+    seq, entity, source_id, rows, entries, body, digest, totals, lists, problems, fate, attempt, known, content = row
+    return Staged(
+        seq=seq,
+        entity=entity,
+        source_id=source_id,
+        rows=_ROWS.decode(rows),
+        entries=_ENTRIES.decode(entries) if entries != "[]" else (),
+        body=body,
+        payload_hash=digest,
+        totals=_TOTALS.decode(totals) if totals != "{}" else {},
+        lists=_LISTS.decode(lists) if lists != "{}" else {},
+        problems=_PROBLEMS.decode(problems) if problems else [],
+        fate=fate,
+        attempt=attempt,
+        known=bool(known),
+        content=content,
+    )
+
+
+def _grouped(rows: Sequence[tuple[str, int, int, bytes]]) -> Iterator[tuple[str, list[tuple[int, int, bytes]]]]:
+    found: list[tuple[int, int, bytes]] = []
+    current = ""
+    for entry, seq, row, content in rows:
+        if found and entry != current:
+            yield current, found
+            found = []
+        current = entry
+        found.append((seq, row, content))
+    if found:
+        yield current, found

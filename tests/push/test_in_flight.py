@@ -1,0 +1,124 @@
+"""Several requests under way at once: beside each other, each outcome its own record's, and nothing lost by a kill."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.push.desk import CUSTOMERS, Desk
+from tests.push.test_interrupted import Line, line, lost_answer
+from tests.push.test_push import customer
+from tieout import push
+from tieout.connections import connect
+from tieout.errors import TokenRefusedError
+from tieout.rest import Reply, Request
+from tieout.simulator import Simulator
+from tieout.simulator.app import SimulatorThread
+
+__all__ = ["line"]
+
+COUNT = 1_500
+ONCE = {f"C{n:04}": 1 for n in range(COUNT)}
+
+
+def many(desk: Desk) -> None:
+    desk.customers([customer(n) for n in range(COUNT)])
+
+
+def test_requests_are_under_way_beside_each_other(desk: Desk, line: Line) -> None:
+    together = threading.Barrier(3, timeout=30)
+
+    def wait_for_the_others(_: Request, deliver: Callable[[], Reply]) -> Reply:
+        together.wait()  # broken where fewer than three ever meet
+        return deliver()
+
+    many(desk)
+    line.fault = wait_for_the_others
+    report = desk.push()
+    assert (report.posted, report.exit_code, len(line.posts)) == (COUNT, 0, 3)
+    assert desk.held_by_company("customers", "id") == ONCE
+
+
+def test_a_record_has_the_outcome_of_its_own_place_whichever_answer_comes_first(desk: Desk, line: Line) -> None:
+    last_is_there = threading.Event()
+
+    def last_first(request: Request, deliver: Callable[[], Reply]) -> Reply:
+        if b'"C1499"' in (request.body or b""):
+            last_is_there.set()
+        else:
+            assert last_is_there.wait(30)
+        return deliver()
+
+    desk.customers([customer(n, **({"term": {"id": "NONE"}} if n % 100 == 7 else {})) for n in range(COUNT)])
+    line.fault = last_first
+    report = desk.push()
+    bad = {f"C{n:04}" for n in range(7, COUNT, 100)}
+    assert (report.posted, report.failed) == (COUNT - len(bad), len(bad))
+    assert {record.source_id for record in push.failed(desk.project, "customers")} == bad
+    assert set(desk.held_by_company("customers", "id")) == ONCE.keys() - bad
+
+
+def test_in_order_one_request_follows_the_other(simulator: Simulator, tmp_path: Path) -> None:
+    with SimulatorThread(simulator) as running:
+        desk = Desk.connect(tmp_path / "project", running.url, CUSTOMERS + "keep_order = true\n")
+        many(desk)
+        assert desk.push().posted == COUNT
+        with connect(desk.project) as client:
+            keys = [(int(row.key), row.id) for row in client.query("customers", ["key", "id"], private=True)]
+    assert [name for _, name in sorted(keys)] == list(ONCE), "Intacct numbers records as they come"
+
+
+def test_what_is_under_way_when_one_answer_is_lost_is_recorded_and_the_rest_settled(desk: Desk, line: Line) -> None:
+    def lose_the_second(request: Request, deliver: Callable[[], Reply]) -> Reply:
+        return lost_answer(request, deliver) if b'"C0777"' in (request.body or b"") else deliver()
+
+    many(desk)
+    line.fault = lose_the_second
+    report = desk.push()
+    assert report.unknown == 500
+    assert report.posted + report.pending == 1_000
+    line.fault = None
+    again = desk.push()
+    assert (again.unknown, again.failed, again.exit_code) == (0, 0, 0)
+    assert again.posted + again.skipped == COUNT
+    assert desk.held_by_company("customers", "id") == ONCE
+    bodies = [body for _, body in line.posts if b'"C0777"' in body]
+    assert len(set(bodies)) == 1, "the same bytes, however often"
+
+
+def test_a_door_that_shuts_ends_the_run_after_what_was_under_way(desk: Desk, line: Line) -> None:
+    first_is_in = threading.Event()
+
+    def shut_for_others(request: Request, deliver: Callable[[], Reply]) -> Reply:
+        if b'"C0000"' in (request.body or b""):
+            reply = deliver()
+            first_is_in.set()
+            return reply
+        assert first_is_in.wait(30)
+        return Reply(403, {}, b'{"ia::result":{"ia::error":{"code":"forbidden","message":"Not allowed"}}}')
+
+    many(desk)
+    line.fault = shut_for_others
+    with pytest.raises(Exception, match="allow") as caught:
+        desk.push()
+    assert not isinstance(caught.value, TokenRefusedError)
+    assert sum(desk.held_by_company("customers", "id").values()) == 500
+    line.fault = None
+    again = desk.push()
+    assert (again.posted, again.skipped) == (1_000, 500)
+    assert desk.held_by_company("customers", "id") == ONCE
+
+
+@pytest.mark.parametrize("place", ["push.after_ledger_write", "push.after_send", "push.before_result_commit"])
+def test_a_kill_with_several_under_way_posts_each_record_exactly_once(desk: Desk, place: str) -> None:
+    many(desk)
+    killed = desk.child("customers", f"{place}:2")
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    again = desk.push()
+    assert (again.unknown, again.failed, again.exit_code) == (0, 0, 0)
+    assert again.posted + again.skipped == COUNT
+    assert desk.held_by_company("customers", "id") == ONCE
