@@ -6,12 +6,14 @@ import datetime
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 
 import tieout
 from tieout import errors
 from tieout.pull.settings import PullSettings
-from tieout.push.settings import Column, PushSettings
+from tieout.push.columns import Attachment, BooleanFormat, Column, LookupSetting, NumberFormat, When
+from tieout.push.settings import PushSettings
 from tieout.simulator import Simulator
 from tieout.simulator.app import SimulatorThread
 
@@ -68,10 +70,16 @@ def test_the_python_pages_run_from_top_to_bottom(page: str, tmp_path: Path, monk
             exec(compile(code, page, "exec"), names)
 
 
-@pytest.mark.parametrize("settings", [PullSettings, PushSettings, Column])
+SETTINGS = [PullSettings, PushSettings, Column, LookupSetting, When, Attachment, NumberFormat, BooleanFormat]
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
 def test_every_setting_is_in_the_project_file_page(settings: type) -> None:
     page = (ROOT / "docs/project-file.md").read_text()
-    missing = [name for name in settings.__struct_fields__ if f"`{name}`" not in page and f"{name}]" not in page]
+    names = [field.encode_name for field in msgspec.structs.fields(settings)]
+    missing = [
+        name for name in names if f"`{name}`" not in page and f"{name}]" not in page and f"{name} = " not in page
+    ]
     assert missing == []
 
 

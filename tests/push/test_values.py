@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 
 import msgspec
@@ -12,12 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tieout.catalogue.model import Field
-from tieout.push.settings import BooleanFormat, Column, NumberFormat
+from tieout.push.columns import BooleanFormat, Column, NumberFormat
 from tieout.push.values import Misfit, convert, shown
 
 MONEY = Field(format="decimal-precision-2")
 NUMBER = Field(type="number")
 DATE = Field(format="date")
+MORNING = datetime(2026, 1, 31, 9, 30)  # noqa: DTZ001 - workbooks know no zones
+MIDNIGHT = datetime(2026, 1, 31)  # noqa: DTZ001
 
 
 def misfit(raw: object, field: Field, column: Column | None = None) -> Misfit:
@@ -90,10 +92,20 @@ def test_declared_number_and_boolean_styles() -> None:
     assert misfit("yes", Field(type="boolean"), yes_no).reason == "is neither ja nor nein"
 
 
-def test_a_map_translates_whole_values_and_refuses_others() -> None:
-    column = Column(map={"Y": True, "N": False})
-    assert convert("Y", Field(type="boolean"), column) is True
-    assert misfit("y", Field(type="boolean"), column).nearest == "Y"
+def test_typed_cells_of_workbooks_and_queries_keep_what_they_are() -> None:
+    assert convert(date(2026, 1, 31), DATE, Column(date="%m/%d/%Y")) == "2026-01-31"
+    assert convert(MIDNIGHT, DATE, Column()) == "2026-01-31"
+    assert "time of day" in misfit(MORNING, DATE).reason
+    assert convert(0.1, MONEY, Column()) == "0.10"
+    assert convert(0.1, NUMBER, Column()) == Decimal("0.1")
+    assert convert(Decimal("1E+3"), Field(), Column()) == "1000"
+    assert convert(MIDNIGHT, Field(), Column()) == "2026-01-31"
+
+
+@pytest.mark.parametrize("raw", [Decimal("NaN"), Decimal("Infinity"), float("inf"), Decimal("1E+999999"), b"7"])
+def test_what_is_no_amount_is_refused_whatever_its_type(raw: object) -> None:
+    assert misfit(raw, MONEY).reason
+    assert misfit(raw, NUMBER).reason
 
 
 def test_times_are_sent_in_utc() -> None:

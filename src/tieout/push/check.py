@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from tieout import catalogue
 from tieout.catalogue.model import Field, ListOf, Model, Node, Ref, Required
 from tieout.errors import ConfigurationError, Problem, UnknownNameError
-from tieout.push.settings import Column
+from tieout.push.columns import Column
 from tieout.push.values import Misfit, Wire, convert, numeric, shown
 
 _AS_IS = Column()
@@ -54,6 +54,10 @@ class Target:
             entry = self.model.lists[name]
             self._lines[name] = self._line_model(entry.object) if entry.object else entry
         return self._lines[name]
+
+    def model_of(self, object: str) -> Model:
+        """The live model of another object of the company."""
+        return self._line_model(object)
 
     def line_required(self, name: str) -> tuple[str, ...]:
         """Paths that every line of the list `name` must hold, below the line."""

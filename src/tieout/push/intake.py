@@ -13,8 +13,10 @@ import msgspec
 from tieout import catalogue
 from tieout.errors import CheckError, Problem
 from tieout.push.check import Target
+from tieout.push.columns import columns_of
 from tieout.push.documents import OPEN_ROWS, Assembly, Document
-from tieout.push.mapping import FieldMapping, cell, check_columns, resolve
+from tieout.push.lookups import Lookups
+from tieout.push.mapping import FieldMapping, cell, check_columns, named_columns, resolve
 from tieout.push.settings import PushSettings
 from tieout.push.sources import Source, SourceRow
 from tieout.push.stage import Stage, Staged
@@ -50,6 +52,8 @@ def take_in(
     unused = check_columns(settings, name, source) if source.columns else ()
     target = Target(client.model(catalogue.resolve(settings.object)), client.model)
     target.creatable()
+    if settings.looks_up:  # first, because what a look-up gives is checked like what a file holds
+        checks = (Lookups(client).fill, *checks)
     told_apart = fill(stage, settings, name, source, rows, target, checks)
     return Intake(source=source, target=target, stage=stage, unused_columns=unused, told_apart=told_apart)
 
@@ -93,15 +97,14 @@ def _put(stage: Stage, documents: Sequence[Document], checks: Sequence[Check]) -
 
 
 def _json_columns(settings: PushSettings) -> set[str]:
-    columns = {entry.column for entry in settings.columns().values() if entry.column is not None}
-    return columns | set(settings.id_columns) | set(settings.group_columns)
+    return {column for _, column, optional in named_columns(settings, "") if not optional}
 
 
 def _refuse_unseen(name: str, source: Source, mapping: FieldMapping | None, unseen: set[str]) -> None:
     """JSON Lines have no header: a column that no record holds is a misspelt one."""
     problems = []
     for column in sorted(unseen):
-        paths = [a.place.path for a in mapping.assignments if a.column.column == column] if mapping else []
+        paths = [a.place.path for a in mapping.assignments if column in dict(columns_of(a.column))] if mapping else []
         where = f"[push.{name}.fields] {paths[0]}" if paths else f"[push.{name}] {column}"
         problems.append(Problem(path=where, reason=f"no record of {source.name} holds {column!r}"))
     raise CheckError(f"[push.{name}]", problems)

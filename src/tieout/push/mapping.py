@@ -5,21 +5,32 @@ Knows columns and paths; what rows make a document is `documents`' business.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
 from tieout import catalogue
+from tieout.catalogue.model import Field
 from tieout.errors import CheckError, Problem
 from tieout.push.check import Place, Target, UnknownPath
-from tieout.push.settings import Column, PushSettings
+from tieout.push.columns import Column, columns_of
+from tieout.push.expressions import Step, cell, compiled, is_blank, label
+from tieout.push.fitting import problems
+from tieout.push.lookups import Lookup, NoSuchLookup, Wanted, resolved
+from tieout.push.settings import PushSettings
 from tieout.push.sources import Source, SourceRow
 from tieout.push.values import Misfit, Wire, convert, shown
 
+__all__ = ["Assignment", "FieldMapping", "MappedRow", "Value", "cell", "check_columns", "is_blank", "resolve"]
+
+Value: TypeAlias = Wire | Wanted
+"""A converted value, or one that Intacct is still to be asked for."""
+
 _AS_IS = Column()
 _ALIKE = 0.8
+_ENTITY = Field()
 
 
 class Assignment(msgspec.Struct, frozen=True):
@@ -27,6 +38,9 @@ class Assignment(msgspec.Struct, frozen=True):
 
     place: Place
     column: Column
+    step: Step
+    label: str
+    """The columns it reads, for messages."""
     fixed: Wire = None
     """The constant or the default, converted; None where there is neither."""
 
@@ -35,11 +49,14 @@ class MappedRow(msgspec.Struct):
     """What one row says: values for the header, values for its line, and what is wrong with it."""
 
     number: int
-    header: dict[str, Wire] = msgspec.field(default_factory=dict)
-    line: dict[str, Wire] = msgspec.field(default_factory=dict)
+    header: dict[str, Any] = msgspec.field(default_factory=dict)
+    """Field path -> Value."""
+    line: dict[str, Any] = msgspec.field(default_factory=dict)
     problems: list[Problem] = msgspec.field(default_factory=list)
     entity: str = ""
-    """The entity it belongs to; "" where the push has one."""
+    """The entity that the row names; "" where the push has one, and on a row that leaves it to the row above."""
+    files: tuple[str, ...] = ()
+    """Names of the files that the row wants attached."""
 
 
 class FieldMapping(msgspec.Struct, frozen=True):
@@ -50,33 +67,62 @@ class FieldMapping(msgspec.Struct, frozen=True):
     """The list that `lines.x` paths fill; "" where there is none."""
     trims: bool = False
     """Cells are text around which white space means nothing: all but JSON and what a program gives."""
+    settings: PushSettings | None = None
+    entity: Step | None = None
 
-    def row(self, row: SourceRow) -> MappedRow:
-        """Apply to one row. A blank cell is left out of the body, so that Intacct's own default applies."""
+    def row(self, row: SourceRow, continues: bool = False) -> MappedRow:
+        """Apply to one row. A blank cell is left out of the body, so that Intacct's own default applies.
+
+        `continues` says that the row belongs to the document above, whose header it need not repeat. Never raises: what
+        is wrong with the row is in `problems`, with row and column."""
         mapped = MappedRow(row.number)
         for assignment in self.assignments:
-            place, column = assignment.place, assignment.column
-            raw = cell(row.values, column.column) if column.column is not None else None
-            if self.trims and column.trim and isinstance(raw, str):
-                raw = raw.strip()
-            if is_blank(raw):
-                value = assignment.fixed
-                if value is None:
-                    continue
-            else:
-                try:
-                    value = convert(raw, place.field, column)
-                except Misfit as misfit:
-                    mapped.problems.append(_problem(row.number, column.column or "", place.path, raw, misfit))
-                    continue
+            place = assignment.place
+            raw: object = None
+            try:
+                raw = assignment.step(row.values)
+                if raw is None:
+                    value: Value = assignment.fixed
+                    if value is None:
+                        continue
+                elif isinstance(raw, Wanted):
+                    raw.row = row.number
+                    value = raw
+                else:
+                    value = convert(raw, place.field, assignment.column)
+            except Misfit as misfit:
+                mapped.problems.append(_problem(row.number, assignment.label, place.path, raw, misfit))
+                continue
             (mapped.line if place.list else mapped.header)[place.path] = value
+        if self.entity is not None:
+            self._enter(mapped, row, self.entity, continues)
+        if self.settings is not None and self.settings.attachment is not None:
+            mapped.files = _files(row, self.settings)
         return mapped
+
+    def _enter(self, mapped: MappedRow, row: SourceRow, step: Step, continues: bool) -> None:
+        assert self.settings is not None
+        assert isinstance(self.settings.entity, Column)
+        column = self.settings.entity
+        name = label(column) or "entity"
+        raw: object = None
+        try:
+            raw = step(row.values)
+            if raw is None and column.default is not None:
+                raw = column.default
+            mapped.entity = str(convert(raw, _ENTITY, _AS_IS)) if raw is not None else ""
+        except Misfit as misfit:
+            mapped.problems.append(_problem(row.number, name, "entity", raw, misfit))
+            return
+        if not mapped.entity and not continues:
+            reason = "is blank, but it tells which entity the row belongs to"
+            mapped.problems.append(Problem(path=f"row {row.number}, column {name}", reason=reason, row=row.number))
 
     def column_of(self, path: str) -> str:
         """The column that a field comes from, for messages."""
         for assignment in self.assignments:
             if assignment.place.path == path:
-                return assignment.column.column or path
+                return assignment.label or path
         return path
 
     def places(self) -> dict[str, Place]:
@@ -84,58 +130,106 @@ class FieldMapping(msgspec.Struct, frozen=True):
         return {a.place.path: a.place for a in self.assignments}
 
 
-def cell(values: Mapping[str, Any], column: str) -> object:
-    """A column's value; in a JSON record `column` may be a dotted path."""
-    if column in values:
-        return values[column]
-    here: object = values
-    for part in column.split("."):
-        if not isinstance(here, Mapping) or part not in here:
-            return None
-        here = here[part]
-    return here
-
-
-def is_blank(raw: object) -> bool:
-    return raw is None or (isinstance(raw, str) and not raw.strip())
+def _files(row: SourceRow, settings: PushSettings) -> tuple[str, ...]:
+    assert settings.attachment is not None
+    raw = cell(row.values, settings.attachment.column)
+    if is_blank(raw):
+        return ()
+    separator = settings.attachment.separator
+    names = str(raw).split(separator) if separator else [str(raw)]
+    return tuple(name.strip() for name in names if name.strip())
 
 
 def resolve(settings: PushSettings, name: str, target: Target) -> FieldMapping:
     """A [fields] table -> a mapping. Raises CheckError with every path, constant and requirement that is wrong."""
-    problems: list[Problem] = []
-    assignments: list[Assignment] = []
-    lists: list[str] = []
-    for path, column in settings.columns().items():
-        where = f"[push.{name}.fields] {path}"
+    return _Resolving(settings, name, target).mapping()
+
+
+class _Resolving:
+    def __init__(self, settings: PushSettings, name: str, target: Target) -> None:
+        self._settings = settings
+        self._name = name
+        self._target = target
+        self._trims = settings.source_format not in ("jsonl", "records")
+        self._problems: list[Problem] = []
+
+    def mapping(self) -> FieldMapping:
+        assignments = [
+            found for path, column in self._settings.columns().items() if (found := self._assignment(path, column))
+        ]
+        lists = list(dict.fromkeys(a.place.list for a in assignments if a.place.list))
+        table = f"[push.{self._name}.fields]"
+        if len(lists) > 1:
+            self._problems.append(Problem(path=table, reason=f"one push fills one list, not {' and '.join(lists)}"))
+        entity = self._entity()
+        if not self._problems:
+            mapped = [a.place.path for a in assignments]
+            self._problems.extend(
+                Problem(path=table, reason=f"nothing maps to {path}, which a create needs")
+                for path in _unmapped(self._target, mapped)
+            )
+        if self._problems:
+            raise CheckError(f"[push.{self._name}]", self._problems)
+        return FieldMapping(
+            tuple(assignments), lists[0] if lists else "", self._trims, settings=self._settings, entity=entity
+        )
+
+    def _assignment(self, path: str, column: Column) -> Assignment | None:
+        where = f"[push.{self._name}.fields] {path}"
+        before = len(self._problems)
         try:
-            place = target.place(path)
+            place = self._target.place(path)
         except UnknownPath as unknown:
-            problems.append(Problem(path=where, reason=unknown.reason, nearest=unknown.nearest))
-            continue
-        if place.list and place.list not in lists:
-            lists.append(place.list)
+            self._problems.append(Problem(path=where, reason=unknown.reason, nearest=unknown.nearest))
+            return None
+        raw = column.constant if column.constant is not None else column.default
+        fixed: Wire = None
         try:
-            raw = column.constant if column.constant is not None else column.default
-            fixed = None if raw is None else convert(raw, place.field, _AS_IS)
+            fixed = None if raw is None or self._is_changed(column) else convert(raw, place.field, _AS_IS)
         except Misfit as misfit:
-            problems.append(Problem(path=where, reason=misfit.reason, nearest=misfit.nearest, value=shown(raw, path)))
-            continue
-        assignments.append(Assignment(place, column, fixed))
-    if len(lists) > 1:
-        problems.append(
-            Problem(path=f"[push.{name}.fields]", reason=f"one push fills one list, not {' and '.join(lists)}")
+            self._add(where, misfit.reason, misfit.nearest, shown(raw, path))
+        for inside, reason, near in problems(column, place.field):
+            self._add(f"{where}, {inside}" if inside else where, reason, near)
+        step = self._step(column, place.field, where, path)
+        if len(self._problems) > before or step is None:
+            return None
+        return Assignment(place, column, step, label(column), fixed)
+
+    def _is_changed(self, column: Column) -> bool:
+        """A constant that goes through a map or a look-up is not what is sent."""
+        return column.constant is not None and (
+            column.map is not None or column.lookup is not None or column.calculates or column.turns_dates
         )
-    mapped = [a.place.path for a in assignments]
-    if not problems:
-        problems.extend(
-            Problem(path=f"[push.{name}.fields]", reason=f"nothing maps to {path}, which a create needs")
-            for path in _unmapped(target, mapped)
-        )
-    if problems:
-        raise CheckError(f"[push.{name}]", problems)
-    return FieldMapping(
-        tuple(assignments), lists[0] if lists else "", settings.source_format not in ("jsonl", "records")
-    )
+
+    def _step(self, column: Column, field: Field, where: str, path: str) -> Step | None:
+        if column.constant is not None and not self._is_changed(column):
+            return lambda values: None  # `fixed` is the constant
+
+        def lookup_of(entry: Column) -> Lookup:
+            setting = entry.lookup_setting
+            assert setting is not None
+            return resolved(setting, path, self._target)
+
+        try:
+            return compiled(column, field, self._trims, lookup_of)
+        except NoSuchLookup as error:
+            self._add(where, error.reason, error.nearest)
+            return None
+
+    def _entity(self) -> Step | None:
+        column = self._settings.entity
+        if not isinstance(column, Column):
+            return None
+        where = f"[push.{self._name}] entity"
+        for inside, reason, near in problems(column, _ENTITY):
+            self._add(f"{where}, {inside}" if inside else where, reason, near)
+        if column.lookup is not None:
+            self._add(where, "has a lookup; name the entities in a map")
+            return None
+        return self._step(column, _ENTITY, where, "entity") if not self._problems else None
+
+    def _add(self, where: str, reason: str, nearest: str = "", value: str = "") -> None:
+        self._problems.append(Problem(path=where, reason=reason, nearest=nearest, value=value))
 
 
 def _unmapped(target: Target, mapped: list[str]) -> list[str]:
@@ -151,27 +245,37 @@ def _unmapped(target: Target, mapped: list[str]) -> list[str]:
     return found
 
 
+def named_columns(settings: PushSettings, name: str) -> Iterator[tuple[str, str, bool]]:
+    """(where it is named, column, whether the source may lack it) for every column that a section names."""
+    section = f"[push.{name}]"
+    yield from ((f"{section} id", column, False) for column in settings.id_columns)
+    yield from ((f"{section} group_by", column, False) for column in settings.group_columns)
+    if settings.line_number is not None:
+        yield f"{section} line_number", settings.line_number, False
+    if isinstance(settings.entity, Column):
+        yield from ((f"{section} entity", column, optional) for column, optional in columns_of(settings.entity))
+    if settings.attachment is not None:
+        yield f"{section} attachment", settings.attachment.column, False
+    yield from ((f"{section} control", column, False) for column in settings.control)
+    for path, entry in settings.columns().items():
+        yield from ((f"[push.{name}.fields] {path}", column, optional) for column, optional in columns_of(entry))
+
+
 def check_columns(settings: PushSettings, name: str, source: Source) -> tuple[str, ...]:
     """Raise CheckError for every named column the header lacks -> the columns that nothing uses."""
-    wanted = [(f"[push.{name}] id", column) for column in settings.id_columns]
-    wanted += [(f"[push.{name}] group_by", column) for column in settings.group_columns]
-    wanted += [
-        (f"[push.{name}.fields] {path}", entry.column)
-        for path, entry in settings.columns().items()
-        if entry.column is not None
-    ]
-    absent = [(where, column) for where, column in wanted if column not in source.columns]
+    wanted = list(named_columns(settings, name))
+    absent = [(where, column) for where, column, optional in wanted if not optional and column not in source.columns]
     if absent:
-        problems = []
+        found = []
         for where, column in absent:
             reason = f"{source.name} has no column {column!r}"
-            problems.append(Problem(path=where, reason=reason, nearest=_near(column, source.columns)))
+            found.append(Problem(path=where, reason=reason, nearest=_near(column, source.columns)))
         separator = source.likely_separator()
         advice = f"Nothing was sent. Its columns are: {', '.join(name for name in source.columns if name)}."
         if separator is not None:
             advice += f" The header looks separated by {separator!r}: set separator in [push.{name}]."
-        raise CheckError(f"[push.{name}]", problems, advice=advice)
-    used = {column for _, column in wanted}
+        raise CheckError(f"[push.{name}]", found, advice=advice)
+    used = {column for _, column, _ in wanted}
     return tuple(column for column in source.columns if column and column not in used)
 
 
@@ -185,6 +289,7 @@ def _near(column: str, columns: Sequence[str]) -> str:
 
 
 def _problem(row: int, column: str, path: str, raw: object, misfit: Misfit) -> Problem:
+    column, raw = (misfit.column, misfit.raw) if misfit.column else (column, raw)
     text = shown(raw, f"{path} {column}")
     reason = f"{text!r} {misfit.reason}" if text else misfit.reason
     return Problem(path=f"row {row}, column {column}", reason=reason, nearest=misfit.nearest, row=row, value=text)

@@ -63,7 +63,7 @@ class Desks:
     def at(self, entity: str) -> Opened:
         """The desk of an entity. Raises what connecting raises; asks nothing of Intacct yet."""
         if entity not in self._opened:
-            wanted = entity or self._settings.entity
+            wanted = entity or self._settings.one_entity
             who = find(self._project, self._settings.connection, wanted)
             client = self._client(entity)
             store = self._store()
@@ -78,7 +78,7 @@ class Desks:
         if entity:
             return self.main.client.with_entity(entity)
         settings = self._settings
-        client = connect(self._project, settings.connection, settings.entity, self._budget, self._concurrency)
+        client = connect(self._project, settings.connection, settings.one_entity, self._budget, self._concurrency)
         return self._stack.enter_context(client)
 
     def _store(self) -> Store:

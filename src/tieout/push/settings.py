@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 import msgspec
 
 from tieout.errors import ConfigurationError
+from tieout.push.columns import Attachment, Column, as_column, every, shape
 
 if TYPE_CHECKING:
     from tieout.project import Project
 
-Plain: TypeAlias = str | int | float | bool
 Format: TypeAlias = Literal["csv", "jsonl"]
 _ENDINGS: dict[str, Format] = {
     ".csv": "csv",
@@ -59,46 +59,6 @@ class Skip(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return cell.casefold() == value.casefold()
 
 
-class NumberFormat(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How numbers are written in the source: `{ decimal = ",", group = "." }`.
-
-    Groups have three digits; a space also means the non-breaking and the narrow one. `negative = "parentheses"` reads
-    (100.00) as -100.00; a sign is read as ever."""
-
-    decimal: str = "."
-    group: str = ""
-    negative: Literal["sign", "parentheses"] = "sign"
-
-
-class BooleanFormat(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which words mean yes and no: `{ true = ["Y", "ja"], false = ["N", "nein"] }`. Compared without case."""
-
-    true: tuple[str, ...]
-    false: tuple[str, ...]
-
-
-class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where the value of one field comes from and how it is written there.
-
-    `column` is a column of the CSV or a dotted path into the JSON record; `default` fills a blank one;
-    `constant` needs no column. `date` is a strptime pattern (or several, tried in order); `map` translates whole
-    values. White space around a CSV cell is dropped unless `trim` is false.
-    """
-
-    column: str | None = None
-    constant: Plain | None = None
-    default: Plain | None = None
-    date: str | tuple[str, ...] | None = None
-    number: NumberFormat | None = None
-    boolean: BooleanFormat | None = None
-    map: dict[str, Plain] | None = None
-    trim: bool = True
-
-    @property
-    def date_formats(self) -> tuple[str, ...]:
-        return (self.date,) if isinstance(self.date, str) else self.date or ()
-
-
 class PushSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One [push.NAME] section."""
 
@@ -108,7 +68,8 @@ class PushSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A .csv, .jsonl or .ndjson file, relative to the project file, or a query. None where a program gives the
     records."""
     connection: str | None = None
-    entity: str | None = None
+    entity: str | Column | None = None
+    """The entity to post in, or where each row says its own."""
     format: Format | None = None
     """Only where the file's ending does not tell."""
     encoding: str = "utf-8"
@@ -121,6 +82,13 @@ class PushSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What tells one source row from every other, for ever: the ledger remembers records by it."""
     group_by: str | tuple[str, ...] = ()
     """Rows with the same values here make one document with lines."""
+    header: Literal["every", "first"] = "every"
+    """Whether what belongs to a whole document stands on each of its rows or on the first only."""
+    line_number: str | None = None
+    """The column that counts the lines of a document: where it starts again, the next document begins."""
+    control: dict[str, str] = {}
+    """Column with a document's total -> the field whose values must come to it: `{ TOTAL_DUE = "lines.txnAmount" }`."""
+    attachment: Attachment | None = None
     operation: Literal["create"] = "create"
     keep_order: bool = False
     """One request at a time, in the order of the source; else as many as the company's concurrency allows."""
@@ -170,10 +138,17 @@ class PushSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def columns(self) -> dict[str, Column]:
         """Target path -> where its value comes from."""
-        return {
-            path: Column(column=entry) if isinstance(entry, str) else entry
-            for path, entry in (self.fields or {}).items()
-        }
+        return {path: as_column(entry) for path, entry in (self.fields or {}).items()}
+
+    @property
+    def one_entity(self) -> str | None:
+        """The entity that everything is posted in, if it is one and named."""
+        return self.entity if isinstance(self.entity, str) else None
+
+    @property
+    def looks_up(self) -> bool:
+        """True where values stand in Intacct."""
+        return any(part.lookup is not None for column in self.columns().values() for part in every(column))
 
     def check(self, name: str) -> None:
         """Raise ConfigurationError where the section contradicts itself."""
@@ -202,16 +177,23 @@ class PushSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 advice='Use separator = ";" or separator = "\\t".',
             )
         for path, entry in self.columns().items():
-            if entry.column is None and entry.constant is None:
-                raise ConfigurationError(
-                    f"[push.{name}.fields] {path!r} names neither a column nor a constant.",
-                    advice='Write "Column name", { column = "Column name" } or { constant = "value" }.',
-                )
-            if entry.column is not None and entry.constant is not None:
-                raise ConfigurationError(
-                    f"[push.{name}.fields] {path!r} has both a column and a constant.",
-                    advice="Keep one; default = fills a blank cell.",
-                )
+            self._shape(f"[push.{name}.fields] {path!r}", entry)
+        if isinstance(self.entity, Column):
+            self._shape(f"{section} entity", self.entity)
+        if self.header == "first" and not self.group_columns and self.line_number is None:
+            raise ConfigurationError(
+                f'{section} says header = "first", but not which rows make one document.',
+                advice="Add group_by, or line_number for the column that counts a document's lines.",
+            )
+
+    def _shape(self, where: str, entry: Column) -> None:
+        if reason := shape(entry):
+            raise ConfigurationError(
+                f"{where} {reason}.",
+                advice='Write "Column name", { column = "Column name" } or { constant = "value" }.'
+                if not entry.sources
+                else "docs/project-file.md lists what an entry can hold.",
+            )
 
 
 def settings_of(project: Project, name: str, connection: str | None = None, *, own_first: bool = False) -> PushSettings:

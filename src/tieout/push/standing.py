@@ -73,7 +73,7 @@ def abandoned(project: Project, connection: str | None = None) -> list[Standing]
     places: list[tuple[str | None, str | None]] = [(connection, None)]
     for push_name in project.names("push"):
         settings = settings_of(project, push_name, connection, own_first=True)
-        places.append((settings.connection, settings.entity))
+        places.append((settings.connection, settings.one_entity))
     found: list[Standing] = []
     scopes = {scope for place in dict.fromkeys(places) for scope in _books(project, *place)}
     with open_store(project.state_url) as store:

@@ -6,14 +6,17 @@ Knows field types (REST reference 6, 9.1) and how people write dates, numbers an
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime
-from decimal import Decimal, InvalidOperation
-from typing import Any, Literal, TypeAlias
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from difflib import get_close_matches
+from functools import lru_cache
+from typing import Literal, TypeAlias
 
 from tieout.catalogue import nearest
 from tieout.catalogue.model import Field
 from tieout.catalogue.personal import personal
-from tieout.push.settings import BooleanFormat, Column, NumberFormat
+from tieout.push.columns import BooleanFormat, Column, NumberFormat
 
 Wire: TypeAlias = str | int | bool | Decimal | None
 """A scalar as it goes into a body: Decimal becomes a JSON number, money is text already."""
@@ -43,23 +46,27 @@ _STYLES = [
 ]
 """Ways to write numbers, the simplest first, and how the project file says each."""
 _ISO_DATE = "%Y-%m-%d"
+_MOST_DIGITS = 100
+"""Before or after the point. Beyond all sums of money, and short enough to write out."""
 
 
 class Misfit(Exception):
-    """A value that does not fit its field: the reason, and the nearest right value if there is one."""
+    """A value that does not fit its field: the reason, and the nearest right value if there is one.
 
-    def __init__(self, reason: str, nearest: str = "") -> None:
+    `column` and `raw` say which cell it was, where that is not the one of the field's own column."""
+
+    def __init__(self, reason: str, nearest: str = "", column: str = "", raw: object = None) -> None:
         super().__init__(reason)
         self.reason = reason
         self.nearest = nearest
+        self.column = column
+        self.raw = raw
 
 
 def convert(raw: object, field: Field, column: Column) -> Wire:
     """A cell or JSON value for one field. Raises Misfit."""
     if field.type in ("array", "object"):
         raise Misfit("is a structure that tieout cannot check; leave it out")
-    if column.map is not None:
-        raw = _mapped(raw, column.map)
     if raw is None:
         if not field.nullable:
             raise Misfit("null is not allowed here")
@@ -76,54 +83,64 @@ def convert(raw: object, field: Field, column: Column) -> Wire:
     return value
 
 
-def _mapped(raw: object, table: dict[str, Any]) -> object:
-    word = _text(raw)
-    if word in table:
-        return table[word]
-    near = nearest(word, tuple(table), 1)
-    raise Misfit("is not in the map of this field", near[0] if near else "")
-
-
 def _typed(raw: object, field: Field, column: Column) -> Wire:
     if field.type == "boolean":
         return _boolean(raw, column.boolean)
     if field.type == "integer":
         return _integer(raw, column.number)
     if field.type == "number":
-        number = _number(raw, column.number)
+        number = number_of(raw, column.number)
         return int(number) if number == number.to_integral_value() and number.adjusted() < 18 else number
     if field.scale is not None or (field.format or "").startswith("percent-precision"):
         return _scaled(raw, field.scale, column.number)
     if field.format == "date":
-        return _date(raw, column.date_formats).isoformat()
+        return date_of(raw, column.date_formats).isoformat()
     if field.format == "date-time":
         return _date_time(raw, column.date_formats)
     if isinstance(raw, bool):
         # A JSON true in a text field, or an enum of "true" and "false" (REST reference 9.1).
         return "true" if raw else "false"
-    return _text(raw)
+    return text_of(raw)
 
 
-def _text(raw: object) -> str:
+def text_of(raw: object) -> str:
+    """A cell or a calculated value as text: numbers without exponent, dates as YYYY-MM-DD. Raises Misfit."""
+    if isinstance(raw, str):
+        return raw
     if isinstance(raw, bool):
         return "true" if raw else "false"
-    return format(raw, "f") if isinstance(raw, Decimal) else str(raw)
+    if isinstance(raw, float | Decimal):
+        return format(_finite(raw), "f")
+    if isinstance(raw, datetime) and raw.time() == time() and raw.tzinfo is None:
+        return raw.date().isoformat()
+    if isinstance(raw, bytes | bytearray | memoryview):
+        raise Misfit("is binary")
+    return str(raw)
 
 
-def _number(raw: object, style: NumberFormat | None) -> Decimal:
+def number_of(raw: object, style: NumberFormat | None = None) -> Decimal:
+    """A cell -> its exact number, written as `style` says. Raises Misfit."""
     if isinstance(raw, bool):
         raise Misfit("is not a number")
-    if isinstance(raw, int | Decimal):
-        return Decimal(raw)
-    text = str(raw).strip().translate(_SPACES)
+    if isinstance(raw, int | float | Decimal):
+        return _finite(raw)
+    text = text_of(raw).strip().translate(_SPACES)
     plain = _plain(text, style or _PLAIN_STYLE)
     if not _PLAIN_NUMBER.fullmatch(plain):
         raise Misfit(f"is not a number{_how_to_say(text, style or _PLAIN_STYLE)}")
-    text = plain
-    try:
-        return Decimal(text)
-    except InvalidOperation:  # pragma: no cover - the pattern above lets nothing through that Decimal refuses
-        raise Misfit("is not a number") from None
+    return _finite(plain)
+
+
+def _finite(raw: int | float | Decimal | str) -> Decimal:
+    # A float through its shortest form: 0.1 is one tenth, not what the binary comes to.
+    number = Decimal(repr(raw)) if isinstance(raw, float) else Decimal(raw)
+    if not number.is_finite():
+        raise Misfit("is not a number")
+    exponent = number.as_tuple().exponent
+    assert isinstance(exponent, int)  # a finite number has one
+    if abs(number.adjusted()) > _MOST_DIGITS or exponent < -_MOST_DIGITS:
+        raise Misfit(f"has more than {_MOST_DIGITS} digits")
+    return number
 
 
 def _plain(text: str, style: NumberFormat) -> str:
@@ -157,7 +174,7 @@ def _how_to_say(text: str, declared: NumberFormat) -> str:
 
 
 def _integer(raw: object, style: NumberFormat | None) -> int:
-    number = _number(raw, style)
+    number = number_of(raw, style)
     if number != number.to_integral_value():
         raise Misfit("is not a whole number")
     return int(number)
@@ -165,7 +182,7 @@ def _integer(raw: object, style: NumberFormat | None) -> int:
 
 def _scaled(raw: object, scale: int | None, style: NumberFormat | None) -> str:
     """Money and the like travel as text with a fixed number of decimals (REST reference 9.1)."""
-    number = _number(raw, style)
+    number = number_of(raw, style)
     if scale is None:
         return format(number, "f")
     exact = number.quantize(Decimal(1).scaleb(-scale)) if number.adjusted() + scale < 27 else number
@@ -177,7 +194,7 @@ def _scaled(raw: object, scale: int | None, style: NumberFormat | None) -> str:
 def _boolean(raw: object, style: BooleanFormat | None) -> bool:
     if isinstance(raw, bool):
         return raw
-    word = _text(raw).strip().casefold()
+    word = text_of(raw).strip().casefold()
     yes = tuple(w.casefold() for w in style.true) if style else _TRUE
     no = tuple(w.casefold() for w in style.false) if style else _FALSE
     if word in yes:
@@ -187,8 +204,20 @@ def _boolean(raw: object, style: BooleanFormat | None) -> bool:
     raise Misfit(f"is neither {yes[0]} nor {no[0]}")
 
 
-def _date(raw: object, formats: tuple[str, ...]) -> date:
-    text = str(raw).strip()
+def date_of(raw: object, formats: tuple[str, ...] = ()) -> date:
+    """A cell -> the calendar day it names, written as one of `formats`, else YYYY-MM-DD. Raises Misfit."""
+    if isinstance(raw, datetime):
+        if raw.time() != time():
+            raise Misfit("is a time of day; a date belongs here")
+        return raw.date()
+    if isinstance(raw, date):
+        return raw
+    return _date(text_of(raw).strip(), formats)
+
+
+@lru_cache(4096)
+def _date(text: str, formats: tuple[str, ...]) -> date:
+    # Remembered, because the days of a file are few and reading one costs more than all else that is done to a cell.
     for pattern in formats or (_ISO_DATE,):
         try:
             return datetime.strptime(text, pattern).date()  # noqa: DTZ007 - a calendar date has no zone
@@ -201,15 +230,15 @@ def _date(raw: object, formats: tuple[str, ...]) -> date:
 
 
 def _date_time(raw: object, formats: tuple[str, ...]) -> str:
-    text = str(raw).strip()
-    moment: datetime | None = None
-    for pattern in formats:
+    text = text_of(raw).strip()
+    moment: datetime | None = raw if isinstance(raw, datetime) else None
+    for pattern in formats if moment is None else ():
         try:
             moment = datetime.strptime(text, pattern)  # noqa: DTZ007 - a pattern without a zone is refused below
             break
         except ValueError:
             continue
-    if not formats:
+    if not formats and moment is None:
         try:
             moment = datetime.fromisoformat(text)
         except ValueError:
@@ -221,6 +250,13 @@ def _date_time(raw: object, formats: tuple[str, ...]) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def near(text: str, words: Iterable[str]) -> str:
+    """The value that a misspelt one most likely means, or "". Case does not count."""
+    spelt = {word.casefold(): word for word in words}
+    found = get_close_matches(text.strip().casefold(), spelt, n=1, cutoff=0.75)
+    return spelt[found[0]] if found else ""
+
+
 def numeric(field: Field) -> bool:
     """True for fields whose exact sum proves something: money, quantities, rates."""
     return field.type in ("number", "integer") or field.scale is not None
@@ -230,5 +266,8 @@ def shown(raw: object, path: str, limit: int = 40) -> str:
     """A value for a message: shortened, and empty where the field holds personal or bank data (rule 11)."""
     if personal(path):
         return ""
-    text = _text(raw) if raw is not None else "null"
+    try:
+        text = "null" if raw is None else text_of(raw)
+    except Misfit:
+        text = type(raw).__name__
     return text if len(text) <= limit else text[: limit - 1] + "…"
