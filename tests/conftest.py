@@ -31,6 +31,14 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.getbasetemp() / "no-settings"))  # nor a key of theirs
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What got no answer is asked again as often as ever, but without a wait: for tests of what comes in the end."""
+    from tieout.rest import attempt
+
+    monkeypatch.setattr(attempt, "FIRST_WAIT", 0.001)
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> str:
     """URL of a PostgreSQL database in which databases may be made; skips where none answers."""

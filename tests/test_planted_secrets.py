@@ -253,6 +253,7 @@ def test_no_process_leaves_a_secret_anywhere(planted: Planted, simulator: Simula
     assert not [line for line in story.arguments if planted.found_in(line)]
 
 
+@pytest.mark.usefixtures("impatient")
 def test_no_object_error_or_traceback_shows_a_secret(
     planted: Planted, simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -76,6 +76,7 @@ def free_port() -> int:
         return port
 
 
+@pytest.mark.usefixtures("impatient")
 def test_unreachable(tieout: Run) -> None:
     one_sentence(tieout("connect", "demo", "--simulator", f"http://127.0.0.1:{free_port()}"), 4)
 

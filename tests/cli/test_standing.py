@@ -43,6 +43,7 @@ def own(tieout: Run, tmp_path: Path) -> Iterator[Run]:
         yield tieout
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_company_that_does_not_answer_ends_verify(tieout: Run, tmp_path: Path) -> None:
     with Simulator("empty") as simulator, SimulatorThread(simulator) as running:
         assert tieout("connect", "demo", "--simulator", running.url).code == 0

@@ -161,6 +161,7 @@ def test_a_wrong_secret_is_refused(connections: Connections, wire: Wire) -> None
     assert connections.add_client_credentials("x", client_secret="demo-secret", transport=wire.transport, **given)
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_host_that_does_not_answer_is_unreachable(tmp_path: Path) -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))

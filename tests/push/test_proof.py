@@ -65,6 +65,7 @@ def test_a_sum_that_lacks_cells_is_not_proven_where_it_happens_to_agree(desk: De
     assert "cannot be read" in lines["sum lines.quantity"].note
 
 
+@pytest.mark.usefixtures("impatient")
 def test_without_an_answer_nothing_is_proven(simulator: Simulator, tmp_path: Path) -> None:
     with SimulatorThread(simulator) as running:
         desk = Desk.connect(tmp_path / "project", running.url)

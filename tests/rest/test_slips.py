@@ -91,6 +91,7 @@ def test_what_is_shown_at_a_prompt_is_short_and_says_what_happened(intacct: Inta
     assert "parts" not in repr(spent.by_object)
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_write_without_an_answer_is_the_callers_to_settle() -> None:
     simulator = Simulator("empty")
     vendor = {"id": "V-1", "name": "n"}
