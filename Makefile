@@ -8,6 +8,9 @@ FOREIGN := $(VENV)/foreign/sageintacctrestsdk/.ready
 # uv takes its certificates where pip and git do: behind a company's proxy its own list does not know the issuer.
 export UV_SYSTEM_CERTS ?= 1
 
+# Compiled once and kept, also where the environment says otherwise: the tests start hundreds of programs.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint types architecture bench torture docs wheel wheel-demo lock clean
 

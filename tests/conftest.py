@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import uuid
 from collections.abc import Iterator
@@ -14,12 +15,19 @@ from hypothesis import settings
 
 if TYPE_CHECKING:
     from tests.databases import Databases
+    from tests.forks import Forks
 
 settings.register_profile("tieout", deadline=None)  # a busy machine is no failure
 settings.load_profile("tieout")
 
 _TEST_POSTGRES = os.environ.get("TIEOUT_TEST_POSTGRES", "postgresql://127.0.0.1:5432/test")
 _PROXIES = {"http_proxy", "https_proxy", "all_proxy", "no_proxy"}
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays: nobody who collects garbage needs to look through it again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
@@ -37,6 +45,15 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     from tieout.rest import attempt
 
     monkeypatch.setattr(attempt, "FIRST_WAIT", 0.001)
+
+
+@pytest.fixture(scope="session")
+def forked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
+    """Starts programs of their own, each a copy of one that has imported everything."""
+    from tests.forks import forks
+
+    with forks(tmp_path_factory.mktemp("forks")) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

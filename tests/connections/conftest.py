@@ -28,8 +28,16 @@ def wire(simulator: Simulator) -> Wire:
     return Wire(simulator)
 
 
+@pytest.fixture(scope="session")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """All that a store loads is loaded, and no garbage that each of these tests would look through."""
+    open_store(f"sqlite:///{tmp_path_factory.mktemp('loaded') / 'tieout.db'}").close()
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture
-def connections(state_url: str, tmp_path: Path) -> Iterator[Connections]:
+def connections(state_url: str, tmp_path: Path, loaded: None) -> Iterator[Connections]:
     """On SQLite and on PostgreSQL."""
     with open_store(state_url) as store:
         yield Connections(store, Vault(Keys(tmp_path)))

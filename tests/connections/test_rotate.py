@@ -6,7 +6,6 @@ import importlib
 import pkgutil
 import signal
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,8 +13,8 @@ import time_machine
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import LargeBinary, select, update
 
-from tests.connections.forks import Forks, forks
 from tests.connections.support import BOTH, Wire, one_database, register, sign_in
+from tests.forks import Forks
 from tieout import store as store_package
 from tieout.connections import Connections, Vault, rotation, sealed
 from tieout.connections.grants import grant_context
@@ -245,12 +244,6 @@ def test_a_token_stored_meanwhile_is_not_overwritten(
         assert opened(connected.store, other_program)[f"grants {grant_id} refresh_token_sealed"] == b"newer"
 
 
-@pytest.fixture(scope="module")
-def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
-    with forks(tmp_path_factory.mktemp("forks")) as running:
-        yield running
-
-
 ROTATES = """
 import sys
 from pathlib import Path
@@ -267,10 +260,10 @@ with open_store(sys.argv[1]) as store:
 
 @BOTH
 def test_killed_at_any_step_it_is_run_again(
-    connected: Connections, programs: Forks, state_url: str, tmp_path: Path
+    connected: Connections, forked: Forks, state_url: str, tmp_path: Path
 ) -> None:
     def rotating(crash: str = "") -> tuple[int, str]:
-        return programs.wait(programs.start(ROTATES, state_url, tmp_path, environment={"TIEOUT_CRASH_AT": crash}))
+        return forked.wait(forked.start(ROTATES, state_url, tmp_path, environment={"TIEOUT_CRASH_AT": crash}))
 
     plain = opened(connected.store, connected.vault)
     for crash in ("vault.key", "rotate.made", "rotate.batch", "rotate.batch:2"):
@@ -316,19 +309,19 @@ with open_store(sys.argv[1]) as store:
 
 @BOTH
 def test_programs_that_refresh_meanwhile_go_on(
-    connected: Connections, programs: Forks, state_url: str, tmp_path: Path
+    connected: Connections, forked: Forks, state_url: str, tmp_path: Path
 ) -> None:
     """Each refresh is stored and read back while the keys change three times under it: none is lost or overwritten."""
     grant_id, end = connected.get("us").grant_id, tmp_path / "end"
     first = connected.vault.encrypt(b"refresh-0", grant_context(grant_id, "refresh_token"))
     with connected.store.begin() as transaction:
         transaction.execute(update(grants).where(grants.c.id == grant_id).values(refresh_token_sealed=first))
-    program = programs.start(USES, state_url, tmp_path, grant_id, end)
-    programs.said(program, "ready")
+    program = forked.start(USES, state_url, tmp_path, grant_id, end)
+    forked.said(program, "ready")
     for _ in range(3):
         assert rotate(connected.store, connected.vault, data_keys=True).unreadable == []
     end.touch()
-    code, out = programs.wait(program)
+    code, out = forked.wait(program)
     assert code == 0, out
     refreshed = int(out.split()[-1])
     after = opened(connected.store, Vault(Keys(tmp_path), connected.store))
@@ -355,13 +348,13 @@ with open_store(sys.argv[1]) as store:
 
 @BOTH
 def test_programs_that_need_an_owners_first_key_at_once_make_one(
-    connections: Connections, programs: Forks, state_url: str, tmp_path: Path
+    connections: Connections, forked: Forks, state_url: str, tmp_path: Path
 ) -> None:
-    running = [programs.start(MAKES, state_url, tmp_path, tmp_path / "go") for _ in range(4)]
+    running = [forked.start(MAKES, state_url, tmp_path, tmp_path / "go") for _ in range(4)]
     for program in running:
-        programs.said(program, "ready")
+        forked.said(program, "ready")
     (tmp_path / "go").touch()
-    ended = [programs.wait(program) for program in running]
+    ended = [forked.wait(program) for program in running]
     assert [code for code, _ in ended] == [0] * 4, ended
     made = [out.split()[-1] for _, out in ended]
     assert [connections.vault.decrypt(bytes.fromhex(blob), "x") for blob in made] == [b"mine"] * 4

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +12,7 @@ import pytest
 from sqlalchemy import select, update
 
 from tests.connections.support import Wire
+from tests.forks import Forks
 from tieout.connections import Connections
 from tieout.connections.grants import LEASE, GrantRow, grant_context, keep_token
 from tieout.connections.tokens import StoreTokens
@@ -138,31 +137,18 @@ with open_store(sys.argv[1]) as store:
 
 
 def test_eight_processes_that_ask_at_once_fetch_once(
-    state_url: str, tmp_path: Path, connections: Connections, simulator: Simulator
+    state_url: str, tmp_path: Path, connections: Connections, simulator: Simulator, forked: Forks
 ) -> None:
     with SimulatorThread(simulator) as running:
         made = connections.add_simulator("demo", running.url)
         forget(connections)
-        children = [
-            subprocess.Popen(
-                [sys.executable, "-c", CHILD, state_url, str(tmp_path)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-            for _ in range(8)
-        ]
+        children = [forked.start(CHILD, state_url, tmp_path) for _ in range(8)]
+        assert {forked.heard(child) for child in children} == {"ready"}
         for child in children:
-            assert child.stdout is not None
-            assert child.stdout.readline() == "ready\n"
-        for child in children:
-            assert child.stdin is not None
-            child.stdin.write("go\n")
-            child.stdin.flush()
-        answers = [child.communicate(timeout=60) for child in children]
-    assert {error for _, error in answers} == {""}
-    assert len({out for out, _ in answers}) == 1
+            forked.say(child, "go")
+        ends = [forked.wait(child) for child in children]
+    assert {code for code, _ in ends} == {0}, ends
+    assert len({said for _, said in ends}) == 1, ends
     with connections.store.read() as transaction:
         kept = transaction.execute(select(tokens.c.version, tokens.c.grant_id)).all()
         lease = transaction.execute(select(grants.c.lease_holder, grants.c.lease_until)).one()

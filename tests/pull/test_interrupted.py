@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.forks import Forks
 from tests.pull.conftest import Pull
 from tests.pull.scripted import BILL, ScriptedCompany, bill
 from tieout.pull import loading
 
 Select = Callable[..., list[tuple[Any, ...]]]
-ROOT = Path(__file__).parents[2]
+Crash = Callable[..., int]
 
 # A commit after each 20 rows, so that a hundred rows already have a middle.
 CHILD = """
@@ -37,12 +36,14 @@ with company.client() as client:
 """
 
 
-def crash(folder: Path, place: str, *words: str) -> int:
+@pytest.fixture
+def crash(forked: Forks) -> Crash:
     """Pull in a child process that kills itself at a crash point -> its exit status."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TIEOUT_CRASH_AT": place}
-    return subprocess.run(
-        [sys.executable, "-c", CHILD, str(folder), *words], env=environment, cwd=ROOT, check=False, timeout=60
-    ).returncode
+
+    def run(folder: Path, place: str, *words: str) -> int:
+        return forked.run(CHILD, folder, *words, environment={"TIEOUT_CRASH_AT": place})[0]
+
+    return run
 
 
 @pytest.fixture(autouse=True)
@@ -60,7 +61,7 @@ def small_commits(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_a_killed_first_read_goes_on_where_it_was(
-    project: Any, pull_bills: Pull, select: Select, place: str, committed: int
+    project: Any, crash: Crash, pull_bills: Pull, select: Select, place: str, committed: int
 ) -> None:
     assert crash(project.root, place) == -signal.SIGKILL
     it = ScriptedCompany([bill(i) for i in range(1, 101)])
@@ -74,7 +75,7 @@ def test_a_killed_first_read_goes_on_where_it_was(
 
 @pytest.mark.parametrize("place", ["pull.before_commit:1", "pull.after_commit:1", "pull.before_commit:4"])
 def test_a_killed_incremental_read_starts_again_from_its_watermark(
-    project: Any, pull_bills: Pull, select: Select, place: str
+    project: Any, crash: Crash, pull_bills: Pull, select: Select, place: str
 ) -> None:
     pull_bills(ScriptedCompany([bill(i) for i in range(1, 101)]), lines=False, page_size=10)
     (before,) = select("SELECT watermark FROM _tieout_state")
@@ -87,7 +88,7 @@ def test_a_killed_incremental_read_starts_again_from_its_watermark(
 
 
 def test_rows_deleted_between_two_halves_of_a_first_read_hide_no_others(
-    project: Any, pull_bills: Pull, select: Select
+    project: Any, crash: Crash, pull_bills: Pull, select: Select
 ) -> None:
     crash(project.root, "pull.before_commit:3")
     it = ScriptedCompany([bill(i) for i in range(1, 101) if i not in range(5, 40)])
@@ -116,7 +117,7 @@ def test_an_interrupt_leaves_what_was_committed(pull_bills: Pull, select: Select
     assert report.ties
 
 
-def test_full_starts_an_interrupted_read_again(project: Any, pull_bills: Pull) -> None:
+def test_full_starts_an_interrupted_read_again(project: Any, crash: Crash, pull_bills: Pull) -> None:
     crash(project.root, "pull.after_commit:2")
     it = ScriptedCompany([bill(i) for i in range(1, 101)])
     report = pull_bills(it, lines=False, page_size=10, full=True)
@@ -124,7 +125,7 @@ def test_full_starts_an_interrupted_read_again(project: Any, pull_bills: Pull) -
 
 
 def test_an_interrupted_second_full_read_is_finished_before_anything_is_called_up_to_date(
-    project: Any, pull_bills: Pull, select: Select
+    project: Any, crash: Crash, pull_bills: Pull, select: Select
 ) -> None:
     """A new filter makes the run read all; killed half-way, the old watermark must not count any more."""
     it = ScriptedCompany([bill(i) for i in range(1, 101)])
@@ -140,7 +141,7 @@ def test_an_interrupted_second_full_read_is_finished_before_anything_is_called_u
 
 
 @pytest.mark.parametrize("place", ["pull.before_commit:1", "pull.after_commit:1"])
-def test_what_a_killed_pull_leaves_is_for_its_owner_only(project: Any, place: str) -> None:
+def test_what_a_killed_pull_leaves_is_for_its_owner_only(project: Any, crash: Crash, place: str) -> None:
     before = os.umask(0o022)
     try:
         assert crash(project.root, place) == -signal.SIGKILL

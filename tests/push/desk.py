@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from tests.forks import Forks
 from tieout import push
 from tieout.connections import connect, open_connections
 from tieout.project import Project, load
@@ -77,10 +75,7 @@ class Desk:
         with connect(self.project) as client:
             return Counter(row[field] for row in client.query(object, [field], private=True))
 
-    def child(self, name: str, crash_at: str) -> subprocess.CompletedProcess[str]:
-        """Run the push in a process of its own that dies at a named place."""
+    def child(self, forked: Forks, name: str, crash_at: str) -> tuple[int, str]:
+        """Run the push in a process of its own that dies at a named place -> how it ended, and what it said."""
         code = f"from tieout.project import load; from tieout.push import push; push(load(), {name!r})"
-        environment = os.environ | {"TIEOUT_CRASH_AT": crash_at}
-        return subprocess.run(
-            [sys.executable, "-c", code], cwd=self.root, env=environment, capture_output=True, text=True, timeout=60
-        )
+        return forked.run(code, environment={"TIEOUT_CRASH_AT": crash_at}, folder=self.root)

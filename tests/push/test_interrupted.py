@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from sqlalchemy import text
 
+from tests.forks import Forks
 from tests.push.desk import Desk
 from tests.push.test_push import customer
 from tieout import push
@@ -33,10 +34,10 @@ ONCE = {"A": 1, "B": 1, "C": 1}
 
 
 @pytest.mark.parametrize("place", ["push.after_ledger_write", "push.after_send", "push.before_result_commit"])
-def test_a_kill_at_any_moment_posts_each_record_exactly_once(desk: Desk, place: str) -> None:
+def test_a_kill_at_any_moment_posts_each_record_exactly_once(desk: Desk, forked: Forks, place: str) -> None:
     desk.sheets(ROWS)
-    killed = desk.child("times", place)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    code, said = desk.child(forked, "times", place)
+    assert code == -signal.SIGKILL, said
     arrived = {} if place == "push.after_ledger_write" else ONCE
     assert desk.held_by_company("timesheets", "description") == arrived
     rerun = desk.push("times")

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.forks import Forks
 from tests.push.desk import CUSTOMERS, HEADER, SHEETS, Desk
 from tests.push.test_push import customer
 from tieout import push
@@ -145,12 +146,12 @@ def test_verify_and_failed_agree_on_what_left_the_source(desk: Desk) -> None:
     assert desk.push().posted == 1, "what comes back is sent, and not answered with the refusal of then"
 
 
-def test_a_push_says_how_it_stands(desk: Desk) -> None:
+def test_a_push_says_how_it_stands(desk: Desk, forked: Forks) -> None:
     desk.customers([customer(1)])
     desk.push(dry_run=True)
     (standing,) = push.standings(desk.project, "customers")
     assert (standing.begun_at, standing.is_whole) == ("", True)
-    desk.child("customers", "push.after_ledger_write")
+    desk.child(forked, "customers", "push.after_ledger_write")
     (standing,) = push.standings(desk.project, "customers")
     assert (standing.finished, standing.is_whole) == (False, False)
     assert [r.state for r in standing.records] == ["sending"]

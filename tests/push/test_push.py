@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.forks import Forks
 from tests.push.desk import Desk
 from tieout import push
 from tieout.connections import connect
@@ -40,14 +41,14 @@ def test_everything_arrives_ties_out_and_a_rerun_sends_nothing(desk: Desk) -> No
 
 
 def test_the_ledger_may_be_in_postgresql(
-    tmp_path: Path, simulator: Simulator, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, simulator: Simulator, postgres_url: str, forked: Forks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TIEOUT_STATE_URL", postgres_url)
     with SimulatorThread(simulator) as running:
         desk = Desk.connect(tmp_path / "project", running.url)
         desk.sheets(["1,A,2026-11-16,8,", "2,B,2026-11-16,7.5,", "3,C,2026-11-17,8,NONE"])
-        killed = desk.child("times", "push.after_send")
-        assert killed.returncode == -signal.SIGKILL, killed.stderr
+        code, said = desk.child(forked, "times", "push.after_send")
+        assert code == -signal.SIGKILL, said
         report = desk.push("times")
         assert (report.posted, report.failed, report.replayed) == (2, 1, 3)
         assert desk.held_by_company("timesheets", "description") == {"A": 1, "B": 1}

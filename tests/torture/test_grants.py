@@ -8,8 +8,6 @@ import os
 import random
 import signal
 import struct
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -22,6 +20,7 @@ import pytest
 from sqlalchemy import select, update
 
 from tests.connections.support import register, sign_in
+from tests.forks import Forks
 from tieout.connections import Connections, Vault, rows
 from tieout.connections.keys import Keys
 from tieout.connections.rows import Connection
@@ -36,7 +35,6 @@ from tieout.store.crashpoints import VARIABLE
 
 LONG = bool(os.environ.get("TIEOUT_TORTURE"))
 LIFE = 43_200.0
-SCRIPT = Path(__file__).with_name("users.py")
 
 pytestmark = pytest.mark.torture
 
@@ -67,7 +65,8 @@ class Gate(Simulator):
 class World:
     """A simulator behind a port whose sign-ins kill and whose refresh tokens work once, a state database, a clock."""
 
-    def __init__(self, gate: Gate, server: SimulatorThread, url: str, folder: Path) -> None:
+    def __init__(self, gate: Gate, server: SimulatorThread, url: str, folder: Path, forked: Forks) -> None:
+        self.forked = forked
         self.simulator = gate
         self.url, self.folder, self.server = url, folder, server
         self.clock = folder / "clock"
@@ -118,15 +117,12 @@ class World:
         company = "company" + user.removeprefix("user").partition("-")[0]
         return sign_in(self.connections, self.simulator, user, user, origin=self.server.url, company=company).connection
 
-    def start(self, names: list[list[str]], **environment: str) -> subprocess.Popen[str]:
+    def start(self, names: list[list[str]], **environment: str) -> int:
         told = ";".join(",".join(company) for company in names)
-        return subprocess.Popen(
-            [sys.executable, str(SCRIPT), self.url, str(self.folder), str(self.clock), told],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=os.environ | {"PYTHONPATH": os.getcwd()} | environment,
+        return self.forked.start(
+            "from tests.torture.users import main; main()",
+            *(self.url, self.folder, self.clock, told),
+            environment=environment,
         )
 
     def use(self, names: list[str]) -> set[str]:
@@ -149,9 +145,9 @@ class World:
 
 
 @pytest.fixture
-def world(state_url: str, tmp_path: Path) -> Iterator[World]:
+def world(state_url: str, tmp_path: Path, forked: Forks) -> Iterator[World]:
     with Gate() as simulator, SimulatorThread(simulator) as server:
-        made = World(simulator, server, state_url, tmp_path)
+        made = World(simulator, server, state_url, tmp_path, forked)
         try:
             yield made
         finally:
@@ -159,28 +155,15 @@ def world(state_url: str, tmp_path: Path) -> Iterator[World]:
 
 
 @contextlib.contextmanager
-def running(world: World, names: list[list[str]], programs: int) -> Iterator[list[subprocess.Popen[str]]]:
+def running(world: World, names: list[list[str]], programs: int) -> Iterator[list[int]]:
     """So many programs, ready; killed in the end."""
     children = [world.start(names) for _ in range(programs)]
     try:
-        assert {heard(child) for child in children} == {"ready"}
+        assert {world.forked.heard(child) for child in children} == {"ready"}
         yield children
     finally:
         for child in children:
-            child.kill()
-            child.communicate()
-
-
-def say(child: subprocess.Popen[str], line: str) -> None:
-    assert child.stdin is not None
-    with contextlib.suppress(BrokenPipeError):
-        child.stdin.write(line + "\n")
-        child.stdin.flush()
-
-
-def heard(child: subprocess.Popen[str]) -> str:
-    assert child.stdout is not None
-    return child.stdout.readline().strip()
+            world.forked.kill(child)
 
 
 def test_one_refresh_for_each_grant_level_and_expiry(world: World, capsys: pytest.CaptureFixture[str]) -> None:
@@ -195,10 +178,10 @@ def test_one_refresh_for_each_grant_level_and_expiry(world: World, capsys: pytes
             if round_:
                 world.advance(LIFE + 3600 if round_ % 2 else LIFE - 60)  # expired, or due but valid
             for number, child in enumerate(children):
-                say(child, str((number + round_) % companies))
+                world.forked.say(child, str((number + round_) % companies))
             if round_ == expiries // 2:
                 world.sign_in("user0-0")
-            assert {heard(child) for child in children} == {"good"}
+            assert {world.forked.heard(child) for child in children} == {"good"}
             if round_ == expiries // 2:
                 assert_nearly(world, levels, calls_each_round)
             else:
@@ -242,10 +225,10 @@ def test_killed_at(world: World, point: str, rotation: str, ends: str) -> None:
     world.advance(LIFE + 60)
     name = names[0][0]
     child = world.start([[name]], **{VARIABLE: point})
-    assert heard(child) == "ready"
-    say(child, "0")
-    child.communicate(timeout=60)
-    assert child.returncode == -signal.SIGKILL
+    assert world.forked.heard(child) == "ready"
+    world.forked.say(child, "0")
+    code, said = world.forked.wait(child)
+    assert code == -signal.SIGKILL, said
     assert (world.grants()[0].sent_at is None) == (point == "refresh.before")
     assert world.use([name]) == ({"good"} if ends == "active" else {"in doubt"})
     assert world.grants()[0].state == ends
@@ -263,11 +246,10 @@ def test_killed_while_a_refresh_is_on_its_way(world: World, hold: str, rotation:
     world.advance(LIFE + 60)
     gate.hold = hold
     child = world.start(names)
-    assert heard(child) == "ready"
-    say(child, "0")
+    assert world.forked.heard(child) == "ready"
+    world.forked.say(child, "0")
     assert gate.held.wait(60)
-    child.kill()
-    child.communicate()
+    world.forked.kill(child)
     gate.hold = ""
     assert gate.answered.is_set() == (hold == "answer")
     assert world.grants()[0].sent_at is not None
@@ -282,14 +264,13 @@ def test_killed_at_any_moment(world: World, rotation: str) -> None:
     names = world.connect(3)
     for _ in range(40 if LONG else 2):
         children = [world.start(names) for _ in range(3)]
-        assert {heard(child) for child in children} == {"ready"}
+        assert {world.forked.heard(child) for child in children} == {"ready"}
         world.advance(LIFE + 60)
         for child in children:
-            say(child, "0")
+            world.forked.say(child, "0")
         time.sleep(random.random() * 0.4)  # the dice of when they die; nothing is waited for
         for child in children:
-            child.kill()
-            child.communicate()
+            world.forked.kill(child)
         world.use(names[0])
         stored = sum(entry.what == "refreshed" for entry in world.connections.audit.entries())
         states = Counter(row.state for row in world.grants())

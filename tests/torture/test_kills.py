@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 import os
 import random
-import subprocess
-import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.forks import COMMAND, Forks
 from tieout import simulated
 from tieout.simulator import Simulator
 from tieout.simulator.app import SimulatorThread
@@ -52,7 +52,8 @@ creditLimit = "Limit"
 class Scene:
     """A company in this process, a project in a folder, and commands run as programs of their own."""
 
-    def __init__(self, folder: Path, simulator: Simulator, url: str) -> None:
+    def __init__(self, folder: Path, simulator: Simulator, url: str, forked: Forks) -> None:
+        self.forked = forked
         self.folder = folder
         self.simulator = simulator
         self.kills: Counter[str] = Counter()
@@ -79,25 +80,20 @@ class Scene:
 
     def run(self, *command: str, crash: str | None = None, after: float | None = None) -> int:
         """Run one command -> its exit code; -9 if it was killed, as asked, at a crash point or after some seconds."""
-        environment = {**os.environ, **({"TIEOUT_CRASH_AT": crash} if crash else {})}
-        program = [sys.executable, "-m", "tieout", *command, "--quiet"]
-        with subprocess.Popen(
-            program, cwd=self.folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        ) as child:
-            try:
-                child.communicate(timeout=after)
-            except subprocess.TimeoutExpired:
-                child.kill()
-                child.communicate()
-        if child.returncode == -9:
+        environment = {"TIEOUT_CRASH_AT": crash} if crash else {}
+        child = self.forked.start(COMMAND, *command, "--quiet", environment=environment, folder=self.folder)
+        if after is None:
+            code, _ = self.forked.wait(child)
+        else:
+            time.sleep(after)  # the dice of when it dies; nothing is waited for
+            code, _ = self.forked.kill(child)
+        if code == -9:
             self.kills[crash or "random"] += 1
-        return child.returncode
+        return code
 
     def answer(self, *command: str) -> object:
-        done = subprocess.run(
-            [sys.executable, "-m", "tieout", *command, "--json"], cwd=self.folder, capture_output=True, check=False
-        )
-        return json.loads(done.stdout)
+        _, said = self.forked.run(COMMAND, *command, "--json", folder=self.folder, apart=True)
+        return json.loads(said)
 
     def ids(self) -> Counter[str]:
         with simulated(simulator=self.simulator) as client:
@@ -105,9 +101,9 @@ class Scene:
 
 
 @pytest.fixture
-def scene(tmp_path: Path) -> Iterator[Scene]:
+def scene(tmp_path: Path, forked: Forks) -> Iterator[Scene]:
     with Simulator("empty") as simulator, SimulatorThread(simulator) as server:
-        yield Scene(tmp_path, simulator, server.url)
+        yield Scene(tmp_path, simulator, server.url, forked)
 
 
 def test_killed_pushes_post_every_record_exactly_once(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
@@ -119,7 +115,7 @@ def test_killed_pushes_post_every_record_exactly_once(scene: Scene, capsys: pyte
     dice = random.Random("push")
     for _ in range(RANDOM_KILLS):
         scene.more()
-        scene.run("push", "customers", after=dice.uniform(0.3, 1.5))
+        scene.run("push", "customers", after=dice.uniform(0.0, 1.0))
     assert scene.run("push", "customers") == 1, "the record with an unknown term is refused, everything else is posted"
     held = scene.ids()
     assert set(held) == scene.good()
@@ -142,7 +138,7 @@ def test_killed_pulls_lose_and_double_nothing(scene: Scene, capsys: pytest.Captu
                     client.update("customers", key, {"name": f"edited {dice.random()}"})
                     scene.run("pull", "customers", crash=f"{point}:{visit}")
         for _ in range(RANDOM_KILLS):
-            scene.run("pull", "customers", after=dice.uniform(0.3, 1.5))
+            scene.run("pull", "customers", after=dice.uniform(0.0, 1.0))
         assert scene.run("pull", "customers") == 0
         rows = {row.key: row.name for row in client.query("customers", ["key", "name"], page_size=4000)}
     import duckdb
