@@ -38,7 +38,7 @@ def test_the_first_row_and_another_vendor_must_name_their_document() -> None:
 def test_a_count_that_starts_again_begins_a_document_without_any_number() -> None:
     rows = [("", "V1", "1"), ("", "", "2"), ("", "V1", "1"), ("", "V2", "1"), ("", "", "2"), ("", "V1", "1")]
     found = groups(rows, "No", "Vendor", "Line", line_number="Line")
-    first, second, third, fourth = '["", "V1"]', '["", "V1"] #2', '["", "V2"]', '["", "V1"] #3'
+    first, second, third, fourth = '["", "V1"]', '["", "V1"]#2', '["", "V2"]', '["", "V1"]#3'
     assert [group.id for group in found] == [first, first, second, third, third, fourth]
     assert [group.begins for group in found] == [True, False, True, True, False, True]
     assert all(group.derived for group in found)
@@ -54,7 +54,7 @@ def test_a_number_that_stands_on_every_row_goes_on_until_the_count_starts_again(
 
 def test_without_columns_the_count_alone_tells() -> None:
     found = groups([("1",), ("2",), ("1",)], "Line", group_by=(), line_number="Line")
-    assert [group.id for group in found] == ["document #1", "document #1", "document #2"]
+    assert [group.id for group in found] == ["document#1", "document#1", "document#2"]
 
 
 def test_a_line_number_that_is_none_is_named() -> None:

@@ -17,6 +17,7 @@ import msgspec
 
 from tieout.errors import Problem
 from tieout.push.check import Target, Verbatim, add_total, holds, missing
+from tieout.push.grouping import Group, Grouping
 from tieout.push.mapping import FieldMapping, MappedRow, cell, is_blank
 from tieout.push.settings import PushSettings
 from tieout.push.sources import SourceRow
@@ -103,6 +104,8 @@ class Assembly:
         self._mapping = mapping
         self._places = mapping.places() if mapping is not None else {}
         self._source_name = source_name
+        self._grouping = Grouping(settings) if settings.is_grouped else None
+        self._entity_above = ""
         self._fingerprints = len(settings.id_columns) > 1
         self._drafts: OrderedDict[object, _Draft] = OrderedDict()
         """The one that got a row last stands last."""
@@ -111,12 +114,9 @@ class Assembly:
 
     def add(self, row: SourceRow) -> None:
         """Take one row."""
-        entry = source_id(row.values, self._settings.id_columns)
         problems: list[Problem] = []
-        if not entry:
-            column = next(c for c in self._settings.id_columns if is_blank(cell(row.values, c)))
-            problems.append(_row_problem(row.number, column, "is blank, but it is this push's id"))
-            entry = without_id(row.number, self._source_name)
+        group = self._grouping.of(row.values) if self._grouping is not None else None
+        entry = self._entry(row, group, problems)
         content = _fingerprint(row.values) if self._fingerprints else b""
         if self._mapping is None:
             checked = Verbatim(self._target, row.values, row.number)
@@ -125,9 +125,9 @@ class Assembly:
             document.contents.append(content)
             self._whole.append(document)
             return
-        mapped = self._mapping.row(row)
+        mapped = self._mapping.row(row, continues=group is not None and group.continues)
         mapped.problems[:0] = problems
-        draft = self._draft(row, entry, mapped)
+        draft = self._draft(row, entry, mapped, group)
         draft.rows.append(row.number)
         draft.entries.append(entry)
         draft.contents.append(content)
@@ -135,7 +135,7 @@ class Assembly:
         self._merge_header(draft, mapped)
         if self._mapping.list:
             draft.lines.append(mapped.line)
-        if not self._settings.group_columns:
+        if group is None:
             self._whole.append(self._finish(draft))
         else:
             self._open_rows += 1
@@ -158,21 +158,37 @@ class Assembly:
             self._open_rows -= len(draft.rows)
             self._whole.append(self._finish(draft))
 
-    def _draft(self, row: SourceRow, entry: str, mapped: MappedRow) -> _Draft:
-        columns = self._settings.group_columns
-        if not columns:
-            return _Draft(entry, mapped.entity)
-        group = source_id(row.values, columns)
-        key: object = (mapped.entity, group)
-        if not group:
+    def _entry(self, row: SourceRow, group: Group | None, problems: list[Problem]) -> str:
+        """The id of a row: what its id columns say; without any, its document and its line number."""
+        columns = self._settings.id_columns
+        if not columns and group is not None and group.id:
+            return f"{group.id}/{group.line}"
+        entry = source_id(row.values, columns) if columns else ""
+        if columns and not entry:
             column = next(c for c in columns if is_blank(cell(row.values, c)))
-            mapped.problems.append(_row_problem(row.number, column, "is blank, but documents are grouped by it"))
-            group, key = without_id(row.number, self._source_name), row.number
+            problems.append(_row_problem(row.number, column, "is blank, but it is this push's id"))
+        return entry or without_id(row.number, self._source_name)
+
+    def _draft(self, row: SourceRow, entry: str, mapped: MappedRow, group: Group | None) -> _Draft:
+        if group is None:
+            return _Draft(entry, mapped.entity)
+        if group.continues:
+            mapped.entity = mapped.entity or self._entity_above
+        self._entity_above = mapped.entity
+        id, key = group.id, (mapped.entity, group.id)
+        if not id:
+            reason = group.reason or "is blank, but documents are grouped by it"
+            mapped.problems.append(_row_problem(row.number, group.blank, reason))
+            id = without_id(row.number, self._source_name)
+            key = ("", id)
         draft = self._drafts.get(key)
         if draft is None:
-            draft = self._drafts[key] = _Draft(group, mapped.entity)
+            draft = self._drafts[key] = _Draft(id, mapped.entity)
         else:
             self._drafts.move_to_end(key)
+            if group.begins:
+                reason = f"starts again, and yet {id} was begun in row {draft.rows[0]}: two documents have one number"
+                mapped.problems.append(_row_problem(row.number, self._settings.line_number or "", reason))
         return draft
 
     def _merge_header(self, draft: _Draft, mapped: MappedRow) -> None:
@@ -208,7 +224,7 @@ class Assembly:
             body,
             draft.problems,
             totals,
-            bool(self._settings.group_columns),
+            self._grouping is not None,
             draft.entity,
             draft.contents,
         )

@@ -26,6 +26,8 @@ class Group(NamedTuple):
     """The count of lines started again here: another document, even where its id is one that was there before."""
     derived: bool = False
     """Nothing in the source names the document: its id is its first row's values and how often they came before."""
+    line: int = 0
+    """The number of the line, where there is a column that counts them."""
     blank: str = ""
     """The column that had to tell and is blank."""
     reason: str = ""
@@ -60,12 +62,14 @@ class Grouping:
         group = self._group(parts, begins)
         if group.id and not group.continues:
             self._parts = parts
+        group = group._replace(line=self._line)
         self._above = group if group.id else None
         return group
 
     def _restarts(self, raw: object) -> bool:
         """Whether the count of lines starts again. A blank count goes on with what is above."""
         if is_blank(raw):
+            self._line = 1 if self._above is None else self._line + 1
             return self._above is None
         number = number_of(raw)
         if number != int(number):
@@ -84,7 +88,7 @@ class Grouping:
             id = json.dumps(parts, ensure_ascii=False) if parts else "document"
             self._seen[id] += 1
             number = self._seen[id]
-            return Group(f"{id} #{number}" if number > 1 or not parts else id, begins=True, derived=True)
+            return Group(f"{id}#{number}" if number > 1 or not parts else id, begins=True, derived=True)
         column = next((c for c, part in zip(self._columns, parts, strict=True) if not part), "")
         return Group("", blank=column)
 

@@ -115,7 +115,7 @@ def _refuse_unseen(name: str, source: Source, mapping: FieldMapping | None, unse
 
 def _resolve_repeated(stage: Stage, settings: PushSettings) -> int:
     """Number identical rows whose id is derived, hold all others that share an id -> how many were numbered."""
-    if settings.group_columns:
+    if settings.is_grouped:
         numbered = _repeated_rows(stage, settings)
         _hold_far_apart(stage)
         return numbered
@@ -172,7 +172,7 @@ def _repeated_documents(stage: Stage, settings: PushSettings) -> int:
 
 
 def _also(settings: PushSettings, entry: str, row: int, rows: Sequence[int]) -> Problem:
-    column = " + ".join(settings.id_columns)
+    column = " + ".join(settings.id_columns or (*settings.group_columns, settings.line_number or ""))
     others = ", ".join(str(other) for other in rows if other != row)
     return Problem(path=f"row {row}, column {column}", reason=f"{entry!r} is also the id of row {others}", row=row)
 

@@ -105,6 +105,11 @@ class PushSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return (self.group_by,) if isinstance(self.group_by, str) else self.group_by
 
     @property
+    def is_grouped(self) -> bool:
+        """Whether several rows may make one document."""
+        return bool(self.group_columns) or self.line_number is not None
+
+    @property
     def skips(self) -> tuple[Skip, ...]:
         return (self.skip,) if isinstance(self.skip, Skip) else self.skip
 
@@ -161,12 +166,12 @@ class PushSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 f"{section} maps no columns, so nothing can be sent from {what}.",
                 advice=f'Add a [push.{name}.fields] table, for example: "employee.id" = "Employee ID".',
             )
-        if not self.id_columns:
+        if not self.id_columns and self.line_number is None:
             raise ConfigurationError(
                 f"{section} does not say which column identifies a row.",
                 advice='Add id = "COLUMN" or id = ["A", "B"]; no two rows may share it, so reruns post nothing twice.',
             )
-        if self.verbatim and self.group_columns:
+        if self.verbatim and self.is_grouped:
             raise ConfigurationError(
                 f"{section} has group_by, but no [push.{name}.fields] table to build lines with.",
                 advice="Add the table, or leave group_by out: each record is then one document.",
@@ -180,7 +185,7 @@ class PushSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             self._shape(f"[push.{name}.fields] {path!r}", entry)
         if isinstance(self.entity, Column):
             self._shape(f"{section} entity", self.entity)
-        if self.header == "first" and not self.group_columns and self.line_number is None:
+        if self.header == "first" and not self.is_grouped:
             raise ConfigurationError(
                 f'{section} says header = "first", but not which rows make one document.',
                 advice="Add group_by, or line_number for the column that counts a document's lines.",
