@@ -8,6 +8,7 @@ import re
 import select
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,10 +20,12 @@ def at_terminal(
     *,
     folder: Path,
     environment: Mapping[str, str] | None = None,
+    columns: int = 0,
 ) -> tuple[int, str]:
     """`answers` are (the end of a question, what is typed then; an unseen one ends when the echo is
-    off) -> exit code, and all that the terminal showed."""
+    off) -> exit code, and all that the terminal showed. It has so many `columns`; 0 is one that does not say."""
     master, slave = pty.openpty()
+    termios.tcsetwinsize(slave, (24, columns))
     child = subprocess.Popen(
         [sys.executable, "-m", "tieout", *arguments],
         cwd=folder,

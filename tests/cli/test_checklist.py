@@ -80,6 +80,17 @@ def test_the_doctor_ticks_off_what_it_found_true_and_nothing_else(connected: Run
     assert connected("checklist", "nobody", "--doctor").code == 2
 
 
+def test_a_user_is_asked_for_once_however_many_connections_work_as_it(connected: Run) -> None:
+    assert connected("connections", "add", "--like", "demo", "--all-entities").code == 0
+    assert connected("connections", "add", "again", "--like", "demo", "--entity", "E110").code == 0
+    found = list(items(connected("checklist", "--json").json))
+    assert [what for what in found if what.startswith("The user ")] == [
+        "The user admin for again, demo, demo-E110, demo-E120, demo-E130 exists, is active, and is a Web Services user"
+    ]
+    shown = connected("checklist").out
+    assert shown.count("admin may enter E110") == shown.count("admin may enter the top level") == 1
+
+
 class Page(HTMLParser):
     """Texts, and whatever would be fetched from elsewhere."""
 

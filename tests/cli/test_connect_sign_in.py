@@ -100,6 +100,36 @@ def test_denied_and_pasted_nonsense(desk: Desk) -> None:
     assert (nothing.code, "Nobody pasted" in nothing.err) == (2, True)
 
 
+def test_a_sign_in_that_nobody_finished_leaves_no_application_behind(desk: Desk) -> None:
+    assert desk.pasting(lambda _: "", "us").code == 2
+    assert desk.tieout("app", "--json").json == []
+    assert desk.connect("us").code == 0
+    assert [app["name"] for app in desk.tieout("app", "--json").json] == ["simulator"]
+    assert desk.pasting(lambda _: "", "us").code == 2
+    assert [app["name"] for app in desk.tieout("app", "--json").json] == ["simulator"]
+
+
+def test_an_entity_that_the_user_may_not_enter_is_told_at_once(desk: Desk) -> None:
+    shown = desk.connect("us", "--user", "ca@demo", "--entity", "E110", user="ca")
+    assert (shown.code, shown.out) == (2, "")
+    assert "There is no entity 'E110'." in shown.err
+    assert "ca sees: E120." in shown.err
+    assert "`tieout connections add us --like us --entity ID`" in shown.err
+    assert desk.tieout("connections", "add", "us", "--like", "us", "--entity", "E120").code == 0
+    assert desk.tieout("connections", "--json").json[0]["entity"] == "E120"
+    assert desk.tieout("query", "vendors", "--count").code == 0
+
+
+def test_one_user_under_two_labels_is_not_shared(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert desk.tieout("connect", "us", "--simulator", desk.url, "--user", "us@demo").code == 0
+    monkeypatch.setenv("TIEOUT_KEY", "ab" * 32)
+    monkeypatch.setenv("TIEOUT_CLIENT_SECRET", "demo-secret")
+    assert desk.tieout("app", "new", "acme", "--client-id", "demo-client", "--scope", "non-production").code == 0
+    shown = desk.tieout("connect", "box", "--app", "acme", "--base-url", desk.url, "--user", "us@demo", "--sign-in")
+    assert (shown.code, "us@demo works already, for us, which is not labelled sandbox" in shown.err) == (2, True)
+    assert [one["name"] for one in desk.tieout("connections", "--json").json] == ["us"]
+
+
 def test_a_user_that_works_already_is_shared_not_signed_in_again(desk: Desk) -> None:
     assert desk.connect("us", "--user", "us@demo", user="us").code == 0
     refused = desk.connect("ca", "--user", "us@demo", user="us")

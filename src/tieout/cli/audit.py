@@ -108,16 +108,16 @@ def _show(output: Output, found: deque[Entry]) -> None:
             entry.what,
             entry.actor,
             *([entry.owner] if many else []),
-            _words({kind: id[:SHORT] for kind, id in entry.subjects.items()}),
-            _words(entry.facts),
+            _words(entry.facts | {kind: id[:SHORT] for kind, id in entry.subjects.items()}),
         ]
         for entry in found
     ]
     owner = ["owner"] if many else []
-    output.table(["time (UTC)", "what", "by", *owner, Column("about", wrap=True), Column("facts", wrap=True)], rows)
+    output.table(["time (UTC)", "what", "by", *owner, Column("about", wrap=True)], rows)
 
 
 def _words(facts: dict[str, object]) -> str:
     yes_no = {True: "yes", False: "no"}
     told = {name: yes_no[value] if isinstance(value, bool) else value for name, value in facts.items()}
+    told = {name: " ".join(map(str, value)) if isinstance(value, list) else value for name, value in told.items()}
     return ", ".join(f"{name} {value}" for name, value in told.items() if value not in ("", None))

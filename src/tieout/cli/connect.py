@@ -19,7 +19,7 @@ from tieout.errors import ConfigurationError, UnreachableError
 
 if TYPE_CHECKING:
     from tieout.cli.output import Output
-    from tieout.connections import Connection, Connections
+    from tieout.connections import Connection, Connections, Standing
 
 
 class Environment(StrEnum):
@@ -129,10 +129,12 @@ def _connect(output: Output, connections: Connections, wish: Wish) -> tuple[Conn
     """-> the connection, and the names of those that go on with its sign-in."""
     from tieout.cli.signing_in import sign_in
 
-    known = next((one for one in connections.all() if one.name == wish.name), None)
+    standing = next((one for one in connections.overview() if one.connection.name == wish.name), None)
+    known = standing.connection if standing else None
+    wish = _as_known(wish, known)
     if wish.simulator and not wish.by_browser:
         return _with_others(connections, _to_simulator(connections, wish))
-    wish = _asked(output, wish, known)
+    wish = _asked(output, connections, wish, standing)
     if wish.by_browser:
         return sign_in(output, connections, wish, known)
     return _with_others(connections, _to_company(connections, wish))
@@ -144,16 +146,49 @@ def _with_others(connections: Connections, made: Connection) -> tuple[Connection
     return made, tuple(one.name for one in others)
 
 
-def _asked(output: Output, wish: Wish, known: Connection | None) -> Wish:
-    """The wish with what was asked on the terminal; a connection that is known keeps what it is."""
-    by_browser, environment, address = wish.by_browser, wish.environment, wish.base_url
-    if not by_browser and not wish.user:
+def _as_known(wish: Wish, known: Connection | None) -> Wish:
+    """A connection that is known keeps its place, and one to a simulator is that, where nothing else is said."""
+    if known is None:
+        return wish
+    said = wish.simulator or wish.by_browser or wish.app or wish.base_url or wish.environment
+    if not said and known.environment == "simulator" and known.kind == "client_credentials":
+        user = wish.user or f"{known.user}@{known.company}"
+        wish = replace(wish, simulator=True, user=user, base_url=known.base_url)
+    if wish.simulator and not wish.by_browser:
+        return replace(wish, entity=_entity(wish, known, wish.user or "admin"))
+    return replace(wish, base_url=wish.base_url or known.base_url, environment=wish.environment or known.environment)
+
+
+def _asked(output: Output, connections: Connections, wish: Wish, standing: Standing | None) -> Wish:
+    """The wish with what was asked on the terminal. What a connection was made with is not asked again."""
+    known = standing.connection if standing else None
+    by_browser, user, app, environment = wish.by_browser, wish.user, wish.app, wish.environment
+    if app is not None:  # before anything is asked in vain; a scope fits one kind of company
+        scope = connections.apps.get(app).scope
+        environment = environment or {"production": "production", "non-production": "sandbox"}.get(scope or "", "")
+    if not by_browser and not user:
         by_browser = questions.who_connects(output, known.kind if known else "") == "sign-in"
-    if known is not None and known.state != "unconnected":
-        environment, address = environment or known.environment, address or known.base_url
+    if known is not None and standing is not None and by_browser == (known.kind == "authorization_code"):
+        own = os.environ.get(questions.VARIABLES["client_id"]) and not by_browser
+        app = app or (None if own else standing.app) or None
+        if app is not None and known.user and not by_browser and not os.environ.get(questions.VARIABLES["user"]):
+            user = user or f"{known.user}@{known.company}"
     if wish.simulator:
         environment = "simulator"
-    return replace(wish, by_browser=by_browser, base_url=address, environment=environment or questions.environment())
+    environment = environment or questions.environment()
+    entity = wish.entity
+    if not by_browser:
+        entity = _entity(wish, known, user or os.environ.get(questions.VARIABLES["user"]))
+        entity = os.environ.get("TIEOUT_ENTITY") or entity if wish.entity is None else entity
+    return replace(wish, by_browser=by_browser, user=user, app=app, environment=environment, entity=entity)
+
+
+def _entity(wish: Wish, known: Connection | None, user: str | None) -> str | None:
+    """To work in by credentials: what is said, else what the connection has and its user keeps. A sign-in keeps it by
+    itself."""
+    if wish.entity is not None or known is None or "|" in (user or ""):
+        return wish.entity
+    return known.entity if (user or known.user).partition("@")[0] == known.user else None
 
 
 def _show(output: Output, made: Connection, also: tuple[str, ...]) -> None:
@@ -173,7 +208,7 @@ def _to_simulator(connections: Connections, wish: Wish) -> Connection:
     who, _, company = (wish.user or "admin").partition("@")
     try:
         return connections.add_simulator(
-            wish.name, wish.base_url or "", entity=wish.entity, user=who, company=company or "demo"
+            wish.name, wish.base_url or "", entity=wish.entity or None, user=who, company=company or "demo"
         )
     except UnreachableError as error:
         error.advice = "Is it running? `tieout simulate` starts one and prints its address."
@@ -196,7 +231,7 @@ def _to_company(connections: Connections, wish: Wish) -> Connection:
         app=wish.app,
         user=given["user"],
         company=given["company"],
-        entity=wish.entity or os.environ.get("TIEOUT_ENTITY"),
+        entity=wish.entity or None,
         base_url=wish.base_url,
         environment=wish.environment,
     )

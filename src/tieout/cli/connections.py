@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 KINDS = {"client_credentials": "credentials", "authorization_code": "signed in", "": ""}
 LOOKS = {"connected": "good", "unconnected": "bad", "doubt": "bad", "dead": "bad"}
+TITLES = ("name", "state", "user", "entity", "by", "environment", "token", "renewed")
+DISPENSABLE = ("renewed", "by")
+"""What a narrow terminal leaves out, the first one first, before it breaks names in two."""
 NOTHING = (
     "Nothing is connected yet. `tieout connect us` connects to a company, `tieout connect demo --simulator "
     "http://127.0.0.1:8765` to a local one."
@@ -37,15 +40,20 @@ def show(invocation: Invocation) -> None:
 
     output = invocation.output
     found: list[Standing] = []
+    unheard = 0
     if has_state(invocation.project()):
         with invocation.connections() as connections:
             found = connections.overview()
+            unheard = len(connections.webhooks.events(state="failed"))
     if output.json:
         output.result([facts(standing) for standing in found])
     elif not found:
         output.say(NOTHING)
     else:
         _table(output, found)
+    if unheard:
+        what = f"The webhook was not told of {counted(unheard, 'event')}, tried for days and given up."
+        output.warn(f"{what} `tieout connections deliver` shows why.")
 
 
 def facts(standing: Standing) -> dict[str, object]:
@@ -68,12 +76,21 @@ def _table(output: Output, found: list[Standing]) -> None:
         rows.append(
             [one.name, cell, who, entity, KINDS[one.kind], one.environment, token, _ago(standing.last_used, now)]
         )
-    titles = ("name", "state", "user", "entity", "by", "environment", "token", "renewed")
-    output.table([Column(title, wrap=title in ("user", "entity")) for title in titles], rows)
+    columns = [Column(title, wrap=title in ("user", "entity")) for title in TITLES]
+    for dropped in DISPENSABLE:
+        if output.fits(columns, rows):
+            break
+        place = [column.title for column in columns].index(dropped)
+        columns.pop(place)
+        rows = [row[:place] + row[place + 1 :] for row in rows]
+    output.table(columns, rows)
+    troubles: dict[str, list[str]] = {}
     for standing in found:
         if standing.trouble:
-            output.line()
-            output.prose(f"{standing.connection.name}: {standing.trouble}")
+            troubles.setdefault(standing.trouble, []).append(standing.connection.name)
+    for trouble, names in troubles.items():  # all that borrow a grant have the same
+        output.line()
+        output.prose(f"{', '.join(names)}: {trouble}")
 
 
 def _left(moment: str | None, now: datetime) -> str:

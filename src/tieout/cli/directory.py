@@ -57,6 +57,7 @@ SECTIONS: dict[str, tuple[Entry, ...]] = {
         Entry("connections add", "tieout.cli.connections", "add", "Connect another entity over the same sign-in"),
         Entry("connections plan", "tieout.cli.planning", "plan", "Plan who connects which location"),
         Entry("connections revoke", "tieout.cli.revoke", "revoke", "Revoke a sign-in at Intacct"),
+        Entry("connections offboard", "tieout.cli.offboard", "offboard", "Let an owner go: revoke, erase, receipt"),
         Entry("connections sweep", "tieout.cli.sweep", "sweep", "Renew every token that is due"),
         Entry("connections deliver", "tieout.cli.deliver", "deliver", "Tell the webhook what became of connections"),
         Entry("audit", "tieout.cli.audit", "audit", "Show, verify or export the audit log"),

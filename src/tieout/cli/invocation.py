@@ -85,14 +85,29 @@ class Invocation:
 
     @contextmanager
     def connections(self) -> Iterator[Connections]:
-        """The registry of connections in the project's state database, closed at the end."""
+        """The registry of connections in the project's state database, closed at the end. What is done with it is
+        logged as done by the user of the operating system."""
         from tieout.connections import open_connections
 
         connections = open_connections(self.project())
         try:
-            yield connections
+            with connections.acting_as(system_user()):
+                yield connections
         finally:
             connections.store.close()
+
+
+def system_user() -> str:
+    """Who runs this process, by the operating system's list of users, which the environment cannot change; else by the
+    environment (Windows), else by number."""
+    try:
+        import pwd
+
+        return pwd.getpwuid(os.getuid()).pw_name or f"uid {os.getuid()}"
+    except KeyError:  # a container may run as a user that nobody has named
+        return f"uid {os.getuid()}"
+    except ImportError:
+        return (os.environ.get("USERNAME") or "somebody").strip()[:255] or "somebody"
 
 
 def budget_of(max_transactions: int | None) -> Budget | None:

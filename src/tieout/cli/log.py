@@ -99,8 +99,11 @@ def _show(output: Output, found: Sequence[Try], limit: int) -> None:
         ]
         for tried in found
     ]
-    numbers = (Column(title, right=True) for title in ("time", "transactions", "try"))
-    output.table(["sent (UTC)", "method", "path", "entity", "status", "error", *numbers], rows)
+    numbers = (Column(title, right=True) for title in ("time", "cost", "try"))
+    output.table(
+        ["sent (UTC)", "method", Column("path", wrap=True), "entity", "status", Column("error", wrap=True), *numbers],
+        rows,
+    )
     for tried in found:
         if tried.support_id:
             output.line(f"  support id of {tried.at:%H:%M:%S} {tried.error_id}: {tried.support_id}")

@@ -9,6 +9,7 @@ import csv
 import io
 import json as jsonlib
 import os
+import re
 import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -140,6 +141,13 @@ class Output:
             table.add_row(*(_text(cell) for cell in row))
         self.render(Padding(table, (0, 0, 0, indent)) if indent else table)
 
+    def fits(self, columns: Sequence[Column | str], rows: Iterable[Sequence[Any]]) -> bool:
+        """Whether a table of texts has room on the terminal, without breaking or cutting any; in a pipe all have."""
+        width = self._console(sys.stdout).width
+        heads = [column.title if isinstance(column, Column) else column for column in columns]
+        cells = zip(heads, *([_said(cell) for cell in row] for row in rows), strict=True)
+        return sum(max(map(_columns, column)) + 2 for column in cells) - 2 <= width
+
     def render(self, what: RenderableType) -> None:
         """Anything that rich can draw, on standard output."""
         console = self._console(sys.stdout)
@@ -175,7 +183,8 @@ class Output:
     def ask(self, text: str) -> None:
         """What a person must read to go on, even with --quiet."""
         width = _width(sys.stderr)
-        self._write(sys.stderr, "\n".join(_wrapped(line, width) for line in text.split("\n")) + "\n")
+        lines = (_wrapped(line, width, hanging=_after_number(line)) for line in text.split("\n"))
+        self._write(sys.stderr, "\n".join(lines) + "\n")
 
     def warn(self, text: str) -> None:
         """Something to know even with --quiet."""
@@ -328,6 +337,17 @@ def _text(cell: str | Styled) -> RenderableType:
     return Text(_one_line(cell))
 
 
+def _said(cell: Any) -> str:
+    return cell.text if isinstance(cell, Styled) else str(cell)
+
+
+def _columns(text: str) -> int:
+    """How wide a terminal shows a text."""
+    from rich.cells import cell_len
+
+    return cell_len(_one_line(text))
+
+
 def _one_line(text: str) -> str:
     """Data never breaks a table nor drives the terminal: control characters become visible."""
     if text.isprintable():
@@ -379,6 +399,12 @@ def _wrapped(text: str, width: int | None, *, hanging: int | None = None) -> str
         break_long_words=False,
         break_on_hyphens=False,
     )
+
+
+def _after_number(line: str) -> int | None:
+    """Where the words of a numbered choice begin, so that its further lines stand under them."""
+    found = re.match(r" +\d+ +", line)
+    return found.end() if found else None
 
 
 def _takes_colour(stream: IO[str]) -> bool:

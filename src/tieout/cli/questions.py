@@ -25,8 +25,8 @@ VARIABLES = {
 }
 WHO = """Who connects?
   1  A Web Services user, by client credentials. For unattended work: there is no refresh token to lose. Recommended.
-  2  A person who signs in by browser (authorization code). For marketplace applications, and where the company has no
-     Web Services subscription."""
+  2  A person who signs in by browser (authorization code). For marketplace applications, and where the company has no \
+Web Services subscription."""
 
 
 @dataclass(frozen=True)
@@ -80,9 +80,8 @@ def sage_user(given: str | None, usual: str) -> tuple[str, str]:
     return user, company or os.environ.get(VARIABLES["company"], "")
 
 
-def instead(output: Output, clash: Clash) -> tuple[Literal["share", "user"], str]:
-    """What to do about a Sage user that works already: share with which connection, or which other user."""
-    with_ = clash.connections[0]
+def instead(output: Output, clash: Clash, with_: str) -> tuple[Literal["share", "user"], str]:
+    """What to do about a Sage user that works already: share with the connection `with_`, or which other user."""
     output.ask(
         f"{clash.user}@{clash.company} works already, for {', '.join(clash.connections)}. A Sage user can be signed in "
         "once: a second sign-in ends the first.\n"
@@ -111,7 +110,8 @@ def credentials(user: str | None, *, of_app: bool = False) -> dict[str, str]:
     if missing and not can_ask():
         raise ConfigurationError(
             f"The connection needs {', '.join(VARIABLES[part] for part in missing)}.",
-            advice="Set them in the environment, or run this in a terminal to be asked.",
+            advice=("Say --user USER@COMPANY, or set them" if missing[0] in ("user", "company") else "Set them")
+            + " in the environment, or run this in a terminal to be asked.",
         )
     for part, label, hidden in (("client_id", "Client id", False), ("client_secret", "Client secret", True)):
         if part in found and not found[part]:

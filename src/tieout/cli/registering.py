@@ -245,8 +245,9 @@ class Walk:
             output.say(f"\nWhen Sage's approval comes, with the client id: tieout app new {shlex.quote(app.name)}")
         else:
             environment = " --environment sandbox" if app.scope == "non-production" else ""  # production is the default
-            known = {"client_id": app.client_id, "sender_id": app.sender_id or "-", "name": shlex.quote(app.name)}
-            output.say(_COMPANY_SIDE.format(**known, environment=environment))
+            known = {"client_id": app.client_id, "sender_id": app.sender_id, "name": shlex.quote(app.name)}
+            told = _COMPANY_SIDE.format(**known, environment=environment).split("\n")
+            output.say("\n".join(line for line in told if app.sender_id or "Web Services auth" not in line))
 
     def _show_console(self, app: App) -> None:
         rows = [

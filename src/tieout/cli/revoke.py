@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -35,7 +36,7 @@ def revoke(
         if not yes:
             if not sys.stdin.isatty():
                 raise ConfigurationError(
-                    f"Revoking {name} would end {' and '.join(found.ends)}.", advice="Add --yes if that is meant."
+                    f"Revoking {name} would end {', '.join(found.ends)}.", advice="Add --yes if that is meant."
                 )
             _announce(output, found)
             if not typer.confirm("Revoke?", err=True):
@@ -53,7 +54,7 @@ def _show(output: Output, found: Revocation) -> None:
     if found.renews:
         output.line(f"{'go' if found.done else 'would go'} on with new tokens: {', '.join(found.renews)}")
     if found.done:
-        output.say(f"`tieout connect {found.name}` connects again.")
+        output.say(f"`tieout connect {shlex.quote(found.name)}` connects again.")
 
 
 def _announce(output: Output, found: Revocation) -> None:

@@ -5,6 +5,7 @@ to a listener on this machine. The rules of a sign-in are the connections room's
 from __future__ import annotations
 
 import contextlib
+import shlex
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ import typer
 
 from tieout.cli import questions
 from tieout.cli.asking import can_ask
-from tieout.errors import ConfigurationError
+from tieout.errors import BusyError, ConfigurationError, TieoutError, UnknownNameError
 
 if TYPE_CHECKING:
     from tieout.cli.output import Output
@@ -33,7 +34,18 @@ def sign_in(
 ) -> tuple[Connection, tuple[str, ...]]:
     """-> the connection as it is now, and the names of those that go on with the same sign-in. `known` is the one of
     this name so far. Raises SignInError."""
-    app = _app(connections, wish)
+    app, drafted = _app(connections, wish)
+    try:
+        return _sign_in(output, connections, wish, known, app)
+    finally:
+        if drafted:  # unless somebody signed in with it
+            with contextlib.suppress(BusyError, UnknownNameError):
+                connections.apps.remove(app.name)
+
+
+def _sign_in(
+    output: Output, connections: Connections, wish: Wish, known: Connection | None, app: App
+) -> tuple[Connection, tuple[str, ...]]:
     redirect_uri = _redirect_uri(app, wish)
     usual = f"{known.user}@{known.company}" if known is not None and known.user else ""
     user, company = questions.sage_user(wish.user, usual)
@@ -41,19 +53,44 @@ def sign_in(
         begun = _begin(connections, wish, app, redirect_uri, user, company)
         try:
             if begun.clash is not None:
-                _refuse_clash(begun, wish.name)
-                choice, text = questions.instead(output, begun.clash)
+                mates = _mates(connections, begun)
+                _refuse_clash(begun, wish.name, mates)
+                choice, text = questions.instead(output, begun.clash, mates[0])
                 if choice == "share":
                     shared = connections.share(wish.name, with_=text, entity=wish.entity)
                     output.say(f"Nobody had to sign in: {wish.name} works by the sign-in of {text}.")
-                    return shared, begun.clash.connections
+                    others = (one.name for one in connections.all() if one.grant_id == shared.grant_id)
+                    return shared, tuple(name for name in others if name != shared.name)
                 user, _, other = text.strip().partition("@")
                 company = other or company
                 continue
             finished = (_listened if wish.listen else _pasted)(output, connections, begun, wish)
-            return finished.connection, finished.landed.also
+            break
         finally:
             _give_up(connections, begun)
+    _look_at_entity(connections, finished.connection)
+    return finished.connection, finished.landed.also
+
+
+def _look_at_entity(connections: Connections, made: Connection) -> None:
+    """Whether the user who signed in may enter the entity that the connection works in. The sign-in is kept all the
+    same: it took the place of the user's earlier one. Raises UnknownNameError; one billable transaction."""
+    from tieout.connections.entities import prove
+
+    if not made.entity:
+        return
+    try:
+        with connections.open(made.name) as client:
+            prove(client, made, made.entity)
+    except UnknownNameError as error:
+        name = shlex.quote(made.name)
+        error.advice = (
+            f"{error.advice} {made.user} is signed in, and nobody has to do so again: `tieout connections add {name} "
+            f"--like {name} --entity ID` gives {made.name} another entity."
+        )
+        raise
+    except TieoutError:  # what cannot be seen is not refused
+        return
 
 
 def _begin(connections: Connections, wish: Wish, app: App, redirect_uri: str, user: str, company: str) -> Begun:
@@ -73,13 +110,18 @@ def _begin(connections: Connections, wish: Wish, app: App, redirect_uri: str, us
 
 def _give_up(connections: Connections, begun: Begun) -> None:
     """One that was not answered is over when the command is."""
-    from tieout.errors import UnknownNameError
-
     with contextlib.suppress(UnknownNameError):  # it was answered
         connections.sign_ins.cancel(begun.id)
 
 
-def _refuse_clash(begun: Begun, name: str) -> None:
+def _mates(connections: Connections, begun: Begun) -> list[str]:
+    """Who works as the user already and has the same label: one sign-in under two labels is not one grant here."""
+    assert begun.clash is not None
+    label = begun.connection.environment
+    return [one.name for one in connections.all() if one.name in begun.clash.connections and one.environment == label]
+
+
+def _refuse_clash(begun: Begun, name: str, mates: list[str]) -> None:
     """What nobody can be asked about, or what must not be done."""
     clash = begun.clash
     assert clash is not None
@@ -89,26 +131,32 @@ def _refuse_clash(begun: Begun, name: str) -> None:
             f"{who} already works for another account here: a second sign-in would end that one.",
             advice="Sign in as another Sage user.",
         )
+    if not mates:
+        raise ConfigurationError(
+            f"{who} works already, for {', '.join(clash.connections)}, which is not labelled "
+            f"{begun.connection.environment}. Intacct knows no labels: a second sign-in would end the first.",
+            advice="Sign in as another Sage user (--user), or say the same --environment.",
+        )
     if not can_ask():
         raise ConfigurationError(
             f"{who} works already, for {', '.join(clash.connections)}: a Sage user can be signed in once, and a second "
             "sign-in ends the first.",
-            advice=f"Share that one (`tieout connections add {name} --like {clash.connections[0]}`), or sign in as "
-            "another Sage user (--user).",
+            advice=f"Share that one (`tieout connections add {shlex.quote(name)} --like {shlex.quote(mates[0])}`), or "
+            "sign in as another Sage user (--user).",
         )
 
 
-def _app(connections: Connections, wish: Wish) -> App:
-    """The application named, or the only one that can sign somebody in."""
+def _app(connections: Connections, wish: Wish) -> tuple[App, bool]:
+    """The application named, or the only one that can sign somebody in; and whether it was drafted for this."""
     if wish.app is not None:
-        return connections.apps.get(wish.app)
+        return connections.apps.get(wish.app), False
     if wish.environment == "simulator":
         return _simulator_app(connections)
     scopes = ("production", None) if wish.environment == "production" else ("non-production", None)
     known = [app for app in connections.apps.all() if app.client_id and app.has_secret and app.redirect_uris]
     ready = [app for app in known if app.scope in scopes]
     if len(ready) == 1:
-        return ready[0]
+        return ready[0], False
     if not ready:
         raise ConfigurationError(
             f"A sign-in by browser needs an application that is registered at Sage for {wish.environment} companies.",
@@ -119,17 +167,17 @@ def _app(connections: Connections, wish: Wish) -> App:
     )
 
 
-def _simulator_app(connections: Connections) -> App:
-    """The one that every simulator knows."""
+def _simulator_app(connections: Connections) -> tuple[App, bool]:
+    """The one that every simulator knows, and whether it is new here."""
     from tieout.connections.apps import LOOPBACK_REDIRECT
     from tieout.connections.settings import SIMULATOR_CLIENT
 
     for app in connections.apps.all():
         if app.client_id == SIMULATOR_CLIENT[0]:
-            return app
+            return app, False
     connections.vault.keys.make_for_simulator()
     connections.apps.draft(SIMULATOR_APP, redirect_uris=[LOOPBACK_REDIRECT], scope="non-production")
-    return connections.apps.approve(SIMULATOR_APP, *SIMULATOR_CLIENT)
+    return connections.apps.approve(SIMULATOR_APP, *SIMULATOR_CLIENT), True
 
 
 def _redirect_uri(app: App, wish: Wish) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from tieout.connections.rows import Connection
@@ -9,6 +11,8 @@ from tieout.errors import ForbiddenError, NotFoundError, RefusedError, UnknownNa
 from tieout.rest import Intacct
 
 ENTITIES = "company-config/entity"
+SHOWN = 20
+"""Ids that an error names."""
 FIELDS = ("key", "id", "name", "status")
 
 
@@ -42,16 +46,17 @@ def listed(client: Intacct, connection: Connection) -> list[Entity]:
     return sorted(found, key=lambda entity: entity.id)
 
 
-def refuse_unknown(entity: str, known: list[Entity], connection: Connection) -> None:
-    """Raises UnknownNameError with the nearest ids. An empty list decides nothing: some companies answer it to a user
-    who may not list entities."""
-    ids = [each.id for each in known]
+def refuse_unseen(entity: str, ids: Sequence[str], who: str) -> None:
+    """Raises UnknownNameError that names what the user sees: an entity that there is may be another user's. No `ids`
+    decide nothing: some companies answer an empty list to a user who may not list entities."""
     if not ids or entity in ids:
         return
     from tieout.catalogue import nearest
 
-    near = nearest(entity, ids)
-    raise UnknownNameError("entity", entity, nearest=near, advice=f"{connection.user} sees: {', '.join(ids)}.")
+    more = f" and {len(ids) - SHOWN} more" if len(ids) > SHOWN else ""
+    error = UnknownNameError("entity", entity, nearest=nearest(entity, ids))
+    error.advice = f"{who} sees: {', '.join(ids[:SHOWN])}{more}."
+    raise error
 
 
 def prove(client: Intacct, connection: Connection, entity: str) -> None:
@@ -64,6 +69,7 @@ def prove(client: Intacct, connection: Connection, entity: str) -> None:
         if connection.level:
             client.references(ENTITIES)  # takes a token of the entity, which is the proof
         else:
-            refuse_unknown(entity, listed(client.with_entity(None), connection), connection)
+            ids = [each.id for each in listed(client.with_entity(None), connection)]
+            refuse_unseen(entity, ids, connection.user)
     except (ForbiddenError, RefusedError, NotFoundError):
         return

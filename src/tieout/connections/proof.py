@@ -9,12 +9,12 @@ from collections.abc import Callable
 import msgspec
 
 from tieout.connections.claims import claims_of
+from tieout.connections.entities import ENTITIES, refuse_unseen
 from tieout.connections.settings import is_loopback
-from tieout.errors import ForbiddenError, InvalidRequestError, NotFoundError, TokenRefusedError, UnknownNameError
+from tieout.errors import ForbiddenError, InvalidRequestError, NotFoundError, TokenRefusedError
 from tieout.rest import ClientCredentials, Intacct, Session, Token, Transport
 from tieout.rest.effects import Exchange
 
-ENTITIES = "company-config/entity"
 DEADLINE = 30.0
 LOCAL_DEADLINE = 5.0
 """Seconds to wait for Intacct, and for a simulator on this machine, which answers at once or does not run."""
@@ -49,11 +49,8 @@ def prove(
             raise
         # Perhaps the user has no top level, and Intacct does not choose an entity.
         return msgspec.structs.replace(_prove(credentials(entity), base_url, transport), level=entity, top_level=False)
-    if entity and proof.entities and len(proof.entities) < 100 and entity not in proof.entities:
-        from tieout.catalogue import nearest
-
-        near = nearest(entity, proof.entities)
-        raise UnknownNameError("entity", entity, nearest=near, advice=f"The user sees: {', '.join(proof.entities)}.")
+    if entity and len(proof.entities) < 100:
+        refuse_unseen(entity, proof.entities, "The user")
     if proof.top_level is False and entity and entity != proof.level:
         return msgspec.structs.replace(_prove(credentials(entity), base_url, transport), level=entity, top_level=False)
     return proof

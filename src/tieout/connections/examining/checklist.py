@@ -110,14 +110,19 @@ def _application(apps: Sequence[App], passed: Mapping[str, bool]) -> Section:
 
 
 def _users(users: Sequence[User], passed: Mapping[str, bool]) -> Section:
-    items = []
+    """One item for a user, however many connections work as it."""
+    groups: dict[tuple[str, bool, str], list[str]] = {}
     for user in users:
-        who = f"The user {user.id}" if user.id else "A user for this connection"
-        place = f" for {user.connection}" if user.connection else ""
-        if user.by_browser:
+        one = (user.id, user.by_browser, "" if user.id else user.connection)
+        groups.setdefault(one, []).extend([user.connection] if user.connection else [])
+    items = []
+    for (id, by_browser, _), connections in groups.items():
+        who = f"The user {id}" if id else "A user for this connection"
+        place = f" for {', '.join(connections)}" if connections else ""
+        if by_browser:
             what = f"{who}{place} exists, is active, and is used for this alone"
             note = "One user for each location: when a Sage user signs in again, the earlier sign-in ends."
-            where = menus.user(user.id)
+            where = menus.user(id)
         else:
             what = f"{who}{place} exists, is active, and is a Web Services user"
             note = "Web Services users do not sign in to Sage's pages; they are paired with the client id."
@@ -128,11 +133,11 @@ def _users(users: Sequence[User], passed: Mapping[str, bool]) -> Section:
 
 def _entities(users: Sequence[User], passed: Mapping[str, bool]) -> Section:
     items = []
-    for user in users:
-        who = user.id or "The user"
-        what = f"{who} may enter {user.entity}" if user.entity else f"{who} may enter the top level and every entity"
-        done = bool(user.entity) and len(users) == 1 and passed.get("entity", False)
-        items.append(Item(what=what, where=menus.entities(user.id), done=done))
+    for id, entity in dict.fromkeys((user.id, user.entity) for user in users):
+        who = id or "The user"
+        what = f"{who} may enter {entity}" if entity else f"{who} may enter the top level and every entity"
+        done = bool(entity) and len(users) == 1 and passed.get("entity", False)
+        items.append(Item(what=what, where=menus.entities(id), done=done))
     return Section(title="Entities", items=tuple(items))
 
 

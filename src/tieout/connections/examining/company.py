@@ -12,11 +12,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tieout.connections.claims import claims_of
+from tieout.connections.entities import ENTITIES
 from tieout.connections.examining import menus
 from tieout.connections.examining.case import Case, Use
 from tieout.connections.examining.findings import Finding, code_of, refused
 from tieout.connections.opening import connect
-from tieout.connections.proof import ENTITIES
 from tieout.connections.settings import ConnectionSettings
 from tieout.errors import (
     Exit,

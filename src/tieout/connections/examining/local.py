@@ -14,7 +14,7 @@ from tieout.connections.opening import find, has_state
 from tieout.connections.registry import Connections
 from tieout.connections.settings import credentials_in_environment
 from tieout.connections.vault import open_vault
-from tieout.errors import Exit, NotAuthorisedError
+from tieout.errors import ConfigurationError, Exit, NotAuthorisedError
 from tieout.store import open_store
 
 _ENVIRONMENT = "in the environment"
@@ -46,7 +46,11 @@ def state(case: Case) -> Iterator[Finding]:
 
 def connection(case: Case) -> Iterator[Finding]:
     """Which connection is meant, and whether the labels of the project file fit it."""
-    found = case.connection_found = find(case.place, case.name, case.entity)
+    try:
+        found = case.connection_found = find(case.place, case.name, case.entity)
+    except ConfigurationError as error:
+        error.advice = error.advice.replace("--connection NAME", "tieout doctor NAME")  # which takes it as an argument
+        raise
     if not found.id:
         yield Finding(step="connection", status="ok", said=f"{found.user}@{found.company}, {_ENVIRONMENT}")
         return
