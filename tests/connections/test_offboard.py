@@ -6,8 +6,6 @@ import contextlib
 import os
 import signal
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -22,6 +20,7 @@ from sqlalchemy import Connection as Transaction
 from sqlalchemy import select, text
 
 from tests.connections.support import BOTH, Wire, one_database, register, sign_in
+from tests.forks import Forks
 from tieout.connections import Connections, Receipt, Vault, audit, offboarding
 from tieout.connections.offboarding import COMPANY_CACHES, KEPT
 from tieout.connections.requests import search
@@ -273,17 +272,12 @@ Connections.at(sys.argv[1], Vault(Keys(Path(sys.argv[2])))).offboard("a")
     ("place", "state_url"), [("offboard.revoked", "postgresql"), ("offboard.erased", "sqlite")], indirect=["state_url"]
 )
 def test_killed_on_the_way_it_goes_on_where_it_was(
-    connections: Connections, simulator: Simulator, state_url: str, tmp_path: Path, place: str
+    connections: Connections, simulator: Simulator, state_url: str, tmp_path: Path, forked: Forks, place: str
 ) -> None:
     with SimulatorThread(simulator) as server:
         sign_in(connections, simulator, "x", "us", owner="a", origin=server.url)
-        killed = subprocess.run(
-            [sys.executable, "-c", PROGRAM, state_url, str(tmp_path)],
-            env=os.environ | {"TIEOUT_CRASH_AT": place},
-            capture_output=True,
-            text=True,
-        )
-        assert killed.returncode == -signal.SIGKILL, killed.stderr
+        code, said = forked.run(PROGRAM, state_url, tmp_path, environment={"TIEOUT_CRASH_AT": place})
+        assert code == -signal.SIGKILL, said
         assert (connections.names("a"), connections.get("x", "a").state) == (("x",), "dead")
         receipt = connections.offboard("a")
     assert [(each.user, each.connections) for each in receipt.revoked] == [("us", ("x",))]

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +11,7 @@ import pytest
 from sqlalchemy import select, text
 
 from tests.connections.support import BOTH, Wire, one_database, register, sign_in, signed_in
+from tests.forks import Forks
 from tieout.connections import Connections, revoking
 from tieout.errors import BusyError, ConfigurationError, NotAuthorisedError, OutcomeUnknownError, TokenRefusedError
 from tieout.rest import InProcessTransport
@@ -236,20 +234,15 @@ connections.revoke("us", yes=True)
     ("place", "state_url"), [("revoke.begun", "sqlite"), ("revoke.answered", "postgresql")], indirect=["state_url"]
 )
 def test_killed_at_any_moment_it_can_be_repeated(
-    connections: Connections, simulator: Simulator, state_url: str, tmp_path: Path, place: str
+    connections: Connections, simulator: Simulator, state_url: str, tmp_path: Path, forked: Forks, place: str
 ) -> None:
     """The grant's lease of the dead program runs out; who asks again meets an honest state."""
     from tieout.simulator.app import SimulatorThread
 
     with SimulatorThread(simulator) as server:
         sign_in(connections, simulator, "us", "us", origin=server.url)
-        done = subprocess.run(
-            [sys.executable, "-c", PROGRAM, state_url, str(tmp_path)],
-            env=os.environ | {"TIEOUT_CRASH_AT": place},
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == -signal.SIGKILL, done.stderr
+        code, said = forked.run(PROGRAM, state_url, tmp_path, environment={"TIEOUT_CRASH_AT": place})
+        assert code == -signal.SIGKILL, said
         assert connections.get("us").state == "connected"
         with connections.store.begin() as transaction:
             transaction.execute(text("update grants set lease_until = 1"))  # the lease's time has passed

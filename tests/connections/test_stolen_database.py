@@ -16,6 +16,7 @@ import pytest
 from sqlalchemy import select
 
 from tests.connections.support import Wire, register, sign_in
+from tests.forks import Forks
 from tests.push.desk import CUSTOMERS, Desk
 from tieout.connections import Connections, open_vault, sealed
 from tieout.pull import pull
@@ -137,12 +138,14 @@ def test_a_stolen_database_reveals_no_secret(connections: Connections, wire: Wir
     assert found == []
 
 
-def test_nor_does_one_after_a_pull_and_a_push_that_was_killed(simulator: Simulator, tmp_path: Path) -> None:
+def test_nor_does_one_after_a_pull_and_a_push_that_was_killed(
+    simulator: Simulator, tmp_path: Path, forked: Forks
+) -> None:
     with SimulatorThread(simulator) as running:
         pulled = f'[pull.customers]\nobject = "customers"\ndestination = "duckdb:///{tmp_path}/out.duckdb"\n'
         desk = Desk.connect(tmp_path / "project", running.url, CUSTOMERS + pulled)
         desk.customers([{"id": "C-1", "name": "planted-name-of-a-customer"}])
-        assert desk.child("customers", "push.after_send").returncode == -signal.SIGKILL
+        assert desk.child(forked, "customers", "push.after_send")[0] == -signal.SIGKILL
         assert [report.rows_read for report in pull(desk.project)] == [1]
         with open_store(desk.project.state_url) as store:
             secrets = dict(opened(Connections(store, open_vault(desk.project)), every=False))

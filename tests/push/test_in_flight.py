@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.forks import Forks
 from tests.push.desk import CUSTOMERS, Desk
 from tests.push.test_interrupted import Line, line, lost_answer
 from tests.push.test_push import customer
@@ -114,10 +115,10 @@ def test_a_door_that_shuts_ends_the_run_after_what_was_under_way(desk: Desk, lin
 
 
 @pytest.mark.parametrize("place", ["push.after_ledger_write", "push.after_send", "push.before_result_commit"])
-def test_a_kill_with_several_under_way_posts_each_record_exactly_once(desk: Desk, place: str) -> None:
+def test_a_kill_with_several_under_way_posts_each_record_exactly_once(desk: Desk, forked: Forks, place: str) -> None:
     many(desk)
-    killed = desk.child("customers", f"{place}:2")
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    code, said = desk.child(forked, "customers", f"{place}:2")
+    assert code == -signal.SIGKILL, said
     again = desk.push()
     assert (again.unknown, again.failed, again.exit_code) == (0, 0, 0)
     assert again.posted + again.skipped == COUNT

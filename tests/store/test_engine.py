@@ -19,6 +19,7 @@ from sqlalchemy import inspect, select, text
 from sqlalchemy.exc import IntegrityError
 
 import tieout.store
+from tests.forks import Forks
 from tieout.errors import ConfigurationError, StoreError
 from tieout.store import Store, migrations, open_store
 from tieout.store.tables import learnt_fields, meta, metadata
@@ -95,31 +96,16 @@ def test_a_new_file_and_an_up_to_date_one_open_without_loading_the_migration_lib
     assert done.stdout == "False\n"
 
 
-def test_every_process_may_open_a_new_database_at_the_same_moment(state_url: str) -> None:
+def test_every_process_may_open_a_new_database_at_the_same_moment(state_url: str, forked: Forks) -> None:
     program = (
         "import sys; from tieout.store import open_store; import sqlalchemy, alembic.command\n"
         "print('ready', flush=True); sys.stdin.readline(); open_store(sys.argv[1]).close(); print('opened')"
     )
-    children = [
-        subprocess.Popen(
-            [sys.executable, "-c", program, state_url],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(4)
-    ]
+    children = [forked.start(program, state_url) for _ in range(4)]
+    assert {forked.heard(child) for child in children} == {"ready"}
     for child in children:
-        assert child.stdout is not None
-        assert child.stdout.readline() == "ready\n"
-    for child in children:
-        assert child.stdin is not None
-        child.stdin.write("go\n")
-        child.stdin.flush()
-    for child in children:
-        out, err = child.communicate(timeout=60)
-        assert (out, err, child.returncode) == ("opened\n", "", 0)
+        forked.say(child, "go")
+    assert {forked.wait(child) for child in children} == {(0, "ready\nopened\n")}
     assert version(state_url) == migrations.known()[-1]
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import msgspec
 
+from tests.forks import Forks
 from tieout.connections.webhooks import verify_webhook
 
 SECRET = "whsec_" + "c2VjcmV0LXNlY3JldC1zZWNyZXQtMTIz"
@@ -57,22 +56,13 @@ class Receiver:
         self._thread.join()
 
 
-def programs(code: str, *arguments: str, count: int = 1) -> list[Any]:
+def programs(forked: Forks, code: str, *arguments: str, count: int) -> list[Any]:
     """What so many processes that run `code` at once print, as JSON. Each waits for the others before it goes on past
     `input()`."""
-    running = [
-        subprocess.Popen(
-            [sys.executable, "-c", code, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        for _ in range(count)
-    ]
+    running = [forked.start(code, *arguments) for _ in range(count)]
+    assert {forked.heard(one) for one in running} == {"ready"}
     for one in running:
-        assert one.stdout is not None
-        assert one.stdout.readline() == "ready\n"
-    for one in running:
-        assert one.stdin is not None
-        one.stdin.write("go\n")
-        one.stdin.flush()
-    printed = [one.communicate(timeout=60)[0] for one in running]
-    assert [one.returncode for one in running] == [0] * count
-    return [msgspec.json.decode(text) for text in printed]
+        forked.say(one, "go")
+    ends = [forked.wait(one) for one in running]
+    assert {code for code, _ in ends} == {0}, ends
+    return [msgspec.json.decode(said.splitlines()[-1]) for _, said in ends]

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from tests.connections.support import sign_in
 from tests.connections.web.conftest import BOTH
 from tests.connections.web.receiver import programs
+from tests.forks import Forks
 from tieout.connections import Connections
 from tieout.connections.links import LinkError, checked_return_url
 from tieout.errors import ConfigurationError, UnknownNameError
@@ -159,6 +160,8 @@ except LinkError as error:
 
 
 @BOTH
-def test_of_two_processes_that_use_a_link_at_once_one_wins(connections: Connections, state_url: str) -> None:
+def test_of_two_processes_that_use_a_link_at_once_one_wins(
+    connections: Connections, state_url: str, forked: Forks
+) -> None:
     link = connections.connect_link("tenant-7", BACK)
-    assert sorted(programs(RACER, state_url, link.token, count=2)) == ["used", "won"]
+    assert sorted(programs(forked, RACER, state_url, link.token, count=2)) == ["used", "won"]

@@ -21,6 +21,7 @@ from sqlalchemy import select, update
 from tests.connections.support import Wire, register, sign_in, signed_in
 from tests.connections.web.conftest import BOTH
 from tests.connections.web.receiver import SECRET, Receiver, programs
+from tests.forks import Forks
 from tieout.connections import Connections
 from tieout.connections import webhooks as module
 from tieout.connections.sign_in_errors import SignInError
@@ -142,7 +143,7 @@ with open_store(sys.argv[1]) as store:
 
 @BOTH
 def test_a_death_in_another_process_is_told_once_for_each_connection_that_it_takes_along(
-    connections: Connections, heard: Receiver, state_url: str, tmp_path: Path
+    connections: Connections, heard: Receiver, state_url: str, forked: Forks, tmp_path: Path
 ) -> None:
     with Simulator("empty", switches={"rotation": "strict"}) as simulator, SimulatorThread(simulator) as server:
         for name in ("us", "us-two"):
@@ -153,7 +154,7 @@ def test_a_death_in_another_process_is_told_once_for_each_connection_that_it_tak
         signed_in(simulator, "us")  # elsewhere: the refresh token that is kept here is good for nothing
         with connections.store.begin() as transaction:
             transaction.execute(tokens.delete())
-        assert programs(DYING, state_url, str(tmp_path), count=2) == [2, 2]
+        assert programs(forked, DYING, state_url, str(tmp_path), count=2) == [2, 2]
     assert connections.get("us").state == "dead"
     assert connections.webhooks.deliver().delivered == 2
     assert heard.told() == [("connection.died", "us", "refused"), ("connection.died", "us-two", "refused")]
@@ -313,11 +314,11 @@ with open_store(sys.argv[1]) as store:
 
 @BOTH
 def test_two_processes_send_each_event_once(
-    connections: Connections, simulator: Simulator, heard: Receiver, state_url: str, tmp_path: Path
+    connections: Connections, simulator: Simulator, heard: Receiver, state_url: str, forked: Forks, tmp_path: Path
 ) -> None:
     for number in range(12):
         sign_in(connections, simulator, f"c{number}")
-    assert sum(programs(DELIVERING, state_url, str(tmp_path), count=2)) == 12
+    assert sum(programs(forked, DELIVERING, state_url, str(tmp_path), count=2)) == 12
     assert len(heard.calls) == 12
     assert len({headers["webhook-id"] for headers, _ in heard.calls}) == 12
 
