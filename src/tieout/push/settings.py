@@ -16,13 +16,15 @@ from tieout.push.columns import Attachment, Column, as_column, every, shape
 if TYPE_CHECKING:
     from tieout.project import Project
 
-Format: TypeAlias = Literal["csv", "jsonl"]
+Format: TypeAlias = Literal["csv", "jsonl", "excel"]
 _ENDINGS: dict[str, Format] = {
     ".csv": "csv",
     ".tsv": "csv",
     ".txt": "csv",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
+    ".xlsx": "excel",
+    ".xlsm": "excel",
 }
 
 
@@ -65,7 +67,7 @@ class PushSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     object: str
     """`time/timesheet`, or a short name: `timesheets`."""
     source: str | Query | None = None
-    """A .csv, .jsonl or .ndjson file, relative to the project file, or a query. None where a program gives the
+    """A .csv, .jsonl, .ndjson or .xlsx file, relative to the project file, or a query. None where a program gives the
     records."""
     connection: str | None = None
     entity: str | Column | None = None
@@ -74,6 +76,8 @@ class PushSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Only where the file's ending does not tell."""
     encoding: str = "utf-8"
     separator: str = ","
+    sheet: str | None = None
+    """The sheet of a workbook; needed where several that can be seen hold something."""
     header_row: Annotated[int, msgspec.Meta(ge=1)] = 1
     """The row that holds the column names, as a spreadsheet counts."""
     skip: Skip | tuple[Skip, ...] = ()
@@ -128,7 +132,7 @@ class PushSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if form is None:
             raise ConfigurationError(
                 f"The ending of {self.source!r} does not tell what the file holds.",
-                advice='Say format = "csv" or "jsonl" in the push section.',
+                advice='Say format = "csv", "jsonl" or "excel" in the push section.',
             )
         return form
 

@@ -236,6 +236,7 @@ def test_rows_that_the_section_skips_are_counted_not_given() -> None:
     found = opened(rows, skip={"column": "s", "value": ["Draft", "Void"]})
     assert [row.values["id"] for row in found.rows()] == [3, 4]
     assert (found.row_count, found.skipped_rows, dict(found.skipped)) == (2, 2, {"s Draft": 2})
+    assert found.notes == ["Rows left out by skip in [push.x]: s Draft: 2."]
     with pytest.raises(SourceError, match=r"skip in .* names the column 'S'") as caught:
         list(opened(pa.table({"s": ["x"]}), skip={"column": "S", "value": "x"}).rows())
     assert "'s'" in caught.value.advice

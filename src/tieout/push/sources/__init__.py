@@ -1,4 +1,4 @@
-"""Where records come from: CSV, JSON Lines, a SQL query, a table in memory -> numbered rows, streamed.
+"""Where records come from: CSV, JSON Lines, Excel, a SQL query, a table in memory -> numbered rows, streamed.
 
 Knows sources and how they were written, not fields. Each kind has its module, loaded when it is used.
 """
@@ -42,6 +42,10 @@ def open_source(settings: PushSettings, path: Path | None, section: str, given: 
         from tieout.push.sources.json_lines import JsonLinesSource
 
         return JsonLinesSource(path, settings, section)
+    if form == "excel":
+        from tieout.push.sources.workbook import WorkbookSource
+
+        return WorkbookSource(path, settings, section)
     from tieout.push.sources.csv_file import CsvSource
 
     return CsvSource(path, settings, section)
@@ -59,6 +63,6 @@ def _format(settings: PushSettings, path: Path) -> Format:
     if form is None:
         raise ConfigurationError(
             f"The ending of {path.name!r} does not tell what the file holds.",
-            advice='Say format = "csv" or "jsonl" in the push section.',
+            advice='Say format = "csv", "jsonl" or "excel" in the push section.',
         )
     return form

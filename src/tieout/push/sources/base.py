@@ -24,8 +24,8 @@ _ENCODER = msgspec.json.Encoder(order="deterministic", decimal_format="string")
 
 
 class SourceRow(NamedTuple):
-    """One row. `number` is what its owner would call it: the row that a spreadsheet shows (CSV), the line (JSON Lines),
-    or the position, from 1 (queries, tables in memory)."""
+    """One row. `number` is what its owner would call it: the row that a spreadsheet shows (CSV, Excel), the line (JSON
+    Lines), or the position, from 1 (queries, tables in memory)."""
 
     number: int
     values: Mapping[str, Any]
@@ -50,8 +50,7 @@ class Source:
         self.blank_rows = 0
         self.skipped: Counter[str] = Counter()
         """Rows left out as the section's `skip` says, by the rule that did it."""
-        self.notes: list[str] = []
-        """What the reader of a report should know of how this was read, a sentence each."""
+        self._notes: list[str] = []
         self._settings = settings
         self._columns: tuple[str, ...] = ()
         self._digest = hashlib.sha256()
@@ -61,6 +60,14 @@ class Source:
     @property
     def skipped_rows(self) -> int:
         return self.skipped.total()
+
+    @property
+    def notes(self) -> list[str]:
+        """What the reader of a report should know of how this was read, a sentence each."""
+        if not self.skipped:
+            return list(self._notes)
+        rules = ", ".join(f"{rule}: {count:,}" for rule, count in self.skipped.most_common())
+        return [*self._notes, f"Rows left out by skip in {self.section}: {rules}."]
 
     @property
     def sha256(self) -> str:
