@@ -101,7 +101,7 @@ def test_columns_nobody_maps_are_reported(tmp_path: Path) -> None:
         ({"fields": {"description": {}}}, "names neither a column nor a constant"),
         ({"fields": {"description": {"column": "a", "constant": "b"}}}, "both a column and a constant"),
         ({"separator": ";;"}, "separator must be one character"),
-        ({"source": "times.xlsx"}, "does not tell what the file holds"),
+        ({"source": "times.dat"}, "does not tell what the file holds"),
         ({"source": "times.jsonl", "fields": None}, "has group_by, but no"),
     ],
 )
