@@ -107,10 +107,12 @@ def test_sums_of_cents_in_floats_show_no_binary_noise(cents: list[int]) -> None:
 
 
 def test_what_is_no_table_is_refused_with_what_would_be() -> None:
-    for wrong in ("rows.csv", 5, {"id": [1]}):
+    for wrong in ("rows.csv", b"a,b", 5, {"id": [1]}):
         with pytest.raises(SourceError, match="not rows") as caught:
             opened(wrong)
         assert "iterable of dicts" in caught.value.advice
+    with pytest.raises(SourceError, match="cannot be read as an Arrow table"):
+        read(pa.chunked_array([[1, 2]]))  # one column: no names
     with pytest.raises(SourceError, match="row 1: a int is no mapping"):
         read([1])
 

@@ -89,7 +89,7 @@ class ArrowSource(Source):
                 reader = pa.RecordBatchReader.from_batches(batch.schema, [batch])
         except (pa.ArrowException, TypeError) as error:
             to_dict = getattr(self._given, "to_dict", None)
-            if to_dict is None:
+            if to_dict is None or not hasattr(self._given, "columns"):
                 raise SourceError(
                     f"The given records cannot be read as an Arrow table: {_first_line(error)}.",
                     advice=_KINDS.format(section=self.section),
