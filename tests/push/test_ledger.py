@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 
+import msgspec
 import pytest
 from sqlalchemy import select, update
 
@@ -12,7 +13,7 @@ from tests.store.test_processes import ended_process
 from tieout.errors import BusyError, StoreError
 from tieout.store import Store, open_store
 from tieout.store.leases import Lease, leases
-from tieout.store.ledger import Batch, Ledger, LedgerRecord, Result, Scope
+from tieout.store.ledger import Batch, Entry, Ledger, Result, Scope
 from tieout.store.ledger_tables import push_batches, push_runs
 
 SCOPE = Scope(company="demo", environment="simulator", entity="", push="times")
@@ -61,9 +62,9 @@ def batch(number: int, count: int) -> Batch:
     )
 
 
-def record(source_id: str, **more: object) -> LedgerRecord:
-    given: dict[str, object] = {"payload_hash": "h", "state": "sending", "rows": (2, 3)} | more
-    return LedgerRecord(source_id=source_id, **given)  # type: ignore[arg-type]  # a test's shorthand
+def record(source_id: str, **more: object) -> Entry:
+    given: dict[str, object] = {"payload_hash": "h", "rows": "[2,3]", "totals": "{}"} | more
+    return Entry(source_id=source_id, **given)  # type: ignore[arg-type]  # a test's shorthand
 
 
 def test_what_was_sent_can_be_sent_again_byte_for_byte_and_is_dropped_when_resolved(
@@ -96,7 +97,9 @@ def test_outcomes_land_on_their_positions(ledger: Ledger, lease: Lease) -> None:
 
 def test_facts_survive_the_round_trip(ledger: Ledger, lease: Lease) -> None:
     sums = {"lines.quantity": Decimal("15.250"), "creditLimit": Decimal(10**20)}
-    ledger.begin_batch(lease, "run", batch(1, 1), [record("ü'\"%", totals=sums, entries=("1", "2"))])
+    ledger.begin_batch(
+        lease, "run", batch(1, 1), [record("ü'\"%", totals=msgspec.json.encode(sums).decode(), entries=("1", "2"))]
+    )
     error = {"message": "no", "details": [{"message": "why"}]}
     ledger.resolve(lease, "b1", [Result(position=0, state="failed", error=error)])
     known = ledger.known(["ü'\"%"])["ü'\"%"]
@@ -134,7 +137,7 @@ def test_the_epoch_rises_with_definite_failures_only(ledger: Ledger, lease: Leas
 
 def test_held_rows_without_an_id_are_forgotten_with_their_source(ledger: Ledger, lease: Lease) -> None:
     ours, theirs = "(row 7 of a_b.csv)", "(row 7 of axb.csv)"
-    ledger.hold(lease, "r1", [record(name, error={"problems": []}) for name in (ours, theirs, "H")])
+    ledger.hold(lease, "r1", [record(name, error='{"problems": []}') for name in (ours, theirs, "H")])
     ledger.forget_rows_without_id(lease, " of a_b.csv)")
     assert [r.source_id for r in ledger.records(["held"])] == [theirs, "H"], "another file's rows stay"
 

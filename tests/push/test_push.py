@@ -156,7 +156,7 @@ def test_a_refused_document_whose_rows_were_regrouped_is_no_longer_failed(desk: 
 def test_a_batch_is_cut_at_500_and_every_position_kept(desk: Desk) -> None:
     desk.customers([customer(n) for n in range(1, 1102)])
     steps: list[tuple[int, int]] = []
-    report = desk.push(progress=lambda done, total: steps.append((done, total)))
+    report = desk.push(progress=lambda done, total: steps.append((done, total)), concurrency=1)
     assert report.posted == 1101
     assert steps == [(0, 1101), (500, 1101), (1000, 1101), (1101, 1101)]
     assert {line.ties for line in report.tie_out} == {True}

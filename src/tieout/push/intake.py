@@ -165,7 +165,7 @@ def _repeated_documents(stage: Stage, settings: PushSettings) -> int:
             continue
         rows = [row for document in documents for row in document.rows]
         for document in documents:
-            document.problems += [_also(settings, document.source_id, row, rows) for row in document.rows]
+            document.problems.extend(_also(settings, document.source_id, row, rows) for row in document.rows)
             document.fate = "held"
         stage.merge(documents)
     return numbered

@@ -33,7 +33,10 @@ def decide(
 
     `retry` sends again what Intacct refused and what did not change since. `settled` are records, (entity, source id),
     whose outcome an earlier run left open and this one found out."""
-    is_new = {entity: ledger_of(entity).is_empty() for entity in stage.entities()}
+    entities = stage.entities()
+    is_new = {entity: ledger_of(entity).is_empty() for entity in entities}
+    if all(is_new.values()) and not any(ledger_of(entity).other_scopes(object) for entity in entities):
+        return  # nothing was ever pushed that these could be
     for chunk in stage.chunks():
         for entity, documents in by_entity(chunk):
             ledger = ledger_of(entity)

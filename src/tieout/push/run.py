@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from tieout.push import plan
 from tieout.push.documents import without_id_of
 from tieout.push.intake import Intake, take_in
@@ -27,7 +29,7 @@ from tieout.push.settings import PushSettings, settings_of
 from tieout.push.sources import Source, open_source
 from tieout.push.stage import Fate, Stage, Staged
 from tieout.push.standing import proof
-from tieout.store.ledger import LedgerRecord, Result
+from tieout.store.ledger import Entry, Result
 
 if TYPE_CHECKING:
     from tieout.project import Project
@@ -192,16 +194,10 @@ def _fate_of(state: State) -> Fate:
     return "unknown" if state == "sending" else state
 
 
-def _held(document: Staged) -> LedgerRecord:
-    return LedgerRecord(
-        source_id=document.source_id,
-        payload_hash=document.payload_hash,
-        state="held",
-        rows=document.rows,
-        entries=document.entries,
-        totals=document.totals,
-        error=problem_facts(document.problems),
-    )
+def _held(document: Staged) -> Entry:
+    rows, totals = document.texts()
+    error = msgspec.json.encode(problem_facts(document.problems)).decode()
+    return Entry(document.source_id, document.payload_hash, rows, totals, document.entries, error=error)
 
 
 def _mark_changed(desks: Desks, stage: Stage, held: Lease) -> None:

@@ -38,7 +38,7 @@ from tieout.push.report import error_facts
 from tieout.rest import Outcome, operations
 from tieout.rest.batch import MAX_BATCH, MAX_BODY
 from tieout.store.crashpoints import reached
-from tieout.store.ledger import Batch, LedgerRecord, Result, Scope, State
+from tieout.store.ledger import Batch, Entry, Result, Scope, State
 
 if TYPE_CHECKING:
     from tieout.push.opening import Opened
@@ -64,21 +64,14 @@ class Outgoing(msgspec.Struct):
     """A document on its way."""
 
     seq: int
-    record: LedgerRecord
+    record: Entry
     """What the ledger writes of it before it goes out; `attempt` is how often Intacct refused it before."""
     body: bytes
 
     @classmethod
     def of(cls, staged: Staged) -> Outgoing:
-        record = LedgerRecord(
-            source_id=staged.source_id,
-            payload_hash=staged.payload_hash,
-            state="sending",
-            rows=staged.rows,
-            entries=staged.entries,
-            totals=staged.totals,
-            attempt=staged.attempt,
-        )
+        rows, totals = staged.texts()
+        record = Entry(staged.source_id, staged.payload_hash, rows, totals, staged.entries, staged.attempt)
         return cls(staged.seq, record, staged.body)
 
 

@@ -44,7 +44,6 @@ create table entries (entry text not null, seq integer not null, row integer not
 """
 _INDEXES = """
 create index documents_source_id on documents (source_id);
-create index documents_fate on documents (fate, seq);
 create index entries_entry on entries (entry);
 create index entries_row on entries (row);
 """
@@ -58,36 +57,81 @@ _PROBLEMS = msgspec.json.Decoder(list[Problem])
 _encode = msgspec.json.Encoder().encode
 
 
-class Staged(msgspec.Struct):
-    """One document of a stage: its bytes, its rows, and what is to become of it."""
+class Staged:
+    """One document of a stage: its bytes, its rows, and what is to become of it.
 
-    seq: int
-    """The number of its first row: documents come in this order."""
-    entity: str
-    """The entity it belongs to; "" where the push has one."""
-    source_id: str
-    rows: tuple[int, ...]
-    entries: tuple[str, ...]
-    """Ids of its rows, where several rows make one document."""
-    body: bytes
-    payload_hash: str
-    totals: dict[str, Decimal]
-    lists: dict[str, int]
-    """How many lines it has, by the name of the list."""
-    problems: list[Problem]
-    fate: Fate
-    attempt: int
-    """How often Intacct refused it for certain: the epoch of its next request."""
-    known: bool = False
-    """The ledger had it before this run."""
-    content: bytes = b""
-    """A fingerprint of its row, where it has one row."""
-    has_moved_rows: bool = False
-    """A row of it is in Intacct already, as part of another document. Not kept on the stage."""
+    What is kept as text is decoded when it is asked for: most documents only pass through to the ledger."""
+
+    __slots__ = (
+        "_entries", "_lists", "_problems", "_rows", "_totals", "attempt", "body", "content", "entity", "fate",
+        "has_moved_rows", "known", "payload_hash", "seq", "source_id",
+    )  # fmt: skip
+
+    def __init__(self, row: tuple[Any, ...]) -> None:
+        self.seq: int
+        """The number of its first row: documents come in this order."""
+        self.entity: str
+        """The entity it belongs to; "" where the push has one."""
+        self.source_id: str
+        self.body: bytes
+        self.payload_hash: str
+        self.fate: Fate
+        self.attempt: int
+        """How often Intacct refused it for certain: the epoch of its next request."""
+        self.known: bool
+        """The ledger had it before this run."""
+        self.content: bytes
+        """A fingerprint of its row, where it has one row."""
+        (
+            self.seq, self.entity, self.source_id, self._rows, self._entries, self.body, self.payload_hash,
+            self._totals, self._lists, self._problems, self.fate, self.attempt, self.known, self.content,
+        ) = row  # fmt: skip
+        self.has_moved_rows = False
+        """A row of it is in Intacct already, as part of another document. Not kept on the stage."""
+
+    @property
+    def rows(self) -> tuple[int, ...]:
+        if isinstance(self._rows, str):
+            self._rows = _ROWS.decode(self._rows)
+        return self._rows  # type: ignore[no-any-return]  # a text or what it says
+
+    @rows.setter
+    def rows(self, value: tuple[int, ...]) -> None:
+        self._rows = value
+
+    @property
+    def entries(self) -> tuple[str, ...]:
+        """Ids of its rows, where several rows make one document."""
+        if isinstance(self._entries, str):
+            self._entries = _ENTRIES.decode(self._entries)
+        return self._entries  # type: ignore[no-any-return]  # a text or what it says
+
+    @entries.setter
+    def entries(self, value: tuple[str, ...]) -> None:
+        self._entries = value
+
+    @property
+    def problems(self) -> list[Problem]:
+        if not isinstance(self._problems, list):
+            self._problems = _PROBLEMS.decode(self._problems) if self._problems else []
+        return self._problems
+
+    @property
+    def totals(self) -> dict[str, Decimal]:
+        return _TOTALS.decode(self._totals)
+
+    @property
+    def lists(self) -> dict[str, int]:
+        """How many lines it has, by the name of the list."""
+        return _LISTS.decode(self._lists)
 
     @property
     def is_grouped(self) -> bool:
-        return bool(self.entries)
+        return self._entries not in ("[]", ())
+
+    def texts(self) -> tuple[str, str]:
+        """Rows and totals as the ledger writes them, and as this stage has them: JSON."""
+        return self._rows if isinstance(self._rows, str) else _text(self._rows), self._totals
 
 
 class Stage:
@@ -102,6 +146,7 @@ class Stage:
         for pragma in ("journal_mode=off", "synchronous=off", "cache_size=-16000"):
             self._database.execute(f"pragma {pragma}")
         self._database.executescript(_SCHEMA)
+        self._database.execute("begin")  # one transaction, never committed: nobody else reads it
 
     def __enter__(self) -> Stage:
         return self
@@ -144,7 +189,7 @@ class Stage:
         query = f"select {_COLUMNS} from documents where source_id in " + _TWICE.format("source_id", "documents")  # noqa: S608 - our own names
         found: list[Staged] = []
         for row in self._run(query + " order by source_id, seq").fetchall():
-            staged = _staged(row)
+            staged = Staged(row)
             if found and found[0].source_id != staged.source_id:
                 yield found
                 found = []
@@ -166,7 +211,7 @@ class Stage:
         for other in documents[1:]:
             first.rows += other.rows
             first.entries += other.entries
-            first.problems += other.problems
+            first.problems.extend(other.problems)
             self._run("delete from documents where seq = ?", (other.seq,))
         self.update([first])
 
@@ -178,11 +223,11 @@ class Stage:
         among = f"and fate in ({', '.join('?' * len(fates))})" if fates else ""
         query = f"select {_COLUMNS} from documents where seq > ? {among} order by seq limit {size}"  # noqa: S608 - our own names
         while rows := self._run(query, (after, *fates)).fetchall():
-            yield [_staged(row) for row in rows]
+            yield [Staged(row) for row in rows]
             after = rows[-1][0]
 
     def one(self, seq: int) -> Staged:
-        return _staged(self._run(f"select {_COLUMNS} from documents where seq = ?", (seq,)).fetchone())  # noqa: S608 - our own names
+        return Staged(self._run(f"select {_COLUMNS} from documents where seq = ?", (seq,)).fetchone())  # noqa: S608 - our own names
 
     def holds(self, source_ids: Iterable[str]) -> set[str]:
         """Which of these ids a document has."""
@@ -194,9 +239,7 @@ class Stage:
 
     def counts(self) -> list[tuple[str, Fate, int, int]]:
         """(entity, fate, documents, rows) for every pair that occurs."""
-        query = (
-            "select entity, fate, count(*), sum(row_count) from documents group by entity, fate order by entity, fate"
-        )
+        query = "select entity, fate, count(*), sum(row_count) from documents group by 1, 2 order by 1, 2"
         return self._run(query).fetchall()
 
     def entities(self) -> list[str]:
@@ -291,26 +334,6 @@ def _row(document: Document) -> tuple[Any, ...]:
         "held" if document.problems else "send",
         b"" if document.is_grouped else document.contents[0],
         len(document.rows),
-    )
-
-
-def _staged(row: tuple[Any, ...]) -> Staged:
-    seq, entity, source_id, rows, entries, body, digest, totals, lists, problems, fate, attempt, known, content = row
-    return Staged(
-        seq=seq,
-        entity=entity,
-        source_id=source_id,
-        rows=_ROWS.decode(rows),
-        entries=_ENTRIES.decode(entries) if entries != "[]" else (),
-        body=body,
-        payload_hash=digest,
-        totals=_TOTALS.decode(totals) if totals != "{}" else {},
-        lists=_LISTS.decode(lists) if lists != "{}" else {},
-        problems=_PROBLEMS.decode(problems) if problems else [],
-        fate=fate,
-        attempt=attempt,
-        known=bool(known),
-        content=content,
     )
 
 

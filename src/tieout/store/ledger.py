@@ -11,15 +11,17 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy import and_, bindparam, delete, func, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
 from tieout.errors import StoreError
 from tieout.store.access_tables import DEFAULT_OWNER
+from tieout.store.bulk import insert_many, update_many
 from tieout.store.crashpoints import reached
 from tieout.store.ledger_facts import (
     IN_FLIGHT,
     NOT_ARRIVED,
     Batch,
+    Entry,
     LastRun,
     LedgerRecord,
     Result,
@@ -40,6 +42,7 @@ __all__ = [
     "IN_FLIGHT",
     "NOT_ARRIVED",
     "Batch",
+    "Entry",
     "LastRun",
     "Ledger",
     "LedgerRecord",
@@ -49,6 +52,19 @@ __all__ = [
     "State",
 ]
 _CHUNK = 500
+_RESULT = (
+    "position",
+    "state",
+    "sage_key",
+    "sage_id",
+    "href",
+    "sage_state",
+    "error",
+    "attempt",
+    "batch_id",
+    "updated_at",
+)
+"""What an answer says of a record."""
 
 
 class Ledger:
@@ -147,11 +163,10 @@ class Ledger:
         push of the same books, or by this push under another label or entity. They must not go out again."""
         found: dict[str, tuple[str, str | None]] = {}
         batches, records = push_batches.c, push_records.c
-        where = (batches.environment, batches.entity, batches.push)
-        query = select(*where).distinct().where(batches.company == self.scope.company, batches.object == object)
+        scopes = self.other_scopes(object)
+        if not scopes or not source_ids:
+            return found
         with self._store.read() as connection:
-            rows = [Scope(self.scope.company, *row) for row in connection.execute(query)]
-            scopes = [scope for scope in rows if scope.could_repeat(self.scope)]
             for scope in scopes:
                 for start in range(0, len(source_ids), _CHUNK):
                     theirs = (
@@ -169,6 +184,15 @@ class Ledger:
                     label = scope.seen_from(self.scope)
                     found.update((row.source_id, (label, row.sage_key)) for row in connection.execute(theirs))
         return found
+
+    def other_scopes(self, object: str) -> list[Scope]:
+        """Where else records of this object and company went out that could be those of this push."""
+        batches = push_batches.c
+        where = (batches.environment, batches.entity, batches.push)
+        query = select(*where).distinct().where(batches.company == self.scope.company, batches.object == object)
+        with self._store.read() as connection:
+            rows = [Scope(self.scope.company, *row) for row in connection.execute(query)]
+        return [scope for scope in rows if scope.could_repeat(self.scope)]
 
     def objects(self) -> set[str]:
         """The objects that this push has posted to."""
@@ -236,7 +260,7 @@ class Ledger:
 
     # Writing -------------------------------------------------------------------------------------------------------
 
-    def begin_batch(self, lease: Lease, run_id: str, batch: Batch, records: Sequence[LedgerRecord]) -> None:
+    def begin_batch(self, lease: Lease, run_id: str, batch: Batch, records: Sequence[Entry]) -> None:
         """Write a batch and its records as `sending`, before the request. After this the bytes outlive a crash.
 
         Raises StoreError, and writes nothing, where one of the records is posted or in flight already."""
@@ -258,12 +282,7 @@ class Ledger:
                 "run_id": run_id,
             }
             connection.execute(insert(push_batches).values(row))
-            rows = [
-                self._row(record, run_id, moment)
-                | {"state": "sending", "batch_id": batch.id, "position": position, "error": None}
-                for position, record in enumerate(records)
-            ]
-            self._upsert(connection, rows)
+            self._upsert(connection, records, run_id, "sending", batch.id)
             written = connection.scalar(select(func.count()).where(push_records.c.batch_id == batch.id))
             if written != len(records):
                 raise StoreError(
@@ -280,35 +299,28 @@ class Ledger:
         """The answer never came: records are `unknown`, the bytes stay, and only they may be sent again."""
         self._store_results(lease, batch_id, results, {"state": "open", "note": note})
 
-    def announce(self, lease: Lease, run_id: str, records: Sequence[LedgerRecord]) -> None:
+    def announce(self, lease: Lease, run_id: str, records: Sequence[Entry]) -> None:
         """Write what a run will send as `pending`, lest it be forgotten if the run ends early. Known ones stay."""
-        moment = now_text()
         with self._store.begin() as connection:
             lease.assure(connection)
-            known: set[str] = set()
-            for start in range(0, len(records), _CHUNK):
-                chunk = [record.source_id for record in records[start : start + _CHUNK]]
-                query = select(push_records.c.source_id).where(
-                    self._mine(push_records), push_records.c.source_id.in_(chunk)
-                )
-                known.update(connection.scalars(query))
-            new = [record for record in records if record.source_id not in known]
-            rows = [self._row(record, run_id, moment) | {"state": "pending", "error": None} for record in new]
-            self._upsert(connection, rows)
-            self._own(connection, new)
+            if any(record.entries for record in records):
+                ids = [record.source_id for record in records]
+                known: set[str] = set()
+                for start in range(0, len(ids), _CHUNK):
+                    query = select(push_records.c.source_id).where(
+                        self._mine(push_records), push_records.c.source_id.in_(ids[start : start + _CHUNK])
+                    )
+                    known.update(connection.scalars(query))
+                self._own(connection, [record for record in records if record.source_id not in known])
+            self._upsert(connection, records, run_id, "pending", conflict="on conflict do nothing")
 
-    def hold(self, lease: Lease, run_id: str, records: Sequence[LedgerRecord]) -> None:
+    def hold(self, lease: Lease, run_id: str, records: Sequence[Entry]) -> None:
         """Write records that are not sent, with the reason in `error`."""
-        moment = now_text()
+        if not records:
+            return
         with self._store.begin() as connection:
             lease.assure(connection)
-            for start in range(0, len(records), _CHUNK):
-                chunk = records[start : start + _CHUNK]
-                rows = [
-                    self._row(record, run_id, moment) | {"state": "held", "error": _json(record.error)}
-                    for record in chunk
-                ]
-                self._upsert(connection, rows)
+            self._upsert(connection, records, run_id, "held")
             self._own(connection, records)
 
     def forget_rows_without_id(self, lease: Lease, ending: str) -> None:
@@ -383,63 +395,62 @@ class Ledger:
         self, lease: Lease, batch_id: str, results: Sequence[Result], batch: Mapping[str, object]
     ) -> None:
         moment = now_text()
-        columns = push_records.c
-        statement = (
-            update(push_records)
-            # By batch and position only, so that the index of these two is used: the scope would look better to SQLite.
-            # What is posted stays posted, whatever a later answer says.
-            .where(columns.batch_id == batch_id, columns.position == bindparam("at"), columns.state != "posted")
-            .values(
-                state=bindparam("to"),
-                sage_key=bindparam("key"),
-                sage_id=bindparam("id"),
-                href=bindparam("link"),
-                sage_state=bindparam("sage"),
-                error=bindparam("why"),
-                attempt=columns.attempt + bindparam("again"),
-                updated_at=moment,
-            )
-        )
+        sets = dict.fromkeys(_RESULT, "new") | {"attempt": "attempt + new"}
         rows = [
-            {
-                "at": result.position,
-                "to": result.state,
-                "key": result.sage_key,
-                "id": result.sage_id,
-                "link": result.href,
-                "sage": result.sage_state,
-                "why": _json(result.error),
+            (
+                result.position,
+                result.state,
+                result.sage_key,
+                result.sage_id,
+                result.href,
+                result.sage_state,
+                _json(result.error),
                 # The epoch rises with a definite failure only (DESIGN rule 1).
-                "again": int(result.state in ("failed", "unprocessed")),
-            }
+                int(result.state in ("failed", "unprocessed")),
+                batch_id,
+                moment,
+            )
             for result in results
         ]
         with self._store.begin() as connection:
             lease.assure(connection)
-            if rows:
-                connection.execute(statement, rows)
+            # By batch and position only, so that the index of these two is used: the scope would look better to SQLite.
+            # What is posted stays posted, whatever a later answer says.
+            update_many(connection, push_records, sets, ("batch_id", "position"), _RESULT, rows, "state <> 'posted'")
             done = {"resolved_at": moment} if batch["state"] == "resolved" else {}
             connection.execute(update(push_batches).where(push_batches.c.id == batch_id).values(**batch, **done))
             reached("push.before_result_commit")
 
-    def _upsert(self, connection: Connection, rows: list[dict[str, object]]) -> None:
-        """Insert, or update what is neither posted nor in flight."""
-        if not rows:
-            return
-        if self._store.dialect == "sqlite":
-            from sqlalchemy.dialects.sqlite import insert as upsert
-        else:
-            from sqlalchemy.dialects.postgresql import insert as upsert  # type: ignore[assignment]  # same surface
-        statement = upsert(push_records)
-        keep = {*self._identity, "source_id", "attempt"}
-        statement = statement.on_conflict_do_update(
-            index_elements=list(push_records.primary_key.columns),
-            set_={name: statement.excluded[name] for name in rows[0] if name not in keep},
-            where=and_(*(push_records.c.state != state for state in ("posted", *IN_FLIGHT))),
+    def _upsert(
+        self,
+        connection: Connection,
+        records: Sequence[Entry],
+        run_id: str,
+        state: State,
+        batch_id: str | None = None,
+        conflict: str = "",
+    ) -> None:
+        """Insert, or update what is neither posted nor in flight. Without a batch a record keeps the one it was in."""
+        same = self._identity | {"state": state, "updated_at": now_text(), "run_id": run_id, "dismissed_at": None}
+        names = ["source_id", "payload_hash", "rows", "totals", "attempt", "error"]
+        rows: list[tuple[Any, ...]] = [
+            (r.source_id, r.payload_hash, r.rows, r.totals, r.attempt, r.error) for r in records
+        ]
+        if batch_id is not None:
+            same |= {"batch_id": batch_id, "error": None}
+            names = [*names[:-1], "position"]
+            rows = [(*row[:-1], position) for position, row in enumerate(rows)]
+        key = [column.name for column in push_records.primary_key.columns]
+        fresh = [name for name in (*same, *names) if name not in (*key, "attempt")]
+        conflict = conflict or (
+            f"on conflict ({', '.join(key)}) do update set "
+            + ", ".join(f'"{name}" = excluded."{name}"' for name in fresh)
+            + " where "
+            + " and ".join(f"push_records.state <> '{name}'" for name in ("posted", *IN_FLIGHT))
         )
-        connection.execute(statement, rows)
+        insert_many(connection, push_records, same, names, rows, conflict)
 
-    def _own(self, connection: Connection, records: Sequence[LedgerRecord]) -> None:
+    def _own(self, connection: Connection, records: Sequence[Entry]) -> None:
         """Remember which document each row of a grouped source was last in."""
         owners = {entry: record.source_id for record in records for entry in record.entries}
         entries = list(owners)
@@ -450,18 +461,6 @@ class Ledger:
             )
             rows = [self.scope.values() | {"entry_id": entry, "source_id": owners[entry]} for entry in chunk]
             connection.execute(insert(push_entries), rows)
-
-    def _row(self, record: LedgerRecord, run_id: str, moment: str) -> dict[str, object]:
-        return self._identity | {
-            "source_id": record.source_id,
-            "payload_hash": record.payload_hash,
-            "rows": _json(record.rows),
-            "totals": _json(record.totals),
-            "attempt": record.attempt,
-            "dismissed_at": None,
-            "updated_at": moment,
-            "run_id": run_id,
-        }
 
     def _same_books(self, table: Table) -> ColumnElement[bool]:
         scope = self.scope

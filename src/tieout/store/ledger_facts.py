@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Literal, Protocol, TypeAlias
@@ -68,6 +69,19 @@ class LedgerRecord(msgspec.Struct, kw_only=True):
     updated_at: str = ""
     dismissed_at: str | None = None
     """Since when its owner wants to hear no more of it; only of records that never arrived."""
+
+
+class Entry(msgspec.Struct):
+    """What is written of a record, as the tables have it: `rows` and `totals` are JSON already."""
+
+    source_id: str
+    payload_hash: str
+    rows: str
+    totals: str
+    entries: Sequence[str] = ()
+    """Ids of its rows, where several rows make one document."""
+    attempt: int = 0
+    error: str | None = None
 
 
 class Result(msgspec.Struct, kw_only=True):

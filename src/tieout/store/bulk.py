@@ -1,0 +1,92 @@
+"""Many rows in one statement, on SQLite and PostgreSQL, past SQLAlchemy's own parameter handling.
+
+The ledger writes two rows for each record pushed; compiled statements with a dictionary a row cost five times the
+database's own work (docs/performance.md). SQLite takes tuples one by one, PostgreSQL takes whole columns as arrays.
+Names of tables and columns come from our own schema; values are always parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Integer
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Table
+
+
+def insert_many(
+    connection: Connection,
+    table: Table,
+    same: Mapping[str, Any],
+    names: Sequence[str],
+    rows: Sequence[tuple[Any, ...]],
+    conflict: str = "",
+) -> None:
+    """Insert rows that have the values of `same` in common and their own in the columns `names`.
+
+    `conflict` is the statement's `on conflict ...`, the same on both databases."""
+    if not rows:
+        return
+    columns = ", ".join(f'"{name}"' for name in (*same, *names))
+    if connection.dialect.name == "sqlite":
+        marks = ", ".join("?" * (len(same) + len(names)))
+        shared = tuple(same.values())
+        statement = f"insert into {table.name} ({columns}) values ({marks}) {conflict}"  # noqa: S608 - our own names
+        connection.exec_driver_sql(statement, [shared + row for row in rows])
+        return
+    shared_marks = ", ".join(f"%s::{_type(table, name)}" for name in same)
+    arrays = ", ".join(f"%s::{_type(table, name)}[]" for name in names)
+    own = ", ".join(f'v."{name}"' for name in names)
+    named = ", ".join(f'"{name}"' for name in names)
+    statement = (
+        f"insert into {table.name} ({columns}) "  # noqa: S608 - our own names
+        f"select {shared_marks}{', ' if same else ''}{own} from unnest({arrays}) as v({named}) {conflict}"
+    )
+    connection.exec_driver_sql(statement, (*same.values(), *_columns(rows)))
+
+
+def update_many(
+    connection: Connection,
+    table: Table,
+    sets: Mapping[str, str],
+    keys: Sequence[str],
+    names: Sequence[str],
+    rows: Sequence[tuple[Any, ...]],
+    where: str = "",
+) -> None:
+    """Update rows one by one: `names` are the columns that a tuple of `rows` gives, `keys` those of them that find the
+    row. `sets` has the others: a column -> its new value, `new` standing for the given one, as in
+    `"attempt": "attempt + new"`. `where` is a further condition."""
+    if not rows:
+        return
+    if connection.dialect.name == "sqlite":
+        given = [name for name in names if name not in keys]
+        assigned = ", ".join(f'"{name}" = {sets[name].replace("new", "?")}' for name in given)
+        found = " and ".join(f'"{name}" = ?' for name in keys)
+        order = [names.index(name) for name in (*given, *keys)]
+        statement = f"update {table.name} set {assigned} where {found}{' and ' + where if where else ''}"  # noqa: S608
+        connection.exec_driver_sql(statement, [tuple(row[place] for place in order) for row in rows])
+        return
+    assigned = ", ".join(
+        f'"{name}" = {sets[name].replace(name, f"r.{name}").replace("new", f"v.{name}")}'
+        for name in names
+        if name not in keys
+    )
+    found = " and ".join(f'r."{name}" = v."{name}"' for name in keys)
+    arrays = ", ".join(f"%s::{_type(table, name)}[]" for name in names)
+    named = ", ".join(f'"{name}"' for name in names)
+    statement = (
+        f"update {table.name} as r set {assigned} from unnest({arrays}) as v({named}) "  # noqa: S608
+        f"where {found}{' and r.' + where if where else ''}"
+    )
+    connection.exec_driver_sql(statement, tuple(_columns(rows)))
+
+
+def _columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def _type(table: Table, name: str) -> str:
+    return "integer" if isinstance(table.c[name].type, Integer) else "text"
