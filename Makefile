@@ -49,6 +49,7 @@ architecture: $(READY)  ## Import directions between the rooms
 
 bench: $(READY)  ## Speed of the product beside a hand-written floor, same machine, same run
 	@$(BIN)/python benchmarks/pull_floor.py
+	@$(BIN)/python benchmarks/push_floor.py --memory --latency 1.0
 	@$(BIN)/python benchmarks/sdk_floor.py
 	@$(BIN)/python benchmarks/simulator_scale.py
 	@$(BIN)/python benchmarks/imports.py

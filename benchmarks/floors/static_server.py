@@ -9,23 +9,20 @@ from __future__ import annotations
 
 import argparse
 import operator
-import socket
-import subprocess
-import sys
 import threading
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from email.utils import formatdate
-from functools import cache
+from functools import cache, partial
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
 import msgspec
 
+from . import serving
 from .bills import ATTRIBUTES, MONEY, OBJECT, bill, cents, model, modified, money
+from .serving import Parts
 
 BASE = "/ia/api/v1"
 MAX_PAGE = 4000
@@ -40,12 +37,9 @@ VENDOR_MODEL = {
     "apiObject": f"objects/{VENDOR}",
     "type": "rootObject",
 }
-SEND_BUFFER = 4_194_304
-"""Bytes: a page fits, so that the server is done with it before the client has read it."""
 ONE = {"totalCount": 1, "totalSuccess": 1, "totalError": 0}
 NO_FILTER = b"[]"
 ALL_FIELDS = frozenset(ATTRIBUTES)
-Parts = Sequence[bytes | memoryview]
 
 _encode = msgspec.json.Encoder().encode
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
@@ -241,79 +235,21 @@ def answer(bills: Bills, method: str, target: str, body: bytes) -> tuple[HTTPSta
         return refused.status, [_encode({"ia::result": {"ia::error": error}, "ia::meta": meta})]
 
 
-def converse(connection: socket.socket, bills: Bills) -> None:
-    """Serve one keep-alive connection until the client closes it."""
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
-    with connection, connection.makefile("rb") as incoming:
-        while line := incoming.readline():
-            method, target, _ = line.decode("ascii").split(" ", 2)
-            length = 0
-            while (header := incoming.readline()) not in (b"\r\n", b""):
-                name, _, value = header.partition(b":")
-                if name.lower() == b"content-length":
-                    length = int(value)
-            status, parts = answer(bills, method, target, incoming.read(length))
-            head = (
-                f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: application/json\r\n"
-                f"Date: {formatdate(usegmt=True)}\r\nContent-Length: {sum(map(len, parts))}\r\n\r\n"
-            )
-            _send(connection, [head.encode(), *parts])
-
-
-def _send(connection: socket.socket, parts: Parts) -> None:
-    """All parts in one system call where the kernel takes them, which it mostly does."""
-    sent = connection.sendmsg(parts)
-    for part in parts:
-        if sent < len(part):
-            connection.sendall(memoryview(part)[sent:])
-        sent = max(sent - len(part), 0)
-
-
-def serve(rows: int) -> None:
-    """Print the port, then serve until standard input closes, which it does when the parent goes."""
-    bills = Bills(rows)
-    listener = socket.create_server(("127.0.0.1", 0))
-    print(listener.getsockname()[1], flush=True)
-    threading.Thread(target=_accept, args=(listener, bills), daemon=True).start()
-    sys.stdin.read()
-
-
-def _accept(listener: socket.socket, bills: Bills) -> None:
-    while True:
-        connection, _ = listener.accept()
-        threading.Thread(target=_quietly, args=(connection, bills), daemon=True).start()
-
-
-def _quietly(connection: socket.socket, bills: Bills) -> None:
-    try:
-        converse(connection, bills)
-    except ConnectionError:
-        return  # the client went away in the middle, as a client under measurement may
-
-
 @contextmanager
 def start(rows: int = 200_000) -> Iterator[str]:
     """Run the server with `rows` bills in a process of its own and give its base URL.
 
     Every page size to 4000 is served from the same bytes. Each row takes about 0.5 kB of memory.
     """
-    command = [sys.executable, "-m", "floors.static_server", "--rows", str(rows)]
-    with subprocess.Popen(
-        command, cwd=Path(__file__).parents[1], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            yield f"http://127.0.0.1:{int(process.stdout.readline())}{BASE}"
-        finally:
-            process.stdin.close()
+    with serving.start("static_server", "--rows", str(rows)) as origin:
+        yield origin + BASE
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Serve bills until standard input closes; prints the port.")
     parser.add_argument("--rows", type=int, default=200_000)
-    serve(parser.parse_args().rows)
+    bills = Bills(parser.parse_args().rows)
+    serving.serve(partial(answer, bills))
 
 
 if __name__ == "__main__":
