@@ -7,12 +7,13 @@ import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import psycopg
 import pytest
 from sqlalchemy import text
 
-from tieout.store import open_store
+from tieout.store import engine, open_store
 
 
 @pytest.fixture
@@ -73,3 +74,20 @@ def test_a_program_waits_for_a_connection(narrow_url: str) -> None:
         assert list(pool.map(use, range(40))) == [1] * 40
     for store in stores:
         store.close()
+
+
+def test_threads_that_write_to_one_file_wait_for_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each in its turn, where SQLite itself would give up at once."""
+
+    def write(number: int) -> None:
+        with store.begin() as transaction:
+            transaction.execute(text("insert into owners values (:id, '')"), {"id": str(number)})
+            time.sleep(0.05)
+
+    monkeypatch.setattr(engine, "BUSY_SECONDS", 0.01)
+    with open_store(f"sqlite:///{tmp_path / 'tieout.db'}") as store:
+        monkeypatch.setattr(engine, "BUSY_SECONDS", 30)
+        with ThreadPoolExecutor(6) as pool:
+            list(pool.map(write, range(6)))
+        with store.read() as transaction:
+            assert transaction.execute(text("select count(*) from owners where created_at = ''")).scalar_one() == 6

@@ -1,30 +1,34 @@
 """Opens the state database, brings it up to date, and hands out transactions. Knows no table by name.
 
-SQLite (one file, one writer at a time, others wait up to 30 s) or PostgreSQL. SQLAlchemy loads with the first
-`open_store`.
+SQLite (one file, one writer at a time: threads wait up to 30 s for those of their program, then as long for other
+programs) or PostgreSQL. SQLAlchemy loads with the first `open_store`.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import random
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from tieout.errors import ConfigurationError, StoreError
 from tieout.store import migrations
 from tieout.store.failures import explained, takes_no_more
+from tieout.store.together import Together
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, Engine, Table
+    from sqlalchemy.dialects.sqlite import Insert
     from sqlalchemy.engine.interfaces import DBAPICursor
 
+T = TypeVar("T")
 BUSY_SECONDS = 30
 """How long a transaction waits for another program's before it gives up."""
 
@@ -44,6 +48,8 @@ class Store:
 
     def __init__(self, engine: Engine, place: str) -> None:
         self._engine = engine
+        self._writers = threading.RLock()
+        self._together = Together(self._turn, lambda: self.begin())  # whatever `begin` is by then
         self._place = place
         self._writing = threading.local()
         self.dialect: Literal["sqlite", "postgresql"] = "sqlite" if engine.dialect.name == "sqlite" else "postgresql"
@@ -59,15 +65,24 @@ class Store:
 
         On SQLite it holds the one write lock from its beginning, so that what it reads stays true while it writes.
         """
-        with explained(self._place), self._connect() as connection:
-            writing = connection.execution_options(tieout_begin="BEGIN IMMEDIATE")
-            with writing.begin():
-                before = self._open_here()
-                self._writing.connection = writing
-                try:
-                    yield writing
-                finally:
-                    self._writing.connection = before
+        with self._turn(), self._transaction("BEGIN IMMEDIATE") as connection:
+            before = self._open_here()
+            self._writing.connection = connection
+            try:
+                yield connection
+            finally:
+                self._writing.connection = before
+
+    def write(self, write: Callable[[Connection], T]) -> T:
+        """What `write` returns, in a transaction as of `begin`, committed.
+
+        On SQLite threads that wait for each other share one, so that the disk is waited for once. So `write` may run
+        in another thread, in this one's context, and more than once: again, alone, where another one's failed or was
+        interrupted, perhaps after it was committed. It must bear that, as a compare-and-set does."""
+        if self.dialect == "sqlite" and self._open_here() is None:
+            return self._together.write(write)
+        with self.begin() as connection:
+            return write(connection)
 
     @contextmanager
     def joined(self, *, reading: bool = False) -> Iterator[Connection]:
@@ -86,9 +101,34 @@ class Store:
         return found
 
     @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Threads of this program wait here for SQLite's one write lock, and without a connection: SQLite itself would
+        let them sleep and look again. Whose turn does not come in time asks SQLite all the same, which then says who
+        holds it."""
+        if self.dialect != "sqlite":
+            yield
+            return
+        try:
+            self._writers.acquire(timeout=BUSY_SECONDS)
+            yield
+        finally:
+            # Not by what `acquire` answered: Ctrl-C may come between its end and the answer.
+            with contextlib.suppress(RuntimeError):  # it was not this thread's turn
+                self._writers.release()
+
+    @contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that only reads; on SQLite it sees one state of the database and blocks nobody."""
+        with self._transaction("BEGIN") as connection:
+            yield connection
+
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[Connection]:
         with explained(self._place), self._connect() as connection, connection.begin():
+            if self.dialect == "sqlite":
+                # By the driver itself: as a statement it would take longer than what most transactions do.
+                driver: Any = connection.connection.driver_connection
+                driver.execute(begin)
             yield connection
 
     def _connect(self) -> Connection:
@@ -112,18 +152,7 @@ class Store:
 
     def upsert(self, connection: Connection, table: Table, row: Mapping[str, object]) -> None:
         """Inserts `row`, or replaces its other columns where one with the same primary key is there."""
-        if self.dialect == "sqlite":
-            from sqlalchemy.dialects.sqlite import insert
-        else:
-            from sqlalchemy.dialects.postgresql import insert  # type: ignore[assignment]  # the same clause by another class
-        key = [column.name for column in table.primary_key]
-        connection.execute(
-            insert(table)
-            .values(dict(row))
-            .on_conflict_do_update(
-                index_elements=key, set_={name: value for name, value in row.items() if name not in key}
-            )
-        )
+        connection.execute(_upsert(self.dialect, table, tuple(row)), row)
 
     def scrub(self) -> None:
         """After something was erased for good: SQLite's log of changes, which still has it, is merged and emptied,
@@ -146,6 +175,18 @@ class Store:
         return f"Store({self.url!r})"
 
 
+@functools.cache
+def _upsert(dialect: str, table: Table, columns: tuple[str, ...]) -> Insert:
+    if dialect == "sqlite":
+        from sqlalchemy.dialects.sqlite import insert
+    else:
+        from sqlalchemy.dialects.postgresql import insert  # type: ignore[assignment]  # the same clause by another class
+    key = [column.name for column in table.primary_key]
+    adding = insert(table)
+    values = {name: adding.excluded[name] for name in columns if name not in key}
+    return adding.on_conflict_do_update(index_elements=key, set_=values)
+
+
 def open_store(url: str) -> Store:
     """Opens the state database at `url`, making and migrating it where needed.
 
@@ -166,7 +207,6 @@ def open_store(url: str) -> Store:
         _make_private(place)
         engine = sqlalchemy.create_engine(parsed, hide_parameters=True, connect_args={"timeout": BUSY_SECONDS})
         sqlalchemy.event.listen(engine, "connect", _prepare_sqlite)
-        sqlalchemy.event.listen(engine, "begin", _begin_sqlite)
     else:
         engine = _postgres_engine(parsed)
     store = Store(engine, place)
@@ -246,10 +286,6 @@ def _prepare_sqlite(connection: sqlite3.Connection, _: object) -> None:
     connection.isolation_level = None  # we say BEGIN ourselves: the driver would start writing transactions too late
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA synchronous = FULL")
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    connection.exec_driver_sql(connection.get_execution_options().get("tieout_begin", "BEGIN"))
 
 
 def _use_write_ahead_log(engine: Engine) -> None:
