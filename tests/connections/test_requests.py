@@ -131,7 +131,7 @@ def test_a_database_that_refuses_costs_the_log_and_no_call(tmp_path: Path) -> No
 
 
 def test_a_queue_that_nobody_empties_forgets_the_oldest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room.StoredLog, "_write", lambda self: None)
+    monkeypatch.setattr(room.Writer, "_write", lambda self: None)
     with open_store(f"sqlite:///{tmp_path / 'tieout.db'}") as store:
         log = StoredLog(store, "production", "Acme")
         for number in range(room.LONGEST_QUEUE + 7):

@@ -15,6 +15,7 @@ from sqlalchemy import select, update
 from tests.connections.support import Wire, register, sign_in
 from tests.simulator.browser import Application
 from tieout.connections import Connections, Swept, rows
+from tieout.connections.requests import search
 from tieout.errors import ConfigurationError
 from tieout.simulator import Simulator
 from tieout.store.access_tables import connections as connection_rows
@@ -81,6 +82,15 @@ def test_what_is_due_is_renewed_once_and_the_rest_left_alone(estate: Estate) -> 
     assert (estate.wire.fetched, estate.still_due(), told[-1]) == (total, 0, (total, total))
     assert counts(estate.sweep()) == (0, total, 0, 0)
     assert estate.wire.fetched == total
+
+
+def test_what_each_company_was_asked_is_in_the_log_of_requests(estate: Estate) -> None:
+    estate.fill(3, 2)
+    estate.advance(LIFE + 60)
+    estate.sweep()
+    logged = search(estate.connections.store)
+    assert sorted(each.company for each in logged) == ["c0", "c0", "c1", "c1", "c2", "c2"]
+    assert {each.status for each in logged} == {200}
 
 
 def test_only_the_owner_asked_for_is_swept(estate: Estate) -> None:

@@ -32,35 +32,35 @@ FACTS = tuple(name for name in Try.__struct_fields__ if name not in ("entity", "
 _DAY = 86_400.0
 
 
-class StoredLog:
-    """A Meter that writes the tries of one company's clients down. Threads may share it."""
+class Writer:
+    """Writes the tries of any number of companies down, in one thread. Threads may share it."""
 
-    def __init__(self, store: Store, environment: str, company: str) -> None:
-        self._store, self._company = store, {"environment": environment, "company": company}
-        self._queue: deque[Try] = deque(maxlen=LONGEST_QUEUE)
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._queue: deque[tuple[dict[str, str], Try]] = deque(maxlen=LONGEST_QUEUE)
         self._lock = threading.Lock()
         self._closing = threading.Event()
-        self._writer: threading.Thread | None = None
+        self._thread: threading.Thread | None = None
         self._until_trim = 0
         self.lost = 0
         """Tries that could not be written."""
 
-    def record(self, tried: Try) -> None:
-        """Queue it. Neither waits nor raises."""
+    def put(self, company: dict[str, str], tried: Try) -> None:
+        """Queue a try of a company, `environment` and `company`. Neither waits nor raises."""
         with self._lock:
             if len(self._queue) == LONGEST_QUEUE:
                 self.lost += 1
-            self._queue.append(tried)
-            if self._writer is None:
-                self._writer = threading.Thread(target=self._write, name="tieout-requests", daemon=True)
-                self._writer.start()
+            self._queue.append((company, tried))
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._write, name="tieout-requests", daemon=True)
+                self._thread.start()
 
     def close(self) -> None:
         """Write what is left, within two seconds. It can be used again afterwards."""
         self._closing.set()
-        writer = self._writer
-        if writer is not None:
-            writer.join(LAST_WORDS)
+        thread = self._thread
+        if thread is not None:
+            thread.join(LAST_WORDS)
         self._closing.clear()
 
     def _write(self) -> None:
@@ -70,28 +70,52 @@ class StoredLog:
                 batch = list(self._queue)
                 self._queue.clear()
                 if not batch:
-                    self._writer = None
+                    self._thread = None
                     return
             try:
                 self._keep(batch)
             except Exception:  # noqa: BLE001 - whatever is wrong with the database, it is no call's business
                 self.lost += len(batch)
 
-    def _keep(self, batch: list[Try]) -> None:
+    def _keep(self, batch: list[tuple[dict[str, str], Try]]) -> None:
         from sqlalchemy import insert
 
         from tieout.store.tables import requests
 
         rows = [
-            self._company | {"entity": tried.entity or ""} | {name: _fitting(getattr(tried, name)) for name in FACTS}
-            for tried in batch
+            company | {"entity": tried.entity or ""} | {name: _fitting(getattr(tried, name)) for name in FACTS}
+            for company, tried in batch
         ]
         with self._store.begin() as connection:
             connection.execute(insert(requests), rows)
             self._until_trim -= len(rows)
             if self._until_trim < 0:
-                _trim(connection, batch[-1].time)
+                _trim(connection, batch[-1][1].time)
                 self._until_trim = TRIM_EVERY
+
+
+class StoredLog:
+    """A Meter that writes the tries of one company's clients down. Threads may share it."""
+
+    def __init__(self, store: Store, environment: str, company: str, *, writer: Writer | None = None) -> None:
+        """A `writer` given stays its maker's, who closes it."""
+        self._company = {"environment": environment, "company": company}
+        self._own = writer is None
+        self._writer = writer or Writer(store)
+
+    @property
+    def lost(self) -> int:
+        """Tries that could not be written, of all companies of the writer."""
+        return self._writer.lost
+
+    def record(self, tried: Try) -> None:
+        """Queue it. Neither waits nor raises."""
+        self._writer.put(self._company, tried)
+
+    def close(self) -> None:
+        """Write what is left, within two seconds. It can be used again afterwards."""
+        if self._own:
+            self._writer.close()
 
 
 class Logged:

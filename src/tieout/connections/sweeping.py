@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from tieout.connections.grants import rests
-from tieout.connections.requests import StoredLog
+from tieout.connections.requests import StoredLog, Writer
 from tieout.connections.settings import SIMULATOR
 from tieout.connections.slots import Hold
 from tieout.connections.tokens import StoreTokens
@@ -118,9 +118,10 @@ def sweep(
     failed: list[Failed] = []
     own = HttpTransport() if transport is None else None
     used = transport or own or HttpTransport()
+    writer = Writer(store)
     pool = ThreadPoolExecutor(max(1, at_once), thread_name_prefix="tieout-sweep")
     try:
-        work = [pool.submit(_sweep_company, store, vault, company, used, now) for company in _by_company(due)]
+        work = [pool.submit(_sweep_company, store, vault, company, used, writer, now) for company in _by_company(due)]
         for finished in as_completed(work):
             for outcome in finished.result():
                 if isinstance(outcome, Failed):
@@ -132,6 +133,7 @@ def sweep(
                 progress(done, total)
     finally:
         pool.shutdown(cancel_futures=True)  # what has begun is finished: an answer under way is stored
+        writer.close()
         if own is not None:
             own.close()
     failed.sort(key=lambda each: (each.owner, each.connections, each.level))
@@ -224,19 +226,23 @@ def _by_company(targets: Iterable[_Target]) -> list[list[_Target]]:
 
 
 def _sweep_company(
-    store: Store, vault: Vault, targets: list[_Target], transport: Transport, now: Callable[[], float]
+    store: Store,
+    vault: Vault,
+    targets: list[_Target],
+    transport: Transport,
+    writer: Writer,
+    now: Callable[[], float],
 ) -> list[What | Failed]:
     """One token after another, in one of the company's slots."""
     first = targets[0]
     pace = Pace(1, place=place_of(transport, first.base_url), company=first.company)
     where = first.base_url if first.environment == SIMULATOR else first.environment
-    log = StoredLog(store, where, first.company)
+    log = StoredLog(store, where, first.company, writer=writer)
     hold = Hold(store, first.place, first.company, pace.company.limiter, None, 1)
     try:
         return [_renew(store, vault, target, transport, pace, log, now) for target in targets]
     finally:
         hold.leave()
-        log.close()
 
 
 def _renew(
