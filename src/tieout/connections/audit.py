@@ -5,6 +5,7 @@ Knows no connection: subjects are ids, facts are what the caller says, and must 
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from tieout.store import Store
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection as Transaction
+    from sqlalchemy import Insert, Select
 
 _LOCK = 0x61756469  # "audi": rows are chained one after another
 _PAGE = 1000
@@ -146,12 +148,8 @@ def append(
     facts: Mapping[str, Any] | None = None,
 ) -> None:
     """Write one row inside the caller's transaction, so that it is there if and only if what it tells of is."""
-    from sqlalchemy import insert, select
-
-    from tieout.store.access_tables import audit
-
     lock(store, transaction)
-    last = transaction.execute(select(audit.c.seq, audit.c.hash).order_by(audit.c.seq.desc()).limit(1)).first()
+    last = transaction.execute(_last()).first()
     entry = Entry(
         seq=last.seq + 1 if last else 1,
         time=now_text(),
@@ -168,7 +166,25 @@ def append(
         "facts": _text(entry.facts),
         "hash": _hash(entry),
     }
-    transaction.execute(insert(audit).values(row))
+    transaction.execute(_insert(), row)
+
+
+@functools.cache
+def _last() -> Select[int, str]:
+    from sqlalchemy import select
+
+    from tieout.store.access_tables import audit
+
+    return select(audit.c.seq, audit.c.hash).order_by(audit.c.seq.desc()).limit(1)
+
+
+@functools.cache
+def _insert() -> Insert:
+    from sqlalchemy import insert
+
+    from tieout.store.access_tables import audit
+
+    return insert(audit)
 
 
 def lock(store: Store, transaction: Transaction) -> None:

@@ -1,16 +1,18 @@
 """The keys that encrypt: one an owner, kept in the state database under a master key. Knows no secret they encrypt.
 
 A key is unwrapped once and then held for at most LIFE seconds; each use looks whether its row is still there, so that
-erasing an owner's keys works in every program at once.
+erasing an owner's keys works in every program at once. Uses within one transaction look together (`as_seen`).
 """
 
 from __future__ import annotations
 
+import copy
+import functools
 import hashlib
 import os
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
 from tieout.connections import audit, rows
@@ -22,6 +24,7 @@ from tieout.store.crashpoints import reached
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection as Transaction
+    from sqlalchemy import Select
 
 KEY_BYTES = 32
 LIFE = 3600.0
@@ -47,6 +50,18 @@ class DataKeys:
     def __init__(self, store: Store, keys: Keys, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._store, self._keys, self._clock = store, keys, clock
         self._held: dict[str, _Held] = {}
+        self._seen: dict[str, Any] = {}
+        """By id: rows that need not be looked for again."""
+
+    def as_seen(self, transaction: Transaction, owner: str, ids: Collection[uuid.UUID]) -> DataKeys:
+        """These keys as a transaction finds them: an owner's, and those of some ids."""
+        found = copy.copy(self)
+        row = _current(transaction, owner)
+        found._seen = {} if row is None else {row.id: row}
+        for id in {str(id) for id in ids} - found._seen.keys():
+            row = transaction.execute(_by_id(), {"key": id}).first()
+            found._seen |= {} if row is None else {id: row}
+        return found
 
     def current(self, owner: str, *, lasting: float = 0.0) -> tuple[uuid.UUID, bytes]:
         """The key that encrypts for an owner, made where there is none; in the transaction of this thread, if it is in
@@ -54,20 +69,20 @@ class DataKeys:
 
         Raises ConfigurationError where the master key is missing, wrong or refused, KmsUnreachableError where it does
         not answer."""
-        with self._store.joined(reading=True) as transaction:
-            row = _current(transaction, owner)
+        row = next((row for row in self._seen.values() if row.owner == owner and row.retired_at is None), None)
+        if row is None:
+            with self._store.joined(reading=True) as transaction:
+                row = _current(transaction, owner)
         if row is None or self._exposed(row.wrapped_by):
             row = self.make(owner, instead_of=row)
         return uuid.UUID(row.id), self._unwrapped(row, lasting)
 
     def get(self, id: uuid.UUID) -> bytes:
         """A key by its id. Raises as `current`, and ConfigurationError where it was erased."""
-        from sqlalchemy import select
-
-        from tieout.store.access_tables import data_keys
-
-        with self._store.joined(reading=True) as transaction:
-            row = transaction.execute(select(data_keys).where(data_keys.c.id == str(id))).first()
+        row = self._seen.get(str(id))
+        if row is None:
+            with self._store.joined(reading=True) as transaction:
+                row = transaction.execute(_by_id(), {"key": str(id)}).first()
         if row is None:
             self._held.pop(str(id), None)
             raise ConfigurationError(
@@ -178,9 +193,22 @@ def _binding(id: str, owner: str) -> bytes:
 
 
 def _current(transaction: Transaction, owner: str) -> Any:
-    from sqlalchemy import select
+    return transaction.execute(_of_owner(), {"of": owner}).first()
+
+
+@functools.cache
+def _of_owner() -> Select[Any]:
+    from sqlalchemy import bindparam, select
 
     from tieout.store.access_tables import data_keys
 
-    wanted = (data_keys.c.owner == owner, data_keys.c.retired_at.is_(None))
-    return transaction.execute(select(data_keys).where(*wanted)).first()
+    return select(data_keys).where(data_keys.c.owner == bindparam("of"), data_keys.c.retired_at.is_(None))
+
+
+@functools.cache
+def _by_id() -> Select[Any]:
+    from sqlalchemy import bindparam, select
+
+    from tieout.store.access_tables import data_keys
+
+    return select(data_keys).where(data_keys.c.id == bindparam("key"))

@@ -61,128 +61,105 @@ class GrantRow:
     def __init__(self, store: Store, vault: Vault, id: str, *, now: Callable[[], float]) -> None:
         self.store, self.vault, self.id, self.now = store, vault, id, now
 
-    def token(self, level: str) -> Token | None:
-        """The stored access token of a level, expired or not."""
-        from sqlalchemy import select
-
-        from tieout.store.access_tables import tokens
+    def token(self, level: str, *, living_at: float | None = None) -> Token | None:
+        """The stored access token of a level, expired or not. One that is over at the moment `living_at` is left
+        sealed: None."""
+        from tieout.connections import grant_statements as statements
 
         with self.store.read() as connection:
-            row = connection.execute(select(tokens).filter_by(grant_id=self.id, level=level)).first()
-        if row is None:
-            return None
-        value = self.vault.decrypt(row.access_token_sealed, token_context(self.id, level)).decode()
-        life = row.expires_at - row.minted_at if row.minted_at is not None else 10 * MARGIN
-        return Token(value, row.expires_at, min(MARGIN, life / 10))
+            row = connection.execute(statements.TOKEN, {"grant": self.id, "level": level}).first()
+        return _token(self.vault, self.id, level, row, living_at)
 
-    def kind(self) -> str:
-        """Raises NotAuthorisedError where the grant was removed."""
-        return str(self._row().kind)
+    def read(self, level: str) -> Reading:
+        """All that asking for a token of a level needs, from one transaction, still sealed.
+
+        Raises NotAuthorisedError where the grant was removed."""
+        from tieout.connections import grant_statements as statements
+
+        with self.store.read() as connection:
+            row = connection.execute(statements.READ, {"grant": self.id}).first()
+            if row is None:
+                raise removed()
+            token = connection.execute(statements.TOKEN, {"grant": self.id, "level": level}).first()
+            sealed = [row.client_secret_sealed, row.app_secret_sealed, row.refresh_token_sealed]
+            sealed += [row.previous_refresh_token_sealed, token.access_token_sealed if token else None]
+            vault = self.vault.as_seen(connection, row.owner, *sealed)
+        return Reading(vault, self.id, level, row, token)
 
     def take_lease(self, holder: str) -> Turn:
         """Try to become the one who asks for tokens. `resting`: nobody may ask now; `why_not` says why.
 
         Raises NotAuthorisedError where the grant was removed."""
-        from sqlalchemy import or_, select, update
+        from tieout.connections import grant_statements as statements
 
-        from tieout.store.access_tables import grants
-
-        with self.store.begin() as connection:
+        def take(connection: Transaction) -> Turn:
             now = self.store.clock(connection)
-            # In doubt for the application's sake it may be asked for again, some time.
-            ends = (grants.c.state == "active") | ((grants.c.state == "doubt") & (grants.c.reason == "secret"))
-            taken = connection.execute(
-                update(grants)
-                .where(grants.c.id == self.id, ends)
-                .where(or_(grants.c.lease_until.is_(None), grants.c.lease_until < now))
-                .where(or_(grants.c.retry_after.is_(None), grants.c.retry_after <= now))
-                .values(lease_holder=holder, lease_until=now + LEASE)
-            )
+            values = {"lease_holder": holder, "lease_until": now + LEASE}
+            taken = connection.execute(statements.LEASE, {"grant": self.id, "now": now, **values})
             if taken.rowcount == 1:
                 return "taken"
-            row = connection.execute(select(grants).where(grants.c.id == self.id)).first()
+            row = connection.execute(statements.WHOLE, {"grant": self.id}).first()
             if row is None:
                 raise removed()
             leased = row.lease_until is not None and row.lease_until >= now
             return "busy" if leased and row.state == "active" else "resting" if rests(row, now) else "busy"
 
-    def drop_lease(self, holder: str) -> None:
-        from sqlalchemy import update
+        return self.store.write(take)
 
-        from tieout.store.access_tables import grants
+    def drop_lease(self, holder: str) -> None:
+        from tieout.connections import grant_statements as statements
 
         with self.store.begin() as connection:
-            connection.execute(
-                update(grants)
-                .where(grants.c.id == self.id, grants.c.lease_holder == holder)
-                .values(lease_holder=None, lease_until=None)
-            )
+            values = {"lease_holder": None, "lease_until": None}
+            connection.execute(statements.HELD, {"grant": self.id, "holder": holder, **values})
 
     def mark_sent(self, holder: str, version: int, timeout: float) -> bool:
         """Say that a refresh goes out now, with a lease that outlives its timeout; whether it may go out.
 
         Raises StoreError where the database has no room for the answer: then nothing may be sent."""
-        from sqlalchemy import update
+        from tieout.connections import grant_statements as statements
 
-        from tieout.store.access_tables import grants
-
-        with self.store.begin() as connection:
+        def mark(connection: Transaction) -> bool:
             now = self.store.clock(connection)
             room = bytes(ROOM) if self.store.dialect == "sqlite" else None
-            marked = connection.execute(
-                update(grants)
-                .where(grants.c.id == self.id, grants.c.lease_holder == holder, grants.c.version == version)
-                .values(sent_at=now, lease_until=now + timeout + LEASE_MARGIN, room=room)
-            )
-            return marked.rowcount == 1
+            values = {"sent_at": now, "lease_until": now + timeout + LEASE_MARGIN, "room": room}
+            ours = {"grant": self.id, "holder": holder, "as_read": version}
+            return connection.execute(statements.SENT, ours | values).rowcount == 1
+
+        return self.store.write(mark)
 
     def secrets(self) -> Secrets:
         """Raises NotAuthorisedError where the grant was removed, ConfigurationError where the key is missing."""
-        from sqlalchemy import select
-
-        from tieout.store.access_tables import apps
-
-        row = self._row()
-        self.vault.prepare(row.owner)  # what comes back has to be stored, whatever becomes of the master key
-        client_id, client_secret = row.client_id, self._opened(row.client_secret_sealed, "client_secret")
-        if row.app_id is not None:
-            with self.store.read() as connection:
-                app = connection.execute(select(apps).where(apps.c.id == row.app_id)).one()
-            client_id = app.client_id
-            sealed = app.client_secret_sealed
-            client_secret = self.vault.decrypt(sealed, app_context(app.id, "client_secret")).decode() if sealed else ""
-        return Secrets(
-            kind=row.kind,
-            client_id=client_id,
-            client_secret=client_secret or "",
-            user=row.user_id,
-            company=row.company,
-            refresh_token=self._opened(row.refresh_token_sealed, "refresh_token"),
-            previous_refresh_token=self._opened(row.previous_refresh_token_sealed, "previous_refresh_token"),
-            version=row.version,
-            interrupted=row.sent_at is not None,
-        )
+        return self.read("").secrets()
 
     def keep(self, level: str, token: Token, version: int, *, used: str = "", new: str | None = None) -> bool:
         """Store a token, and where a refresh token was `used` the `new` one that came; the lease is over with it.
 
         False where the grant has moved on since `version`: then nothing is stored."""
-        with self.store.begin() as connection:
-            row = self._locked(connection)
-            if row is None:
+        from tieout.connections import grant_statements as statements
+
+        def store(connection: Transaction) -> bool:
+            owner = connection.execute(statements.OWNER, {"grant": self.id}).scalar()
+            if owner is None:
                 return False
+            vault = self.vault.as_seen(connection, owner)
             values: dict[str, object] = {}
             if used and new and new != used:
                 sealed = {"refresh_token": new, "previous_refresh_token": used}
-                values = {f"{name}_sealed": self._sealed(value, name, row.owner) for name, value in sealed.items()}
+                values = {
+                    f"{name}_sealed": vault.encrypt(value.encode(), grant_context(self.id, name), owner)
+                    for name, value in sealed.items()
+                }
             if used:
                 values |= {"version": version + 1, "sent_at": None}
             if not self._change(connection, version, values | _WORKS | {"last_used": self.now()}):
                 return False
-            keep_token(self.store, self.vault, connection, self.id, level, token, self.now(), row.owner)
-            self._tell(connection, "refreshed" if used else "fetched", {"level": level})
+            keep_token(self.store, vault, connection, self.id, level, token, self.now(), owner)
+            self._tell(connection, "refreshed" if used else "fetched", {"level": level}, owner)
             reached("refresh.commit")
-        return True
+            return True
+
+        return self.store.write(store)
 
     def keep_failure(self, error: TieoutError, version: int, *, unanswered: bool) -> None:
         """Nobody asks again for a while. `unanswered`: a refresh may have been done all the same."""
@@ -208,7 +185,7 @@ class GrantRow:
             elif app:
                 values["retry_after"] = self.store.clock(connection) + pause
             if self._change(connection, version, values):
-                self._tell(connection, "failed", {"error": refused or type(error).__name__})
+                self._tell(connection, "failed", {"error": refused or type(error).__name__}, row.owner)
 
     def end(self, error: TieoutError, version: int, *, interrupted: bool) -> bool:
         """The refresh token is refused for good. False where the grant has moved on since `version`.
@@ -234,21 +211,17 @@ class GrantRow:
                 "room": None,
             }
             self._change(connection, version, values)
-            self._tell(connection, "died" if state == "dead" else "doubted", {"reason": reason})
+            self._tell(connection, "died" if state == "dead" else "doubted", {"reason": reason}, row.owner)
             outbox.tell_of_death(self.store, connection, self.id, reason)
         return True
 
     def knows(self, level: str) -> bool:
         """Whether Intacct has given a token of this level over this grant."""
-        from sqlalchemy import select
-
-        from tieout.store.access_tables import tokens
+        from tieout.connections import grant_statements as statements
 
         with self.store.read() as connection:
-            return (
-                connection.execute(select(tokens.c.version).filter_by(grant_id=self.id, level=level)).first()
-                is not None
-            )
+            row = connection.execute(statements.TOKEN_VERSION, {"grant": self.id, "level": level}).first()
+        return row is not None
 
     def keep_level_refused(self, error: TieoutError, level: str, secrets: Secrets) -> TieoutError:
         """Intacct refused a token of an entity that never had one: that says nothing of the grant, which goes on.
@@ -259,7 +232,8 @@ class GrantRow:
             if not secrets.interrupted:
                 values["sent_at"] = None
             if self._change(connection, secrets.version, values):
-                self._tell(connection, "failed", {"error": _code(error), "level": level})
+                owner = self._locked(connection).owner
+                self._tell(connection, "failed", {"error": _code(error), "level": level}, owner)
         return NotAuthorisedError(
             f"Intacct gave {secrets.user}@{secrets.company} no token of entity {level!r} ({_code(error)}).",
             advice="Check the entity's id, and whether the user may enter it: in Sage under Company > Admin > Users > "
@@ -269,54 +243,72 @@ class GrantRow:
 
     def why_not(self) -> TieoutError:
         """Why there is no new token now."""
-        from sqlalchemy import select
-
-        from tieout.store.access_tables import grants
+        from tieout.connections import grant_statements as statements
 
         with self.store.read() as connection:
-            row = connection.execute(select(grants).where(grants.c.id == self.id)).first()
+            row = connection.execute(statements.WHOLE, {"grant": self.id}).first()
             if row is None:
                 return removed()
             return ending.explained(connection, row, self.store.clock(connection))
 
     def _change(self, connection: Transaction, version: int, values: dict[str, object]) -> bool:
-        from sqlalchemy import update
+        from tieout.connections import grant_statements as statements
 
-        from tieout.store.access_tables import grants
+        as_read = {"grant": self.id, "as_read": version}
+        return connection.execute(statements.CHANGE, as_read | values).rowcount == 1
 
-        wanted = (grants.c.id == self.id, grants.c.version == version)
-        return connection.execute(update(grants).where(*wanted).values(values)).rowcount == 1
-
-    def _tell(self, connection: Transaction, what: str, facts: dict[str, object]) -> None:
-        owner = self._locked(connection).owner
+    def _tell(self, connection: Transaction, what: str, facts: dict[str, object], owner: str) -> None:
         audit.append(self.store, connection, what, owner=owner, subjects={"grant": self.id}, facts=facts)
 
     def _locked(self, connection: Transaction) -> Any:
-        from sqlalchemy import select
+        from tieout.connections import grant_statements as statements
 
-        from tieout.store.access_tables import grants
-
-        return connection.execute(select(grants).where(grants.c.id == self.id).with_for_update()).first()
-
-    def _row(self) -> Any:
-        from sqlalchemy import select
-
-        from tieout.store.access_tables import grants
-
-        with self.store.read() as connection:
-            row = connection.execute(select(grants).where(grants.c.id == self.id)).first()
-        if row is None:
-            raise removed()
-        return row
-
-    def _opened(self, sealed: bytes | None, field: str) -> str | None:
-        return self.vault.decrypt(sealed, grant_context(self.id, field)).decode() if sealed else None
-
-    def _sealed(self, secret: str, field: str, owner: str) -> bytes:
-        return self.vault.encrypt(secret.encode(), grant_context(self.id, field), owner)
+        return connection.execute(statements.LOCKED, {"grant": self.id}).first()
 
     def __repr__(self) -> str:
         return f"GrantRow({self.id!r})"
+
+
+class Reading:
+    """What one transaction found of a grant and its token at a level. Opens what it is asked for, with the keys that
+    were there: not to be kept."""
+
+    def __init__(self, vault: Vault, grant_id: str, level: str, row: Any, token: Any) -> None:
+        self._vault, self._id, self._level, self._row, self._token = vault, grant_id, level, row, token
+        self.kind = str(row.kind)
+
+    def token(self, *, living_at: float | None = None) -> Token | None:
+        """As GrantRow.token."""
+        return _token(self._vault, self._id, self._level, self._token, living_at)
+
+    def secrets(self) -> Secrets:
+        """Raises ConfigurationError where the key is missing, StoreError where a service that holds it is away."""
+        row = self._row
+        self._vault.prepare(row.owner)  # what comes back has to be stored, whatever becomes of the master key
+        if row.app_id is None:
+            client_id, client_secret = row.client_id, self._opened("client_secret")
+        else:
+            client_id, sealed = row.app_client_id, row.app_secret_sealed
+            context = app_context(row.app_id, "client_secret")
+            client_secret = self._vault.decrypt(sealed, context).decode() if sealed else ""
+        return Secrets(
+            kind=row.kind,
+            client_id=client_id,
+            client_secret=client_secret or "",
+            user=row.user_id,
+            company=row.company,
+            refresh_token=self._opened("refresh_token"),
+            previous_refresh_token=self._opened("previous_refresh_token"),
+            version=row.version,
+            interrupted=row.sent_at is not None,
+        )
+
+    def _opened(self, field: str) -> str | None:
+        sealed = getattr(self._row, f"{field}_sealed")
+        return self._vault.decrypt(sealed, grant_context(self._id, field)).decode() if sealed else None
+
+    def __repr__(self) -> str:
+        return f"Reading({self._id!r})"
 
 
 _WORKS: dict[str, object] = {
@@ -332,6 +324,14 @@ _WORKS: dict[str, object] = {
     "room": None,
 }
 """What a grant is that has just given a token."""
+
+
+def _token(vault: Vault, grant_id: str, level: str, row: Any, living_at: float | None) -> Token | None:
+    if row is None or (living_at is not None and row.expires_at <= living_at):
+        return None
+    value = vault.decrypt(row.access_token_sealed, token_context(grant_id, level)).decode()
+    life = row.expires_at - row.minted_at if row.minted_at is not None else 10 * MARGIN
+    return Token(value, row.expires_at, min(MARGIN, life / 10))
 
 
 def _code(error: TieoutError) -> str:
@@ -355,19 +355,19 @@ def keep_token(
     owner: str = rows.DEFAULT_OWNER,
 ) -> None:
     """Store the access token of an owner's grant in a transaction, in place of the one before."""
-    from sqlalchemy import select
-
+    from tieout.connections import grant_statements as statements
     from tieout.store.access_tables import tokens
 
-    key = {"grant_id": grant_id, "level": level}
-    version = connection.execute(select(tokens.c.version).filter_by(**key).with_for_update()).scalar()
+    version = connection.execute(statements.TOKEN_LOCKED, {"grant": grant_id, "level": level}).scalar()
     row: dict[str, object] = {
+        "grant_id": grant_id,
+        "level": level,
         "access_token_sealed": vault.encrypt(token.value.encode(), token_context(grant_id, level), owner),
         "expires_at": token.expires_at,
         "minted_at": now,
         "version": (version or 0) + 1,
     }
-    store.upsert(connection, tokens, key | row)
+    store.upsert(connection, tokens, row)
 
 
 def grant_context(grant_id: str, field: str) -> str:

@@ -15,7 +15,7 @@ import msgspec
 
 from tieout.connections.discreet import discreet
 from tieout.connections.ending import is_client_error
-from tieout.connections.grants import GrantRow, Secrets
+from tieout.connections.grants import GrantRow, Reading, Secrets
 from tieout.errors import IntacctError, NotAuthorisedError, ReplyError, ServerError, StoreError, TieoutError
 from tieout.errors import TokenRefusedError as Refused
 from tieout.rest import Reply, Request, Transport
@@ -45,14 +45,16 @@ class Refresh:
     def __init__(
         self,
         grant: GrantRow,
+        reading: Reading,
         level: str,
         holder: str,
         transport: Transport | None,
         session: Session,
         begun: threading.Event,
     ) -> None:
-        """`holder` has the grant's lease. `transport` stays its maker's; None: one for this refresh."""
-        self._grant, self._level, self._holder, self._begun = grant, level, holder, begun
+        """`holder` has the grant's lease, under which `reading` was made. `transport` stays its maker's; None: one
+        for this refresh."""
+        self._grant, self._reading, self._level, self._holder, self._begun = grant, reading, level, holder, begun
         self._own = HttpTransport() if transport is None else None
         self._transport = _Marking(transport or self._own or HttpTransport(), grant, holder)
         # The caller's patience is not the refresh's.
@@ -93,7 +95,7 @@ class Refresh:
                 self._own.close()
 
     def _refresh(self) -> Token | None:
-        secrets = self._grant.secrets()
+        secrets = self._reading.secrets()
         if not secrets.refresh_token:
             raise NotAuthorisedError("This connection has no refresh token.", advice="Connect again.")
         candidates = [secrets.refresh_token]

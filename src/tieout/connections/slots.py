@@ -7,12 +7,13 @@ A program holds one lease for a company, whatever number of clients it opens, an
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import socket
 import threading
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tieout.connections import rows
 from tieout.errors import StoreError
@@ -22,6 +23,7 @@ from tieout.store import Store
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection as Transaction
+    from sqlalchemy import Delete, Insert, Select, Update
 
 BEAT = 2.0
 """Seconds between heartbeats, at which slots are given back to whoever has come since, or taken where some are free."""
@@ -101,9 +103,6 @@ class SlotLease:
 
     def _beat(self) -> int:
         """Say that we live, and hold our share -> how many slots that is now."""
-        from sqlalchemy import insert, update
-
-        from tieout.store.access_tables import slots
         from tieout.store.processes import this_process
 
         with self._store.begin() as transaction:
@@ -123,37 +122,53 @@ class SlotLease:
             if mine is None:
                 first = {"holder": self._holder, "host": socket.gethostname(), "pid": os.getpid(), "since": now}
                 first["process"] = this_process() or None
-                transaction.execute(insert(slots).values(self._key | first | values))
+                transaction.execute(_statements().insert, self._key | first | values)
             else:
-                transaction.execute(update(slots).where(slots.c.holder == self._holder).values(values))
+                transaction.execute(_statements().update, {"of": self._holder} | values)
         return held
 
     def _living(self, transaction: Transaction, now: float) -> list[Any]:
         """Who uses the company, the oldest first; those who died are forgotten."""
-        from sqlalchemy import delete, select
-
-        from tieout.store.access_tables import slots
         from tieout.store.leases import gone
 
         if self._store.dialect == "postgresql":
             transaction.exec_driver_sql(f"select pg_advisory_xact_lock({_LOCK})")
-        query = select(slots).filter_by(**self._key).order_by(slots.c.since, slots.c.holder)
-        found = transaction.execute(query).all()
+        found = transaction.execute(_statements().select, self._key).all()
         dead = [row.holder for row in found if row.holder != self._holder and gone(row, now)]
         if dead:
-            transaction.execute(delete(slots).where(slots.c.holder.in_(dead)))
+            transaction.execute(_statements().delete, [{"of": holder} for holder in dead])
         return [row for row in found if row.holder not in dead]
 
     def _forget(self) -> None:
-        from sqlalchemy import delete
-
-        from tieout.store.access_tables import slots
-
         try:
             with self._store.begin() as transaction:
-                transaction.execute(delete(slots).where(slots.c.holder == self._holder))
+                transaction.execute(_statements().delete, {"of": self._holder})
         except StoreError:
             return  # taken over when it is stale
+
+
+class _Statements(NamedTuple):
+    select: Select[Any]
+    insert: Insert
+    update: Update
+    delete: Delete
+
+
+@functools.cache
+def _statements() -> _Statements:
+    """Built once: building one takes longer than SQLite takes to run it."""
+    from sqlalchemy import bindparam, delete, insert, select, update
+
+    from tieout.store.access_tables import slots
+
+    ours = (slots.c.place == bindparam("place"), slots.c.company_key == bindparam("company_key"))
+    one = slots.c.holder == bindparam("of")
+    return _Statements(
+        select(slots).where(*ours).order_by(slots.c.since, slots.c.holder),
+        insert(slots),
+        update(slots).where(one),
+        delete(slots).where(one),
+    )
 
 
 class _Shared:

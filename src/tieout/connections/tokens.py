@@ -14,7 +14,7 @@ from functools import partial
 
 from tieout.connections import rows
 from tieout.connections.ending import is_client_error
-from tieout.connections.grants import GrantRow, Secrets
+from tieout.connections.grants import GrantRow, Reading, Secrets
 from tieout.connections.refreshing import Refresh
 from tieout.connections.vault import Vault
 from tieout.errors import DeadlineError, TieoutError, TokenRefusedError
@@ -116,14 +116,14 @@ class StoreTokens:
         begun = threading.Event()
         try:
             # Whoever held the lease before may have stored one between our look and our turn.
-            found: Token | None = yield Work(partial(self._look, refused))
+            reading: Reading = yield Work(partial(self._grant.read, self._level))
+            found: Token | None = yield Work(partial(self._look, refused, reading.token))
             if found is not None and self._now() < self._due:
                 return found
-            kind: str = yield Work(self._grant.kind)
-            if kind == "client_credentials":
-                token = yield from self._mint(session)
+            if reading.kind == "client_credentials":
+                token = yield from self._mint(session, reading)
             else:
-                work = Refresh(self._grant, self._level, holder, self._transport, session, begun)
+                work = Refresh(self._grant, reading, self._level, holder, self._transport, session, begun)
                 token = yield Work(work.run)
             if token is None:
                 return None
@@ -140,9 +140,9 @@ class StoreTokens:
             if not begun.is_set():
                 self._grant.drop_lease(holder)
 
-    def _mint(self, session: Session) -> Exchange[Token | None]:
+    def _mint(self, session: Session, reading: Reading) -> Exchange[Token | None]:
         """By client credentials: nothing is lost where it goes wrong."""
-        secrets: Secrets = yield Work(self._grant.secrets)
+        secrets: Secrets = yield Work(reading.secrets)
         source = ClientCredentials(
             client_id=secrets.client_id,
             client_secret=secrets.client_secret,
@@ -161,9 +161,10 @@ class StoreTokens:
         kept = yield Work(partial(self._grant.keep, self._level, token, secrets.version))
         return token if kept else None
 
-    def _look(self, refused: Token | None) -> Token | None:
-        """What the database has, if it is valid; from when on it is due is noted."""
-        found = self._grant.token(self._level)
+    def _look(self, refused: Token | None, stored: Callable[..., Token | None] | None = None) -> Token | None:
+        """What the database has, if it is valid; from when on it is due is noted. `stored` has read it already."""
+        stored = stored or partial(self._grant.token, self._level)
+        found = stored(living_at=self._now())
         if found is None or self._valid(found, refused) is None:
             return None
         return self._hold(found)

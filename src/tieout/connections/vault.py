@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import uuid
+from typing import TYPE_CHECKING
 
 from tieout.connections.data_keys import AHEAD, DataKeys
 from tieout.connections.keys import Keys
@@ -15,6 +16,9 @@ from tieout.connections.rows import DEFAULT_OWNER
 from tieout.connections.settings import Place, credentials_in_environment, is_loopback, sqlite_file
 from tieout.errors import ConfigurationError
 from tieout.store import Store
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection as Transaction
 
 DIRECT = b"\x01"
 """The first byte of a blob that a master key encrypted by itself, as the first versions did."""
@@ -36,6 +40,15 @@ class Vault:
     def over(self, store: Store) -> Vault:
         """A vault with these master keys and the data keys of `store`; this one, where it has them already."""
         return self if self._store is store else Vault(self.keys, store)
+
+    def as_seen(self, transaction: Transaction, owner: str, *sealed: bytes | None) -> Vault:
+        """This vault for the time that it takes to open what a transaction has read, or to seal what it writes: it
+        looks now, in the transaction, for the key that encrypts for an owner and for those that `sealed` something,
+        and not again. Not to be kept: keys that are erased, or replaced, later are used on."""
+        ids = {uuid.UUID(bytes=blob[1:17]) for blob in sealed if blob and blob[:1] == KEYED and len(blob) > _ID[KEYED]}
+        found = Vault(self.keys, self._store)
+        found._data_keys = self.data_keys.as_seen(transaction, owner, ids)
+        return found
 
     @property
     def data_keys(self) -> DataKeys:
