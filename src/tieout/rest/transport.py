@@ -14,6 +14,7 @@ from tieout.rest.body import ENCODING, MAX_REPLY, Body
 from tieout.rest.call import Reply, Request
 from tieout.rest.cutoff import keep_deadlines, until
 from tieout.rest.effects import NoAnswer
+from tieout.rest.trust import trusted
 
 if TYPE_CHECKING:
     import httpx2
@@ -163,6 +164,7 @@ def _settings() -> dict[str, Any]:
         "follow_redirects": False,
         "headers": {"user-agent": USER_AGENT, "accept-encoding": ENCODING},
         "limits": httpx2.Limits(max_connections=MAX_CONNECTIONS),
+        "verify": trusted(),
     }
 
 
