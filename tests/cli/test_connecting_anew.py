@@ -111,3 +111,7 @@ def test_a_narrow_terminal_breaks_no_name(tieout: Run, url: str, tmp_path: Path)
     assert "E120" in line
     assert "renewed" not in shown
     assert tieout("connections").table()[0][-1] == "renewed"  # a pipe has room
+    assert tieout("query", "vendors", "--count").code == 0
+    code, shown = at_terminal(["log", "--limit", "1"], [], folder=tmp_path)
+    assert (code, "/services/core/query" in shown) == (0, True)
+    assert tieout("log").table()[0][-2:] == ["cost", "try"]

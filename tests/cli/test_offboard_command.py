@@ -82,6 +82,14 @@ def test_nobody_is_not_let_go(tieout: Run, simulator_url: str) -> None:
     assert (shown.code, "There is no owner 'nobody'" in shown.err) == (2, True)
 
 
+@pytest.mark.usefixtures("url")
+def test_connections_of_an_owner_are_listed_for_who_lets_one_go(tieout: Run) -> None:
+    assert "Nothing is connected yet" in tieout("connections").err
+    assert [line[0] for line in tieout("connections", "--owner", "tenant-7").table()] == ["name", "eu", "us"]
+    nobody = tieout("connections", "--owner", "nobody")
+    assert (nobody.code, nobody.out, "'nobody' has no connections" in nobody.err) == (0, "", True)
+
+
 def test_events_that_were_given_up_are_told_where_one_looks(connected: Run, simulator_url: str, tmp_path: Path) -> None:
     with here(tmp_path) as connections:
         connections.webhooks.set("https://vendor.example/hook", "whsec_" + "QUFB" * 8)

@@ -85,3 +85,12 @@ def test_without_a_database_there_is_nothing_to_show(tieout: Run, tmp_path: Path
 def test_the_key_of_simulators_is_called_that(tieout: Run, simulator_url: str) -> None:
     assert tieout("connect", "demo", "--simulator", simulator_url).code == 0
     assert ", for simulators only)" in tieout("vault").out
+
+
+def test_a_key_that_was_made_before_anything_is_connected_is_named(
+    tieout: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TIEOUT_KEY", "ab" * 32)
+    shown = tieout("vault")
+    assert (shown.code, "The master key is there, from TIEOUT_KEY" in shown.err) == (2, True)
+    assert "vault init" not in shown.err

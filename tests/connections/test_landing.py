@@ -123,6 +123,18 @@ def test_owners_see_nothing_of_each_other(connections: Connections, wire: Wire, 
     assert works(connections, wire, "x", "a")
 
 
+def test_somebody_mistaken_for_another_does_not_change_how_unattended_work_is_connected(
+    connections: Connections, wire: Wire, simulator: Simulator
+) -> None:
+    """Client credentials lose nothing by a sign-in, and a refresh token would be a thing to lose."""
+    connections.add_simulator("nightly", simulator.origin, user="us", transport=wire.transport)
+    waiting = prepared(connections, simulator, "ca", user="ca")
+    landed = connections.land(waiting, signed_in(simulator, "us"), app="demo", promised_user="ca")
+    assert (landed.reason, landed.connection.state) == ("wrong_user", "unconnected")
+    assert connections.get("nightly").kind == "client_credentials"
+    assert works(connections, wire, "nightly")
+
+
 def test_the_kind_changes_in_place(connections: Connections, wire: Wire, simulator: Simulator) -> None:
     by_hand = sign_in(connections, simulator, "us").connection
     given = {"client_id": "demo-client", "client_secret": "demo-secret", "user": "admin", "company": "demo"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -26,15 +26,20 @@ NOTHING = (
 FACTS = ("name", "environment", "company", "user", "entity", "level", "kind", "state", "base_url", "is_simulator")
 
 
-def connections(ctx: typer.Context) -> None:
+def connections(
+    ctx: typer.Context,
+    owner: Annotated[
+        str | None, typer.Option("--owner", metavar="ID", help="Those of an owner: a tenant of a product.")
+    ] = None,
+) -> None:
     """List the connections: who works where, whether it still does, and what to do where it does not.
 
     Asks nothing of Intacct and makes no state database.
     """
-    show(of(ctx))
+    show(of(ctx), owner)
 
 
-def show(invocation: Invocation) -> None:
+def show(invocation: Invocation, owner: str | None = None) -> None:
     """The connections there are, as `tieout connections` and `tieout connect` without a name print them."""
     from tieout.connections import has_state
 
@@ -43,12 +48,12 @@ def show(invocation: Invocation) -> None:
     unheard = 0
     if has_state(invocation.project()):
         with invocation.connections() as connections:
-            found = connections.overview()
+            found = connections.overview() if owner is None else connections.overview(owner=owner)
             unheard = len(connections.webhooks.events(state="failed"))
     if output.json:
         output.result([facts(standing) for standing in found])
     elif not found:
-        output.say(NOTHING)
+        output.say(NOTHING if owner is None else f"The owner {owner!r} has no connections.")
     else:
         _table(output, found)
     if unheard:
@@ -65,7 +70,7 @@ def facts(standing: Standing) -> dict[str, object]:
 
 def _table(output: Output, found: list[Standing]) -> None:
     now = datetime.now(UTC)
-    rows = []
+    rows: list[list[Any]] = []
     for standing in found:
         one = standing.connection
         who = f"{one.user}@{one.company}" if one.user or one.company else ""
@@ -77,13 +82,7 @@ def _table(output: Output, found: list[Standing]) -> None:
             [one.name, cell, who, entity, KINDS[one.kind], one.environment, token, _ago(standing.last_used, now)]
         )
     columns = [Column(title, wrap=title in ("user", "entity")) for title in TITLES]
-    for dropped in DISPENSABLE:
-        if output.fits(columns, rows):
-            break
-        place = [column.title for column in columns].index(dropped)
-        columns.pop(place)
-        rows = [row[:place] + row[place + 1 :] for row in rows]
-    output.table(columns, rows)
+    output.table(*output.narrowed(columns, rows, DISPENSABLE))
     troubles: dict[str, list[str]] = {}
     for standing in found:
         if standing.trouble:

@@ -72,7 +72,7 @@ SECTIONS: dict[str, tuple[Entry, ...]] = {
 COMMANDS: dict[str, Entry] = {entry.name: entry for entries in SECTIONS.values() for entry in entries}
 
 GLOBAL_OPTIONS: tuple[tuple[str, str], ...] = (
-    ("--project PATH", "A tieout.toml or its folder (else TIEOUT_PROJECT, else ./tieout.toml)"),
+    ("--project PATH", "tieout.toml or its folder; else TIEOUT_PROJECT, else this folder"),
     ("--json", "Print the result, or the error, as JSON on standard output"),
     ("-q, --quiet", "No progress and no messages; errors and the result remain"),
     ("-h, --help", "Show this help, or that of a command"),
@@ -101,7 +101,7 @@ def help_text() -> str:
     lines = [
         "Usage: tieout COMMAND [OPTIONS]",
         "",
-        "Connects other systems to Sage Intacct, and proves that every record is accounted for.",
+        "Connects systems to Sage Intacct, and proves that every record is accounted for.",
     ]
     for title, entries in SECTIONS.items():
         lines += ["", f"{title}:"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tieout.rest import Try
 
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+TITLES = ("sent (UTC)", "method", "path", "entity", "status", "error", "time", "cost", "try")
 NOTHING = "No request was made that fits."
 NOWHERE = "There is no state database here, so there is no log. `tieout connect` makes one."
 UNLOGGED = "Requests with credentials of the environment (TIEOUT_CLIENT_ID) are not logged."
@@ -85,7 +86,7 @@ def log(
 def _show(output: Output, found: Sequence[Try], limit: int) -> None:
     if not found:
         return
-    rows = [
+    rows: list[list[Any]] = [
         [
             tried.at.strftime("%Y-%m-%d %H:%M:%S"),
             tried.method,
@@ -99,11 +100,11 @@ def _show(output: Output, found: Sequence[Try], limit: int) -> None:
         ]
         for tried in found
     ]
-    numbers = (Column(title, right=True) for title in ("time", "cost", "try"))
-    output.table(
-        ["sent (UTC)", "method", Column("path", wrap=True), "entity", "status", Column("error", wrap=True), *numbers],
-        rows,
-    )
+    columns = [
+        Column(title, right=title in ("time", "cost", "try"), wrap=title in ("path", "error")) for title in TITLES
+    ]
+    empty = [title for title in ("entity", "error") if not any(row[TITLES.index(title)] for row in rows)]
+    output.table(*output.narrowed(columns, rows, [*empty, "try", "cost"]))
     for tried in found:
         if tried.support_id:
             output.line(f"  support id of {tried.at:%H:%M:%S} {tried.error_id}: {tried.support_id}")

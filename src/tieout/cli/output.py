@@ -141,12 +141,20 @@ class Output:
             table.add_row(*(_text(cell) for cell in row))
         self.render(Padding(table, (0, 0, 0, indent)) if indent else table)
 
-    def fits(self, columns: Sequence[Column | str], rows: Iterable[Sequence[Any]]) -> bool:
-        """Whether a table of texts has room on the terminal, without breaking or cutting any; in a pipe all have."""
-        width = self._console(sys.stdout).width
-        heads = [column.title if isinstance(column, Column) else column for column in columns]
-        cells = zip(heads, *([_said(cell) for cell in row] for row in rows), strict=True)
-        return sum(max(map(_columns, column)) + 2 for column in cells) - 2 <= width
+    def narrowed(
+        self, columns: Sequence[Column], rows: list[list[Any]], dispensable: Sequence[str]
+    ) -> tuple[list[Column], list[list[Any]]]:
+        """A table of texts without as many of the `dispensable` columns, the first one first, as a terminal has no room
+        for unless it breaks or cuts a value; in a pipe there is room."""
+        left = list(columns)
+        for title in dispensable:
+            widths = (max(map(_cells, column)) for column in zip([head.title for head in left], *rows, strict=True))
+            if sum(width + 2 for width in widths) - 2 <= self._console(sys.stdout).width:
+                break
+            place = [head.title for head in left].index(title)
+            left.pop(place)
+            rows = [row[:place] + row[place + 1 :] for row in rows]
+        return left, rows
 
     def render(self, what: RenderableType) -> None:
         """Anything that rich can draw, on standard output."""
@@ -337,15 +345,11 @@ def _text(cell: str | Styled) -> RenderableType:
     return Text(_one_line(cell))
 
 
-def _said(cell: Any) -> str:
-    return cell.text if isinstance(cell, Styled) else str(cell)
-
-
-def _columns(text: str) -> int:
+def _cells(cell: Any) -> int:
     """How wide a terminal shows a text."""
     from rich.cells import cell_len
 
-    return cell_len(_one_line(text))
+    return cell_len(_one_line(cell.text if isinstance(cell, Styled) else str(cell)))
 
 
 def _one_line(text: str) -> str:

@@ -30,7 +30,7 @@ def status(ctx: typer.Context) -> int:
 
     output = of(ctx).output
     if not has_state(of(ctx).project()):
-        raise ConfigurationError(NOWHERE, advice=BEFORE)
+        raise ConfigurationError(NOWHERE, advice=_before(of(ctx).project().root))
     with of(ctx).connections() as connections:
         found = standing(connections.store, connections.vault)
     if output.json:
@@ -38,6 +38,16 @@ def status(ctx: typer.Context) -> int:
     else:
         _show(output, found)
     return Exit.DONE if all(wrapper.opens for wrapper in found.wrappers) else Exit.USAGE
+
+
+def _before(root: Path) -> str:
+    """What is still to do before there are secrets."""
+    from tieout.connections.keys import Keys
+
+    own = [master for master in Keys(root).masters() if master.own]
+    if not own:
+        return BEFORE
+    return f"The master key is there, from {own[0].source}; `tieout connect NAME` makes the state database."
 
 
 def _show(output: Output, found: Standing) -> None:

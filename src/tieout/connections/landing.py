@@ -75,18 +75,22 @@ class Landed(msgspec.Struct, frozen=True):
 
 
 def keep_grant(
-    store: Store, vault: Vault, transaction: Transaction, sign_in: SignIn, owner: str, now: float
+    store: Store, vault: Vault, transaction: Transaction, sign_in: SignIn, owner: str, now: float, *, meant: bool = True
 ) -> tuple[str, str]:
     """Store a sign-in with the one grant of its user -> (id, owner) of that grant, which may be another owner's.
 
-    A dead grant of the same user and owner lives again, with all that borrow it. Another owner's grant is left as it is
-    where it is by client credentials, which lose nothing by a sign-in, and where nothing but words says that this is
-    its user: else whoever names that user would put tokens of a company of theirs under the other owner's work."""
+    A dead grant of the same user and owner lives again, with all that borrow it. A living one by client credentials
+    loses nothing by a sign-in. It is left as it is where it is another owner's, and where this user was not `meant`:
+    unattended work must not hang on a refresh token because somebody mistook the user. Another owner's is left as it
+    is, too, where nothing but words says that this is its user: else whoever names that user would put tokens of a
+    company of theirs under the other owner's work."""
     from sqlalchemy import delete, insert, update
 
     from tieout.store.access_tables import grants, tokens
 
     found = rows.living_grant(transaction, sign_in.environment, sign_in.company, sign_in.user, sign_in.base_url)
+    if found is not None and found.kind == "client_credentials" and not meant:
+        return found.id, found.owner
     found = found or _dead_grant(transaction, sign_in, owner)
     if found is not None and found.owner != owner and (found.kind == "client_credentials" or not sign_in.proven):
         return found.id, found.owner
@@ -196,7 +200,8 @@ def _land(
     promised: Promise,
     now: float,
 ) -> Landed:
-    grant_id, grant_owner = keep_grant(store, vault, transaction, sign_in, connection.owner, now)
+    meant = not _why_not(connection, sign_in, promised, connection.owner)[0]
+    grant_id, grant_owner = keep_grant(store, vault, transaction, sign_in, connection.owner, now, meant=meant)
     reason, why = _why_not(connection, sign_in, promised, grant_owner)
     new = (
         msgspec.structs.replace(connection, why=why)
@@ -297,7 +302,7 @@ def _why_not(
     user = promised.user or connection.user
     if user and user != sign_in.user:
         return "wrong_user", (
-            f"{sign_in.user} signed in, but {user} was meant. The sign-in is kept with {sign_in.user}, whose other "
-            f"connections go on; sign in as {user}, or connect {sign_in.user} under another name."
+            f"{sign_in.user} signed in, but {user} was meant. What works as {sign_in.user} goes on; sign in as {user}, "
+            f"or connect the user {sign_in.user} under another name."
         )
     return "", ""
