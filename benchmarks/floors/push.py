@@ -264,8 +264,9 @@ def measured(origin: str, file: Path, ledger: Ledger, expected: int) -> Took:
     began, cpu = time.perf_counter(), time.process_time()
     made = run(origin + responder.BASE, file, ledger)
     took = Took(time.perf_counter() - began, time.process_time() - cpu)
-    if not made == ledger.posted() == expected:
-        raise SystemExit(f"the floor posted {made} of {expected}")
+    written = ledger.posted()
+    if not made == written == expected:
+        raise SystemExit(f"the floor posted {made} of {expected}, and its ledger says {written}")
     return took
 
 
