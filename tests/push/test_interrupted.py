@@ -300,11 +300,26 @@ def test_after_a_doubtful_item_nothing_more_is_sent_until_it_is_settled(desk: De
     desk.customers([{"id": f"C{n:04}", "name": f"Customer {n}"} for n in range(501)])
     line.fault = broken_off
     report = desk.push(concurrency=1)
-    assert (report.posted, report.unknown, report.pending, len(line.posts)) == (499, 1, 1, 1)
+    assert (report.posted, report.unknown, report.pending) == (499, 1, 1)
+    assert len(line.posts) == 2
+    assert line.posts[0] == line.posts[1], "asked once more, with the same bytes under the same key"
     (standing,) = push.standings(desk.project, "customers")
     assert standing.left == 1
     line.fault = None
     assert desk.push().exit_code == 0
+    assert desk.held_by_company("customers", "id").total() == 501
+
+
+def test_an_answer_lost_once_is_asked_for_at_once_and_the_push_goes_on(desk: Desk, line: Line) -> None:
+    def lose_the_first(request: Request, deliver: Callable[[], Reply]) -> Reply:
+        return lost_answer(request, deliver) if len(line.posts) == 1 else deliver()
+
+    desk.customers([{"id": f"C{n:04}", "name": f"Customer {n}"} for n in range(501)])
+    line.fault = lose_the_first
+    report = desk.push(concurrency=1)
+    assert (report.posted, report.exit_code, report.notes) == (501, 0, [])
+    assert line.posts[0] == line.posts[1]
+    assert len(line.posts) == 3
     assert desk.held_by_company("customers", "id").total() == 501
 
 
@@ -396,4 +411,6 @@ def test_bytes_that_cannot_be_opened_any_more_do_not_stop_the_others(desk: Desk,
     report = desk.push("times")
     assert (report.posted, report.unknown) == (1, 1)
     assert "cannot be read" in report.notes[0]
-    assert len(line.posts) == 2, "the old bytes were not sent, and nothing in their place"
+    old, asked_again, new = line.posts
+    assert old == asked_again
+    assert new[0] != old[0], "the old bytes were not sent again, and nothing in their place"

@@ -38,7 +38,7 @@ def columns() -> list[SealedColumn]:
 
     from tieout.store.access_tables import apps, authorizations, grants, tokens
     from tieout.store.connect_tables import installation
-    from tieout.store.ledger import body_context
+    from tieout.store.ledger_reading import body_context
     from tieout.store.ledger_tables import push_batches
 
     ours = literal(DEFAULT_OWNER)

@@ -24,7 +24,8 @@ from tieout.push.report import (
     changed_facts,
     problem_facts,
 )
-from tieout.push.sending import Outgoing, Request, Sender, batches
+from tieout.push.requests import Outgoing, batches
+from tieout.push.sending import Request, Sender
 from tieout.push.settings import PushSettings, settings_of
 from tieout.push.sources import Source, open_source
 from tieout.push.stage import Fate, Stage, Staged
@@ -163,7 +164,7 @@ def _announce(desks: Desks, intake: Intake, held: Lease, run_id: str) -> int:
     for chunk in stage.chunks("send", "held"):
         for entity, documents in plan.by_entity(chunk):
             ledger = desks.ledger(entity)
-            to_send = [Outgoing.of(d).record for d in documents if d.fate == "send"]
+            to_send = [Outgoing.of(d, ledger.operation, desks.object).record for d in documents if d.fate == "send"]
             ledger.announce(held, run_id, to_send)
             ledger.hold(held, run_id, [_held(d) for d in documents if d.fate == "held"])
             ready += len(to_send)
@@ -173,7 +174,8 @@ def _announce(desks: Desks, intake: Intake, held: Lease, run_id: str) -> int:
 def _outgoing(desks: Desks, stage: Stage) -> Iterator[tuple[Opened, Outgoing]]:
     for chunk in stage.chunks("send"):
         for document in chunk:
-            yield desks.at(document.entity), Outgoing.of(document)
+            desk = desks.at(document.entity)
+            yield desk, Outgoing.of(document, desk.ledger.operation, desks.object)
 
 
 class _Settling:
@@ -186,7 +188,7 @@ class _Settling:
     def __call__(self, request: Request, results: Sequence[Result], final: bool) -> None:
         fates = {out.seq: _fate_of(result.state) for out, result in zip(request.outgoing, results, strict=False)}
         self._stage.settle(fates)
-        if final and request.is_first:
+        if final and not request.again:
             self._counter.settled(len(results))
 
 

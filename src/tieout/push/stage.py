@@ -19,7 +19,9 @@ from tieout.errors import Problem, StoreError
 if TYPE_CHECKING:
     from tieout.push.documents import Document
 
-Fate: TypeAlias = Literal["send", "posted", "skipped", "failed", "unprocessed", "unknown", "held", "changed", "pending"]
+Fate: TypeAlias = Literal[
+    "send", "posted", "skipped", "failed", "unprocessed", "unknown", "held", "changed", "gone", "pending"
+]
 """What is to become of a document, or became."""
 
 _SCHEMA = """
@@ -40,6 +42,9 @@ create table documents (
     known integer not null default 0,
     content blob not null
 );
+create table orders (  -- of documents for which something else is done than to create a record
+    seq integer primary key, done text not null, step integer not null, key text not null, files text not null
+);
 create table entries (entry text not null, seq integer not null, row integer not null, content blob not null);
 """
 _INDEXES = """
@@ -55,6 +60,22 @@ _TOTALS = msgspec.json.Decoder(dict[str, Decimal])
 _LISTS = msgspec.json.Decoder(dict[str, int])
 _PROBLEMS = msgspec.json.Decoder(list[Problem])
 _encode = msgspec.json.Encoder().encode
+
+
+class Order(msgspec.Struct, frozen=True):
+    """What is to be done for a document."""
+
+    done: str = "create"
+    """create, update, append, delete, or the name of a workflow action."""
+    step: int = 0
+    """0, or the how-manieth change of a posted record this is."""
+    key: str = ""
+    """Of the record that is changed."""
+    files: tuple[str, ...] = ()
+    """What is to be attached to it."""
+
+
+CREATE = Order()
 
 
 class Staged:
@@ -280,6 +301,21 @@ class Stage:
     def rename_fate(self, old: Fate, new: Fate) -> None:
         """Every document of one fate gets another."""
         self._run("update documents set fate = ? where fate = ?", (new, old))
+
+    # What is to be done ------------------------------------------------------------------------------------------
+
+    def order(self, orders: Mapping[int, Order]) -> None:
+        """What is to be done for documents, where it is more or else than to create a record; by their first rows."""
+        rows = [(seq, o.done, o.step, o.key, _text(o.files)) for seq, o in orders.items()]
+        self._many("insert or replace into orders values (?, ?, ?, ?, ?)", rows)
+
+    def orders(self, documents: Sequence[Staged]) -> dict[int, Order]:
+        """What was said with `order` of these documents, which come in the order of their first rows."""
+        if not documents:
+            return {}
+        between = (documents[0].seq, documents[-1].seq)
+        found = self._run("select seq, done, step, key, files from orders where seq between ? and ?", between)
+        return {seq: Order(done, step, key, _ENTRIES.decode(files)) for seq, done, step, key, files in found}
 
     # Inside --------------------------------------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ from tieout.push import plan, tieout
 from tieout.push.intake import take_in
 from tieout.push.opening import Desks, Opened, lease, opened
 from tieout.push.report import BUCKETS, FailedRecord, Standing, failed_record
-from tieout.push.sending import chunks
+from tieout.push.requests import chunks
 from tieout.push.settings import settings_of
 from tieout.push.sources import open_source
 from tieout.push.stage import Stage, Staged

@@ -24,7 +24,7 @@ from tieout.errors import (
     UnreachableError,
 )
 from tieout.project.report import TieOutLine
-from tieout.push.sending import chunks
+from tieout.push.requests import chunks
 
 if TYPE_CHECKING:
     from tieout.rest import Intacct, Record

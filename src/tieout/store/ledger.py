@@ -6,18 +6,16 @@ Written before every request and after every answer. Knows no files, no mapping 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from decimal import Decimal
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 from sqlalchemy import delete, func, insert, select, update
 
 from tieout.errors import StoreError
-from tieout.store.access_tables import DEFAULT_OWNER
 from tieout.store.bulk import insert_many, update_many
 from tieout.store.crashpoints import reached
 from tieout.store.ledger_facts import (
+    CHANGES,
     IN_FLIGHT,
     NOT_ARRIVED,
     Batch,
@@ -30,12 +28,12 @@ from tieout.store.ledger_facts import (
     State,
     now_text,
 )
+from tieout.store.ledger_reading import CHUNK, Reading, body_context, json_text
 from tieout.store.ledger_tables import push_batches, push_entries, push_records, push_runs
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement, Connection, Row, Table
+    from sqlalchemy import Connection
 
-    from tieout.store.engine import Store
     from tieout.store.leases import Lease
 
 __all__ = [
@@ -51,7 +49,6 @@ __all__ = [
     "Seal",
     "State",
 ]
-_CHUNK = 500
 _RESULT = (
     "position",
     "state",
@@ -67,198 +64,8 @@ _RESULT = (
 """What an answer says of a record."""
 
 
-class Ledger:
+class Ledger(Reading):
     """The ledger of one scope. Every method is one transaction; those that write first assure the lease."""
-
-    def __init__(
-        self,
-        store: Store,
-        scope: Scope,
-        seal: Seal,
-        *,
-        owner: str = DEFAULT_OWNER,
-        operation: str = "create",
-        step: int = 0,
-    ) -> None:
-        """`owner` is whose bodies are sealed here."""
-        self._store, self._seal, self._owner, self.scope = store, seal, owner, scope
-        self._identity = scope.values() | {"operation": operation, "step": step}
-
-    # Reading -------------------------------------------------------------------------------------------------------
-
-    def known(self, source_ids: Sequence[str]) -> dict[str, LedgerRecord]:
-        """What the ledger has of these records, by source id."""
-        found: dict[str, LedgerRecord] = {}
-        with self._store.read() as connection:
-            for start in range(0, len(source_ids), _CHUNK):
-                chunk = source_ids[start : start + _CHUNK]
-                query = select(push_records).where(self._mine(push_records), push_records.c.source_id.in_(chunk))
-                for row in connection.execute(query):
-                    found[row.source_id] = _record(row)
-        return found
-
-    def records(self, states: Iterable[State] | None = None) -> Iterator[LedgerRecord]:
-        """Every record, or those in some states, in the order of their ids; dismissed ones left out."""
-        columns = push_records.c
-        query = select(push_records).where(self._mine(push_records), columns.dismissed_at.is_(None))
-        query = query.order_by(columns.source_id)
-        if states is not None:
-            query = query.where(push_records.c.state.in_(tuple(states)))
-        with self._store.read() as connection:
-            for row in connection.execute(query):
-                yield _record(row)
-
-    def is_empty(self) -> bool:
-        """Whether nothing was ever written of this push here."""
-        query = select(push_records.c.source_id).where(self._mine(push_records)).limit(1)
-        with self._store.read() as connection:
-            return connection.execute(query).first() is None
-
-    def entities_with_open_batches(self) -> set[str]:
-        """The entities in which this push has requests whose outcome is not known."""
-        columns = push_batches.c
-        scope = self.scope
-        query = (
-            select(columns.entity)
-            .distinct()
-            .where(
-                columns.company == scope.company,
-                columns.environment == scope.environment,
-                columns.push == scope.push,
-                columns.state == "open",
-            )
-        )
-        with self._store.read() as connection:
-            return set(connection.scalars(query))
-
-    def owners(self, entries: Sequence[str]) -> dict[str, str]:
-        """Row id -> the document it was last in, for grouped pushes."""
-        found: dict[str, str] = {}
-        columns = push_entries.c
-        with self._store.read() as connection:
-            for start in range(0, len(entries), _CHUNK):
-                chunk = entries[start : start + _CHUNK]
-                query = select(columns.entry_id, columns.source_id).where(
-                    self._in_scope(push_entries), columns.entry_id.in_(chunk)
-                )
-                found.update((row.entry_id, row.source_id) for row in connection.execute(query))
-        return found
-
-    def entries(self, source_ids: Sequence[str]) -> dict[str, list[str]]:
-        """Document -> the ids of the rows it was last made of, for grouped pushes."""
-        found: dict[str, list[str]] = {}
-        columns = push_entries.c
-        with self._store.read() as connection:
-            for start in range(0, len(source_ids), _CHUNK):
-                chunk = source_ids[start : start + _CHUNK]
-                query = select(columns.source_id, columns.entry_id).where(
-                    self._in_scope(push_entries), columns.source_id.in_(chunk)
-                )
-                for row in connection.execute(query.order_by(columns.entry_id)):
-                    found.setdefault(row.source_id, []).append(row.entry_id)
-        return found
-
-    def elsewhere(self, object: str, source_ids: Sequence[str]) -> dict[str, tuple[str, str | None]]:
-        """Records of this object and company that went out under another scope: source id -> (which, key): by another
-        push of the same books, or by this push under another label or entity. They must not go out again."""
-        found: dict[str, tuple[str, str | None]] = {}
-        batches, records = push_batches.c, push_records.c
-        scopes = self.other_scopes(object)
-        if not scopes or not source_ids:
-            return found
-        with self._store.read() as connection:
-            for scope in scopes:
-                for start in range(0, len(source_ids), _CHUNK):
-                    theirs = (
-                        select(records.source_id, records.sage_key)
-                        .join(push_batches, batches.id == records.batch_id)
-                        .where(
-                            *(records[name] == value for name, value in scope.values().items()),
-                            records.operation == self._identity["operation"],
-                            records.step == self._identity["step"],
-                            records.source_id.in_(source_ids[start : start + _CHUNK]),
-                            records.state.in_(("posted", *IN_FLIGHT)),
-                            batches.object == object,
-                        )
-                    )
-                    label = scope.seen_from(self.scope)
-                    found.update((row.source_id, (label, row.sage_key)) for row in connection.execute(theirs))
-        return found
-
-    def other_scopes(self, object: str) -> list[Scope]:
-        """Where else records of this object and company went out that could be those of this push."""
-        batches = push_batches.c
-        where = (batches.environment, batches.entity, batches.push)
-        query = select(*where).distinct().where(batches.company == self.scope.company, batches.object == object)
-        with self._store.read() as connection:
-            rows = [Scope(self.scope.company, *row) for row in connection.execute(query)]
-        return [scope for scope in rows if scope.could_repeat(self.scope)]
-
-    def objects(self) -> set[str]:
-        """The objects that this push has posted to."""
-        query = select(push_batches.c.object).distinct().where(self._in_scope(push_batches))
-        with self._store.read() as connection:
-            return set(connection.scalars(query))
-
-    def last_run(self) -> LastRun | None:
-        """The latest run of this push, or None where there was none. Dry runs leave no trace."""
-        columns = push_runs.c
-        query = select(push_runs).where(self._in_scope(push_runs)).order_by(columns.started_at.desc()).limit(1)
-        with self._store.read() as connection:
-            row = connection.execute(query).one_or_none()
-        if row is None:
-            return None
-        counts = msgspec.json.decode(row.counts, type=dict[str, int]) if row.counts else {}
-        return LastRun(started_at=row.started_at, finished=row.finished_at is not None, counts=counts)
-
-    def dismissed(self) -> int:
-        """How many records are dismissed."""
-        query = select(func.count()).where(self._mine(push_records), push_records.c.dismissed_at.is_not(None))
-        with self._store.read() as connection:
-            return int(connection.scalar(query) or 0)
-
-    def entry_counts(self, source_ids: Sequence[str]) -> dict[str, int]:
-        """How many rows each document was last made of, for grouped pushes."""
-        found: dict[str, int] = {}
-        columns = push_entries.c
-        with self._store.read() as connection:
-            for start in range(0, len(source_ids), _CHUNK):
-                chunk = source_ids[start : start + _CHUNK]
-                query = (
-                    select(columns.source_id, func.count())
-                    .where(self._in_scope(push_entries), columns.source_id.in_(chunk))
-                    .group_by(columns.source_id)
-                )
-                found.update((source_id, number) for source_id, number in connection.execute(query))
-        return found
-
-    def open_batches(self) -> list[Batch]:
-        """Requests whose outcome is not known, oldest first. Their bytes come one by one from `body`."""
-        query = (
-            select(push_batches)
-            .where(self._in_scope(push_batches), push_batches.c.state == "open")
-            .order_by(push_batches.c.created_at)
-        )
-        with self._store.read() as connection:
-            return [self._batch(row) for row in connection.execute(query)]
-
-    def body(self, batch_id: str) -> bytes:
-        """The very bytes that were sent. Raises what the seal raises where they cannot be opened."""
-        with self._store.read() as connection:
-            sealed = connection.scalar(select(push_batches.c.body_sealed).where(push_batches.c.id == batch_id))
-        return zlib.decompress(self._seal.decrypt(sealed or b"", body_context(batch_id)))
-
-    def source_ids(self, batch_id: str) -> list[str]:
-        """The records of a batch in the order sent: position is the mapping (DESIGN rule 2)."""
-        query = (
-            select(push_records.c.source_id)
-            .where(push_records.c.batch_id == batch_id)
-            .order_by(push_records.c.position)
-        )
-        with self._store.read() as connection:
-            return list(connection.scalars(query))
-
-    # Writing -------------------------------------------------------------------------------------------------------
 
     def begin_batch(self, lease: Lease, run_id: str, batch: Batch, records: Sequence[Entry]) -> None:
         """Write a batch and its records as `sending`, before the request. After this the bytes outlive a crash.
@@ -275,9 +82,13 @@ class Ledger:
                 "body_sealed": self._seal.encrypt(zlib.compress(batch.body, 1), body_context(batch.id), self._owner),
                 "idempotency_key": batch.idempotency_key,
                 "epoch": batch.epoch,
+                "operation": self.operation,
+                "step": self.step,
+                "atomic": batch.atomic,
+                "keys": json_text(batch.keys) if any(batch.keys) else None,
                 "record_count": batch.count,
                 "state": "open",
-                "created_at": moment,
+                "created_at": batch.created_at or moment,
                 "sent_at": moment,
                 "run_id": run_id,
             }
@@ -306,9 +117,9 @@ class Ledger:
             if any(record.entries for record in records):
                 ids = [record.source_id for record in records]
                 known: set[str] = set()
-                for start in range(0, len(ids), _CHUNK):
+                for start in range(0, len(ids), CHUNK):
                     query = select(push_records.c.source_id).where(
-                        self._mine(push_records), push_records.c.source_id.in_(ids[start : start + _CHUNK])
+                        self._mine(push_records), push_records.c.source_id.in_(ids[start : start + CHUNK])
                     )
                     known.update(connection.scalars(query))
                 self._own(connection, [record for record in records if record.source_id not in known])
@@ -336,8 +147,8 @@ class Ledger:
         """Drop records that never reached Intacct and whose rows now belong to other documents."""
         with self._store.begin() as connection:
             lease.assure(connection)
-            for start in range(0, len(source_ids), _CHUNK):
-                chunk = source_ids[start : start + _CHUNK]
+            for start in range(0, len(source_ids), CHUNK):
+                chunk = source_ids[start : start + CHUNK]
                 connection.execute(
                     delete(push_records).where(
                         self._mine(push_records),
@@ -356,25 +167,67 @@ class Ledger:
             )
             clean = set(connection.scalars(marked)).intersection(source_ids) - changed.keys()
             facts = [(source_id, None) for source_id in clean]
-            for source_id, error in [*facts, *((s, _json(error)) for s, error in changed.items())]:
+            for source_id, error in [*facts, *((s, json_text(error)) for s, error in changed.items())]:
                 mine = (self._mine(push_records), columns.source_id == source_id, columns.state == "posted")
                 connection.execute(update(push_records).where(*mine).values(error=error))
 
     def dismiss(self, lease: Lease, source_ids: Sequence[str]) -> list[str]:
-        """Records that never arrived and of which nobody wants to hear any more -> those that were dismissed.
+        """Records that never arrived and of which nobody wants to hear any more, and steps of others that were not
+        carried out -> those that were dismissed.
 
-        Their rows belong to nobody from now on. They keep their epoch, should they come back."""
+        Rows of records that never arrived belong to nobody from now on. Their epoch stays, should they come back."""
         moment = now_text()
         columns = push_records.c
         with self._store.begin() as connection:
             lease.assure(connection)
-            mine = (self._mine(push_records), columns.source_id.in_(source_ids), columns.state.in_(NOT_ARRIVED))
-            found = list(connection.scalars(select(columns.source_id).where(*mine)))
-            connection.execute(update(push_records).where(*mine).values(dismissed_at=moment))
+            wanted = (columns.source_id.in_(source_ids), columns.state.in_(NOT_ARRIVED))
+            waiting = (*wanted, self._in_scope(push_records), columns.dismissed_at.is_(None))
+            found = list(connection.scalars(select(columns.source_id).where(*waiting)))
+            new = list(connection.scalars(select(columns.source_id).where(self._mine(push_records), *wanted)))
+            connection.execute(update(push_records).where(*waiting).values(dismissed_at=moment))
             connection.execute(
-                delete(push_entries).where(self._in_scope(push_entries), push_entries.c.source_id.in_(found))
+                delete(push_entries).where(self._in_scope(push_entries), push_entries.c.source_id.in_(new))
             )
-        return found
+        return list(dict.fromkeys([*found, *new]))
+
+    def mark_gone(self, lease: Lease, gone: Sequence[str], there: Sequence[str] = ()) -> None:
+        """Posted records that Intacct does not hold any more, and those of them that it holds after all."""
+        columns = push_records.c
+        with self._store.begin() as connection:
+            lease.assure(connection)
+            for source_ids, moment in ((gone, now_text()), (there, None)):
+                for start in range(0, len(source_ids), CHUNK):
+                    chunk = source_ids[start : start + CHUNK]
+                    mine = (self._mine(push_records), columns.source_id.in_(chunk), columns.state == "posted")
+                    other = columns.gone_at.is_(None) if moment else columns.gone_at.is_not(None)
+                    connection.execute(update(push_records).where(*mine, other).values(gone_at=moment))
+
+    def reopen(self, lease: Lease, record: LedgerRecord) -> None:
+        """Let a record that people deleted in Intacct go out again, under the next epoch. Which one was deleted stays
+        in its facts; its later steps begin anew."""
+        columns = push_records.c
+        facts = dict(record.facts or {})
+        before = {"key": record.sage_key, "id": record.sage_id, "gone_at": record.gone_at}
+        facts["deleted"] = [*facts.get("deleted", ()), before]
+        fresh: dict[str, object] = {"batch_id": None, "position": None, "sage_key": None, "sage_id": None, "href": None}
+        fresh |= {"sage_state": None, "error": None, "gone_at": None, "updated_at": now_text()}
+        one = (self._in_scope(push_records), columns.source_id == record.source_id)
+        with self._store.begin() as connection:
+            lease.assure(connection)
+            again = {"state": "unprocessed", "attempt": columns.attempt + 1, **fresh}
+            main = (columns.operation == self.operation, columns.step == 0, columns.gone_at.is_not(None))
+            done = connection.execute(
+                update(push_records).where(*one, *main).values(**again, facts=json_text(facts))
+            ).rowcount
+            if done != 1:
+                raise StoreError(
+                    f"Record {record.source_id!r} is not one that was deleted.", advice="Nothing was done."
+                )
+            steps = (columns.operation == self.operation, columns.step > 0, columns.state.not_in(IN_FLIGHT))
+            connection.execute(update(push_records).where(*one, *steps).values(**again | {"state": "pending"}))
+            connection.execute(
+                delete(push_records).where(*one, columns.operation.in_(CHANGES), columns.state.not_in(IN_FLIGHT))
+            )
 
     def start_run(self, run_id: str, source: str) -> None:
         with self._store.begin() as connection:
@@ -386,7 +239,7 @@ class Ledger:
             connection.execute(
                 update(push_runs)
                 .where(push_runs.c.id == run_id)
-                .values(finished_at=now_text(), source_sha256=sha256, source_rows=rows, counts=_json(dict(counts)))
+                .values(finished_at=now_text(), source_sha256=sha256, source_rows=rows, counts=json_text(dict(counts)))
             )
 
     # Inside --------------------------------------------------------------------------------------------------------
@@ -404,7 +257,7 @@ class Ledger:
                 result.sage_id,
                 result.href,
                 result.sage_state,
-                _json(result.error),
+                json_text(result.error),
                 # The epoch rises with a definite failure only (DESIGN rule 1).
                 int(result.state in ("failed", "unprocessed")),
                 batch_id,
@@ -431,17 +284,26 @@ class Ledger:
         conflict: str = "",
     ) -> None:
         """Insert, or update what is neither posted nor in flight. Without a batch a record keeps the one it was in."""
-        same = self._identity | {"state": state, "updated_at": now_text(), "run_id": run_id, "dismissed_at": None}
+        same = self._identity | {
+            "state": state,
+            "updated_at": now_text(),
+            "run_id": run_id,
+            "dismissed_at": None,
+            "gone_at": None,
+        }
         names = ["source_id", "payload_hash", "rows", "totals", "attempt", "error"]
         rows: list[tuple[Any, ...]] = [
             (r.source_id, r.payload_hash, r.rows, r.totals, r.attempt, r.error) for r in records
         ]
+        if any(r.facts for r in records):
+            names = ["facts", *names]
+            rows = [(r.facts, *row) for r, row in zip(records, rows, strict=True)]
         if batch_id is not None:
             same |= {"batch_id": batch_id, "error": None}
             names = [*names[:-1], "position"]
             rows = [(*row[:-1], position) for position, row in enumerate(rows)]
         key = [column.name for column in push_records.primary_key.columns]
-        fresh = [name for name in (*same, *names) if name not in (*key, "attempt")]
+        fresh = [name for name in (*same, *names) if name not in (*key, "attempt", "facts")]
         conflict = conflict or (
             f"on conflict ({', '.join(key)}) do update set "
             + ", ".join(f'"{name}" = excluded."{name}"' for name in fresh)
@@ -454,70 +316,10 @@ class Ledger:
         """Remember which document each row of a grouped source was last in."""
         owners = {entry: record.source_id for record in records for entry in record.entries}
         entries = list(owners)
-        for start in range(0, len(entries), _CHUNK):
-            chunk = entries[start : start + _CHUNK]
+        for start in range(0, len(entries), CHUNK):
+            chunk = entries[start : start + CHUNK]
             connection.execute(
                 delete(push_entries).where(self._in_scope(push_entries), push_entries.c.entry_id.in_(chunk))
             )
             rows = [self.scope.values() | {"entry_id": entry, "source_id": owners[entry]} for entry in chunk]
             connection.execute(insert(push_entries), rows)
-
-    def _same_books(self, table: Table) -> ColumnElement[bool]:
-        scope = self.scope
-        columns = table.c
-        return (
-            (columns.company == scope.company)
-            & (columns.environment == scope.environment)
-            & (columns.entity == scope.entity)
-        )
-
-    def _in_scope(self, table: Table) -> ColumnElement[bool]:
-        return self._same_books(table) & (table.c.push == self.scope.push)
-
-    def _mine(self, table: Table) -> ColumnElement[bool]:
-        return (
-            self._in_scope(table)
-            & (table.c.operation == self._identity["operation"])
-            & (table.c.step == self._identity["step"])
-        )
-
-    def _batch(self, row: Row[Any]) -> Batch:
-        return Batch(
-            id=row.id,
-            object=row.object,
-            method=row.method,
-            path=row.path,
-            idempotency_key=row.idempotency_key,
-            epoch=row.epoch,
-            count=row.record_count,
-            created_at=row.created_at,
-            note=row.note,
-        )
-
-
-def body_context(batch_id: str) -> str:
-    return f"push_batches/{batch_id}/body"
-
-
-def _json(value: object) -> str | None:
-    return None if value is None else msgspec.json.encode(value).decode()
-
-
-def _record(row: Row[Any]) -> LedgerRecord:
-    return LedgerRecord(
-        source_id=row.source_id,
-        payload_hash=row.payload_hash,
-        state=row.state,
-        rows=msgspec.json.decode(row.rows, type=tuple[int, ...]),
-        totals=msgspec.json.decode(row.totals, type=dict[str, Decimal]),
-        batch_id=row.batch_id,
-        position=row.position,
-        sage_key=row.sage_key,
-        sage_id=row.sage_id,
-        href=row.href,
-        sage_state=row.sage_state,
-        error=msgspec.json.decode(row.error) if row.error else None,
-        attempt=row.attempt,
-        updated_at=row.updated_at,
-        dismissed_at=row.dismissed_at,
-    )

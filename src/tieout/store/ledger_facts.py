@@ -14,6 +14,8 @@ NOT_ARRIVED: tuple[State, ...] = ("failed", "unprocessed", "held", "pending")
 """States of a record that Intacct does not hold, for certain."""
 IN_FLIGHT: tuple[State, ...] = ("sending", "unknown")
 """States of a record in a batch that is not resolved: never to be sent under another key."""
+CHANGES = ("update", "append")
+"""What can be done to a posted record whose source says something else by now; `step` counts how often."""
 
 
 class Seal(Protocol):
@@ -69,6 +71,13 @@ class LedgerRecord(msgspec.Struct, kw_only=True):
     updated_at: str = ""
     dismissed_at: str | None = None
     """Since when its owner wants to hear no more of it; only of records that never arrived."""
+    gone_at: str | None = None
+    """Since when it is known that Intacct does not hold it any more, though it was posted."""
+    facts: dict[str, Any] | None = None
+    """What a step needs to know, and what became of the record before."""
+    operation: str = ""
+    """As read; what is written goes to the ledger's own operation and step."""
+    step: int = 0
 
 
 class Entry(msgspec.Struct):
@@ -82,6 +91,8 @@ class Entry(msgspec.Struct):
     """Ids of its rows, where several rows make one document."""
     attempt: int = 0
     error: str | None = None
+    facts: str | None = None
+    """What a step needs to know, JSON; kept from the first time."""
 
 
 class Result(msgspec.Struct, kw_only=True):
@@ -109,6 +120,13 @@ class Batch(msgspec.Struct, kw_only=True):
     count: int
     created_at: str = ""
     note: str | None = None
+    operation: str = ""
+    """As read, like `step`."""
+    step: int = 0
+    atomic: bool = False
+    """All records or none: the header of the first time belongs to every other time."""
+    keys: tuple[str | None, ...] = ()
+    """The keys that the records have already, in the order sent; empty where Intacct gives them."""
 
 
 class LastRun(msgspec.Struct, kw_only=True, frozen=True):

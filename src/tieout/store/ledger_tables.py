@@ -5,7 +5,19 @@ Moments are ISO 8601 text in UTC.
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Integer, LargeBinary, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    false,
+)
 
 from tieout.store.tables import metadata
 
@@ -34,6 +46,8 @@ push_records = Table(
     Column("updated_at", String(32), nullable=False),
     Column("run_id", String(36), nullable=False),
     Column("dismissed_at", String(32), comment="its owner wants to hear no more of it"),
+    Column("gone_at", String(32), comment="since when Intacct is known not to hold it any more"),
+    Column("facts", Text, comment="what a step needs, JSON"),
     CheckConstraint(
         "state in ('pending', 'sending', 'posted', 'failed', 'unprocessed', 'unknown', 'held')", name="state"
     ),
@@ -68,6 +82,10 @@ push_batches = Table(
     Column("body_sealed", LargeBinary, comment="compressed and encrypted; dropped when resolved"),
     Column("idempotency_key", String(256), nullable=False),
     Column("epoch", Integer, nullable=False),
+    Column("operation", String(32), nullable=False, server_default="create"),
+    Column("step", Integer, nullable=False, server_default="0"),
+    Column("atomic", Boolean, nullable=False, server_default=false()),
+    Column("keys", Text, comment="keys that the records have already, a JSON array; null where Intacct gives them"),
     Column("record_count", Integer, nullable=False),
     Column("state", String(16), nullable=False),
     Column("note", Text, comment="why it is still open"),

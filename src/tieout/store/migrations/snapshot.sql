@@ -1,4 +1,4 @@
--- 0013
+-- 0014
 --
 CREATE TABLE tieout_version (
 	version_num VARCHAR(32) NOT NULL, 
@@ -61,7 +61,7 @@ CREATE TABLE push_records (
 	error TEXT, 
 	attempt INTEGER NOT NULL, 
 	updated_at VARCHAR(32) NOT NULL, 
-	run_id VARCHAR(36) NOT NULL, dismissed_at VARCHAR(32), 
+	run_id VARCHAR(36) NOT NULL, dismissed_at VARCHAR(32), gone_at VARCHAR(32), facts TEXT, 
 	CONSTRAINT pk_push_records PRIMARY KEY (company, environment, entity, push, operation, step, source_id), 
 	CONSTRAINT ck_push_records_ck_push_records_state CHECK (state in ('pending', 'sending', 'posted', 'failed', 'unprocessed', 'unknown', 'held'))
 )
@@ -98,7 +98,7 @@ CREATE TABLE push_batches (
 	created_at VARCHAR(32) NOT NULL, 
 	sent_at VARCHAR(32), 
 	resolved_at VARCHAR(32), 
-	run_id VARCHAR(36) NOT NULL, 
+	run_id VARCHAR(36) NOT NULL, operation VARCHAR(32) DEFAULT 'create' NOT NULL, step INTEGER DEFAULT '0' NOT NULL, atomic BOOLEAN DEFAULT 0 NOT NULL, keys TEXT, 
 	CONSTRAINT pk_push_batches PRIMARY KEY (id), 
 	CONSTRAINT ck_push_batches_ck_push_batches_state CHECK (state in ('open', 'resolved'))
 )

@@ -1,0 +1,183 @@
+"""From documents to requests: which way a document goes, which ones go together, their exact bytes and their key.
+
+Knows bodies and positions, no ledger and no wire; `sending` sends what is made here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from itertools import islice
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+
+from tieout.push.stage import CREATE
+from tieout.rest import operations
+from tieout.rest.batch import MAX_BATCH, MAX_BODY, MAX_PATH
+from tieout.store.ledger import Batch, Entry, Scope
+from tieout.store.ledger_facts import now_text
+
+if TYPE_CHECKING:
+    from tieout.push.opening import Opened
+    from tieout.push.stage import Order, Staged
+
+T = TypeVar("T")
+
+
+class Way(msgspec.Struct, frozen=True):
+    """What a request does with its records, and in which lines of the ledger that is written."""
+
+    operation: str
+    """The ledger's: of the whole push, or `update` and `append` for what is done to a posted record later."""
+    step: int
+    method: str
+    path: str
+    """Without keys, which a DELETE has in its path."""
+
+
+@lru_cache(maxsize=1_000)
+def way(operation: str, step: int, done: str, object: str) -> Way:
+    """The way of an operation: `done` is create, update, append, delete, or the name of a workflow action.
+
+    One object for the same arguments, so that requests can be told apart by identity."""
+    path = operations.object_path(object)
+    match done:
+        case "create":
+            return Way(operation, step, "POST", path)
+        case "update" | "append":
+            return Way(operation, step, "PATCH", path)
+        case "delete":
+            return Way(operation, step, "DELETE", path)
+    return Way(operation, step, "POST", operations.workflow_path(object.partition("::")[0], done))
+
+
+class Outgoing(msgspec.Struct):
+    """A document on its way."""
+
+    seq: int
+    """Its place on the stage; -1 for what is not of this source."""
+    record: Entry
+    """What the ledger writes of it before it goes out; `attempt` is how often Intacct refused it before."""
+    body: bytes
+    way: Way
+    key: str = ""
+    """Of the record that it changes; "" where Intacct gives one."""
+
+    @classmethod
+    def of(cls, staged: Staged, operation: str, object: str, order: Order = CREATE) -> Outgoing:
+        """`operation` is the push's own."""
+        rows, totals = staged.texts()
+        record = Entry(staged.source_id, staged.payload_hash, rows, totals, staged.entries, staged.attempt)
+        line = order.done if order.step else operation
+        return cls(staged.seq, record, staged.body, way(line, order.step, order.done, object), order.key)
+
+
+class _Waiting(msgspec.Struct):
+    desk: Opened
+    outgoing: list[Outgoing] = []
+    size: int = 2
+    keys: set[str] = set()
+
+
+def batches(
+    documents: Iterable[tuple[Opened, Outgoing]], *, most: int = MAX_BATCH, largest: int = MAX_BODY
+) -> Iterator[tuple[Opened, list[Outgoing]]]:
+    """Documents in requests of one entity and one way each, of at most `most` records and `largest` bytes, in the order
+    given. No record is changed twice in one request.
+
+    A single record over the limit makes a request of its own: Intacct decides."""
+    waiting: dict[tuple[int, int], _Waiting] = {}
+    for desk, outgoing in documents:
+        which = (id(desk), id(outgoing.way))
+        group = waiting.get(which) or waiting.setdefault(which, _Waiting(desk))
+        if outgoing.way.method == "DELETE":
+            size, room = len(outgoing.key), MAX_PATH - len(outgoing.way.path)
+        else:
+            size, room = len(outgoing.body), largest
+        full = len(group.outgoing) >= most or group.size + size + 1 > room or outgoing.key in group.keys
+        if full and group.outgoing:
+            yield desk, group.outgoing
+            group = waiting[which] = _Waiting(desk)
+        group.outgoing.append(outgoing)
+        group.size += size + 1
+        if outgoing.key:
+            group.keys.add(outgoing.key)
+    for group in waiting.values():
+        yield group.desk, group.outgoing
+
+
+def make_batch(scope: Scope, object: str, outgoing: Sequence[Outgoing], *, atomic: bool = False) -> Batch:
+    """The request for some documents of one way: its exact bytes and its idempotency key, which a DELETE has not.
+
+    `object` is the push's, whatever the path leads to."""
+    going = outgoing[0].way
+    epoch = max(each.record.attempt for each in outgoing)
+    sources = [each.record.source_id for each in outgoing]
+    if going.method == "DELETE":
+        path = operations.object_path(_object_in(going.path), [each.key for each in outgoing])
+        body, key = b"", ""
+    else:
+        path, body = going.path, b"[" + b",".join(each.body for each in outgoing) + b"]"
+        key = idempotency_key(scope, going, epoch, sources, body)
+    return Batch(
+        id=str(uuid.uuid4()),
+        object=object,
+        method=going.method,
+        path=path,
+        body=body,
+        idempotency_key=key,
+        epoch=epoch,
+        count=len(outgoing),
+        created_at=now_text(),
+        operation=going.operation,
+        step=going.step,
+        atomic=atomic,
+        # What an action answers may be another record: the one that reverses (REST reference 4.8).
+        keys=tuple(each.key or None for each in outgoing) if going.method != "POST" else (),
+    )
+
+
+def idempotency_key(scope: Scope, going: Way, epoch: int, sources: Sequence[str], body: bytes) -> str:
+    """64 hex digits over whose request it is, which records it carries, and every byte of it.
+
+    The source ids are in it because two different records may well have the same content: under one key Intacct
+    would answer the second with the first one's result. The epoch is in it because Intacct also replays a failure,
+    and the step because a record may be changed back and changed again."""
+    facts = [scope.company, scope.environment, scope.entity, scope.push, going.method, going.path, epoch, list(sources)]
+    if going.step:
+        facts += [going.operation, going.step]
+    return hashlib.sha256(msgspec.json.encode(facts) + b"\n" + body).hexdigest()
+
+
+def halves(outgoing: Sequence[Outgoing]) -> tuple[Sequence[Outgoing], Sequence[Outgoing]]:
+    """The same documents in two requests, under the next epoch: the first one's refusal is definite."""
+    again = [
+        msgspec.structs.replace(each, record=msgspec.structs.replace(each.record, attempt=each.record.attempt + 1))
+        for each in outgoing
+    ]
+    half = len(again) // 2
+    return again[:half], again[half:]
+
+
+def _object_in(path: str) -> str:
+    from urllib.parse import unquote
+
+    return unquote(path.removeprefix("/objects/"))
+
+
+def object_of(batch: Batch) -> str:
+    """The object whose records a request makes or changes; "" for a workflow action."""
+    if not batch.path.startswith("/objects/"):
+        return ""
+    application, _, rest = batch.path.removeprefix("/objects/").partition("/")
+    return _object_in(f"/objects/{application}/{rest.partition('/')[0]}")
+
+
+def chunks(items: Iterable[T], size: int = MAX_BATCH) -> Iterator[list[T]]:
+    """Items in pieces that one request takes (REST reference 4.3)."""
+    coming = iter(items)
+    while piece := list(islice(coming, size)):
+        yield piece

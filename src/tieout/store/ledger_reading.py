@@ -1,0 +1,364 @@
+"""Reads the push ledger: what is known of records, batches and runs of one push. Writes nothing.
+
+Knows no files, no mapping and no wire.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Self
+
+import msgspec
+from sqlalchemy import LABEL_STYLE_TABLENAME_PLUS_COL, and_, func, select
+
+from tieout.store.access_tables import DEFAULT_OWNER
+from tieout.store.ledger_facts import CHANGES, IN_FLIGHT, Batch, LastRun, LedgerRecord, Scope, Seal, State
+from tieout.store.ledger_tables import push_batches, push_entries, push_records, push_runs
+
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement, FromClause, Row
+
+    from tieout.store.engine import Store
+
+CHUNK = 500
+
+
+class Reading:
+    """What can be asked of the ledger of one scope, one operation and one step of it. Each is one transaction."""
+
+    def __init__(
+        self,
+        store: Store,
+        scope: Scope,
+        seal: Seal,
+        *,
+        owner: str = DEFAULT_OWNER,
+        operation: str = "create",
+        step: int = 0,
+    ) -> None:
+        """`owner` is whose bodies are sealed here; `step` is 0 for the operation itself, then counts what follows."""
+        self._store, self._seal, self._owner, self.scope = store, seal, owner, scope
+        self.operation, self.step = operation, step
+        self._identity = scope.values() | {"operation": operation, "step": step}
+
+    def at(self, operation: str | None = None, step: int = 0) -> Self:
+        """The same push's ledger of another operation or step."""
+        if (operation or self.operation, step) == (self.operation, self.step):
+            return self
+        named = operation or self.operation
+        return type(self)(self._store, self.scope, self._seal, owner=self._owner, operation=named, step=step)
+
+    def known(self, source_ids: Sequence[str]) -> dict[str, LedgerRecord]:
+        """What the ledger has of these records, by source id."""
+        found: dict[str, LedgerRecord] = {}
+        with self._store.read() as connection:
+            for start in range(0, len(source_ids), CHUNK):
+                chunk = source_ids[start : start + CHUNK]
+                query = select(push_records).where(self._mine(push_records), push_records.c.source_id.in_(chunk))
+                for row in connection.execute(query):
+                    found[row.source_id] = _record(row)
+        return found
+
+    def records(self, states: Iterable[State] | None = None) -> Iterator[LedgerRecord]:
+        """Every record, or those in some states, in the order of their ids; dismissed ones left out."""
+        columns = push_records.c
+        query = select(push_records).where(self._mine(push_records), columns.dismissed_at.is_(None))
+        query = query.order_by(columns.source_id)
+        if states is not None:
+            query = query.where(push_records.c.state.in_(tuple(states)))
+        with self._store.read() as connection:
+            for row in connection.execute(query):
+                yield _record(row)
+
+    def due(self, earlier: int, *, retry: bool) -> Iterator[tuple[LedgerRecord, LedgerRecord]]:
+        """What waits for this step: (its line, the record's own line), where the step `earlier` is posted and the
+        record is still there. With `retry` also what was refused."""
+        states = ("pending", "unprocessed", *(("failed",) if retry else ()))
+        mine, before, main = push_records.alias("mine"), push_records.alias("before"), push_records.alias("main")
+        same = (*self.scope.values(), "operation", "source_id")
+        joined = mine.join(before, and_(before.c.step == earlier, *(mine.c[n] == before.c[n] for n in same)))
+        joined = joined.join(main, and_(main.c.step == 0, *(mine.c[n] == main.c[n] for n in same)))
+        after = ""
+        while True:
+            query = (
+                select(mine, main)
+                .select_from(joined)
+                .where(
+                    self._mine(mine),
+                    mine.c.source_id > after,
+                    mine.c.state.in_(states),
+                    mine.c.dismissed_at.is_(None),
+                    before.c.state == "posted",
+                    main.c.state == "posted",
+                    main.c.gone_at.is_(None),
+                )
+                .order_by(mine.c.source_id)
+                .limit(CHUNK)
+            )
+            with self._store.read() as connection:
+                found = connection.execute(query.set_label_style(LABEL_STYLE_TABLENAME_PLUS_COL)).all()
+            for row in found:
+                yield _record(_Named(row, "mine_")), _record(_Named(row, "main_"))
+            if len(found) < CHUNK:
+                return
+            after = found[-1].mine_source_id
+
+    def changes(self, source_ids: Sequence[str]) -> dict[str, list[LedgerRecord]]:
+        """What was done to posted records since: source id -> updates and additions, the earliest first."""
+        found: dict[str, list[LedgerRecord]] = {}
+        columns = push_records.c
+        with self._store.read() as connection:
+            for start in range(0, len(source_ids), CHUNK):
+                chunk = source_ids[start : start + CHUNK]
+                wanted = (columns.operation.in_(CHANGES), columns.step > 0, columns.source_id.in_(chunk))
+                query = select(push_records).where(self._in_scope(push_records), *wanted).order_by(columns.step)
+                for row in connection.execute(query):
+                    found.setdefault(row.source_id, []).append(_record(row))
+        return found
+
+    def follow_ups(self, states: Iterable[State]) -> Iterator[LedgerRecord]:
+        """Steps, updates and additions of records in some states, by id; dismissed ones left out."""
+        columns = push_records.c
+        wanted = (columns.step > 0, columns.state.in_(tuple(states)), columns.dismissed_at.is_(None))
+        query = select(push_records).where(self._in_scope(push_records), *wanted)
+        with self._store.read() as connection:
+            for row in connection.execute(query.order_by(columns.source_id, columns.operation, columns.step)):
+                yield _record(row)
+
+    def is_empty(self) -> bool:
+        """Whether nothing was ever written of this push here."""
+        query = select(push_records.c.source_id).where(self._mine(push_records)).limit(1)
+        with self._store.read() as connection:
+            return connection.execute(query).first() is None
+
+    def entities_with_open_batches(self) -> set[str]:
+        """The entities in which this push has requests whose outcome is not known."""
+        columns = push_batches.c
+        scope = self.scope
+        query = (
+            select(columns.entity)
+            .distinct()
+            .where(
+                columns.company == scope.company,
+                columns.environment == scope.environment,
+                columns.push == scope.push,
+                columns.state == "open",
+            )
+        )
+        with self._store.read() as connection:
+            return set(connection.scalars(query))
+
+    def owners(self, entries: Sequence[str]) -> dict[str, str]:
+        """Row id -> the document it was last in, for grouped pushes."""
+        found: dict[str, str] = {}
+        columns = push_entries.c
+        with self._store.read() as connection:
+            for start in range(0, len(entries), CHUNK):
+                chunk = entries[start : start + CHUNK]
+                query = select(columns.entry_id, columns.source_id).where(
+                    self._in_scope(push_entries), columns.entry_id.in_(chunk)
+                )
+                found.update((row.entry_id, row.source_id) for row in connection.execute(query))
+        return found
+
+    def entries(self, source_ids: Sequence[str]) -> dict[str, list[str]]:
+        """Document -> the ids of the rows it was last made of, for grouped pushes."""
+        found: dict[str, list[str]] = {}
+        columns = push_entries.c
+        with self._store.read() as connection:
+            for start in range(0, len(source_ids), CHUNK):
+                chunk = source_ids[start : start + CHUNK]
+                query = select(columns.source_id, columns.entry_id).where(
+                    self._in_scope(push_entries), columns.source_id.in_(chunk)
+                )
+                for row in connection.execute(query.order_by(columns.entry_id)):
+                    found.setdefault(row.source_id, []).append(row.entry_id)
+        return found
+
+    def elsewhere(self, object: str, source_ids: Sequence[str]) -> dict[str, tuple[str, str | None]]:
+        """Records of this object and company that went out under another scope: source id -> (which, key): by another
+        push of the same books, or by this push under another label or entity. They must not go out again."""
+        found: dict[str, tuple[str, str | None]] = {}
+        batches, records = push_batches.c, push_records.c
+        scopes = self.other_scopes(object)
+        if not scopes or not source_ids:
+            return found
+        with self._store.read() as connection:
+            for scope in scopes:
+                for start in range(0, len(source_ids), CHUNK):
+                    theirs = (
+                        select(records.source_id, records.sage_key)
+                        .join(push_batches, batches.id == records.batch_id)
+                        .where(
+                            *(records[name] == value for name, value in scope.values().items()),
+                            records.operation == self._identity["operation"],
+                            records.step == self._identity["step"],
+                            records.source_id.in_(source_ids[start : start + CHUNK]),
+                            records.state.in_(("posted", *IN_FLIGHT)),
+                            batches.object == object,
+                        )
+                    )
+                    label = scope.seen_from(self.scope)
+                    found.update((row.source_id, (label, row.sage_key)) for row in connection.execute(theirs))
+        return found
+
+    def other_scopes(self, object: str) -> list[Scope]:
+        """Where else records of this object and company went out that could be those of this push."""
+        batches = push_batches.c
+        where = (batches.environment, batches.entity, batches.push)
+        query = select(*where).distinct().where(batches.company == self.scope.company, batches.object == object)
+        with self._store.read() as connection:
+            rows = [Scope(self.scope.company, *row) for row in connection.execute(query)]
+        return [scope for scope in rows if scope.could_repeat(self.scope)]
+
+    def objects(self) -> set[str]:
+        """The objects that this push has posted to."""
+        query = select(push_batches.c.object).distinct().where(self._in_scope(push_batches))
+        with self._store.read() as connection:
+            return set(connection.scalars(query))
+
+    def last_run(self) -> LastRun | None:
+        """The latest run of this push, or None where there was none. Dry runs leave no trace."""
+        columns = push_runs.c
+        query = select(push_runs).where(self._in_scope(push_runs)).order_by(columns.started_at.desc()).limit(1)
+        with self._store.read() as connection:
+            row = connection.execute(query).one_or_none()
+        if row is None:
+            return None
+        counts = msgspec.json.decode(row.counts, type=dict[str, int]) if row.counts else {}
+        return LastRun(started_at=row.started_at, finished=row.finished_at is not None, counts=counts)
+
+    def dismissed(self) -> int:
+        """How many records are dismissed."""
+        query = select(func.count()).where(self._mine(push_records), push_records.c.dismissed_at.is_not(None))
+        with self._store.read() as connection:
+            return int(connection.scalar(query) or 0)
+
+    def entry_counts(self, source_ids: Sequence[str]) -> dict[str, int]:
+        """How many rows each document was last made of, for grouped pushes."""
+        found: dict[str, int] = {}
+        columns = push_entries.c
+        with self._store.read() as connection:
+            for start in range(0, len(source_ids), CHUNK):
+                chunk = source_ids[start : start + CHUNK]
+                query = (
+                    select(columns.source_id, func.count())
+                    .where(self._in_scope(push_entries), columns.source_id.in_(chunk))
+                    .group_by(columns.source_id)
+                )
+                found.update((source_id, number) for source_id, number in connection.execute(query))
+        return found
+
+    def open_batches(self) -> list[Batch]:
+        """Requests whose outcome is not known, oldest first. Their bytes come one by one from `body`."""
+        query = (
+            select(push_batches)
+            .where(self._in_scope(push_batches), push_batches.c.state == "open")
+            .order_by(push_batches.c.created_at)
+        )
+        with self._store.read() as connection:
+            return [self._batch(row) for row in connection.execute(query)]
+
+    def body(self, batch_id: str) -> bytes:
+        """The very bytes that were sent. Raises what the seal raises where they cannot be opened."""
+        with self._store.read() as connection:
+            sealed = connection.scalar(select(push_batches.c.body_sealed).where(push_batches.c.id == batch_id))
+        return zlib.decompress(self._seal.decrypt(sealed or b"", body_context(batch_id)))
+
+    def source_ids(self, batch_id: str) -> list[str]:
+        """The records of a batch in the order sent: position is the mapping (DESIGN rule 2)."""
+        query = (
+            select(push_records.c.source_id)
+            .where(push_records.c.batch_id == batch_id)
+            .order_by(push_records.c.position)
+        )
+        with self._store.read() as connection:
+            return list(connection.scalars(query))
+
+    def of_batch(self, batch_id: str) -> list[LedgerRecord]:
+        """What is known of the records of a batch, in the order sent."""
+        query = select(push_records).where(push_records.c.batch_id == batch_id).order_by(push_records.c.position)
+        with self._store.read() as connection:
+            return [_record(row) for row in connection.execute(query)]
+
+    # Inside --------------------------------------------------------------------------------------------------------
+
+    def _same_books(self, table: FromClause) -> ColumnElement[bool]:
+        scope = self.scope
+        columns = table.c
+        return (
+            (columns.company == scope.company)
+            & (columns.environment == scope.environment)
+            & (columns.entity == scope.entity)
+        )
+
+    def _in_scope(self, table: FromClause) -> ColumnElement[bool]:
+        return self._same_books(table) & (table.c.push == self.scope.push)
+
+    def _mine(self, table: FromClause) -> ColumnElement[bool]:
+        return (
+            self._in_scope(table)
+            & (table.c.operation == self._identity["operation"])
+            & (table.c.step == self._identity["step"])
+        )
+
+    def _batch(self, row: Row[Any]) -> Batch:
+        return Batch(
+            id=row.id,
+            object=row.object,
+            method=row.method,
+            path=row.path,
+            idempotency_key=row.idempotency_key,
+            epoch=row.epoch,
+            count=row.record_count,
+            created_at=row.created_at,
+            note=row.note,
+            operation=row.operation,
+            step=row.step,
+            atomic=bool(row.atomic),
+            keys=msgspec.json.decode(row.keys, type=tuple[str | None, ...]) if row.keys else (),
+        )
+
+
+def body_context(batch_id: str) -> str:
+    return f"push_batches/{batch_id}/body"
+
+
+def json_text(value: object) -> str | None:
+    return None if value is None else msgspec.json.encode(value).decode()
+
+
+class _Named:
+    """The columns of one table in a row of several."""
+
+    def __init__(self, row: Row[Any], prefix: str) -> None:
+        self._row, self._prefix = row, prefix
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._row, self._prefix + name)
+
+
+def _record(row: Row[Any] | _Named) -> LedgerRecord:
+    return LedgerRecord(
+        source_id=row.source_id,
+        payload_hash=row.payload_hash,
+        state=row.state,
+        rows=msgspec.json.decode(row.rows, type=tuple[int, ...]),
+        totals=msgspec.json.decode(row.totals, type=dict[str, Decimal]),
+        batch_id=row.batch_id,
+        position=row.position,
+        sage_key=row.sage_key,
+        sage_id=row.sage_id,
+        href=row.href,
+        sage_state=row.sage_state,
+        error=msgspec.json.decode(row.error) if row.error else None,
+        attempt=row.attempt,
+        updated_at=row.updated_at,
+        dismissed_at=row.dismissed_at,
+        gone_at=row.gone_at,
+        facts=msgspec.json.decode(row.facts) if row.facts else None,
+        operation=row.operation,
+        step=row.step,
+    )
