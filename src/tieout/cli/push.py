@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
 from tieout.cli import tie_out
 from tieout.cli.failed import shortened
-from tieout.cli.invocation import BudgetOption, ConcurrencyOption, ConnectionOption, budget_of, of
+from tieout.cli.invocation import BudgetOption, ConcurrencyOption, ConnectionOption, budget_of, of, system_user
 from tieout.cli.output import Column, Output, Styled, counted
 from tieout.errors import ConfigurationError
 
@@ -32,6 +33,14 @@ OUTCOMES = (
 
 SHOWN_PROBLEMS = 10
 
+AuditOption: TypeAlias = Annotated[
+    Path | None, typer.Option("--audit", metavar="FILE", help="Write the audit file of this run to FILE, a new one.")
+]
+ByOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--by", metavar="NAME", help="Who runs this, for plan and audit file."),
+]
+
 
 def push(
     ctx: typer.Context,
@@ -42,6 +51,15 @@ def push(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything and say what would be sent; send nothing.")
     ] = False,
+    plan: Annotated[
+        Path | None,
+        typer.Option("--plan", metavar="FILE", help="Check everything, freeze it in FILE, send nothing."),
+    ] = None,
+    apply: Annotated[
+        Path | None, typer.Option("--apply", metavar="FILE", help="Send exactly what the plan in FILE holds.")
+    ] = None,
+    audit: AuditOption = None,
+    by: ByOption = None,
     max_transactions: BudgetOption = None,
     concurrency: ConcurrencyOption = None,
 ) -> int:
@@ -49,22 +67,27 @@ def push(
 
     Exit code 1 where a record failed, is held or its fate is unknown.
     """
-    from tieout.push import push as run
+    from tieout import push as room
 
+    if sum((dry_run, plan is not None, apply is not None)) > 1:
+        raise ConfigurationError("--dry-run, --plan and --apply exclude each other.", advice="Give one of them.")
     output = of(ctx).output
     project = of(ctx).project()
     chosen = section(project, name)
     with output.progress() as progress, of(ctx).doubts_as_messages():
-        report = run(
-            project,
-            chosen,
-            connection=connection,
-            dry_run=dry_run,
-            budget=budget_of(max_transactions),
-            concurrency=concurrency,
-            progress=lambda done, total: progress.advance(chosen, done, total, "records"),
-        )
-    return conclude(output, report, dry_run=dry_run)
+        common: dict[str, Any] = {
+            "connection": connection,
+            "audit": audit,
+            "by": by or system_user(),
+            "budget": budget_of(max_transactions),
+            "concurrency": concurrency,
+            "progress": lambda done, total: progress.advance(chosen, done, total, "records"),
+        }
+        if apply is not None:
+            report = room.apply(project, chosen, apply, **common)
+        else:
+            report = room.push(project, chosen, dry_run=dry_run, plan=plan, **common)
+    return conclude(output, report, dry_run=dry_run or plan is not None)
 
 
 def section(project: Project, name: str | None) -> str:
@@ -110,6 +133,8 @@ def conclude(output: Output, report: PushReport, *, dry_run: bool) -> int:
         tie_out.show(output, report.tie_out, every=True)
         output.line()
         tie_out.conclusion(output, report.tie_out)
+    if report.audit_file:
+        output.line(f"audit file: {report.audit_file}")
     if advice := next_step(report):
         output.say(f"Next: {advice}")
     return report.exit_code

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from tieout.cli.invocation import BudgetOption, ConcurrencyOption, ConnectionOption, budget_of, of
-from tieout.cli.push import conclude, section
+from tieout.cli.invocation import BudgetOption, ConcurrencyOption, ConnectionOption, budget_of, of, system_user
+from tieout.cli.push import AuditOption, ByOption, conclude, section
 
 
 def retry(
@@ -23,6 +23,8 @@ def retry(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything and say what would be sent; send nothing.")
     ] = False,
+    audit: AuditOption = None,
+    by: ByOption = None,
     max_transactions: BudgetOption = None,
     concurrency: ConcurrencyOption = None,
 ) -> int:
@@ -39,6 +41,8 @@ def retry(
             from_file=from_file,
             connection=connection,
             dry_run=dry_run,
+            audit=audit,
+            by=by or system_user(),
             budget=budget_of(max_transactions),
             concurrency=concurrency,
             progress=lambda done, total: progress.advance(chosen, done, total, "records"),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tieout.cli import tie_out
 from tieout.cli.invocation import of
+from tieout.cli.output import Output
 from tieout.errors import Exit, UnknownNameError
 
 if TYPE_CHECKING:
@@ -20,7 +22,9 @@ def verify(
     ctx: typer.Context,
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="NAMES", help="bills, pull.bills, push.timesheets, a table or object; none: all."),
+        typer.Argument(
+            metavar="NAMES", help="bills, pull.bills, push.timesheets, a table or object, or audit files; none: all."
+        ),
     ] = None,
     connection: Annotated[
         str | None,
@@ -36,6 +40,8 @@ def verify(
     """Compare your side with Intacct's, now: counts and exact sums. Exit code 1 where something does not tie or
     could not be compared."""
     output = of(ctx).output
+    if names and all(is_audit_file(word) for word in names):
+        return max(_audit(output, Path(word)) for word in names)
     lines = compare(of(ctx).project(), names or [], connection=connection, destination=destination)
     if output.json:
         output.result({"ties": verdict(lines), "lines": tie_out.as_json(lines)})
@@ -46,6 +52,38 @@ def verify(
         output.line()
         tie_out.conclusion(output, lines)
     return Exit.DONE if verdict(lines) or not lines else Exit.RECORDS
+
+
+def is_audit_file(word: str) -> bool:
+    """A name of the project never ends so."""
+    return word.lower().endswith(".jsonl")
+
+
+def _audit(output: Output, path: Path) -> int:
+    """Shows whether an audit file is as it was written and adds up. Asks nothing of Intacct."""
+    from tieout.push import check_audit
+
+    found = check_audit(path)
+    head = found.head
+    if output.json:
+        facts = {} if head is None else {name: getattr(head, name) for name in head.__struct_fields__}
+        lines = tie_out.as_json(found.lines)
+        output.result({"ties": found.ties, "wrong": found.wrong, "head": facts, "lines": lines})
+        return Exit.DONE if found.ties else Exit.RECORDS
+    if head is not None:
+        where = f"{head.company} ({head.environment})" + (f", entity {head.entity}" if head.entity else "")
+        output.heading(f"{path.name}: push {head.push} of {head.source} to {where}")
+        people = f", run by {head.applied_by}" if head.applied_by else ""
+        people += f", planned by {head.planned_by}" if head.planned_by else ""
+        ended = f" to {found.finished_at[:19]}" if found.finished_at else ""
+        output.prose(f"{head.started_at[:19]}{ended} UTC{people}", indent=2)
+    for what in found.wrong:
+        output.prose(f"It cannot be trusted: {what}.", indent=2)
+    if found.lines:
+        tie_out.show(output, found.lines, every=True)
+    if found.ties:
+        output.line("Unedited since it was written, every source row accounted for, and the sums agree.")
+    return Exit.DONE if found.ties else Exit.RECORDS
 
 
 def verdict(lines: Sequence[TieOutLine]) -> bool | None:

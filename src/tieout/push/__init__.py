@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tieout.push.report import FailedRecord, OnProgress, PushReport, Standing
-from tieout.push.settings import PushSettings
+from tieout.push.settings import PushSettings, settings_of
 
 if TYPE_CHECKING:
     from tieout.project import Project
     from tieout.project.report import TieOutLine
+    from tieout.push.audit_file import Checked as CheckedAudit
     from tieout.rest import Budget
 
 __all__ = [
@@ -23,6 +24,8 @@ __all__ = [
     "PushReport",
     "PushSettings",
     "Standing",
+    "apply",
+    "check_audit",
     "dismiss",
     "failed",
     "push",
@@ -38,6 +41,9 @@ def push(
     *,
     connection: str | None = None,
     dry_run: bool = False,
+    plan: Path | None = None,
+    audit: Path | None = None,
+    by: str = "",
     budget: Budget | None = None,
     concurrency: int | None = None,
     progress: OnProgress | None = None,
@@ -50,21 +56,64 @@ def push(
     they stand.
 
     Checks everything against the live model before the first record goes out. With `dry_run` nothing is sent and
-    nothing written. Raises SourceError, CheckError and ConfigurationError before anything was sent, BusyError where
-    another run of this push is going on; after NotAuthorisedError, UnreachableError, StoreError and BudgetError
-    (`budget` is what it may spend) a rerun goes on. `concurrency` is how many requests it wants under way at once."""
+    nothing written; with `plan` the checked records are frozen in that file, for `apply`. `audit` is where to write the
+    audit file of the run, `by` who runs it. Raises SourceError, CheckError and ConfigurationError before anything was
+    sent, BusyError where another run of this push is going on; after NotAuthorisedError, UnreachableError, StoreError
+    and BudgetError (`budget` is what it may spend) a rerun goes on. `concurrency` is how many requests it wants under
+    way at once."""
     from tieout.push import run
 
-    return run.push(
-        project,
-        name,
-        connection=connection,
+    settings = settings_of(project, name, connection)
+    job = run.Job(
+        name=name,
+        settings=settings,
+        path=settings.path_in(project.root),
         dry_run=dry_run,
+        plan_to=plan,
+        audit=audit,
+        by=by,
         budget=budget,
         concurrency=concurrency,
         progress=progress,
         records=records,
     )
+    return run.run(project, job)
+
+
+def apply(
+    project: Project,
+    name: str,
+    plan: Path,
+    *,
+    connection: str | None = None,
+    audit: Path | None = None,
+    by: str = "",
+    budget: Budget | None = None,
+    concurrency: int | None = None,
+    progress: OnProgress | None = None,
+    records: object = None,
+) -> PushReport:
+    """Send exactly the records of a plan that `push(plan=...)` wrote, and none that was posted meanwhile.
+
+    The source is read again for its hash alone. Raises SourceError where it changed since, or the plan did;
+    ConfigurationError where the section or the company is another, or `by` made the plan and the section wants two
+    people. Otherwise as `push`."""
+    from tieout.push import run
+
+    settings = settings_of(project, name, connection)
+    job = run.Job(
+        name=name,
+        settings=settings,
+        path=settings.path_in(project.root),
+        plan=plan,
+        audit=audit,
+        by=by,
+        budget=budget,
+        concurrency=concurrency,
+        progress=progress,
+        records=records,
+    )
+    return run.run(project, job)
 
 
 def retry(
@@ -74,6 +123,8 @@ def retry(
     *,
     connection: str | None = None,
     dry_run: bool = False,
+    audit: Path | None = None,
+    by: str = "",
     budget: Budget | None = None,
     concurrency: int | None = None,
     progress: OnProgress | None = None,
@@ -85,17 +136,30 @@ def retry(
     is."""
     from tieout.push import run
 
-    return run.retry(
-        project,
-        name,
-        from_file,
-        connection=connection,
+    settings = settings_of(project, name, connection)
+    job = run.Job(
+        name=name,
+        settings=settings,
+        path=from_file if from_file is not None else settings.path_in(project.root),
+        retry=True,
         dry_run=dry_run,
+        audit=audit,
+        by=by,
         budget=budget,
         concurrency=concurrency,
         progress=progress,
         records=records,
     )
+    return run.run(project, job)
+
+
+def check_audit(path: Path) -> CheckedAudit:
+    """Read an audit file again: is it as it was written, is every source row accounted for, do the sums agree.
+
+    Needs neither Intacct nor the state database. Raises SourceError where it cannot be read."""
+    from tieout.push import audit_file
+
+    return audit_file.check(path)
 
 
 def failed(project: Project, name: str | None = None, *, connection: str | None = None) -> list[FailedRecord]:

@@ -33,7 +33,6 @@ class Intake(msgspec.Struct, kw_only=True):
     """A source, read and checked against the live model."""
 
     source: Source
-    target: Target
     stage: Stage
     unused_columns: tuple[str, ...] = ()
     told_apart: int = 0
@@ -55,7 +54,7 @@ def take_in(
     if settings.looks_up:  # first, because what a look-up gives is checked like what a file holds
         checks = (Lookups(client).fill, *checks)
     told_apart = fill(stage, settings, name, source, rows, target, checks)
-    return Intake(source=source, target=target, stage=stage, unused_columns=unused, told_apart=told_apart)
+    return Intake(source=source, stage=stage, unused_columns=unused, told_apart=told_apart)
 
 
 def fill(

@@ -14,13 +14,18 @@ import msgspec
 from tieout import catalogue
 from tieout.connections import connect, find, open_vault
 from tieout.errors import ConfigurationError
+from tieout.push import plan_file
+from tieout.push.plan_file import PlanHead
 from tieout.push.settings import PushSettings
 from tieout.store import Store, open_store
 from tieout.store.leases import Lease
 from tieout.store.ledger import Ledger, Scope
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tieout.project import Project
+    from tieout.push.stage import Stage
     from tieout.rest import Budget, Intacct
 
 
@@ -31,6 +36,11 @@ class Opened(msgspec.Struct, frozen=True):
     object: str
     entity: str
     """As the source has it; "" for the push's own."""
+    connection: str
+    user: str
+    """The Sage user that signs in."""
+    owner: str
+    """Whose connection it is, and whose data."""
     client: Intacct
     ledger: Ledger
     store: Store
@@ -70,7 +80,9 @@ class Desks:
             scope = Scope(company=who.company, environment=who.environment, entity=who.entity or "", push=self.name)
             ledger = Ledger(store, scope, open_vault(self._project, store), owner=who.owner)
             _refuse_other_object(self.name, self.object, ledger)
-            self._opened[entity] = Opened(self.name, self.object, entity, client, ledger, store)
+            self._opened[entity] = Opened(
+                self.name, self.object, entity, who.name, who.user, who.owner, client, ledger, store
+            )
         return self._opened[entity]
 
     def _client(self, entity: str) -> Intacct:
@@ -89,6 +101,15 @@ class Desks:
 
     def ledger(self, entity: str) -> Ledger:
         return self.at(entity).ledger
+
+    def save_plan(self, stage: Stage, head: PlanHead, path: Path) -> None:
+        """Freeze what is on the stage. Raises SourceError."""
+        desk = self.main
+        plan_file.save(stage, head, open_vault(self._project, desk.store), desk.owner, path)
+
+    def load_plan(self, stage: Stage, path: Path) -> PlanHead:
+        """A plan of this installation onto an empty stage. Raises SourceError."""
+        return plan_file.load(stage, path, open_vault(self._project, self.main.store))
 
     def all_known(self) -> list[Opened]:
         """The desks of this run's entity and of each other entity that the ledger of this push has open requests in."""

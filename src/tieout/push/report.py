@@ -61,6 +61,8 @@ class PushReport(msgspec.Struct, kw_only=True):
     notes: list[str] = msgspec.field(default_factory=list)
     tie_out: list[TieOutLine] = msgspec.field(default_factory=list)
     seconds: float = 0.0
+    audit_file: str = ""
+    """Where the audit file of this run is; "" where none was asked for."""
 
     @property
     def exit_code(self) -> int:

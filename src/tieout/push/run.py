@@ -1,4 +1,4 @@
-"""push and retry: the whole job for one [push.NAME], from the source file to the tie-out.
+"""The whole job for one [push.NAME], from the source to the tie-out, or up to a plan of it.
 
 Strings the steps together; each step's rules are in its own module.
 """
@@ -8,15 +8,20 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from tieout.errors import ConfigurationError
 from tieout.push import plan
+from tieout.push.audit_file import AuditWriter, Head
 from tieout.push.documents import without_id_of
 from tieout.push.intake import Intake, take_in
 from tieout.push.opening import Desks, Opened, lease, opened
+from tieout.push.plan_file import PlanHead, mapping_hash, refuse_alone, refuse_changed, refuse_other
 from tieout.push.report import (
     BUCKETS,
     OnProgress,
@@ -26,103 +31,125 @@ from tieout.push.report import (
 )
 from tieout.push.requests import Outgoing, batches
 from tieout.push.sending import Request, Sender
-from tieout.push.settings import PushSettings, settings_of
+from tieout.push.settings import PushSettings
 from tieout.push.sources import Source, open_source
 from tieout.push.stage import Fate, Stage, Staged
 from tieout.push.standing import proof
+from tieout.rest import Budget
 from tieout.store.ledger import Entry, Result
+from tieout.store.ledger_facts import now_text
 
 if TYPE_CHECKING:
     from tieout.project import Project
-    from tieout.rest import Budget
     from tieout.store.leases import Lease
     from tieout.store.ledger import State
 
 
-def push(
-    project: Project,
-    name: str,
-    *,
-    connection: str | None = None,
-    dry_run: bool = False,
-    budget: Budget | None = None,
-    concurrency: int | None = None,
-    progress: OnProgress | None = None,
-    records: object = None,
-) -> PushReport:
-    """See `tieout.push.push`."""
-    settings = settings_of(project, name, connection)
-    job = _Job(name, settings, settings.path_in(project.root), False, progress, budget, concurrency, records)
-    return _run(project, job, dry_run=dry_run)
+class Job(msgspec.Struct, kw_only=True):
+    """What one run was asked to do. See `tieout.push.push` for what each means."""
+
+    name: str
+    settings: PushSettings
+    path: Path | None
+    retry: bool = False
+    dry_run: bool = False
+    plan_to: Path | None = None
+    plan: Path | None = None
+    audit: Path | None = None
+    by: str = ""
+    progress: OnProgress | None = None
+    budget: Budget | None = None
+    concurrency: int | None = None
+    records: object = None
 
 
-def retry(
-    project: Project,
-    name: str,
-    from_file: Path | None = None,
-    *,
-    connection: str | None = None,
-    dry_run: bool = False,
-    budget: Budget | None = None,
-    concurrency: int | None = None,
-    progress: OnProgress | None = None,
-    records: object = None,
-) -> PushReport:
-    """See `tieout.push.retry`."""
-    settings = settings_of(project, name, connection)
-    path = from_file if from_file is not None else settings.path_in(project.root)
-    return _run(project, _Job(name, settings, path, True, progress, budget, concurrency, records), dry_run=dry_run)
-
-
-def _run(project: Project, job: _Job, *, dry_run: bool) -> PushReport:
+def run(project: Project, job: Job) -> PushReport:
+    """The whole job. Raises what `tieout.push.push` says."""
     started = time.monotonic()
-    with (
-        Stage() as stage,
-        opened(project, job.name, job.settings, job.budget, job.concurrency) as desks,
-        desks.main.client.measure() as spent,
-    ):
-        source = open_source(job.settings, job.path, f"[push.{job.name}]", job.records)
-        if dry_run:
-            intake = take_in(job.settings, job.name, source, desks.main.client, stage)
-            plan.decide(stage, desks.ledger, desks.object, retry=job.retry)
-            report = _report(desks, intake, dry_run=True)
+    job.settings.check(job.name)
+    with ExitStack() as stack:
+        stage = stack.enter_context(Stage())
+        desks = stack.enter_context(opened(project, job.name, job.settings, job.budget, job.concurrency))
+        spent = stack.enter_context(desks.main.client.measure())
+        if job.dry_run or job.plan_to is not None:
+            report = _look(desks, job, stage)
         else:
-            with lease(desks.main) as held:
-                # The source first: a file that cannot be read must not start anything.
-                intake = take_in(job.settings, job.name, source, desks.main.client, stage)
-                report = _send(desks, job, intake, held)
+            _refuse_without_a_plan(job)
+            held = stack.enter_context(lease(desks.main))
+            audit = stack.enter_context(AuditWriter(job.audit)) if job.audit is not None else None
+            # The source first: a file that cannot be read must not start anything.
+            intake, planned = _applied(desks, job, stage) if job.plan is not None else (_taken(desks, job, stage), None)
+            report = _send(desks, job, intake, held, audit, planned)
     report.requests = spent.calls
     report.transactions = spent.transactions
     report.seconds = time.monotonic() - started
     return report
 
 
-class _Job:
-    """What one run was asked to do."""
-
-    def __init__(
-        self,
-        name: str,
-        settings: PushSettings,
-        path: Path | None,
-        retry: bool,
-        progress: OnProgress | None,
-        budget: Budget | None,
-        concurrency: int | None = None,
-        records: object = None,
-    ) -> None:
-        self.name = name
-        self.settings = settings
-        self.path = path
-        self.retry = retry
-        self.progress = progress
-        self.budget = budget
-        self.concurrency = concurrency
-        self.records = records
+def _source(job: Job) -> Source:
+    return open_source(job.settings, job.path, f"[push.{job.name}]", job.records)
 
 
-def _send(desks: Desks, job: _Job, intake: Intake, held: Lease) -> PushReport:
-    run_id = str(uuid.uuid4())
+def _taken(desks: Desks, job: Job, stage: Stage) -> Intake:
+    return take_in(job.settings, job.name, _source(job), desks.main.client, stage)
+
+
+def _look(desks: Desks, job: Job, stage: Stage) -> PushReport:
+    """Check everything and send nothing; with `plan_to` keep what was checked."""
+    intake = _taken(desks, job, stage)
+    plan.decide(stage, desks.ledger, desks.object, retry=job.retry)
+    report = _report(desks, intake, dry_run=True)
+    if job.plan_to is not None:
+        scope = desks.main.ledger.scope
+        head = PlanHead(
+            push=job.name,
+            object=desks.object,
+            mapping_sha256=mapping_hash(job.settings),
+            source=report.source,
+            source_sha256=report.sha256,
+            rows=report.rows,
+            company=scope.company,
+            environment=scope.environment,
+            entity=scope.entity,
+            planned_by=job.by,
+            planned_at=now_text(),
+            to_send=report.ready,
+            held=report.held,
+        )
+        desks.save_plan(stage, head, job.plan_to)
+        report.notes.append(
+            f"{report.ready:,} records are planned in {job.plan_to}; "
+            f"`tieout push {job.name} --apply {job.plan_to}` sends exactly these."
+        )
+    return report
+
+
+def _refuse_without_a_plan(job: Job) -> None:
+    if job.settings.two_people and job.plan is None:
+        raise ConfigurationError(
+            f"[push.{job.name}] wants two people: one who plans, another who applies the plan.",
+            advice=f"Run `tieout push {job.name} --plan FILE`, and let the other run `--apply FILE`.",
+        )
+
+
+def _applied(desks: Desks, job: Job, stage: Stage) -> tuple[Intake, PlanHead]:
+    """A plan onto the stage, after it was seen that it fits this push and that its source is what it was."""
+    assert job.plan is not None
+    head = desks.load_plan(stage, job.plan)
+    refuse_other(head, job.name, job.settings, desks.main.ledger.scope)
+    if job.settings.two_people:
+        refuse_alone(head, job.by, job.name)
+    source = _source(job)
+    for _ in source.rows():
+        pass  # for its hash
+    refuse_changed(head, source.sha256)
+    return Intake(source=source, stage=stage), head
+
+
+def _send(
+    desks: Desks, job: Job, intake: Intake, held: Lease, audit: AuditWriter | None, planned: PlanHead | None
+) -> PushReport:
+    run_id, started_at = str(uuid.uuid4()), now_text()
     stage = intake.stage
     main = desks.main
     main.ledger.start_run(run_id, _origin(intake.source))
@@ -139,13 +166,44 @@ def _send(desks: Desks, job: _Job, intake: Intake, held: Lease) -> PushReport:
     report = _report(desks, intake, dry_run=False)
     report.ready, report.replayed = ready, len(sender.settled)
     report.notes += sender.notes
-    report.tie_out = proof(desks, stage, strict=False)
+    if audit is not None:
+        audit.head(_head(desks, job, intake, run_id, started_at, planned))
+    report.tie_out = proof(desks, stage, strict=False, on_read=audit.documents if audit is not None else None)
     counts: dict[str, int] = {bucket: getattr(report, bucket) for bucket in BUCKETS}
     main.ledger.finish_run(run_id, report.sha256, report.rows, counts)
+    if audit is not None:
+        audit.finish(report, now_text())
+        report.audit_file = str(audit.path)
     return report
 
 
-def _places(job: _Job, desk: Opened) -> int:
+def _head(desks: Desks, job: Job, intake: Intake, run_id: str, started_at: str, planned: PlanHead | None) -> Head:
+    source, scope = intake.source, desks.main.ledger.scope
+    return Head(
+        run=run_id,
+        tieout_version=version("tieout"),
+        push=job.name,
+        object=desks.object,
+        operation=job.settings.operation,
+        source=_origin(source),
+        source_sha256=source.sha256,
+        source_rows=source.row_count,
+        blank_rows=source.blank_rows,
+        skipped_rows=source.skipped_rows,
+        mapping_sha256=mapping_hash(job.settings),
+        environment=scope.environment,
+        company=scope.company,
+        entity=scope.entity,
+        connection=desks.main.connection,
+        sage_user=desks.main.user,
+        started_at=started_at,
+        planned_by=planned.planned_by if planned is not None else "",
+        planned_at=planned.planned_at if planned is not None else "",
+        applied_by=job.by,
+    )
+
+
+def _places(job: Job, desk: Opened) -> int:
     """Requests at a time: as many as the company takes, or one where the order is to be kept."""
     ceiling = desk.client.limiter.ceiling
     return 1 if job.settings.keep_order else min(ceiling, job.concurrency or ceiling)

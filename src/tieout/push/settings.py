@@ -96,6 +96,8 @@ class PushSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     operation: Literal["create"] = "create"
     keep_order: bool = False
     """One request at a time, in the order of the source; else as many as the company's concurrency allows."""
+    two_people: bool = False
+    """Whoever applies a plan must be somebody else than who made it, and nothing goes out without a plan."""
     fields: dict[str, str | Column] | None = None
 
     @property

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -163,7 +164,7 @@ class Stage:
     def __init__(self) -> None:
         # Without a name SQLite makes a file that no folder lists and that ends with the process, however it ends:
         # bodies hold people's data.
-        self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        self._database = sqlite3.connect("file:", uri=True, isolation_level=None, check_same_thread=False)
         for pragma in ("journal_mode=off", "synchronous=off", "cache_size=-16000"):
             self._database.execute(f"pragma {pragma}")
         self._database.executescript(_SCHEMA)
@@ -271,6 +272,38 @@ class Stage:
         """What is wrong, in the order of the rows' documents."""
         for (text,) in self._run("select problems from documents where problems is not null order by seq").fetchall():
             yield from _PROBLEMS.decode(text)
+
+    def raw(self) -> Iterator[tuple[Any, ...]]:
+        """Every document and every row id as they are kept, in a fixed order: what a digest is made of."""
+        yield from self._run(f"select {_COLUMNS}, row_count from documents order by seq")  # noqa: S608 - our own names
+        yield from self._run("select entry, seq, row, content from entries order by row, entry")
+
+    # On file ---------------------------------------------------------------------------------------------------------
+
+    def copy_to(self, path: Path) -> None:
+        """Write all of it into an empty file, and go on."""
+        self._run("commit")
+        self._run("vacuum into ?", (str(path),))
+        self._run("begin")
+
+    def copy_from(self, path: Path) -> None:
+        """Take over the documents of a file that `copy_to` wrote. Raises sqlite3.Error where it is none."""
+        self._database.execute("commit")
+        self._database.execute("attach ? as kept", (f"{path.resolve().as_uri()}?mode=ro",))
+        try:
+            self._database.execute("begin")
+            columns = f"{_COLUMNS}, row_count"
+            self._database.execute(
+                f"insert into documents ({columns}) select {columns} from kept.documents"  # noqa: S608 - our own names
+            )
+            self._database.execute("insert into entries select entry, seq, row, content from kept.entries")
+            self._database.execute("commit")
+        finally:
+            if self._database.in_transaction:
+                self._database.execute("rollback")
+            self._database.execute("detach kept")
+            self._database.execute("begin")
+        self.close_intake()
 
     # Deciding ------------------------------------------------------------------------------------------------------
 

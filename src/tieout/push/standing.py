@@ -6,8 +6,8 @@ Asks the ledger, and for a proof also the source and Intacct.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 from sqlalchemy import select
@@ -220,7 +220,11 @@ def _filled(desk: Opened, settings: PushSettings) -> str:
     return next(iter(heads.intersection(desk.client.model(desk.object).lists)), "") if heads else ""
 
 
-def proof(desks: Desks, stage: Stage, *, strict: bool) -> list[TieOutLine]:
+OnRead: TypeAlias = Callable[[Sequence["Staged"], Mapping[str, "LedgerRecord"], Mapping[str, tieout.Read]], None]
+"""Told a group of documents of one entity, what the ledger has of them, and what Intacct returned."""
+
+
+def proof(desks: Desks, stage: Stage, *, strict: bool, on_read: OnRead | None = None) -> list[TieOutLine]:
     """Lines for the documents of one source, entity by entity, after their fates are known. What any object would meet
     (no network, no permission) is raised if `strict`, else it makes lines that prove nothing."""
     entities = stage.entities()
@@ -232,7 +236,7 @@ def proof(desks: Desks, stage: Stage, *, strict: bool) -> list[TieOutLine]:
     for chunk in stage.chunks(size=MAX_BATCH):
         for entity, documents_of in plan.by_entity(chunk):
             try:
-                _prove(made[entity], desks.ledger(entity), documents_of)
+                _prove(made[entity], desks.ledger(entity), documents_of, on_read)
             except tieout.CONNECTION_WIDE as error:
                 if strict:
                     raise
@@ -249,15 +253,22 @@ def _begun(desks: Desks, entity: str, *, alone: bool) -> tieout.Proof:
     return made
 
 
-def _prove(made: tieout.Proof, ledger: Ledger, documents: Sequence[Staged]) -> None:
+def _prove(made: tieout.Proof, ledger: Ledger, documents: Sequence[Staged], on_read: OnRead | None) -> None:
     for document in documents:
         tieout.add_up(made.totals, document.totals)
         made.has_gaps = made.has_gaps or bool(document.problems)
         if document.fate == "changed":
             made.name("changed", document.source_id)
     arrived = [document for document in documents if document.fate in ("posted", "skipped", "changed")]
-    records = ledger.known([document.source_id for document in arrived])
-    made.read_back(
-        [record for record in records.values() if record.state == "posted"],
-        {d.source_id: tieout.Expected(len(d.rows), d.lists) for d in arrived if d.fate != "changed"},
-    )
+    asked = documents if on_read is not None else arrived
+    records = ledger.known([document.source_id for document in asked])
+    read: dict[str, tieout.Read] = {}
+    try:
+        here = {document.source_id for document in arrived}
+        read = made.read_back(
+            [record for record in records.values() if record.state == "posted" and record.source_id in here],
+            {d.source_id: tieout.Expected(len(d.rows), d.lists) for d in arrived if d.fate != "changed"},
+        )
+    finally:
+        if on_read is not None:
+            on_read(documents, records, read)

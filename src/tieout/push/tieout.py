@@ -41,6 +41,8 @@ CONNECTION_WIDE = (
 )
 """Errors that say nothing of one object: a proof ends with them."""
 _SHOWN = 5
+GROUPS = 24
+"""Sums by period and currency that a tie-out lists; the audit file has them all."""
 
 
 class Expected(msgspec.Struct, frozen=True):
@@ -50,6 +52,28 @@ class Expected(msgspec.Struct, frozen=True):
     """Source rows that it was made of."""
     lists: Mapping[str, int] = {}
     """How many lines it was sent with, by the name of the list."""
+
+
+class Read(msgspec.Struct, frozen=True):
+    """What Intacct returned of one posted record."""
+
+    amounts: Mapping[str, Decimal]
+    """Exact sums by field path, of the fields that were sent."""
+    state: str | None
+    """In Sage's word."""
+    posting_date: str | None
+    currency: str | None
+
+
+POSTING_DATES = (
+    "postingDate",
+    "invoiceSummary.glPostingDate",
+    "billSummary.glPostingDate",
+    "glPostingDate",
+    "beginDate",
+)
+"""Where objects say which day they post to the ledger (REST reference 9.4); the first that a record has."""
+CURRENCIES = ("currency.txnCurrency", "txnCurrency", "currency")
 
 
 class Some(msgspec.Struct):
@@ -94,6 +118,8 @@ class Proof:
         self._rows_there: int | None = 0
         """Their rows, lines where each row became a line; None where Intacct has no number to set against ours."""
         self._sums: dict[str, Decimal] = {}
+        self._groups: dict[tuple[str, str, str], list[Decimal]] = {}
+        """(period, currency, field path) -> what was sent and what Intacct returned, of posted records."""
         self._missing = Some()
         self._compared = 0
         """Documents of which something could be compared: id, lines or amounts."""
@@ -106,8 +132,9 @@ class Proof:
     def name(self, outcome: str, source_id: str) -> None:
         self.names.setdefault(outcome, Some()).add(source_id)
 
-    def read_back(self, posted: Sequence[LedgerRecord], expected: Mapping[str, Expected]) -> None:
-        """Read posted records by key, 500 a request, lines included (REST reference 4.3), and compare them.
+    def read_back(self, posted: Sequence[LedgerRecord], expected: Mapping[str, Expected]) -> dict[str, Read]:
+        """Read posted records by key, 500 a request, lines included (REST reference 4.3), and compare them -> what was
+        read, by source id.
 
         `expected` has those that are posted as the source has them. What Intacct refuses for this object is in
         `refused`; what any object would meet is raised: NotAuthorisedError, UnreachableError, StoreError ..."""
@@ -117,8 +144,9 @@ class Proof:
             self._count_rows(expected.get(record.source_id))
             if not record.sage_key:
                 self._missing.add(f"{record.source_id} (no key)")
+        read: dict[str, Read] = {}
         if self.refused:
-            return
+            return read
         by_key = {record.sage_key: record for record in posted if record.sage_key}
         for keys in chunks([key for key in by_key if key]):
             try:
@@ -127,22 +155,23 @@ class Proof:
                 raise
             except TieoutError as error:
                 self.refused = error.message
-                return
+                return read
             for key, answer in zip(keys, answers, strict=True):
                 record = by_key[key]
                 if isinstance(answer, NotFoundError):
                     self._missing.add(f"{record.source_id} (key {key})")
                 elif isinstance(answer, TieoutError):
                     self.refused = answer.message
-                    return
+                    return read
                 else:
-                    self._compare(record, answer, expected.get(record.source_id))
+                    read[record.source_id] = self._compare(record, answer, expected.get(record.source_id))
+        return read
 
     def _count_rows(self, expected: Expected | None) -> None:
         if expected is not None and expected.rows > 1 and not _is_lined(expected):
             self._rows_there = None  # several rows made one record without lines
 
-    def _compare(self, record: LedgerRecord, answer: Record, expected: Expected | None) -> None:
+    def _compare(self, record: LedgerRecord, answer: Record, expected: Expected | None) -> Read:
         """Errors that cancel each other out in the sums are still errors."""
         wrong = _identity(record, answer)
         lines = 0
@@ -165,6 +194,14 @@ class Proof:
         self._compared += bool(record.sage_id or record.totals or (expected is not None and expected.lists))
         if wrong:
             self._differing.add(f"{record.source_id} (key {record.sage_key}): {', '.join(wrong)}")
+        seen = Read(theirs, _text(answer, ("state",)), _text(answer, POSTING_DATES), _text(answer, CURRENCIES))
+        for path, amount in record.totals.items():
+            sums = self._groups.setdefault(
+                ((seen.posting_date or "")[:7], seen.currency or "", path), [Decimal(0), Decimal(0)]
+            )
+            sums[0] += amount
+            sums[1] += theirs.get(path, Decimal(0))
+        return seen
 
     def _amounts(self, answer: Record, paths: Iterable[str]) -> dict[str, Decimal]:
         """The sums of one record as Intacct has it; added to those of all."""
@@ -196,7 +233,7 @@ class Proof:
         if self._rows_there is not None:
             found.append(_line(self.subject, "rows", rows, self._rows_there, _why_not(self.rows)))
         found.append(_line(self.subject, "documents", documents, self._there, note))
-        found += self._sum_lines()
+        found += [*self._sum_lines(), *self._group_lines()]
         if self._compared:
             agreeing = self._compared - self._differing.count
             found.append(_line(self.subject, "documents agree", self._compared, agreeing, self._differing.spoken("; ")))
@@ -218,6 +255,31 @@ class Proof:
             if whole != sent and self._any_posted:
                 found.append(_line(self.subject, f"sum {path} (posted)", sent, theirs))
         return found
+
+    def _group_lines(self) -> list[TieOutLine]:
+        """Posted records by period and currency, where there are several; at most GROUPS of them, those that differ
+        first."""
+        if len({key[:2] for key in self._groups}) < 2:
+            return []
+        ordered = sorted(self._groups.items(), key=lambda group: (group[1][0] == group[1][1], group[0]))
+        return [
+            _line(
+                self.subject,
+                " ".join(word for word in ("sum", path, period, currency, "(posted)") if word),
+                ours,
+                theirs,
+            )
+            for (period, currency, path), (ours, theirs) in ordered[:GROUPS]
+        ]
+
+
+def _text(answer: Record, paths: Sequence[str]) -> str | None:
+    """The first of these fields that holds a text."""
+    for path in paths:
+        for value in values_at(answer, path.split(".")):
+            if isinstance(value, str) and value:
+                return value
+    return None
 
 
 def _identity(record: LedgerRecord, answer: Record) -> list[str]:

@@ -1,0 +1,146 @@
+"""A plan on file: the checked records of one push, frozen under a hash, to be sent later exactly as they are.
+
+The file is the stage itself with a head. Its digest is sealed with the installation's master key, so that nobody
+without it can change a plan between the one who made it and the one who applies it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tieout.errors import ConfigurationError, SourceError
+
+if TYPE_CHECKING:
+    from tieout.push.settings import PushSettings
+    from tieout.push.stage import Stage
+    from tieout.store.ledger import Scope, Seal
+
+VERSION = 1
+_CONTEXT = "push-plan"
+
+
+class PlanHead(msgspec.Struct, kw_only=True):
+    """What was planned: by whom, of which source, for which company. Moments are ISO 8601 in UTC."""
+
+    version: int = VERSION
+    push: str
+    object: str
+    mapping_sha256: str
+    source: str
+    source_sha256: str
+    rows: int
+    company: str
+    environment: str
+    entity: str
+    planned_by: str
+    planned_at: str
+    to_send: int
+    held: int
+
+
+def mapping_hash(settings: PushSettings) -> str:
+    """SHA-256 over a whole [push.NAME] section: another mapping makes other records of the same source."""
+    return hashlib.sha256(msgspec.json.encode(settings, order="deterministic")).hexdigest()
+
+
+def save(stage: Stage, head: PlanHead, seal: Seal, owner: str, path: Path) -> str:
+    """Write the plan, for its owner's eyes alone -> its digest. Raises SourceError where the file cannot be written or
+    is there already."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except FileExistsError:
+        raise SourceError(f"{str(path)!r} is there already.", advice="Give the plan another name.") from None
+    except OSError as error:
+        raise SourceError(f"{str(path)!r} cannot be written: {error.strerror}.", advice="Name another file.") from None
+    digest = _digest(stage, head)
+    stage.copy_to(path)
+    database = sqlite3.connect(path)
+    try:
+        with database:
+            database.execute("create table plan (head blob not null, sealed blob not null)")
+            sealed = seal.encrypt(digest.encode(), _CONTEXT, owner)
+            database.execute("insert into plan values (?, ?)", (msgspec.json.encode(head), sealed))
+    finally:
+        database.close()
+    return digest
+
+
+def load(stage: Stage, path: Path, seal: Seal) -> PlanHead:
+    """A plan into an empty stage. Raises SourceError where the file is none, or is not as it was written."""
+    if not path.is_file():
+        raise SourceError(f"There is no plan {str(path)!r}.", advice="Make one: tieout push NAME --plan FILE.")
+    try:
+        database = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+        try:
+            row = database.execute("select head, sealed from plan").fetchone()
+        finally:
+            database.close()
+        head = msgspec.json.decode(row[0], type=PlanHead)
+        stage.copy_from(path)
+    except (sqlite3.Error, msgspec.MsgspecError, ValueError, TypeError):
+        raise _not_a_plan(path) from None
+    try:
+        digest = seal.decrypt(row[1], _CONTEXT).decode()
+    except ConfigurationError:
+        raise SourceError(
+            f"The plan {str(path)!r} was made with another master key, or was changed.",
+            advice="Make the plan anew with this installation: tieout push NAME --plan FILE.",
+        ) from None
+    if digest != _digest(stage, head):
+        raise SourceError(
+            f"The plan {str(path)!r} was changed after it was made. Nothing was sent.",
+            advice="Find out who changed it, and make a new plan.",
+        )
+    return head
+
+
+def refuse_other(head: PlanHead, name: str, settings: PushSettings, scope: Scope) -> None:
+    """Raise ConfigurationError where the plan is not one of this push, as the project says it now."""
+    differs = [
+        (head.push != name, f"it is a plan of push {head.push}"),
+        (head.mapping_sha256 != mapping_hash(settings), f"[push.{name}] was changed since"),
+        ((head.company, head.environment) != (scope.company, scope.environment), f"it is for {head.company}"),
+        (head.entity != scope.entity, f"it is for entity {head.entity or '(top level)'}"),
+    ]
+    for is_so, why in differs:
+        if is_so:
+            raise ConfigurationError(
+                f"This plan cannot be applied: {why}. Nothing was sent.",
+                advice=f"Make a new one: tieout push {name} --plan FILE.",
+            )
+
+
+def refuse_changed(head: PlanHead, sha256: str) -> None:
+    """Raise SourceError where the source says something else by now."""
+    if head.source_sha256 != sha256:
+        raise SourceError(
+            f"{head.source} was changed since it was planned, so the plan is void. Nothing was sent.",
+            advice="Look at what changed, then make a new plan.",
+        )
+
+
+def refuse_alone(head: PlanHead, applied_by: str, name: str) -> None:
+    """Raise ConfigurationError where the project wants two people and there is one."""
+    if not applied_by or not head.planned_by or applied_by.casefold() == head.planned_by.casefold():
+        who = head.planned_by or "nobody named"
+        raise ConfigurationError(
+            f"[push.{name}] wants another person to apply a plan than the one who made it, and {who} made it.",
+            advice="Let somebody else run `tieout push --apply`, with --by and their name.",
+        )
+
+
+def _digest(stage: Stage, head: PlanHead) -> str:
+    digest = hashlib.sha256(msgspec.json.encode(head, order="deterministic"))
+    for row in stage.raw():
+        digest.update(msgspec.json.encode(row))
+    return digest.hexdigest()
+
+
+def _not_a_plan(path: Path) -> SourceError:
+    return SourceError(f"{str(path)!r} is no plan of tieout.", advice="Make one: tieout push NAME --plan FILE.")

@@ -1,0 +1,105 @@
+"""A plan: what was checked is what goes out, by somebody else where the project wants two, and nothing that changed."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import stat
+from pathlib import Path
+
+import pytest
+
+from tests.push.desk import CUSTOMERS, SHEETS, Desk
+from tests.push.test_push import customer
+from tieout import push
+from tieout.errors import ConfigurationError, SourceError
+from tieout.project import load
+
+ROWS = ["1,A,2026-11-16,8,", "2,B,2026-11-16,7.5,", "3,B,2026-11-17,8,", "4,C,2026-11-17,x,"]
+
+
+@pytest.fixture
+def plan(desk: Desk, tmp_path: Path) -> Path:
+    path = tmp_path / "november.plan"
+    desk.sheets(ROWS)
+    report = desk.push("times", plan=path, by="Ada")
+    assert (report.ready, report.held, report.posted, report.dry_run) == (2, 1, 0, True)
+    return path
+
+
+def test_a_plan_sends_nothing_and_applying_it_sends_exactly_its_records(desk: Desk, plan: Path, tmp_path: Path) -> None:
+    assert desk.held_by_company("timesheets", "description") == {}
+    assert stat.S_IMODE(plan.stat().st_mode) == 0o600
+    audit = tmp_path / "audit.jsonl"
+    report = push.apply(desk.project, "times", plan, by="Grace", audit=audit)
+    assert (report.posted, report.held, report.exit_code) == (2, 1, 1)
+    assert desk.held_by_company("timesheets", "description") == {"A": 1, "B": 1}
+    head = json.loads(audit.read_text().splitlines()[0])
+    assert (head["planned_by"], head["applied_by"]) == ("Ada", "Grace")
+    again = push.apply(desk.project, "times", plan, by="Grace")
+    assert (again.posted, again.skipped) == (0, 2), "applied twice, posted once"
+
+
+def test_a_changed_source_voids_it(desk: Desk, plan: Path) -> None:
+    desk.sheets([*ROWS, "5,D,2026-11-17,8,"])
+    with pytest.raises(SourceError, match="changed since it was planned"):
+        push.apply(desk.project, "times", plan)
+    assert desk.held_by_company("timesheets", "description") == {}
+
+
+def test_so_does_a_changed_mapping(desk: Desk, plan: Path) -> None:
+    file = desk.root / "tieout.toml"
+    file.write_text(file.read_text().replace("2026-11-16", "2026-11-09"))
+    with pytest.raises(ConfigurationError, match="was changed since"):
+        push.apply(load(desk.root), "times", plan)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        "update documents set body = replace(body, '7.5', '9.5')",
+        "delete from documents where seq = 2",
+        "update plan set head = replace(head, 'Ada', 'Bob')",
+        "update plan set sealed = zeroblob(length(sealed))",
+    ],
+)
+def test_a_plan_that_somebody_changed_is_not_applied(desk: Desk, plan: Path, edit: str) -> None:
+    with sqlite3.connect(plan) as database:
+        assert database.execute(edit).rowcount
+    with pytest.raises(SourceError, match="changed"):
+        push.apply(desk.project, "times", plan)
+    assert desk.held_by_company("timesheets", "description") == {}
+
+
+def test_a_plan_of_another_push_and_what_is_no_plan_are_refused(desk: Desk, plan: Path, tmp_path: Path) -> None:
+    desk.customers([customer(1)])
+    with pytest.raises(ConfigurationError, match="plan of push times"):
+        push.apply(desk.project, "customers", plan)
+    with pytest.raises(SourceError, match="no plan"):
+        push.apply(desk.project, "times", tmp_path / "nothing")
+    (tmp_path / "text").write_text("hello")
+    with pytest.raises(SourceError, match="is no plan"):
+        push.apply(desk.project, "times", tmp_path / "text")
+    with pytest.raises(SourceError, match="there already"):
+        desk.push("times", plan=plan)
+
+
+def test_what_was_posted_meanwhile_is_not_posted_again(desk: Desk, plan: Path) -> None:
+    assert desk.push("times").posted == 2
+    assert push.apply(desk.project, "times", plan).posted == 0
+    assert desk.held_by_company("timesheets", "description") == {"A": 1, "B": 1}
+
+
+def test_two_people_where_the_project_wants_two(desk: Desk, tmp_path: Path) -> None:
+    text = CUSTOMERS + SHEETS.replace('source = "times.csv"', 'source = "times.csv"\ntwo_people = true')
+    (desk.root / "tieout.toml").write_text(text)
+    desk.project = load(desk.root)
+    desk.sheets(ROWS[:2])
+    with pytest.raises(ConfigurationError, match="two people"):
+        desk.push("times")
+    path = tmp_path / "p.plan"
+    desk.push("times", plan=path, by="Ada")
+    for by in ("Ada", "ADA", ""):
+        with pytest.raises(ConfigurationError, match="another person"):
+            push.apply(desk.project, "times", path, by=by)
+    assert push.apply(desk.project, "times", path, by="Grace").posted == 2
