@@ -136,3 +136,104 @@ def test_what_a_csv_writer_wrote_is_read_back(tmp_path: Path, rows: list[tuple[s
     found = source(tmp_path, text.getvalue(), CSV)
     assert [tuple(row.values.values()) for row in found.rows()] == [row for row in rows if any(row)]
     assert found.row_count + found.blank_rows == len(rows)
+
+
+def test_the_line_of_a_wrong_byte_is_right_however_far_down_it_is(tmp_path: Path) -> None:
+    good = "".join(f"{n},row {n}\n" for n in range(40_000)).encode()
+    assert "line 40002, byte 3: 0xe9" in refusal(tmp_path, b"a,b\n" + good + b"1,\xe9\n")
+    assert "line 40002 holds a NUL byte" in refusal(tmp_path, b"a,b\n" + good + b"1,\x00\n")
+
+
+def test_a_multi_byte_character_at_a_block_edge_is_read_whole(tmp_path: Path) -> None:
+    for shift in range(4):
+        content = "a,b\n" + "x" * shift + "," + "€" * 100_000 + "\n"
+        assert read(tmp_path, content) == [(2, {"a": "x" * shift, "b": "€" * 100_000})]
+
+
+@pytest.mark.parametrize(
+    ("content", "encoding", "hint"),
+    [
+        (b"\xef\xbb\xbfa,b\n1,x\n", "cp1252", 'encoding = "utf-8"'),
+        ("a,b\n1,x\n".encode("utf-16"), "cp1252", 'encoding = "utf-16"'),
+    ],
+)
+def test_a_mark_that_contradicts_the_declared_encoding_is_refused(
+    tmp_path: Path, content: bytes, encoding: str, hint: str
+) -> None:
+    text = refusal(
+        tmp_path, content, settings(object="c", source="c.csv", id="a", encoding=encoding, fields={"n": "b"})
+    )
+    assert "begins with the mark of" in text
+    assert hint in text
+
+
+def test_wide_encodings_are_held_to_their_word(tmp_path: Path) -> None:
+    wide = settings(object="c", source="c.csv", id="a", encoding="utf-16-le", fields={"name": "b"})
+    assert read(tmp_path, "\ufeffa,b\n1,\u2028x\n".encode("utf-16-le"), wide) == [(2, {"a": "1", "b": "\u2028x"})]
+    assert "byte 9 is not utf-16-le" in refusal(tmp_path, "a,b\n".encode("utf-16-le") + b"\x00\xdc1\x00", wide)
+    assert "line 2 holds a NUL byte" in refusal(tmp_path, "a,b\n1,\x00\n".encode("utf-16-le"), wide)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_lines_may_end_as_on_any_system(tmp_path: Path, end: str) -> None:
+    assert read(tmp_path, end.join(["a,b", "1,x", '2,"y"', ""])) == [
+        (2, {"a": "1", "b": "x"}),
+        (3, {"a": "2", "b": "y"}),
+    ]
+
+
+def test_titles_above_the_header_are_not_data(tmp_path: Path) -> None:
+    given = settings(object="c", source="c.csv", id="a", header_row=3, fields={"name": "b"})
+    content = 'Bills of January\n"made by, Ann",x,y\na,b\n1,x\n'
+    assert read(tmp_path, content, given) == [(4, {"a": "1", "b": "x"})]
+    assert "has no header in row 3" in refusal(tmp_path, "a,b\n1,x\n", given)
+    assert "line 5 (row 5) has 1 cell" in refusal(tmp_path, content + "2\n", given)
+
+
+def test_marked_rows_are_left_out_and_counted_however_they_look(tmp_path: Path) -> None:
+    given = settings(
+        object="c", source="c.csv", id="a", skip={"column": "DONOTIMPORT", "value": "#"}, fields={"name": "b"}
+    )
+    content = "DONOTIMPORT,a,b\n#,Required,Text\n# see help\n,1,x\n #,2,y\n##,3,z,too many\n,4,#\n"
+    found = source(tmp_path, content, given)
+    assert [(row.number, row.values["a"]) for row in found.rows()] == [(4, "1"), (7, "4")]
+    assert (found.row_count, found.skipped_rows, found.blank_rows) == (2, 4, 0)
+
+
+def test_a_skip_of_a_column_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    given = settings(object="c", source="c.csv", id="a", skip={"column": "Aa", "value": "#"}, fields={"name": "b"})
+    assert "skip in [push.times] names the column 'Aa', which c.csv does not have" in refusal(tmp_path, "a,b\n", given)
+
+
+def test_columns_are_known_before_and_after_rows_are_asked_for(tmp_path: Path) -> None:
+    found = source(tmp_path, "a,b\n1,x\n", CSV)
+    assert found.columns == ("a", "b")
+    assert len(list(found.rows())) == 1
+    assert found.columns == ("a", "b")
+    with pytest.raises(AssertionError):
+        found.rows()
+
+
+def test_a_closed_source_lets_go_of_its_file(tmp_path: Path) -> None:
+    found = source(tmp_path, "a,b\n1,x\n", CSV)
+    rows = found.rows()
+    next(rows)
+    assert str(tmp_path / "c.csv") in open_files()
+    found.close()
+    assert str(tmp_path / "c.csv") not in open_files()
+    assert list(rows) == []
+
+
+def open_files() -> set[str]:
+    folder = Path("/proc/self/fd")
+    if not folder.is_dir():
+        pytest.skip("this system does not tell which files are open")
+    return {str(link.readlink()) for link in folder.iterdir() if link.exists()}
+
+
+def test_a_file_of_another_kind_tells_by_its_ending(tmp_path: Path) -> None:
+    given = settings(object="c", source="c.dat", format="csv", id="a", fields={"name": "b"})
+    for name, content in (("c.dat", "a,b\n1,x\n"), ("other", "a,b\n1,x\n"), ("fixed.jsonl", '{"a": "1", "b": "x"}\n')):
+        (tmp_path / name).write_text(content)
+        rows = list(open_source(given, tmp_path / name, "[push.x]").rows())
+        assert [dict(row.values) for row in rows] == [{"a": "1", "b": "x"}]

@@ -35,6 +35,7 @@ class QuerySource(Source):
     def __init__(self, query: Query, settings: PushSettings, section: str) -> None:
         super().__init__(f"the query of {section}", settings, section)
         self._query = query
+        self._secrets: list[str] = []
 
     def _open(self) -> Iterator[SourceRow]:
         first = re.match(r"\w*", self._query.sql[_COMMENT_OR_SPACE.match(self._query.sql).end() :])  # type: ignore[union-attr]  # matches anything
@@ -61,7 +62,12 @@ class QuerySource(Source):
                 url = url.set(drivername="postgresql+psycopg")
             self._secrets = _secrets(url)
             self._refuse_missing(url)
-            return sqlalchemy.create_engine(url, hide_parameters=True, poolclass=sqlalchemy.NullPool)
+            options = {}
+            if url.get_backend_name() == "postgresql" and "connect_timeout" not in url.query:
+                options["connect_timeout"] = 10
+            return sqlalchemy.create_engine(
+                url, hide_parameters=True, poolclass=sqlalchemy.NullPool, connect_args=options
+            )
         except NoSuchModuleError:
             raise SourceError(
                 f"url in {self.section} names the database {url.drivername!r}, which SQLAlchemy does not know.",

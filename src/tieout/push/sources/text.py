@@ -70,7 +70,7 @@ class TextFile:
                 with io.TextIOWrapper(file, encoding, newline="") as text:
                     yield self._without_nul(text) if self._is_wide else text
         except _NulError:
-            raise self._holds_nul(self._line_of_nul()) from None
+            raise self._with_nul() from None
         except UnicodeDecodeError as error:
             raise self._undecodable(error) from None
         except OSError as error:
@@ -98,9 +98,12 @@ class TextFile:
                 raise self._holds_nul(number)
             yield line
 
-    def _line_of_nul(self) -> int:
+    def _with_nul(self) -> SourceError:
+        """Reads once more to say where, or what the file says it is."""
         with self.path.open("rb") as file:
-            return next((number for number, raw in enumerate(file, 1) if b"\0" in raw), 1)
+            self._encoding(file.read(4))
+            file.seek(0)
+            return self._holds_nul(next((number for number, raw in enumerate(file, 1) if b"\0" in raw), 1))
 
     def _holds_nul(self, number: int) -> SourceError:
         return SourceError(

@@ -69,17 +69,21 @@ class WorkbookSource(Source):
         self._columns = tuple(name for name in names if name)
         yield SourceRow(0, {})
         last = self._settings.header_row
+        rules = self.rules()
         outside = ""
         for number, cells in rows:
             values = dict.fromkeys(self._columns)
+            flaw: tuple[int, str, Flawed] | None = None
             for column, value in cells.items():
                 name = names[column] if column < len(names) else ""
                 if not name:
                     outside = outside or ("" if value == "" else f"{letters_of(column)}{number}")
                 elif isinstance(value, Flawed):
-                    raise self._flawed(number, column, name, value)
+                    flaw = flaw or (column, name, value)
                 else:
                     values[name] = value
+            if flaw is not None and not any(rule(values) for rule in rules):
+                raise self._flawed(number, *flaw)
             if all(value is None or value == "" for value in values.values()):
                 continue
             self.blank_rows += number - last - 1
