@@ -71,6 +71,9 @@ def test_nothing_is_written_through_a_query(payroll: str, postgres_url: str) -> 
     with pytest.raises(SourceError, match="does not begin with SELECT") as caught:
         list(asked("/* x */ delete from t", payroll).rows())
     assert "only reads" in caught.value.advice
+    with pytest.raises(SourceError, match=r"readonly|read-only|not return rows"):
+        list(asked("with x as (select 1) delete from t returning id", payroll).rows())
+    assert len(list(asked("select id from t", payroll).rows())) == 2
     with psycopg.connect(postgres_url, autocommit=True) as server:
         server.execute("create table t (id int)")
         server.execute("create function f() returns int language sql as 'insert into t values (1) returning id'")
@@ -95,6 +98,8 @@ def test_no_message_holds_a_secret() -> None:
         assert "0thersecret" not in str(caught.value)
         assert caught.value.__cause__ is None
         assert caught.value.__suppress_context__
+    with pytest.raises(SourceError, match=r"invalid sslmode value: .\*\*\*"):
+        list(asked("select 1", "postgresql://127.0.0.1:1/db?sslmode=0thersecret").rows())
     with pytest.raises(SourceError, match="'nodb', which SQLAlchemy does not know"):
         list(asked("select 1", "nodb://me:s3cretword@host/db").rows())
 

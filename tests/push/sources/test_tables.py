@@ -39,6 +39,15 @@ class Capsule:
         return self._table.__arrow_c_stream__(requested_schema)
 
 
+class NAType:
+    """pandas' NA as it behaves: to compare it gives no answer."""
+
+    def __eq__(self, other: object) -> bool:
+        raise TypeError("boolean value of NA is ambiguous")
+
+    __hash__ = None  # type: ignore[assignment]
+
+
 class Frame:
     """A table that gives its rows as dicts, as pandas does."""
 
@@ -73,6 +82,7 @@ def test_mappings_of_a_generator_are_read_as_they_come() -> None:
         (1e-7, Decimal("1E-7")),
         (float(2**53 - 1), 2**53 - 1),
         (float("nan"), None),
+        (NAType(), None),
         (Decimal("1.10"), Decimal("1.10")),
         (date(2026, 1, 31), date(2026, 1, 31)),
         (time(7, 30), "07:30:00"),

@@ -182,6 +182,10 @@ def test_lines_may_end_as_on_any_system(tmp_path: Path, end: str) -> None:
     ]
 
 
+def test_a_line_end_inside_a_cell_stays_as_it_is(tmp_path: Path) -> None:
+    assert read(tmp_path, 'a,b\r\n1,"x\r\ny\rz\nw"\r\n') == [(2, {"a": "1", "b": "x\r\ny\rz\nw"})]
+
+
 def test_titles_above_the_header_are_not_data(tmp_path: Path) -> None:
     given = settings(object="c", source="c.csv", id="a", header_row=3, fields={"name": "b"})
     content = 'Bills of January\n"made by, Ann",x,y\na,b\n1,x\n'

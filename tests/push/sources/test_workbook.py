@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import zipfile
 from collections.abc import Callable
 from datetime import date, datetime
@@ -284,6 +285,20 @@ def test_other_ways_to_write_the_same_sheet(tmp_path: Path) -> None:
         (3, (None, datetime(2026, 1, 31, 17))),  # noqa: DTZ001
         (4, (7, "")),
     ]
+
+
+def test_a_hint_how_to_say_a_shared_text_is_no_part_of_it(tmp_path: Path) -> None:
+    path = book(tmp_path, lambda _, sheet: sheet.write_column(0, 0, ["id", "東京"]))
+    hint = '東京</t><rPh sb="0" eb="2"><t>トウキョウ</t></rPh></si>'
+    rewritten(path, "xl/sharedStrings.xml", lambda xml: xml.replace("東京</t></si>", hint))
+    assert [row.values["id"] for row in opened(path).rows()] == ["東京"]
+
+
+def test_the_hash_is_the_files_own(tmp_path: Path) -> None:
+    path = book(tmp_path, lambda _, sheet: sheet.write_column(0, 0, ["id", "a"]))
+    found = opened(path)
+    list(found.rows())
+    assert found.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 @pytest.mark.parametrize(

@@ -143,9 +143,7 @@ def _cells_of(kind: pa.DataType) -> Callable[[pa.Array], list[Any]]:
     if types.is_float16(kind) or types.is_float32(kind):
         # As text first: 0.1 of 32 bits is 0.100000001490116 in 64.
         wide = pa.float32()
-        return lambda array: [
-            None if t is None else shortest(t) for t in array.cast(wide).cast(pa.string()).to_pylist()
-        ]
+        return lambda array: [_narrow(text) for text in array.cast(wide).cast(pa.string()).to_pylist()]
     if types.is_float64(kind):
         return lambda array: [_number(value) for value in array.to_pylist()]
     if types.is_timestamp(kind) and kind.unit == "ns":
