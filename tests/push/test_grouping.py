@@ -38,10 +38,29 @@ def test_the_first_row_and_another_vendor_must_name_their_document() -> None:
 def test_a_count_that_starts_again_begins_a_document_without_any_number() -> None:
     rows = [("", "V1", "1"), ("", "", "2"), ("", "V1", "1"), ("", "V2", "1"), ("", "", "2"), ("", "V1", "1")]
     found = groups(rows, "No", "Vendor", "Line", line_number="Line")
-    first, second, third, fourth = '["", "V1"]', '["", "V1"]#2', '["", "V2"]', '["", "V1"]#3'
-    assert [group.id for group in found] == [first, first, second, third, third, fourth]
+    first, other = found[0].id, found[3].id
+    assert first.startswith('["", "V1", "')
+    assert other.startswith('["", "V2", "')
+    assert [group.id for group in found] == [first, first, f"{first}#2", other, other, f"{first}#3"]
     assert [group.begins for group in found] == [True, False, True, True, False, True]
     assert all(group.derived for group in found)
+
+
+def test_the_id_of_a_document_without_number_does_not_depend_on_what_stands_around_it() -> None:
+    rows = [("", "V1", "7", "1"), ("", "V1", "8", "1")]
+    columns = ("No", "Vendor", "Amount", "Line")
+    before = groups(rows, *columns, line_number="Line")
+    after = groups([("", "V1", "3", "1"), *rows[::-1]], *columns, line_number="Line")
+    assert {group.id for group in before} < {group.id for group in after}
+
+
+def test_parts_may_be_expressions_and_may_be_blank_where_they_say_so() -> None:
+    week = {"column": "Day", "date": "%m/%d/%Y", "week_start": "monday"}
+    group_by = ["Name", week, {"column": "Shift", "default": ""}]
+    rows = [("Ann", "11/18/2026", ""), ("Ann", "11/20/2026", ""), ("Ann", "11/23/2026", "B"), ("Ann", "x", "")]
+    found = groups(rows, "Name", "Day", "Shift", group_by=group_by, header="every")
+    assert [group.id for group in found[:3]] == ['["Ann", "2026-11-16", ""]'] * 2 + ['["Ann", "2026-11-23", "B"]']
+    assert (found[3].blank, found[3].reason) == ("Day", "is not a date like 01/31/2026")
 
 
 def test_a_number_that_stands_on_every_row_goes_on_until_the_count_starts_again() -> None:
@@ -53,8 +72,8 @@ def test_a_number_that_stands_on_every_row_goes_on_until_the_count_starts_again(
 
 
 def test_without_columns_the_count_alone_tells() -> None:
-    found = groups([("1",), ("2",), ("1",)], "Line", group_by=(), line_number="Line")
-    assert [group.id for group in found] == ["document#1", "document#1", "document#2"]
+    found = groups([("1", "a"), ("2", "b"), ("1", "c")], "Line", "Text", group_by=(), line_number="Line")
+    assert found[0].id == found[1].id != found[2].id
 
 
 def test_a_line_number_that_is_none_is_named() -> None:

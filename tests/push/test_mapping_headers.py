@@ -35,11 +35,9 @@ def headed(tmp_path: Path, *rows: str) -> list[Document]:
 def test_a_header_on_the_first_line_only_serves_the_lines_below(tmp_path: Path) -> None:
     rows = ["B1,V-1,New York,1,10", ",,,2,5", ",V-2,Toronto,1,7", "B3,V-1,New York,1,1"]
     found = headed(tmp_path, *rows)
-    assert [(d.source_id, d.entity, d.rows) for d in found] == [
-        ('["B1", "V-1"]', "E110", [2, 3]),
-        ('["", "V-2"]', "E120", [4]),
-        ('["B3", "V-1"]', "E110", [5]),
-    ]
+    assert [(d.entity, d.rows) for d in found] == [("E110", [2, 3]), ("E120", [4]), ("E110", [5])]
+    assert [d.source_id for d in found][::2] == ['["B1", "V-1"]', '["B3", "V-1"]']
+    assert found[1].source_id.startswith('["", "V-2", "')
     assert [d.problems for d in found] == [[], [], []]
     assert found[0].body["billNumber"] == "B1"
     assert [line["txnAmount"] for line in found[0].body["lines"]] == ["10.00", "5.00"]

@@ -99,6 +99,11 @@ class Project:
             )
         return self._convert((kind, name), table[name], type)
 
+    def settings_in(self, kind: str, name: str) -> tuple[str, ...]:
+        """The settings that a section itself has, as written: what it leaves to defaults is not among them."""
+        section = self._table(kind).get(name)
+        return tuple(section) if isinstance(section, dict) else ()
+
     def _table(self, kind: str) -> dict[str, object]:
         found = self._document.get(kind, {})
         return found if isinstance(found, dict) else {}

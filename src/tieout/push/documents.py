@@ -7,9 +7,8 @@ nothing of ledgers and requests.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -17,11 +16,11 @@ import msgspec
 
 from tieout.errors import Problem
 from tieout.push.check import Target, Verbatim, add_total, holds, missing
-from tieout.push.grouping import Group, Grouping
-from tieout.push.mapping import FieldMapping, MappedRow, cell, is_blank
+from tieout.push.grouping import Group, Grouping, Key, joined
+from tieout.push.mapping import FieldMapping, MappedRow
 from tieout.push.settings import PushSettings
 from tieout.push.sources import SourceRow
-from tieout.push.values import Wire
+from tieout.push.values import Misfit, Wire
 
 ENCODER = msgspec.json.Encoder(decimal_format="number", order="deterministic")
 """Bodies: Decimal as an exact JSON number, members in a fixed order so that equal records have equal bytes."""
@@ -68,15 +67,6 @@ class Document(msgspec.Struct):
         return hashlib.sha256(ENCODER.encode(plain)).hexdigest()
 
 
-def source_id(values: Mapping[str, Any], columns: Iterable[str]) -> str:
-    """The id of a row: the value of its id column, or several as a JSON array. Blank parts give ""."""
-    parts = [cell(values, column) for column in columns]
-    if any(is_blank(part) for part in parts):
-        return ""
-    words = [str(part).strip() for part in parts]
-    return words[0] if len(words) == 1 else json.dumps(words, ensure_ascii=False)
-
-
 class _Draft(msgspec.Struct):
     """A document while its rows come in."""
 
@@ -106,7 +96,8 @@ class Assembly:
         self._source_name = source_name
         self._grouping = Grouping(settings) if settings.is_grouped else None
         self._entity_above = ""
-        self._fingerprints = len(settings.id_columns) > 1
+        self._id = Key(settings.id_entries)
+        self._fingerprints = len(settings.id_entries) > 1
         self._drafts: OrderedDict[object, _Draft] = OrderedDict()
         """The one that got a row last stands last."""
         self._open_rows = 0
@@ -160,14 +151,20 @@ class Assembly:
 
     def _entry(self, row: SourceRow, group: Group | None, problems: list[Problem]) -> str:
         """The id of a row: what its id columns say; without any, its document and its line number."""
-        columns = self._settings.id_columns
-        if not columns and group is not None and group.id:
+        if not self._id.names and group is not None and group.id:
             return f"{group.id}/{group.line}"
-        entry = source_id(row.values, columns) if columns else ""
-        if columns and not entry:
-            column = next(c for c in columns if is_blank(cell(row.values, c)))
-            problems.append(_row_problem(row.number, column, "is blank, but it is this push's id"))
-        return entry or without_id(row.number, self._source_name)
+        found = ""
+        if self._id.names:
+            try:
+                texts = self._id.texts(row.values)
+            except Misfit as misfit:
+                problems.append(_row_problem(row.number, misfit.column or " + ".join(self._id.names), misfit.reason))
+            else:
+                if blank := self._id.blank(texts):
+                    problems.append(_row_problem(row.number, blank, "is blank, but it is this push's id"))
+                else:
+                    found = joined([text for text in texts if text is not None])
+        return found or without_id(row.number, self._source_name)
 
     def _draft(self, row: SourceRow, entry: str, mapped: MappedRow, group: Group | None) -> _Draft:
         if group is None:

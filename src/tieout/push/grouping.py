@@ -1,18 +1,64 @@
-"""Which document a row belongs to, where rows of one document stand together and only the first one names it.
+"""What tells rows and documents apart: ids made of columns, and which document a row belongs to.
 
 Sees rows in the order of the source and remembers the one above. What a document is made of is `documents`' business.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from tieout.push.expressions import cell, is_blank
+from tieout.catalogue.model import Field
+from tieout.push.columns import Column, Entry
+from tieout.push.expressions import cell, compiled, is_blank, label
 from tieout.push.settings import PushSettings
-from tieout.push.values import Misfit, number_of
+from tieout.push.values import Misfit, number_of, text_of
+
+_TEXT = Field()
+
+
+class Key:
+    """`id` or `group_by`: the texts that columns and expressions give for a row."""
+
+    def __init__(self, entries: Sequence[Entry]) -> None:
+        self._parts = [_part(entry) for entry in entries]
+        self.names = tuple(name for _, name, _ in self._parts)
+
+    def texts(self, values: Mapping[str, Any]) -> list[str | None]:
+        """One text for each part; None where it is blank and has no default. Raises Misfit."""
+        found: list[str | None] = []
+        for read, _, default in self._parts:
+            raw = read(values)
+            if raw is None or (isinstance(raw, str) and not raw.strip()):
+                found.append(default)
+            else:
+                found.append(str(raw).strip() if isinstance(raw, list | dict) else text_of(raw).strip())
+        return found
+
+    def blank(self, texts: Sequence[str | None]) -> str:
+        """The first part that is blank and must not be, or ""."""
+        return next((name for name, text in zip(self.names, texts, strict=True) if text is None), "")
+
+
+def _part(entry: Entry) -> tuple[Any, str, str | None]:
+    if isinstance(entry, str):
+        return (lambda values: cell(values, entry)), entry, None
+    if entry.default is not None and entry == Column(column=entry.column, default=entry.default):
+        return (lambda values: cell(values, str(entry.column))), str(entry.column), text_of(entry.default)
+    step = compiled(entry, _TEXT, True, _no_lookup)
+    return step, label(entry), None if entry.default is None else text_of(entry.default)
+
+
+def _no_lookup(column: Column) -> Any:
+    raise AssertionError("a look-up in id or group_by is refused when the section is checked")
+
+
+def joined(texts: Sequence[str]) -> str:
+    """The parts of an id as the ledger writes it: one as it is, several as a JSON array."""
+    return texts[0] if len(texts) == 1 else json.dumps(list(texts), ensure_ascii=False)
 
 
 class Group(NamedTuple):
@@ -25,13 +71,13 @@ class Group(NamedTuple):
     begins: bool = False
     """The count of lines started again here: another document, even where its id is one that was there before."""
     derived: bool = False
-    """Nothing in the source names the document: its id is its first row's values and how often they came before."""
+    """Nothing in the source names the document: its id is made of what its first row holds."""
     line: int = 0
     """The number of the line, where there is a column that counts them."""
     blank: str = ""
-    """The column that had to tell and is blank."""
+    """The column that had to tell and does not."""
     reason: str = ""
-    """Why the line number cannot be read; `blank` is then its column."""
+    """Why it does not, if it is not blank."""
 
 
 class Grouping:
@@ -39,14 +85,15 @@ class Grouping:
 
     A row belongs to the document that its `group_by` columns name. With `header = "first"`, blank ones mean the
     document above; so do columns that are blank in part and otherwise the same. With `line_number`, a count that does
-    not grow begins a document, whatever is blank; the same values once more then get `#2`, `#3` and so on."""
+    not grow begins a document, whatever is blank. Such a document is known by what its first row holds, so that
+    documents that come or go elsewhere in the file change nothing; the same row once more gets `#2`, `#3` and so on."""
 
     def __init__(self, settings: PushSettings) -> None:
-        self._columns = settings.group_columns
+        self._key = Key(settings.group_entries)
         self._first = settings.header == "first"
         self._counter = settings.line_number
         self._above: Group | None = None
-        self._parts: list[str] = []
+        self._parts: list[str | None] = []
         self._line = 0
         self._seen: Counter[str] = Counter()
 
@@ -58,13 +105,15 @@ class Grouping:
                 begins = self._restarts(cell(values, self._counter))
             except Misfit as misfit:
                 return Group("", blank=self._counter, reason=misfit.reason)
-        parts = [_text(cell(values, column)) for column in self._columns]
-        group = self._group(parts, begins)
+        try:
+            parts = self._key.texts(values)
+        except Misfit as misfit:
+            return Group("", blank=misfit.column or " + ".join(self._key.names), reason=misfit.reason)
+        group = self._group(parts, begins, values)
         if group.id and not group.continues:
             self._parts = parts
-        group = group._replace(line=self._line)
         self._above = group if group.id else None
-        return group
+        return group._replace(line=self._line) if self._counter is not None else group
 
     def _restarts(self, raw: object) -> bool:
         """Whether the count of lines starts again. A blank count goes on with what is above."""
@@ -77,24 +126,21 @@ class Grouping:
         line, self._line = self._line, int(number)
         return self._above is None or int(number) <= line
 
-    def _group(self, parts: list[str], begins: bool) -> Group:
+    def _group(self, parts: list[str | None], begins: bool, values: Mapping[str, Any]) -> Group:
         above = self._above
-        if parts and all(parts):
-            id = parts[0] if len(parts) == 1 else json.dumps(parts, ensure_ascii=False)
+        full = [part for part in parts if part is not None]
+        if any(full) and len(full) == len(parts):
+            id = joined(full)
             return Group(id, continues=above is not None and above.id == id and not begins, begins=begins)
         if above is not None and not begins and (self._counter is not None or self._repeats(parts)):
             return above._replace(continues=True, begins=False)
         if begins:
-            id = json.dumps(parts, ensure_ascii=False) if parts else "document"
+            content = hashlib.blake2b(repr(list(values.values())).encode(errors="surrogatepass"), digest_size=6)
+            id = json.dumps([*(part or "" for part in parts), content.hexdigest()], ensure_ascii=False)
             self._seen[id] += 1
             number = self._seen[id]
-            return Group(f"{id}#{number}" if number > 1 or not parts else id, begins=True, derived=True)
-        column = next((c for c, part in zip(self._columns, parts, strict=True) if not part), "")
-        return Group("", blank=column)
+            return Group(id if number == 1 else f"{id}#{number}", begins=True, derived=True)
+        return Group("", blank=self._key.blank(parts) or self._key.names[0])
 
-    def _repeats(self, parts: list[str]) -> bool:
+    def _repeats(self, parts: list[str | None]) -> bool:
         return self._first and all(not part or part == old for part, old in zip(parts, self._parts, strict=True))
-
-
-def _text(raw: object) -> str:
-    return "" if is_blank(raw) else str(raw).strip()

@@ -128,7 +128,7 @@ def occurrence(entry: str, number: int) -> str:
 
 def _are_same(settings: PushSettings, contents: Iterable[bytes]) -> bool:
     """A derived id does not tell identical rows apart, nor does it need to: each of them may stand for any other."""
-    return len(settings.id_columns) > 1 and len(set(contents)) == 1
+    return len(settings.id_entries) > 1 and len(set(contents)) == 1
 
 
 def _repeated_rows(stage: Stage, settings: PushSettings) -> int:

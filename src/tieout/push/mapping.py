@@ -15,7 +15,7 @@ from tieout import catalogue
 from tieout.catalogue.model import Field
 from tieout.errors import CheckError, Problem
 from tieout.push.check import Place, Target, UnknownPath
-from tieout.push.columns import Column, columns_of
+from tieout.push.columns import Column, as_column, columns_of
 from tieout.push.expressions import Step, cell, compiled, is_blank, label
 from tieout.push.fitting import problems
 from tieout.push.lookups import Lookup, NoSuchLookup, Wanted, resolved
@@ -248,8 +248,9 @@ def _unmapped(target: Target, mapped: list[str]) -> list[str]:
 def named_columns(settings: PushSettings, name: str) -> Iterator[tuple[str, str, bool]]:
     """(where it is named, column, whether the source may lack it) for every column that a section names."""
     section = f"[push.{name}]"
-    yield from ((f"{section} id", column, False) for column in settings.id_columns)
-    yield from ((f"{section} group_by", column, False) for column in settings.group_columns)
+    for what, entries in (("id", settings.id_entries), ("group_by", settings.group_entries)):
+        for entry in entries:
+            yield from ((f"{section} {what}", column, optional) for column, optional in columns_of(as_column(entry)))
     if settings.line_number is not None:
         yield f"{section} line_number", settings.line_number, False
     if isinstance(settings.entity, Column):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 import msgspec
 
 from tieout.errors import ConfigurationError
-from tieout.push.columns import Attachment, Column, as_column, every, shape
+from tieout.push.columns import Attachment, Column, Entry, as_column, columns_of, every, shape
 
 if TYPE_CHECKING:
     from tieout.project import Project
@@ -48,6 +48,8 @@ class Skip(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     column: str
     value: str | tuple[str, ...]
+    optional: bool = False
+    """The source may lack the column; nothing is left out then."""
 
     @property
     def values(self) -> tuple[str, ...]:
@@ -64,8 +66,10 @@ class Skip(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class PushSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One [push.NAME] section."""
 
-    object: str
-    """`time/timesheet`, or a short name: `timesheets`."""
+    object: str = ""
+    """`time/timesheet`, or a short name: `timesheets`. A template brings its own."""
+    template: str | None = None
+    """A mapping for files of a known kind, over which the rest of the section wins."""
     source: str | Query | None = None
     """A .csv, .jsonl, .ndjson or .xlsx file, relative to the project file, or a query. None where a program gives the
     records."""
@@ -82,9 +86,9 @@ class PushSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The row that holds the column names, as a spreadsheet counts."""
     skip: Skip | tuple[Skip, ...] = ()
     """Rows that are left out, and counted."""
-    id: str | tuple[str, ...] | None = None
+    id: str | tuple[str | Column, ...] | None = None
     """What tells one source row from every other, for ever: the ledger remembers records by it."""
-    group_by: str | tuple[str, ...] = ()
+    group_by: str | tuple[str | Column, ...] = ()
     """Rows with the same values here make one document with lines."""
     header: Literal["every", "first"] = "every"
     """Whether what belongs to a whole document stands on each of its rows or on the first only."""
@@ -101,14 +105,26 @@ class PushSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fields: dict[str, str | Column] | None = None
 
     @property
-    def id_columns(self) -> tuple[str, ...]:
+    def id_entries(self) -> tuple[Entry, ...]:
+        """What a row's id is made of."""
         if self.id is None:
             return ("id",) if self.verbatim else ()
         return (self.id,) if isinstance(self.id, str) else self.id
 
     @property
-    def group_columns(self) -> tuple[str, ...]:
+    def id_columns(self) -> tuple[str, ...]:
+        """The columns that a row's id is made of."""
+        return _names(self.id_entries)
+
+    @property
+    def group_entries(self) -> tuple[Entry, ...]:
+        """What the rows of one document have in common."""
         return (self.group_by,) if isinstance(self.group_by, str) else self.group_by
+
+    @property
+    def group_columns(self) -> tuple[str, ...]:
+        """The columns that tell which rows make one document."""
+        return _names(self.group_entries)
 
     @property
     def is_grouped(self) -> bool:
@@ -157,6 +173,15 @@ class PushSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.entity if isinstance(self.entity, str) else None
 
     @property
+    def named(self) -> frozenset[str]:
+        """Columns that the section names outside its fields."""
+        names = {*self.id_columns, *self.group_columns, *self.control, *(skip.column for skip in self.skips)}
+        names |= {self.line_number or "", self.attachment.column if self.attachment is not None else ""}
+        if isinstance(self.entity, Column):
+            names |= {name for name, _ in columns_of(self.entity)}
+        return frozenset(names)
+
+    @property
     def looks_up(self) -> bool:
         """True where values stand in Intacct."""
         return any(part.lookup is not None for column in self.columns().values() for part in every(column))
@@ -191,6 +216,13 @@ class PushSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             self._shape(f"[push.{name}.fields] {path!r}", entry)
         if isinstance(self.entity, Column):
             self._shape(f"{section} entity", self.entity)
+        for what, entries in (("id", self.id_entries), ("group_by", self.group_entries)):
+            for part in entries:
+                self._shape(f"{section} {what}", as_column(part))
+                if any(inside.lookup is not None for inside in every(as_column(part))):
+                    raise ConfigurationError(
+                        f"{section} {what} has a lookup.", advice="Ids are made of what the source itself holds."
+                    )
         if self.header == "first" and not self.is_grouped:
             raise ConfigurationError(
                 f'{section} says header = "first", but not which rows make one document.',
@@ -207,10 +239,34 @@ class PushSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             )
 
 
-def settings_of(project: Project, name: str, connection: str | None = None, *, own_first: bool = False) -> PushSettings:
-    """The section [push.NAME], over another connection than it says where one is named; with `own_first` only where it
-    says none. Raises UnknownNameError."""
+def _names(entries: tuple[Entry, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for entry in entries for name, _ in columns_of(as_column(entry))))
+
+
+def settings_of(
+    project: Project,
+    name: str,
+    connection: str | None = None,
+    *,
+    own_first: bool = False,
+    template: str | None = None,
+) -> PushSettings:
+    """The section [push.NAME] over its template, and over another connection than it says where one is named; with
+    `own_first` only where it says none. `template` stands in for the one that the section names.
+
+    Raises UnknownNameError, ConfigurationError where neither section nor template says what the records are."""
     settings = _with_own_place(project.section("push", name, PushSettings), project.root)
+    if template is not None:
+        settings = msgspec.structs.replace(settings, template=template)
+    if settings.template is not None:
+        from tieout.push.templates import applied
+
+        settings = applied(settings, name, project.settings_in("push", name))
+    if not settings.object:
+        raise ConfigurationError(
+            f"[push.{name}] does not say what its records are.",
+            advice='Add object = "accounts-payable/bill", or a template that brings one.',
+        )
     if connection is None or (own_first and settings.connection is not None):
         return settings
     return msgspec.structs.replace(settings, connection=connection)

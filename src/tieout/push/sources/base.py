@@ -127,7 +127,7 @@ class Source:
     def rules(self) -> list[Callable[[Mapping[str, Any]], str]]:
         """The section's `skip`, ready for rows: each gives "" or the words of the rule that leaves the row out."""
         for skip in self._settings.skips:
-            if self._columns and skip.column not in self._columns:
+            if self._columns and skip.column not in self._columns and not skip.optional:
                 near = nearest(skip.column, self._columns, 1)
                 raise SourceError(
                     f"skip in {self.section} names the column {skip.column!r}, which {self.name} does not have.",

@@ -1,0 +1,107 @@
+"""Mappings for files that people already have: Sage's own CSV import templates, and exports of time systems.
+
+A template is a section of the project file, written in a .toml file of this folder; what a user's own section says wins.
+`fit` adapts it to the file's columns and the company's model. Where the layouts come from: docs/templates.md.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Collection, Sequence
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tieout.errors import ConfigurationError, UnknownNameError
+from tieout.push.columns import Column, as_column, columns_of
+from tieout.push.settings import PushSettings
+from tieout.push.templates.custom import Custom, custom_entries
+
+if TYPE_CHECKING:
+    from tieout.push.check import Target
+
+NAMES = ("intacct-bill", "intacct-invoice", "intacct-journal", "timesheet", "harvest", "clicktime")
+
+
+class Template(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One template."""
+
+    title: str
+    """What kind of file it is for: `bills as Sage's own CSV import takes them`."""
+    section: PushSettings
+    confirmed: bool
+    """Whether all names of columns are known from real files or Sage's pages."""
+    custom: Custom | None = None
+    """How columns of a company's own are recognised."""
+
+
+@cache
+def template(name: str) -> Template:
+    """The template of this name. Raises UnknownNameError with the nearest names."""
+    if name not in NAMES:
+        from tieout.catalogue import nearest
+
+        advice = f"There are {', '.join(NAMES)}."
+        raise UnknownNameError("template", name, nearest=nearest(name, NAMES), advice=advice)
+    text = resources.files(__name__).joinpath(f"{name}.toml").read_text("utf-8")
+    return msgspec.convert(tomllib.loads(text), Template)
+
+
+def applied(settings: PushSettings, name: str, written: Collection[str]) -> PushSettings:
+    """A section over its template: settings that are `written` in it win, and each of its fields.
+
+    `name` is the section's, for messages. Raises UnknownNameError, ConfigurationError where the section is about another
+    object than the template."""
+    assert settings.template is not None
+    found = template(settings.template).section
+    if settings.object and settings.object != found.object:
+        from tieout.catalogue import resolve
+
+        if resolve(settings.object) != found.object:
+            raise ConfigurationError(
+                f"[push.{name}] is about {settings.object}, and the template {settings.template} about {found.object}.",
+                advice="Leave object out, or use another template.",
+            )
+    own = {setting: getattr(settings, setting) for setting in written if hasattr(settings, setting)}
+    own.pop("object", None)
+    fields = {**(found.fields or {}), **(settings.fields or {})}
+    own["fields"] = {path: entry for path, entry in fields.items() if not as_column(entry).omit}
+    return msgspec.structs.replace(found, **own, template=settings.template)
+
+
+def fit(settings: PushSettings, columns: Sequence[str], target: Target) -> PushSettings:
+    """A section with a template, for the columns of a file and the live model.
+
+    Entries of the template whose columns the file lacks, or whose field the company lacks, are left out; columns of the
+    company's own (dimensions, custom fields) are mapped where its model has them. What the section itself says stays."""
+    if settings.template is None or not columns:
+        return settings
+    found = template(settings.template)
+    of_template = found.section.fields or {}
+    fields: dict[str, str | Column] = {}
+    for path, entry in (settings.fields or {}).items():
+        if path in of_template and entry == of_template[path] and not _useful(path, entry, columns, target):
+            continue
+        fields[path] = entry
+    if found.custom is not None:
+        used = {name for entry in fields.values() for name, _ in columns_of(as_column(entry))}
+        spare = [column for column in columns if column and column not in used and column not in settings.named]
+        for path, entry in custom_entries(found.custom, spare, target).items():
+            fields.setdefault(path, entry)
+    return msgspec.structs.replace(settings, fields=fields)
+
+
+def _useful(path: str, entry: str | Column, columns: Sequence[str], target: Target) -> bool:
+    from tieout.push.check import UnknownPath
+
+    named = list(columns_of(as_column(entry)))
+    if named and all(optional and name not in columns for name, optional in named):
+        return False
+    try:
+        target.place(path)
+    except UnknownPath:
+        # A column that must be there is about a field that must be there: its absence is an error of the mapping.
+        return not all(optional for _, optional in named)
+    return True
