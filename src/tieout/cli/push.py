@@ -58,6 +58,12 @@ def push(
     apply: Annotated[
         Path | None, typer.Option("--apply", metavar="FILE", help="Send exactly what the plan in FILE holds.")
     ] = None,
+    from_file: Annotated[
+        Path | None, typer.Option("--from", metavar="FILE", help="Read FILE in place of the section's source.")
+    ] = None,
+    template: Annotated[
+        str | None, typer.Option("--template", metavar="NAME", help="A mapping for files of a known kind.")
+    ] = None,
     audit: AuditOption = None,
     by: ByOption = None,
     max_transactions: BudgetOption = None,
@@ -77,6 +83,8 @@ def push(
     with output.progress() as progress, of(ctx).doubts_as_messages():
         common: dict[str, Any] = {
             "connection": connection,
+            "from_file": from_file,
+            "template": template,
             "audit": audit,
             "by": by or system_user(),
             "budget": budget_of(max_transactions),

@@ -48,12 +48,15 @@ def push(
     concurrency: int | None = None,
     progress: OnProgress | None = None,
     records: object = None,
+    template: str | None = None,
+    from_file: Path | None = None,
 ) -> PushReport:
     """Post the records of [push.NAME] that are not in Intacct yet. A rerun posts nothing twice.
 
     `records` are read in place of the section's source: an iterable of mappings, or a table of Arrow, Polars or pandas
     (anything with `__arrow_c_stream__`). The section then needs no `source`; without [fields] the mappings are sent as
-    they stand.
+    they stand. `from_file` is read in place of the section's source; `template` is a mapping for files of a known kind
+    (docs/templates.md), over which the section's own settings win.
 
     Checks everything against the live model before the first record goes out. With `dry_run` nothing is sent and
     nothing written; with `plan` the checked records are frozen in that file, for `apply`. `audit` is where to write the
@@ -63,7 +66,7 @@ def push(
     way at once."""
     from tieout.push import run
 
-    settings = settings_of(project, name, connection)
+    settings = settings_of(project, name, connection, template=template, source=from_file)
     job = run.Job(
         name=name,
         settings=settings,
@@ -92,6 +95,8 @@ def apply(
     concurrency: int | None = None,
     progress: OnProgress | None = None,
     records: object = None,
+    template: str | None = None,
+    from_file: Path | None = None,
 ) -> PushReport:
     """Send exactly the records of a plan that `push(plan=...)` wrote, and none that was posted meanwhile.
 
@@ -100,7 +105,7 @@ def apply(
     people. Otherwise as `push`."""
     from tieout.push import run
 
-    settings = settings_of(project, name, connection)
+    settings = settings_of(project, name, connection, template=template, source=from_file)
     job = run.Job(
         name=name,
         settings=settings,

@@ -20,6 +20,7 @@ from tieout.push.mapping import FieldMapping, cell, check_columns, named_columns
 from tieout.push.settings import PushSettings
 from tieout.push.sources import Source, SourceRow
 from tieout.push.stage import Stage, Staged
+from tieout.push.templates import fit
 
 if TYPE_CHECKING:
     from tieout.rest import Intacct
@@ -51,6 +52,9 @@ def take_in(
     unused = check_columns(settings, name, source) if source.columns else ()
     target = Target(client.model(catalogue.resolve(settings.object)), client.model)
     target.creatable()
+    if settings.template is not None:
+        settings = fit(settings, source.columns, target)
+        unused = check_columns(settings, name, source) if source.columns else ()
     if settings.looks_up:  # first, because what a look-up gives is checked like what a file holds
         checks = (Lookups(client).fill, *checks)
     told_apart = fill(stage, settings, name, source, rows, target, checks)

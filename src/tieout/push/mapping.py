@@ -121,7 +121,7 @@ class FieldMapping(msgspec.Struct, frozen=True):
     def column_of(self, path: str) -> str:
         """The column that a field comes from, for messages."""
         for assignment in self.assignments:
-            if assignment.place.path == path:
+            if assignment.place.path == path or assignment.place.path.startswith(f"{path}."):
                 return assignment.label or path
         return path
 
@@ -251,6 +251,7 @@ def named_columns(settings: PushSettings, name: str) -> Iterator[tuple[str, str,
     for what, entries in (("id", settings.id_entries), ("group_by", settings.group_entries)):
         for entry in entries:
             yield from ((f"{section} {what}", column, optional) for column, optional in columns_of(as_column(entry)))
+    yield from ((f"{section} skip", skip.column, True) for skip in settings.skips)  # the source checks them itself
     if settings.line_number is not None:
         yield f"{section} line_number", settings.line_number, False
     if isinstance(settings.entity, Column):

@@ -250,18 +250,23 @@ def settings_of(
     *,
     own_first: bool = False,
     template: str | None = None,
+    source: Path | None = None,
 ) -> PushSettings:
     """The section [push.NAME] over its template, and over another connection than it says where one is named; with
-    `own_first` only where it says none. `template` stands in for the one that the section names.
+    `own_first` only where it says none. `template` and the file `source` stand in for those that the section names.
 
     Raises UnknownNameError, ConfigurationError where neither section nor template says what the records are."""
     settings = _with_own_place(project.section("push", name, PushSettings), project.root)
+    if source is not None:
+        settings = msgspec.structs.replace(settings, source=str(source.absolute()))
     if template is not None:
         settings = msgspec.structs.replace(settings, template=template)
     if settings.template is not None:
         from tieout.push.templates import applied
 
-        settings = applied(settings, name, project.settings_in("push", name))
+        settings = applied(
+            settings, name, {*project.settings_in("push", name), *(() if source is None else ("source",))}
+        )
     if not settings.object:
         raise ConfigurationError(
             f"[push.{name}] does not say what its records are.",

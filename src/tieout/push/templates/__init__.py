@@ -1,6 +1,6 @@
 """Mappings for files that people already have: Sage's own CSV import templates, and exports of time systems.
 
-A template is a section of the project file, written in a .toml file of this folder; what a user's own section says wins.
+A template is a section of the project file, written in a .toml file of this folder; what a section itself says wins.
 `fit` adapts it to the file's columns and the company's model. Where the layouts come from: docs/templates.md.
 """
 
@@ -52,8 +52,8 @@ def template(name: str) -> Template:
 def applied(settings: PushSettings, name: str, written: Collection[str]) -> PushSettings:
     """A section over its template: settings that are `written` in it win, and each of its fields.
 
-    `name` is the section's, for messages. Raises UnknownNameError, ConfigurationError where the section is about another
-    object than the template."""
+    `name` is the section's, for messages. Raises UnknownNameError, ConfigurationError where the section is about
+    another object than the template."""
     assert settings.template is not None
     found = template(settings.template).section
     if settings.object and settings.object != found.object:
@@ -65,7 +65,10 @@ def applied(settings: PushSettings, name: str, written: Collection[str]) -> Push
                 advice="Leave object out, or use another template.",
             )
     own = {setting: getattr(settings, setting) for setting in written if hasattr(settings, setting)}
-    own.pop("object", None)
+    for setting in ("object", "template"):
+        own.pop(setting, None)
+    if own.get("line_number") == "":
+        own["line_number"] = None
     fields = {**(found.fields or {}), **(settings.fields or {})}
     own["fields"] = {path: entry for path, entry in fields.items() if not as_column(entry).omit}
     return msgspec.structs.replace(found, **own, template=settings.template)
@@ -74,9 +77,9 @@ def applied(settings: PushSettings, name: str, written: Collection[str]) -> Push
 def fit(settings: PushSettings, columns: Sequence[str], target: Target) -> PushSettings:
     """A section with a template, for the columns of a file and the live model.
 
-    Entries of the template whose columns the file lacks, or whose field the company lacks, are left out; columns of the
-    company's own (dimensions, custom fields) are mapped where its model has them. What the section itself says stays."""
-    if settings.template is None or not columns:
+    Entries of the template whose columns the file lacks, or whose field the company lacks, are left out; columns of
+    the company's own (dimensions, custom fields) are mapped where its model has them. What the section says stays."""
+    if settings.template is None:
         return settings
     found = template(settings.template)
     of_template = found.section.fields or {}
@@ -85,7 +88,7 @@ def fit(settings: PushSettings, columns: Sequence[str], target: Target) -> PushS
         if path in of_template and entry == of_template[path] and not _useful(path, entry, columns, target):
             continue
         fields[path] = entry
-    if found.custom is not None:
+    if found.custom is not None and columns:
         used = {name for entry in fields.values() for name, _ in columns_of(as_column(entry))}
         spare = [column for column in columns if column and column not in used and column not in settings.named]
         for path, entry in custom_entries(found.custom, spare, target).items():
@@ -97,7 +100,7 @@ def _useful(path: str, entry: str | Column, columns: Sequence[str], target: Targ
     from tieout.push.check import UnknownPath
 
     named = list(columns_of(as_column(entry)))
-    if named and all(optional and name not in columns for name, optional in named):
+    if columns and named and all(optional and name not in columns for name, optional in named):
         return False
     try:
         target.place(path)

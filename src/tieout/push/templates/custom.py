@@ -1,7 +1,7 @@
 """Columns of a company's own in Sage's import files: dimensions and custom fields that its live model has.
 
-Sage writes them as `GLENTRY_CLASSID`, `GLDIMCHANNEL`, or as the custom field is called (layouts of other companies' files;
-the wire's names: REST reference 9.1).
+Sage writes them as `GLENTRY_CLASSID`, `GLDIMCHANNEL`, or as the custom field is called (layouts of other companies'
+files; the wire's names: REST reference 9.1).
 """
 
 from __future__ import annotations
