@@ -97,7 +97,9 @@ def test_values_of_mappings(value: object, expected: object) -> None:
     assert type(record["value"]) is type(expected)
 
 
-@pytest.mark.parametrize(("value", "words"), [(float("inf"), "inf"), (b"x", "bytes"), (object(), "the type object")])
+@pytest.mark.parametrize(
+    ("value", "words"), [(float("inf"), "inf"), (Decimal("NaN"), "NaN"), (b"x", "bytes"), (object(), "the type object")]
+)
 def test_a_value_that_is_none_is_named_with_its_place(value: object, words: str) -> None:
     with pytest.raises(SourceError, match=rf"The given records, row 2, column 'amount' holds .*{words}"):
         read([{"amount": 1}, {"amount": value}])

@@ -294,6 +294,12 @@ def test_a_hint_how_to_say_a_shared_text_is_no_part_of_it(tmp_path: Path) -> Non
     assert [row.values["id"] for row in opened(path).rows()] == ["東京"]
 
 
+def test_names_of_parts_have_no_case(tmp_path: Path) -> None:
+    path = book(tmp_path, lambda _, sheet: sheet.write_column(0, 0, ["id", "a"]))
+    rewritten(path, "xl/_rels/workbook.xml.rels", lambda xml: xml.replace("sharedStrings.xml", "SharedStrings.xml"))
+    assert [row.values["id"] for row in opened(path).rows()] == ["a"]
+
+
 def test_the_hash_is_the_files_own(tmp_path: Path) -> None:
     path = book(tmp_path, lambda _, sheet: sheet.write_column(0, 0, ["id", "a"]))
     found = opened(path)

@@ -27,6 +27,8 @@ def plain(value: Any) -> Any:
     durations and UUIDs become text; numbers and dates of NumPy and pandas become Python's own."""
     kind = type(value)
     if kind in _AS_THEY_ARE:
+        if kind is Decimal and not value.is_finite():
+            raise Unusable(f"{value}, which is no number")
         return value
     if kind is float:
         return None if math.isnan(value) else exact(value)

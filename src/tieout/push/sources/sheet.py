@@ -49,7 +49,7 @@ class SheetReader:
         self._is_hint = False
 
     def rows(self) -> Iterator[tuple[int, dict[int, Any]]]:
-        """Raises NotAWorkbook where the file is damaged, or cells are not in order."""
+        """Raises NotAWorkbook where the file is damaged."""
         parser = new_parser()
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._end

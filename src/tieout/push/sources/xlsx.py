@@ -56,6 +56,7 @@ class Book:
             self._zip = zipfile.ZipFile(file)
         except zipfile.BadZipFile:
             raise NotAWorkbook("is not an .xlsx workbook, whatever its ending says") from None
+        self._names = {name.lower(): name for name in self._zip.namelist()}  # names of parts have no case (OPC)
         root = next((part for kind, part in self._related("").values() if kind == "officeDocument"), "")
         if not root or root.endswith(".bin"):
             raise NotAWorkbook("is a binary workbook (.xlsb)" if root else "is a zip file, but not an .xlsx workbook")
@@ -129,7 +130,7 @@ class Book:
 
     def chunks(self, part: str) -> Iterator[bytes]:
         """A part's bytes, unpacked piece by piece."""
-        with self._explained(part), self._zip.open(part) as file:
+        with self._explained(part), self._zip.open(self._names[part.lower()]) as file:
             while chunk := file.read(_CHUNK):
                 yield chunk
 
@@ -170,7 +171,7 @@ class Book:
                 target = posixpath.normpath(posixpath.join("/", folder, attributes.get("Target", ""))).lstrip("/")
                 found[attributes.get("Id", "")] = (attributes.get("Type", "").rpartition("/")[2], target)
 
-        if relations in self._zip.NameToInfo:
+        if relations.lower() in self._names:
             self._read(relations, start)
         return found
 
