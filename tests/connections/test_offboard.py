@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,7 @@ from tieout.simulator.app import SimulatorThread
 from tieout.store import Store
 from tieout.store.access_tables import data_keys
 from tieout.store.leases import Lease
-from tieout.store.ledger import Batch, Ledger, LedgerRecord, Result, Scope
+from tieout.store.ledger import Batch, Entry, Ledger, Result, Scope
 from tieout.store.ledger_tables import push_batches, push_records
 from tieout.store.tables import metadata
 
@@ -68,8 +67,7 @@ def pushed(connections: Connections, company: str, place: str = "simulator") -> 
                 epoch=0,
                 count=1,
             )
-            totals = {"hours": Decimal("47.11")}
-            record = LedgerRecord(source_id=f"s{number}", payload_hash="h", state="sending", rows=(7,), totals=totals)
+            record = Entry(source_id=f"s{number}", payload_hash="h", rows="[7]", totals='{"hours":"47.11"}')
             ledger.begin_batch(lease, "run", batch, [record])
         done = Result(position=0, state="posted", sage_key="900", href="/objects/time/timesheet/900")
         ledger.resolve(lease, f"{company}-1", [done])

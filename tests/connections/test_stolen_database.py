@@ -24,7 +24,7 @@ from tieout.simulator import Simulator
 from tieout.simulator.app import SimulatorThread
 from tieout.store import Store, open_store
 from tieout.store.leases import Lease
-from tieout.store.ledger import Batch, Ledger, LedgerRecord, Scope
+from tieout.store.ledger import Batch, Entry, Ledger, Scope
 from tieout.store.ledger_tables import push_batches
 from tieout.store.tables import metadata
 
@@ -65,7 +65,7 @@ def lived_in(connections: Connections, wire: Wire, simulator: Simulator) -> dict
         count=1,
     )
     with Lease(connections.store, "push/test", "push test") as lease:
-        ledger.begin_batch(lease, "run", batch, [LedgerRecord(source_id="A", payload_hash="h", state="sending")])
+        ledger.begin_batch(lease, "run", batch, [Entry(source_id="A", payload_hash="h", rows="[]", totals="{}")])
     assert ledger.body("b1") == BODY
     key = connections.vault.data_keys.current("tenant")[0]
     with connections.store.read() as transaction:
