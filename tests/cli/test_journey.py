@@ -263,7 +263,7 @@ def test_push_failed_retry_verify(connected: Run, tmp_path: Path, request: pytes
 
     why = connected("failed")
     assert why.code == 1
-    assert "2 records not posted, 2 causes" in why.out
+    assert "2 documents (2 rows) not posted, 2 causes" in why.out
     assert existing in why.out
     assert {record["source_id"] for record in connected("failed", "--json").json} == {existing, f"V-{tag}-2"}
 

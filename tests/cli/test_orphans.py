@@ -34,7 +34,7 @@ def test_what_a_renamed_push_left_is_listed(renamed: Run) -> None:
     shown = renamed("failed")
     assert shown.code == 1
     assert GONE in shown.out
-    assert "records: C2" in shown.out
+    assert "documents: C2" in shown.out
     assert "C1" not in shown.out
     assert [(r["push"], r["source_id"]) for r in renamed("failed", "--json").json] == [("old", "C2")]
     assert renamed("failed", "new").code == 0, "a push that is named is asked for alone"

@@ -178,7 +178,7 @@ def test_failed_groups_by_cause_commonest_first(capsys: pytest.CaptureFixture[st
     ]
     failed.show(Output(), records)
     shown = capsys.readouterr().out
-    assert "21 records not posted, 2 causes" in shown
+    assert "21 documents (41 rows) not posted, 2 causes" in shown
     assert shown.index("Project is inactive") < shown.index("E-999")
     assert "and 28 more" in shown
     assert "Add the employee." in shown

@@ -15,6 +15,7 @@ from tieout.errors import ConfigurationError, Exit
 if TYPE_CHECKING:
     from tieout.project import Project
     from tieout.push import FailedRecord, Standing
+    from tieout.push.causes import Cause
 
 SHOWN_ROWS = 12
 
@@ -101,25 +102,32 @@ def remarks(found: Sequence[Standing]) -> list[str]:
 
 def show(output: Output, records: Sequence[FailedRecord]) -> None:
     """One paragraph a cause, the commonest first."""
-    causes: dict[tuple[str, str, str], list[FailedRecord]] = {}
-    for record in records:
-        causes.setdefault((record.state, record.error_id, record.reason), []).append(record)
-    ordered = sorted(causes.values(), key=len, reverse=True)
+    from tieout.push.causes import causes
+
+    found = causes(records)
     kind = "not posted, or changed since" if any(record.state == "changed" for record in records) else "not posted"
-    output.heading(f"{counted(len(records), 'record')} {kind}, {counted(len(ordered), 'cause')}")
-    for same in ordered:
-        cause = same[0]
+    rows = sum(len(record.rows) for record in records)
+    documents = f"{counted(len(records), 'document')} ({counted(rows, 'row')})"
+    output.heading(f"{documents} {kind}, {counted(len(found), 'cause')}")
+    for cause in found:
         output.line()
-        code = f"{cause.error_id}: " if cause.error_id else ""
-        output.heading(f"{code}{cause.reason}")
-        output.prose(f"{counted(len(same), 'record')} {cause.state}; the move is {cause.whose_move}", indent=2)
+        place = f"{cause.field}: " if cause.field and cause.field not in cause.reason else ""
+        output.heading(f"{cause.code + ': ' if cause.code else ''}{place}{cause.reason}")
+        states = " or ".join(cause.states)
+        many = f"{counted(len(cause.records), 'document')} ({counted(cause.row_count, 'row')})"
+        output.prose(f"{many} {states}; the move is {cause.whose_move}", indent=2)
         if cause.advice:
             output.prose(cause.advice, indent=2)
-        rows = sorted({row for record in same for row in record.rows})
-        output.prose(f"records: {shortened(spoken(record.source_id) for record in same)}", indent=2)
-        output.prose(f"source rows: {shortened(rows)}", indent=2)
-        if cause.support_id:
-            output.line(f"  support id {cause.support_id}")
+        output.prose(f"documents: {shortened(spoken(record.source_id) for record in cause.records)}", indent=2)
+        output.prose(f"source rows: {shortened(cause.rows)}{_others(cause)}", indent=2)
+        if support := next((record.support_id for record in cause.records if record.support_id), ""):
+            output.line(f"  support id {support}")
+
+
+def _others(cause: Cause) -> str:
+    """Rows that nothing is wrong with and that wait for those of their documents that are."""
+    held = cause.row_count - len(cause.rows)
+    return f", which {'hold' if len(cause.rows) > 1 else 'holds'} {counted(held, 'other row')}" if held > 0 else ""
 
 
 def spoken(source_id: str) -> str:

@@ -12,6 +12,7 @@ import msgspec
 
 from tieout.errors import Exit, Problem, TieoutError, Whose
 from tieout.project.report import TieOutLine
+from tieout.push.causes import Fault, problem_faults, refusal_faults, without_personal
 
 OnProgress: TypeAlias = Callable[[int, int], None]
 """Told (documents settled, documents to settle)."""
@@ -82,12 +83,16 @@ class FailedRecord(msgspec.Struct, kw_only=True, frozen=True):
     rows: tuple[int, ...]
     state: str
     reason: str
-    """In Intacct's words where Intacct refused it. The same cause reads the same for every record."""
+    """In Intacct's words where Intacct refused it."""
     error_id: str = ""
     whose_move: str = str(Whose.YOURS)
     advice: str = ""
     href: str | None = None
     support_id: str = ""
+    entity: str = ""
+    """The entity it was to be posted in, as the ledger has it; "" at the top level."""
+    faults: tuple[Fault, ...] = ()
+    """What is wrong, one by one, and in which rows: `causes` groups records by it."""
 
 
 class Standing(msgspec.Struct, kw_only=True, frozen=True):
@@ -103,6 +108,11 @@ class Standing(msgspec.Struct, kw_only=True, frozen=True):
     """Documents that the latest run had ready and did not send."""
     dismissed: int = 0
     """Records that never arrived and were dismissed."""
+
+    @property
+    def row_count(self) -> int:
+        """Source rows of the records that are not posted."""
+        return sum(len(record.rows) for record in self.records)
 
     @property
     def is_whole(self) -> bool:
@@ -130,8 +140,8 @@ ASKED_AGAIN = (
 
 
 def error_facts(error: TieoutError) -> dict[str, Any]:
-    """What the ledger keeps of a refusal: every public fact, nothing secret."""
-    return error.to_dict()
+    """What the ledger keeps of a refusal: every public fact, nothing secret or personal."""
+    return without_personal(error.to_dict())
 
 
 def failed_record(
@@ -147,6 +157,7 @@ def failed_record(
             state=state,
             reason="; ".join(dict.fromkeys(causes)) or "held before sending",
             advice="Correct the source, then push it again.",
+            faults=problem_faults(error["problems"]),
         )
     if "reason" in error:
         return FailedRecord(
@@ -157,6 +168,7 @@ def failed_record(
             reason=str(error["reason"]),
             advice=str(error.get("advice") or ""),
             href=href,
+            faults=(Fault(str(error["reason"])),),
         )
     if error.get("idempotency_key"):  # the ledger has the bytes too: whoever pushes need not send anything by hand
         error = {**error, "whose_move": Whose.TIEOUT, "advice": ASKED_AGAIN}
@@ -177,6 +189,7 @@ def failed_record(
         advice=_advice([*corrections, str(error.get("advice") or "")], reason),
         href=href,
         support_id=str(error.get("support_id") or ""),
+        faults=refusal_faults(error, rows, _fallback(state)),
     )
 
 
