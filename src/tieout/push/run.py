@@ -160,7 +160,7 @@ def _send(
     plan.decide(stage, desks.ledger, desks.object, retry=job.retry, settled=frozenset(sender.settled))
     ready = _announce(desks, intake, held, run_id)
     counter.begin(ready)
-    sender.send(batches(_outgoing(desks, stage)))
+    sender.send(batches(_outgoing(desks, stage), most=job.settings.batch_size))
     stage.rename_fate("send", "pending")
     _mark_changed(desks, stage, held)
     report = _report(desks, intake, dry_run=False)

@@ -98,6 +98,8 @@ class PushSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Column with a document's total -> the field whose values must come to it: `{ TOTAL_DUE = "lines.txnAmount" }`."""
     attachment: Attachment | None = None
     operation: Literal["create"] = "create"
+    batch_size: Annotated[int, msgspec.Meta(ge=1, le=500)] = 500
+    """Records of one request at most; Intacct takes 500 (REST reference 4.6)."""
     keep_order: bool = False
     """One request at a time, in the order of the source; else as many as the company's concurrency allows."""
     two_people: bool = False
