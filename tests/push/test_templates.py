@@ -197,7 +197,7 @@ def test_wrong_names_and_objects_are_refused_with_what_there_is(tmp_path: Path) 
     with pytest.raises(UnknownNameError) as unknown:
         section(tmp_path, 'template = "intact-bill"')
     assert "intacct-bill" in str(unknown.value.nearest)
-    with pytest.raises(ConfigurationError, match="about invoices, and the template intacct-bill about"):
+    with pytest.raises(ConfigurationError, match="intacct-bill is about accounts-payable/bill, not"):
         section(tmp_path, 'template = "intacct-bill"\nobject = "invoices"')
     assert section(tmp_path, 'template = "intacct-bill"\nobject = "bills"').object == "accounts-payable/bill"
     with pytest.raises(ConfigurationError, match="does not say what its records are"):

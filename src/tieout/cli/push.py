@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
-from tieout.cli import tie_out
+from tieout.cli import push_init, tie_out
 from tieout.cli.failed import shortened
 from tieout.cli.invocation import BudgetOption, ConcurrencyOption, ConnectionOption, budget_of, of, system_user
 from tieout.cli.output import Column, Output, Styled, counted
@@ -64,6 +64,11 @@ def push(
     template: Annotated[
         str | None, typer.Option("--template", metavar="NAME", help="A mapping for files of a known kind.")
     ] = None,
+    init: Annotated[
+        str | None,
+        typer.Option("--init", metavar="OBJECT", help="Print a section for OBJECT to begin with; send nothing."),
+    ] = None,
+    write: Annotated[bool, typer.Option("--write", help="With --init: append it to tieout.toml.")] = False,
     audit: AuditOption = None,
     by: ByOption = None,
     max_transactions: BudgetOption = None,
@@ -75,6 +80,12 @@ def push(
     """
     from tieout import push as room
 
+    if init is not None:
+        return push_init.init(
+            of(ctx), init, name, from_file=from_file, template=template, connection=connection, write=write
+        )
+    if write:
+        raise ConfigurationError("--write goes with --init.", advice="Say which object: --init bills --write.")
     if sum((dry_run, plan is not None, apply is not None)) > 1:
         raise ConfigurationError("--dry-run, --plan and --apply exclude each other.", advice="Give one of them.")
     output = of(ctx).output

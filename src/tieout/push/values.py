@@ -28,7 +28,7 @@ _NEGATIVES: tuple[Literal["sign", "parentheses"], ...] = ("sign", "parentheses")
 _PLAIN_STYLE = NumberFormat()
 _SPACES = str.maketrans(dict.fromkeys("\u00a0\u202f\u2009", " "))
 """Non-breaking, narrow and thin spaces group digits as plain ones do."""
-_STYLES = [
+NUMBER_STYLES = [
     (
         NumberFormat(decimal=decimal, group=group, negative=negative),
         ", ".join(
@@ -166,7 +166,7 @@ def _how_to_say(text: str, declared: NumberFormat) -> str:
         whole = text.replace(",", "")
         point = text.replace(",", ".")
         return f' (if it means {whole}, say number = {{ group = "," }}; if {point}, number = {{ decimal = "," }})'
-    for style, words in _STYLES:
+    for style, words in NUMBER_STYLES:
         plain = _plain(text, style) if style.group in text else ""
         if words and plain and _PLAIN_NUMBER.fullmatch(plain):
             return f" (written like this, it needs number = {{ {words} }})"

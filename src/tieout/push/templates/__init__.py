@@ -49,6 +49,16 @@ def template(name: str) -> Template:
     return msgspec.convert(tomllib.loads(text), Template)
 
 
+def check_object(name: str, object: str) -> None:
+    """Raise UnknownNameError, or ConfigurationError where a template is about another object (its full name)."""
+    found = template(name).section.object
+    if object != found:
+        raise ConfigurationError(
+            f"The template {name} is about {found}, not {object}.",
+            advice="Leave the object out, or use another template.",
+        )
+
+
 def applied(settings: PushSettings, name: str, written: Collection[str]) -> PushSettings:
     """A section over its template: settings that are `written` in it win, and each of its fields.
 
@@ -56,14 +66,10 @@ def applied(settings: PushSettings, name: str, written: Collection[str]) -> Push
     another object than the template."""
     assert settings.template is not None
     found = template(settings.template).section
-    if settings.object and settings.object != found.object:
+    if settings.object:
         from tieout.catalogue import resolve
 
-        if resolve(settings.object) != found.object:
-            raise ConfigurationError(
-                f"[push.{name}] is about {settings.object}, and the template {settings.template} about {found.object}.",
-                advice="Leave object out, or use another template.",
-            )
+        check_object(settings.template, resolve(settings.object))
     own = {setting: getattr(settings, setting) for setting in written if hasattr(settings, setting)}
     for setting in ("object", "template"):
         own.pop(setting, None)
