@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Integer
+from sqlalchemy import Integer, and_, bindparam, text
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Table
+    from sqlalchemy import ColumnElement, Connection, Table, TextClause
 
 
 def insert_many(
@@ -82,6 +82,34 @@ def update_many(
         f"where {found}{' and r.' + where if where else ''}"
     )
     connection.exec_driver_sql(statement, tuple(_columns(rows)))
+
+
+def among(
+    connection: Connection,
+    table: Table,
+    same: Mapping[str, Any],
+    key: str,
+    values: Sequence[str],
+    *,
+    alone: bool = False,
+) -> ColumnElement[bool] | TextClause:
+    """The condition that a row of `table` has the values of `same`, and one of `values` in column `key`: for a select,
+    an update or a delete.
+
+    Each value is looked up by itself in the index of `same` and `key` together, or with `alone` of `key` only. To
+    PostgreSQL that has to be said: until a table that grows has statistics it would read all rows of a push for each
+    list of ids (`key in (...)` is then a filter, not a look-up), and a push takes quadratic time."""
+    equal = [table.c[name] == value for name, value in same.items()]
+    if connection.dialect.name == "sqlite":
+        return and_(*equal, table.c[key].in_(values))
+    scope = " and ".join(f'"{name}" = :same_{name}' for name in same)
+    inside, outside = ("true", scope) if alone else (scope, "true")
+    # `offset 0` keeps the look-ups what they are; a list of places leaves no other way to the rows.
+    return text(
+        f"{table.name}.ctid = any(array(select r.ctid from unnest(cast(:words as text[])) as v(word), "  # noqa: S608
+        f'lateral (select ctid, * from {table.name} where "{key}" = v.word and {inside} offset 0) as r '
+        f"where {outside}))"
+    ).bindparams(bindparam("words", list(values)), *(bindparam(f"same_{name}", same[name]) for name in same))
 
 
 def _columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import delete, func, insert, select, update
 
 from tieout.errors import StoreError
-from tieout.store.bulk import insert_many, update_many
+from tieout.store.bulk import among, insert_many, update_many
 from tieout.store.crashpoints import reached
 from tieout.store.ledger_facts import (
     CHANGES,
@@ -118,9 +118,7 @@ class Ledger(Reading):
                 ids = [record.source_id for record in records]
                 known: set[str] = set()
                 for start in range(0, len(ids), CHUNK):
-                    query = select(push_records.c.source_id).where(
-                        self._mine(push_records), push_records.c.source_id.in_(ids[start : start + CHUNK])
-                    )
+                    query = select(push_records.c.source_id).where(self._named(connection, ids[start : start + CHUNK]))
                     known.update(connection.scalars(query))
                 self._own(connection, [record for record in records if record.source_id not in known])
             self._upsert(connection, records, run_id, "pending", conflict="on conflict do nothing")
@@ -149,23 +147,20 @@ class Ledger(Reading):
             lease.assure(connection)
             for start in range(0, len(source_ids), CHUNK):
                 chunk = source_ids[start : start + CHUNK]
-                connection.execute(
-                    delete(push_records).where(
-                        self._mine(push_records),
-                        push_records.c.source_id.in_(chunk),
-                        push_records.c.state.in_(NOT_ARRIVED),
-                    )
-                )
+                mine = (self._named(connection, chunk), push_records.c.state.in_(NOT_ARRIVED))
+                connection.execute(delete(push_records).where(*mine))
 
     def mark_changed(self, lease: Lease, source_ids: Sequence[str], changed: Mapping[str, dict[str, Any]]) -> None:
         """Of these posted records, those in `changed` differ from what was posted, for the reason given there."""
         columns = push_records.c
         with self._store.begin() as connection:
             lease.assure(connection)
-            marked = select(columns.source_id).where(
-                self._mine(push_records), columns.state == "posted", columns.error.is_not(None)
-            )
-            clean = set(connection.scalars(marked)).intersection(source_ids) - changed.keys()
+            clean: set[str] = set()
+            for start in range(0, len(source_ids), CHUNK):
+                named = self._named(connection, source_ids[start : start + CHUNK])
+                marked = select(columns.source_id).where(named, columns.state == "posted", columns.error.is_not(None))
+                clean.update(connection.scalars(marked))
+            clean -= changed.keys()
             facts = [(source_id, None) for source_id in clean]
             for source_id, error in [*facts, *((s, json_text(error)) for s, error in changed.items())]:
                 mine = (self._mine(push_records), columns.source_id == source_id, columns.state == "posted")
@@ -198,7 +193,7 @@ class Ledger(Reading):
             for source_ids, moment in ((gone, now_text()), (there, None)):
                 for start in range(0, len(source_ids), CHUNK):
                     chunk = source_ids[start : start + CHUNK]
-                    mine = (self._mine(push_records), columns.source_id.in_(chunk), columns.state == "posted")
+                    mine = (self._named(connection, chunk), columns.state == "posted")
                     other = columns.gone_at.is_(None) if moment else columns.gone_at.is_not(None)
                     connection.execute(update(push_records).where(*mine, other).values(gone_at=moment))
 
@@ -318,8 +313,7 @@ class Ledger(Reading):
         entries = list(owners)
         for start in range(0, len(entries), CHUNK):
             chunk = entries[start : start + CHUNK]
-            connection.execute(
-                delete(push_entries).where(self._in_scope(push_entries), push_entries.c.entry_id.in_(chunk))
-            )
+            mine = among(connection, push_entries, self.scope.values(), "entry_id", chunk)
+            connection.execute(delete(push_entries).where(mine))
             rows = [self.scope.values() | {"entry_id": entry, "source_id": owners[entry]} for entry in chunk]
             connection.execute(insert(push_entries), rows)

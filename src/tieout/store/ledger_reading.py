@@ -14,11 +14,12 @@ import msgspec
 from sqlalchemy import LABEL_STYLE_TABLENAME_PLUS_COL, and_, func, select
 
 from tieout.store.access_tables import DEFAULT_OWNER
+from tieout.store.bulk import among
 from tieout.store.ledger_facts import CHANGES, IN_FLIGHT, Batch, LastRun, LedgerRecord, Scope, Seal, State
 from tieout.store.ledger_tables import push_batches, push_entries, push_records, push_runs
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement, FromClause, Row
+    from sqlalchemy import ColumnElement, Connection, FromClause, Row, TextClause
 
     from tieout.store.engine import Store
 
@@ -56,7 +57,7 @@ class Reading:
         with self._store.read() as connection:
             for start in range(0, len(source_ids), CHUNK):
                 chunk = source_ids[start : start + CHUNK]
-                query = select(push_records).where(self._mine(push_records), push_records.c.source_id.in_(chunk))
+                query = select(push_records).where(self._named(connection, chunk))
                 for row in connection.execute(query):
                     found[row.source_id] = _record(row)
         return found
@@ -157,9 +158,8 @@ class Reading:
         with self._store.read() as connection:
             for start in range(0, len(entries), CHUNK):
                 chunk = entries[start : start + CHUNK]
-                query = select(columns.entry_id, columns.source_id).where(
-                    self._in_scope(push_entries), columns.entry_id.in_(chunk)
-                )
+                mine = among(connection, push_entries, self.scope.values(), "entry_id", chunk)
+                query = select(columns.entry_id, columns.source_id).where(mine)
                 found.update((row.entry_id, row.source_id) for row in connection.execute(query))
         return found
 
@@ -170,9 +170,8 @@ class Reading:
         with self._store.read() as connection:
             for start in range(0, len(source_ids), CHUNK):
                 chunk = source_ids[start : start + CHUNK]
-                query = select(columns.source_id, columns.entry_id).where(
-                    self._in_scope(push_entries), columns.source_id.in_(chunk)
-                )
+                mine = among(connection, push_entries, self.scope.values(), "source_id", chunk, alone=True)
+                query = select(columns.source_id, columns.entry_id).where(mine)
                 for row in connection.execute(query.order_by(columns.entry_id)):
                     found.setdefault(row.source_id, []).append(row.entry_id)
         return found
@@ -192,10 +191,13 @@ class Reading:
                         select(records.source_id, records.sage_key)
                         .join(push_batches, batches.id == records.batch_id)
                         .where(
-                            *(records[name] == value for name, value in scope.values().items()),
-                            records.operation == self._identity["operation"],
-                            records.step == self._identity["step"],
-                            records.source_id.in_(source_ids[start : start + CHUNK]),
+                            among(
+                                connection,
+                                push_records,
+                                self._identity | scope.values(),
+                                "source_id",
+                                source_ids[start : start + CHUNK],
+                            ),
                             records.state.in_(("posted", *IN_FLIGHT)),
                             batches.object == object,
                         )
@@ -243,11 +245,8 @@ class Reading:
         with self._store.read() as connection:
             for start in range(0, len(source_ids), CHUNK):
                 chunk = source_ids[start : start + CHUNK]
-                query = (
-                    select(columns.source_id, func.count())
-                    .where(self._in_scope(push_entries), columns.source_id.in_(chunk))
-                    .group_by(columns.source_id)
-                )
+                mine = among(connection, push_entries, self.scope.values(), "source_id", chunk, alone=True)
+                query = select(columns.source_id, func.count()).where(mine).group_by(columns.source_id)
                 found.update((source_id, number) for source_id, number in connection.execute(query))
         return found
 
@@ -303,6 +302,9 @@ class Reading:
             & (table.c.operation == self._identity["operation"])
             & (table.c.step == self._identity["step"])
         )
+
+    def _named(self, connection: Connection, source_ids: Sequence[str]) -> ColumnElement[bool] | TextClause:
+        return among(connection, push_records, self._identity, "source_id", source_ids)
 
     def _batch(self, row: Row[Any]) -> Batch:
         return Batch(
