@@ -50,6 +50,8 @@ def test_a_byte_order_mark_is_not_part_of_the_first_column(tmp_path: Path) -> No
 def test_windows_bytes_are_named_with_line_byte_and_remedy(tmp_path: Path) -> None:
     text = refusal(tmp_path, "a,b\n1,x\n2,Café\n".encode("cp1252"))
     assert "line 3, byte 6: 0xe9" in text
+    marked = settings(object="c", source="c.csv", id="a", encoding="utf-8-sig", fields={"name": "b"})
+    assert "line 3, byte 6: 0xe9" in refusal(tmp_path, "a,b\n1,x\n2,Café\n".encode("cp1252"), marked)
     assert 'encoding = "cp1252"' in text
 
 
@@ -65,9 +67,10 @@ def test_utf_16_is_recognised_and_read_where_declared(tmp_path: Path) -> None:
     assert read(tmp_path, content, given) == [(2, {"a": "1", "b": "ü"})]
 
 
-def test_an_unknown_encoding_is_named(tmp_path: Path) -> None:
-    given = settings(object="c", source="c.csv", id="a", encoding="latin-99", fields={"name": "b"})
-    assert "'latin-99', which does not exist" in refusal(tmp_path, "a,b\n", given)
+@pytest.mark.parametrize("encoding", ["latin-99", "hex", "rot13"])
+def test_an_unknown_encoding_is_named(tmp_path: Path, encoding: str) -> None:
+    given = settings(object="c", source="c.csv", id="a", encoding=encoding, fields={"name": "b"})
+    assert f"{encoding!r}, which does not exist" in refusal(tmp_path, "a,b\n", given)
 
 
 @pytest.mark.parametrize(
@@ -170,6 +173,8 @@ def test_a_mark_that_contradicts_the_declared_encoding_is_refused(
 def test_wide_encodings_are_held_to_their_word(tmp_path: Path) -> None:
     wide = settings(object="c", source="c.csv", id="a", encoding="utf-16-le", fields={"name": "b"})
     assert read(tmp_path, "\ufeffa,b\n1,\u2028x\n".encode("utf-16-le"), wide) == [(2, {"a": "1", "b": "\u2028x"})]
+    bare = settings(object="c", source="c.csv", id="a", encoding="utf-16", fields={"name": "b"})
+    assert 'encoding = "utf-16-le"' in refusal(tmp_path, "a,b\n1,x\n".encode("utf-16-le"), bare)
     assert "byte 9 is not utf-16-le" in refusal(tmp_path, "a,b\n".encode("utf-16-le") + b"\x00\xdc1\x00", wide)
     assert "line 2 holds a NUL byte" in refusal(tmp_path, "a,b\n1,\x00\n".encode("utf-16-le"), wide)
 

@@ -5,14 +5,14 @@ Source of the format: ECMA-376 part 1, 18.3. Knows cells, no columns and no head
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Any
-from xml.parsers import expat
 
 from tieout.push.sources.plain import Unusable, exact
-from tieout.push.sources.xlsx import Book, Look, NotAWorkbook, SheetPart, new_parser, unescaped
+from tieout.push.sources.xlsx import Book, Look, SheetPart, new_parser, unescaped
 
 _LAST_DAY = 2_958_465
 """31 December 9999, the last day that Excel knows."""
@@ -54,14 +54,12 @@ class SheetReader:
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._end
         parser.CharacterDataHandler = self._pieces.append
-        try:
+        with self._book.explained(self._sheet.part):
             for chunk in self._book.chunks(self._sheet.part):
                 parser.Parse(chunk, False)
                 yield from self._take()
             parser.Parse(b"", True)
-        except (expat.ExpatError, IndexError, ValueError) as error:
-            raise NotAWorkbook(f"is damaged: its sheet {self._sheet.name!r} cannot be read ({error})") from None
-        yield from self._take()
+            yield from self._take()
 
     def _take(self) -> list[tuple[int, dict[int, Any]]]:
         done, self._done = self._done, []
@@ -171,7 +169,10 @@ def dressed(number: float, look: Look, is_1904: bool) -> Any:
     """A number as its format shows it: a date, a time of day, digits with leading zeros.
 
     What is no day stays a number, or becomes the text that Excel shows, so that its row is refused where a date is
-    wanted: day 0 is what a formula makes of a blank cell, and 1900 had no 29 February, though Excel counts it."""
+    wanted: day 0 is what a formula makes of a blank cell, and 1900 had no 29 February, though Excel counts it.
+    Raises Unusable for what is no number at all."""
+    if not math.isfinite(number):
+        return exact(number)
     if isinstance(look, int):
         value = exact(number)
         return f"{value:0{look}d}" if isinstance(value, int) and value >= 0 else value

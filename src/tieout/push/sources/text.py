@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 _NUL = "\x00"
 _BLOCK = 1 << 17
 _WIDE_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_MARKS: dict[str, tuple[bytes, ...]] = {
+    "utf-16": _WIDE_MARKS,
+    "utf-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),
+}
 
 
 class _NulError(Exception):
@@ -52,13 +56,16 @@ class TextFile:
         self._section = section
         self._digest = digest
         try:
-            self._codec = codecs.lookup(encoding).name
+            found = codecs.lookup(encoding)
+            if not getattr(found, "_is_text_encoding", True):
+                raise LookupError
+            self._codec = found.name
         except LookupError:
             raise SourceError(
                 f"{section} names the encoding {encoding!r}, which does not exist.",
                 advice='Use encoding = "utf-8", "cp1252" (Windows) or "utf-16".',
             ) from None
-        self._is_wide = codecs.encode("\n", self._codec) != b"\n"
+        self._is_wide = codecs.encode("\n", self._codec).removeprefix(codecs.BOM_UTF8) != b"\n"
 
     @contextmanager
     def lines(self) -> Iterator[Iterator[str]]:
@@ -84,7 +91,16 @@ class TextFile:
             raise self._marked("UTF-16", "utf-16")
         if self._codec == "utf-8":
             return "utf-8-sig"
-        return "utf-16" if self._codec.startswith("utf-16") and start.startswith(_WIDE_MARKS) else self._codec
+        marks = _MARKS.get(self._codec[:6], ())
+        if start.startswith(marks):
+            return self._codec[:6]
+        if self._codec in _MARKS and start:
+            raise SourceError(
+                f"{self.path.name} does not begin with the mark that {self._declared} has.",
+                advice=f'Say encoding = "{self._codec}-le" in {self._section} if it comes from Windows, or "utf-8" '
+                "if it is that.",
+            )
+        return self._codec
 
     def _marked(self, what: str, encoding: str) -> SourceError:
         return SourceError(

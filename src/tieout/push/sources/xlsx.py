@@ -54,7 +54,7 @@ class Book:
             raise NotAWorkbook("is an old .xls workbook, or one protected by a password")
         try:
             self._zip = zipfile.ZipFile(file)
-        except zipfile.BadZipFile:
+        except (zipfile.BadZipFile, NotImplementedError):
             raise NotAWorkbook("is not an .xlsx workbook, whatever its ending says") from None
         self._names = {name.lower(): name for name in self._zip.namelist()}  # names of parts have no case (OPC)
         root = next((part for kind, part in self._related("").values() if kind == "officeDocument"), "")
@@ -130,15 +130,15 @@ class Book:
 
     def chunks(self, part: str) -> Iterator[bytes]:
         """A part's bytes, unpacked piece by piece."""
-        with self._explained(part), self._zip.open(self._names[part.lower()]) as file:
+        with self.explained(part), self._zip.open(self._names[part.lower()]) as file:
             while chunk := file.read(_CHUNK):
                 yield chunk
 
     @contextmanager
-    def _explained(self, part: str) -> Iterator[None]:
+    def explained(self, part: str) -> Iterator[None]:
         try:
             yield
-        except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, expat.ExpatError, ValueError) as error:
+        except (zipfile.BadZipFile, zlib.error, EOFError, LookupError, expat.ExpatError, ValueError) as error:
             raise NotAWorkbook(f"is damaged: its part {part} cannot be read ({error})") from None
         except (RuntimeError, NotImplementedError):
             raise NotAWorkbook("is packed in a way that cannot be read, or protected by a password") from None
@@ -149,7 +149,7 @@ class Book:
                 self._read(part, start, end, text)
 
     def _read(self, part: str, start: Start, end: End | None = None, text: Text | None = None) -> None:
-        with self._explained(part):
+        with self.explained(part):
             parser = new_parser()
             parser.StartElementHandler = lambda name, attributes: start(_local(name), attributes)
             if end is not None:
