@@ -142,8 +142,9 @@ def conclude(output: Output, report: PushReport, *, dry_run: bool) -> int:
     ]
     if rows:
         output.table([Column("", right=True), ""], rows, indent=2)
+    entities(output, report)
     problems(output, report.problems)
-    for note in report.notes:
+    for note in [*derived(report, dry_run=dry_run), *report.notes]:
         output.prose(note, indent=2)
     if report.unused_columns:
         output.prose(f"columns not sent: {', '.join(report.unused_columns)}", indent=2)
@@ -157,6 +158,34 @@ def conclude(output: Output, report: PushReport, *, dry_run: bool) -> int:
     if advice := next_step(report):
         output.say(f"Next: {advice}")
     return report.exit_code
+
+
+def entities(output: Output, report: PushReport) -> None:
+    """Records by entity and outcome, where there are several entities."""
+    if len(report.by_entity) < 2:
+        return
+    shown = [name for name, _, _ in OUTCOMES if any(counts.get(name) for counts in report.by_entity.values())]
+    rows = [
+        [entity or "(own)", *(f"{counts[name]:,}" for name in shown)] for entity, counts in report.by_entity.items()
+    ]
+    output.table([Column("entity"), *(Column(name, right=True) for name in shown)], rows, indent=2)
+
+
+def derived(report: PushReport, *, dry_run: bool) -> list[str]:
+    """What a reader must know where the source has no ids of its own."""
+    words = []
+    if report.derived_from and dry_run:
+        words.append(
+            f"Ids are made of {', '.join(report.derived_from)}: a row in which one of these is edited is a new one to "
+            "tieout, and the old one stays in Intacct."
+        )
+    if report.told_apart:
+        these = f"{report.told_apart:,} rows repeat" if report.told_apart != 1 else "1 row repeats"
+        words.append(
+            f"{these} another one in every column and got a number of its own: where one of them is taken "
+            "out of the source, the last number is the one that is missing."
+        )
+    return words
 
 
 def next_step(report: PushReport) -> str:

@@ -36,6 +36,7 @@ class Intake(msgspec.Struct, kw_only=True):
     source: Source
     stage: Stage
     unused_columns: tuple[str, ...] = ()
+    derived_from: tuple[str, ...] = ()
     told_apart: int = 0
     """Identical rows that only an occurrence number tells apart."""
 
@@ -58,7 +59,8 @@ def take_in(
     if settings.looks_up:  # first, because what a look-up gives is checked like what a file holds
         checks = (Lookups(client).fill, *checks)
     told_apart = fill(stage, settings, name, source, rows, target, checks)
-    return Intake(source=source, stage=stage, unused_columns=unused, told_apart=told_apart)
+    derived = settings.id_columns if len(settings.id_columns) > 1 else ()
+    return Intake(source=source, stage=stage, unused_columns=unused, derived_from=derived, told_apart=told_apart)
 
 
 def fill(

@@ -57,6 +57,10 @@ class PushReport(msgspec.Struct, kw_only=True):
     transactions: int = 0
     """Billable transactions, the tie-out included."""
     problems: list[Problem] = msgspec.field(default_factory=list)
+    derived_from: tuple[str, ...] = ()
+    """The columns that make the ids, where the source has none of its own."""
+    told_apart: int = 0
+    """Identical rows that only a number tells apart."""
     unused_columns: tuple[str, ...] = ()
     """Columns of the source that nothing maps."""
     notes: list[str] = msgspec.field(default_factory=list)

@@ -279,6 +279,8 @@ def _report(desks: Desks, intake: Intake, *, dry_run: bool) -> PushReport:
         dry_run=dry_run,
         rows=source.row_count,
         blank_rows=source.blank_rows,
+        derived_from=intake.derived_from,
+        told_apart=intake.told_apart,
         unused_columns=intake.unused_columns,
         rows_by_outcome=dict.fromkeys(BUCKETS, 0),
     )

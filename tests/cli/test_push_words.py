@@ -1,0 +1,57 @@
+"""What a push says of ids it had to make, and of entities."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Run
+from tieout.simulator import Simulator
+from tieout.simulator.app import SimulatorThread
+
+PROJECT = """
+[push.times]
+object = "timesheets"
+source = "times.csv"
+id = ["Sheet", "Day", "Hours"]
+group_by = "Sheet"
+entity = { column = "Office", map = { "New York" = "E110", "Toronto" = "E120" } }
+[push.times.fields]
+description = "Sheet"
+beginDate = { constant = "2026-11-16" }
+"lines.entryDate" = "Day"
+"lines.quantity" = "Hours"
+"""
+ROWS = """Sheet,Day,Hours,Office
+A,2026-11-16,8,New York
+A,2026-11-16,8,New York
+B,2026-11-16,7,Toronto
+C,2026-11-16,7,Paris
+"""
+
+
+@pytest.fixture
+def project(tieout: Run, tmp_path: Path) -> Run:
+    (tmp_path / "tieout.toml").write_text(PROJECT)
+    (tmp_path / "times.csv").write_text(ROWS)
+    return tieout
+
+
+def test_derived_ids_and_entities_are_spoken_of(project: Run) -> None:
+    with Simulator("demo") as simulator, SimulatorThread(simulator) as running:
+        assert project("connect", "demo", "--simulator", running.url).code == 0
+        looked = project("push", "--dry-run")
+        assert "Ids are made of Sheet, Day, Hours" in looked.out
+        assert "1 row repeats another one in every column" in looked.out
+        sent = project("push")
+        assert sent.code == 1
+        assert "Ids are made of" not in sent.out, "said where one looks first, not every night"
+        lines = [line.split() for line in sent.out.splitlines()]
+        assert ["entity", "posted", "held"] in lines
+        assert ["E110", "1", "0"] in lines
+        assert ["E120", "1", "0"] in lines
+        report = project("push", "--json").json
+    assert (report["derived_from"], report["told_apart"]) == (["Sheet", "Day", "Hours"], 1)
+    assert report["by_entity"]["E120"]["skipped"] == 1
+    assert {line["subject"] for line in report["tie_out"]} >= {"push times (E110)", "push times (E120)"}
