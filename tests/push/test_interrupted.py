@@ -53,15 +53,19 @@ class Line:
     def __init__(self, simulator: Simulator) -> None:
         self._inner = InProcessTransport(simulator.answer)
         self.fault: Callable[[Request, Callable[[], Reply]], Reply] | None = None
+        self.only = ("POST", "/objects/")
+        """The writes that the fault meets."""
         self.posts: list[tuple[str, bytes]] = []
+        """Key and body of every write."""
 
     def send(self, request: Request, timeout: float) -> Reply:
         def deliver() -> Reply:
             return self._inner.send(request, timeout)
 
-        if request.method == "POST" and "/objects/" in request.url:
-            self.posts.append((request.headers["Idempotency-Key"], request.body or b""))
-            if self.fault is not None:
+        if request.method != "GET" and ("/objects/" in request.url or "/workflows/" in request.url):
+            self.posts.append((request.headers.get("Idempotency-Key", ""), request.body or b""))
+            method, path = self.only
+            if self.fault is not None and request.method == method and path in request.url:
                 return self.fault(request, deliver)
         return deliver()
 

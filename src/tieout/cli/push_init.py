@@ -105,7 +105,7 @@ def _target(invocation: Invocation, object: str, connection: str | None) -> Iter
 
 
 def _checked(target: Target) -> Target:
-    target.creatable()
+    target.accepts()
     return target
 
 

@@ -5,7 +5,7 @@ Finds every mistake at once, with the nearest right name. Knows models and paths
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -14,8 +14,12 @@ from tieout.catalogue.model import Field, ListOf, Model, Node, Ref, Required
 from tieout.errors import ConfigurationError, Problem, UnknownNameError
 from tieout.push.columns import Column
 from tieout.push.values import Misfit, Wire, convert, numeric, shown
+from tieout.rest.workflows import named
 
 _AS_IS = Column()
+OPERATIONS = ("create", "update", "upsert", "delete")
+LINE_WORDS = ("key", "ia::operation")
+"""What says of a line that it is there already, and that it is to be deleted (REST reference 4.5)."""
 
 
 class Place(NamedTuple):
@@ -38,15 +42,32 @@ class UnknownPath(Exception):
 class Target:
     """The object that records go to: its live model, those of its lines, and what a create must hold."""
 
-    def __init__(self, model: Model, line_model: Callable[[str], Model]) -> None:
+    def __init__(
+        self,
+        model: Model,
+        line_model: Callable[[str], Model],
+        operation: str = "create",
+        identify: Sequence[str] = (),
+    ) -> None:
+        """`operation` is create, update, upsert, delete or a workflow action; `identify` are the fields by which all
+        but a create find their records where no `key` is given."""
         self.model = model
+        self.operation = operation
+        self.identify = tuple(identify)
         self._line_model = line_model
         self._lines: dict[str, Node] = {}
         self._line_required: dict[str, tuple[str, ...]] = {}
         self._hints: dict[str, str] = {}
         paths = [r.path.removesuffix("[]") for r in _required(model.name)]
-        self.required = tuple(dict.fromkeys(p for p in paths if "[]" not in p and _bites(model, p)))
+        self.required: tuple[str, ...] = ()
         """Paths that every create must hold (REST reference 9.2); what the model has a default for is left out."""
+        if operation == "create":
+            self.required = tuple(dict.fromkeys(p for p in paths if "[]" not in p and _bites(model, p)))
+        self.parameters: tuple[str, ...] | None = None
+        """What a workflow action takes beside the key; None where the operation is none."""
+        if operation not in OPERATIONS:
+            action = catalogue.actions(model.name).get(named(model.name, operation)[1])
+            self.parameters = action.parameters if action is not None else ()
 
     def lines(self, name: str) -> Node:
         """The model of one line of the list `name`: the owned object's own, or the inline group."""
@@ -60,7 +81,10 @@ class Target:
         return self._line_model(object)
 
     def line_required(self, name: str) -> tuple[str, ...]:
-        """Paths that every line of the list `name` must hold, below the line."""
+        """Paths that every line of the list `name` must hold, below the line. What the lines of a change must hold is
+        not documented: they may be there already."""
+        if self.operation != "create":
+            return ()
         if name not in self._line_required:
             prefix = f"{name}[]."
             paths = [r.path.removeprefix(prefix) for r in _required(self.model.name) if r.path.startswith(prefix)]
@@ -76,12 +100,34 @@ class Target:
     def place(self, path: str) -> Place:
         """Where a dotted path leads. Raises UnknownPath, also for what is read-only."""
         first, _, rest = path.partition(".")
+        if self.operation != "create" and (found := self._beside(path, first, rest)) is not None:
+            return found
         if first in self.model.lists:
             if not rest:
                 raise UnknownPath("is a list; name a field of its lines", self.nearest(path))
             field = self._field(self.lines(first), rest, path)
             return Place(path, first, tuple(rest.split(".")), field)
         return Place(path, "", tuple(path.split(".")), self._field(self.model, path, path))
+
+    def _beside(self, path: str, first: str, rest: str) -> Place | None:
+        """What a change takes beside the fields of a record: keys, how a line is deleted, what an action wants."""
+        if path == "key":
+            return Place(path, "", (path,), Field())
+        if first in self.model.lists and rest in LINE_WORDS and self.operation in ("update", "upsert"):
+            return Place(path, first, (rest,), Field())
+        if self.operation == "delete" and path not in self.identify:
+            raise UnknownPath(f"is not for a delete, which takes key or {' and '.join(self.identify)}")
+        if self.parameters is None or path in self.identify:
+            return None
+        if path not in self.parameters:
+            takes = ", ".join(("key", *self.identify, *self.parameters))
+            near = catalogue.nearest(path, self.parameters, 1)
+            raise UnknownPath(f"is not for {self.operation}, which takes {takes}", near[0] if near else "")
+        return Place(path, "", (path,), Field(format="date" if path.endswith("Date") else None))
+
+    def create_only(self, body: Mapping[str, Any]) -> Iterator[str]:
+        """Paths of a body, lists left out, that can be set on create only."""
+        yield from _create_only(body, self.model, "")
 
     def _field(self, node: Node, path: str, whole: str) -> Field:
         *parents, last = path.split(".")
@@ -99,8 +145,10 @@ class Target:
             if last in node.groups:
                 raise UnknownPath("is a group; name one of its fields", self.nearest(whole))
             raise UnknownPath(f"{self.model.name} has no field {whole!r}", self.nearest(whole))
-        if field.read_only:
+        if field.read_only and whole not in self.identify:
             raise UnknownPath("is read-only in Intacct")
+        if field.create_only and self.operation == "update" and whole not in self.identify:
+            raise UnknownPath("can be set on create only, never changed")
         return field
 
     def nearest(self, path: str) -> str:
@@ -123,13 +171,24 @@ class Target:
                     continue
             yield from _writable(node, f"{name}.")
 
-    def creatable(self) -> None:
-        """Raise ConfigurationError where the object takes no POST."""
-        if self.model.methods and "POST" not in self.model.methods:
+    def accepts(self) -> None:
+        """Raise ConfigurationError where the object does not take the operation."""
+        needs = {"create": ("POST",), "update": ("PATCH",), "upsert": ("POST", "PATCH"), "delete": ("DELETE",)}
+        for method in needs.get(self.operation, ()):
+            if not self.model.methods or method in self.model.methods:
+                continue
+            verb = {"POST": "create", "PATCH": "change", "DELETE": "delete"}[method]
             raise ConfigurationError(
-                f"Intacct does not let anyone create {self.model.name} directly.",
-                advice="Owned lines are created with their owner: push that object with lines.* fields.",
+                f"Intacct does not let anyone {verb} {self.model.name} directly.",
+                advice="Owned lines are made and changed with their owner: push that object with lines.* fields.",
             )
+        paths = self.model.paths()
+        for path in self.identify if self.operation != "create" else ():
+            if path not in paths:
+                raise ConfigurationError(
+                    f"{self.model.name} has no field {path!r} by which {self.operation} could find its records.",
+                    advice="Name one with identify_by, or map the field key.",
+                )
 
 
 def _required(name: str) -> Iterable[Required]:
@@ -163,6 +222,15 @@ def _writable(node: Node, prefix: str) -> Iterator[str]:
     for name, ref in node.refs.items():
         if not ref.read_only:
             yield from (f"{prefix}{name}.{part}" for part in ("id", "key") if part in ref.fields)
+
+
+def _create_only(body: Mapping[str, Any], node: Node, prefix: str) -> Iterator[str]:
+    for name, value in body.items():
+        below = node.groups.get(name) or node.refs.get(name)
+        if (name in node.fields and node.fields[name].create_only) or (isinstance(below, Ref) and below.create_only):
+            yield prefix + name
+        elif below is not None and not isinstance(below, Ref) and isinstance(value, Mapping):
+            yield from _create_only(value, below, f"{prefix}{name}.")
 
 
 def holds(body: Mapping[str, Any], path: str) -> bool:
@@ -205,6 +273,9 @@ class Verbatim:
     def __init__(self, target: Target, record: Mapping[str, Any], row: int) -> None:
         self._target = target
         self._row = row
+        self._changes = target.operation != "create"
+        self._adds_up = target.operation in ("create", "upsert")
+        """Else Intacct may hold other lines beside those that are sent."""
         self.problems: list[Problem] = []
         self.totals: dict[str, Decimal] = {}
         self.body = self._node(record, target.model, "")
@@ -220,6 +291,9 @@ class Verbatim:
         body: dict[str, Any] = {}
         for name, value in record.items():
             path = prefix + name
+            if self._changes and self._beside(name, path):
+                body[name] = value
+                continue
             below = node.groups.get(name) or node.refs.get(name)
             if name in node.lists:
                 body[name] = self._list(value, node.lists[name], path)
@@ -235,19 +309,31 @@ class Verbatim:
                 self._problem(path, 'must be an object, such as {"id": "..."}')
         return body
 
+    def _beside(self, name: str, path: str) -> bool:
+        """Whether it is a word of the change itself."""
+        try:
+            return self._target.place(path).field.type == "string" and (
+                path == "key" or name in LINE_WORDS or path in (self._target.parameters or ())
+            )
+        except UnknownPath:
+            return path in (self._target.parameters or ())
+
     def _scalar(self, name: str, value: object, node: Node, path: str, body: dict[str, Any]) -> None:
         field = node.fields.get(name)
         if field is None:
             self._problem(path, f"{self._target.model.name} has no such field", self._target.nearest(path))
-        elif field.read_only:
+        elif field.read_only and path not in self._target.identify:
             self._problem(path, "is read-only in Intacct")
+        elif field.create_only and self._target.operation == "update" and path not in self._target.identify:
+            self._problem(path, "can be set on create only, never changed")
         else:
             try:
                 body[name] = convert(value, field, _AS_IS)
             except Misfit as misfit:
                 self._problem(path, misfit.reason, misfit.nearest, shown(value, path))
             else:
-                add_total(self.totals, path, field, body[name])
+                if self._adds_up or path.partition(".")[0] not in self._target.model.lists:
+                    add_total(self.totals, path, field, body[name])
 
     def _list(self, value: object, entry: ListOf, path: str) -> list[dict[str, Any]]:
         inner: Node = self._target.lines(path) if path in self._target.model.lists else entry

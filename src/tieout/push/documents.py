@@ -46,6 +46,8 @@ class Document(msgspec.Struct):
     """The entity it belongs to; "" where the push has one."""
     contents: list[bytes] = msgspec.field(default_factory=list)
     """A fingerprint of each row, by which identical ones are known."""
+    files: list[str] = msgspec.field(default_factory=list)
+    """Names of files to attach, each once."""
 
     @property
     def lists(self) -> dict[str, int]:
@@ -75,6 +77,7 @@ class _Draft(msgspec.Struct):
     rows: list[int] = msgspec.field(default_factory=list)
     entries: list[str] = msgspec.field(default_factory=list)
     contents: list[bytes] = msgspec.field(default_factory=list)
+    files: list[str] = msgspec.field(default_factory=list)
     header: dict[str, Wire] = msgspec.field(default_factory=dict)
     header_row: dict[str, int] = msgspec.field(default_factory=dict)
     lines: list[dict[str, Wire]] = msgspec.field(default_factory=list)
@@ -123,6 +126,7 @@ class Assembly:
         draft.entries.append(entry)
         draft.contents.append(content)
         draft.problems.extend(mapped.problems)
+        draft.files += [name for name in mapped.files if name not in draft.files]
         self._merge_header(draft, mapped)
         if self._mapping.list:
             draft.lines.append(mapped.line)
@@ -224,6 +228,7 @@ class Assembly:
             self._grouping is not None,
             draft.entity,
             draft.contents,
+            draft.files,
         )
         if not document.problems:
             self._require(document)
@@ -236,7 +241,8 @@ class Assembly:
         for name in parents:
             here = here.setdefault(name, {})
         here[last] = value
-        add_total(totals, path, place.field, value)
+        if not place.list or self._target.operation in ("create", "upsert"):  # else other lines may be there too
+            add_total(totals, path, place.field, value)
 
     def _require(self, document: Document) -> None:
         """Add a problem for each required path that is blank, at the row that lacks it."""

@@ -17,6 +17,7 @@ from tieout.push.columns import columns_of
 from tieout.push.documents import OPEN_ROWS, Assembly, Document
 from tieout.push.lookups import Lookups
 from tieout.push.mapping import FieldMapping, cell, check_columns, named_columns, resolve
+from tieout.push.operations import check_mapping
 from tieout.push.settings import PushSettings
 from tieout.push.sources import Source, SourceRow
 from tieout.push.stage import Stage, Staged
@@ -51,16 +52,23 @@ def take_in(
     settings.check(name)
     rows = source.rows()  # a file that cannot be read must not cost a request
     unused = check_columns(settings, name, source) if source.columns else ()
-    target = Target(client.model(catalogue.resolve(settings.object)), client.model)
-    target.creatable()
+    target = target_of(settings, client)
+    target.accepts()
     if settings.template is not None:
         settings = fit(settings, source.columns, target)
         unused = check_columns(settings, name, source) if source.columns else ()
+    check_mapping(settings, name, target)
     if settings.looks_up:  # first, because what a look-up gives is checked like what a file holds
         checks = (Lookups(client).fill, *checks)
     told_apart = fill(stage, settings, name, source, rows, target, checks)
     derived = settings.id_columns if len(settings.id_columns) > 1 else ()
     return Intake(source=source, stage=stage, unused_columns=unused, derived_from=derived, told_apart=told_apart)
+
+
+def target_of(settings: PushSettings, client: Intacct) -> Target:
+    """The object of a push, with its live model."""
+    model = client.model(catalogue.resolve(settings.object))
+    return Target(model, client.model, settings.operation, settings.identify)
 
 
 def fill(

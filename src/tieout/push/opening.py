@@ -63,6 +63,8 @@ class Desks:
         self._stack, self._project, self._settings = stack, project, settings
         self._budget, self._concurrency = budget, concurrency
         self.name = name
+        self.root = project.root
+        self.has_steps = bool(settings.steps)
         self.object = catalogue.resolve(settings.object)
         self._opened: dict[str, Opened] = {}
 
@@ -77,8 +79,9 @@ class Desks:
             who = find(self._project, self._settings.connection, wanted)
             client = self._client(entity)
             store = self._store()
+            operation = self._settings.operation
             scope = Scope(company=who.company, environment=who.environment, entity=who.entity or "", push=self.name)
-            ledger = Ledger(store, scope, open_vault(self._project, store), owner=who.owner)
+            ledger = Ledger(store, scope, open_vault(self._project, store), owner=who.owner, operation=operation)
             _refuse_other_object(self.name, self.object, ledger)
             self._opened[entity] = Opened(
                 self.name, self.object, entity, who.name, who.user, who.owner, client, ledger, store

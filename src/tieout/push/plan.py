@@ -42,7 +42,7 @@ def decide(
             ledger = ledger_of(entity)
             known = {} if is_new[entity] else ledger.known([document.source_id for document in documents])
             for record in known.values():
-                if record.dismissed_at is not None:
+                if record.dismissed_at is not None and record.state != "posted":
                     record.state = "pending"  # it came back, and what was wrong with it is forgotten
             new = [d for d in documents if d.source_id not in known or known[d.source_id].state not in ARRIVED]
             if not is_new[entity]:
@@ -69,6 +69,8 @@ def by_entity(documents: Iterable[Staged]) -> list[tuple[str, list[Staged]]]:
 
 def _fate(document: Staged, known: LedgerRecord | None, retry: bool, settled: bool) -> Fate:
     if known is not None and known.state == "posted":
+        if known.gone_at is not None:
+            return "gone"
         same = not document.problems and known.payload_hash == document.payload_hash
         if not same:
             return "changed"

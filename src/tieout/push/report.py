@@ -17,7 +17,7 @@ from tieout.push.causes import Fault, problem_faults, refusal_faults, without_pe
 OnProgress: TypeAlias = Callable[[int, int], None]
 """Told (documents settled, documents to settle)."""
 
-BUCKETS = ("posted", "skipped", "failed", "unprocessed", "unknown", "held", "changed", "pending")
+BUCKETS = ("posted", "skipped", "failed", "unprocessed", "unknown", "held", "changed", "gone", "pending")
 """Every document of a source is in exactly one of these."""
 
 
@@ -26,7 +26,9 @@ class PushReport(msgspec.Struct, kw_only=True):
 
     `posted` in this run; `skipped` because posted before with the same content; `failed` refused by Intacct, now or
     before; `unprocessed` not tried by Intacct; `unknown` sent without an answer; `held` for a mistake found before
-    sending; `changed` posted before with other content, which stays as it is; `pending` ready and not sent."""
+    sending; `changed` posted before with other content, which stays as it is; `gone` posted before, and people deleted
+    it in Intacct; `pending` ready and not sent. `posted` says that Intacct holds the record, not that it is in the
+    general ledger: see `by_sage_state` and `steps`."""
 
     name: str
     object: str
@@ -46,6 +48,7 @@ class PushReport(msgspec.Struct, kw_only=True):
     unknown: int = 0
     held: int = 0
     changed: int = 0
+    gone: int = 0
     pending: int = 0
     replayed: int = 0
     """Records of earlier, interrupted runs whose outcome this run settled."""
@@ -53,6 +56,11 @@ class PushReport(msgspec.Struct, kw_only=True):
     """Source rows by the same words: their sum is `rows`."""
     by_entity: dict[str, dict[str, int]] = msgspec.field(default_factory=dict)
     """Documents by entity and outcome; "" is the entity of the push itself."""
+    by_sage_state: dict[str, int] = msgspec.field(default_factory=dict)
+    """Documents that Intacct holds, by Intacct's own word for their state, as it was read back: `draft`, `posted` ...
+    Empty for objects without a state."""
+    steps: dict[str, dict[str, int]] = msgspec.field(default_factory=dict)
+    """What followed, by step and outcome, of all records of this push that the run did something for."""
     requests: int = 0
     transactions: int = 0
     """Billable transactions, the tie-out included."""
@@ -72,7 +80,8 @@ class PushReport(msgspec.Struct, kw_only=True):
     @property
     def exit_code(self) -> int:
         """1 where a record is not in Intacct as the source has it, or where the sides are not proven to tie."""
-        open_ends = self.failed + self.unprocessed + self.unknown + self.held + self.changed
+        open_ends = self.failed + self.unprocessed + self.unknown + self.held + self.changed + self.gone
+        open_ends += sum(sum(counts.values()) - counts.get("posted", 0) for counts in self.steps.values())
         if not self.dry_run:
             open_ends += self.pending
         differs = any(line.ties is not True for line in self.tie_out)
@@ -129,6 +138,14 @@ def changed_facts() -> dict[str, Any]:
     return {
         "reason": "it was posted with other content, and Intacct keeps that",
         "advice": "Change it in Intacct, or put the source back as it was.",
+    }
+
+
+def gone_facts(key: str | None) -> dict[str, Any]:
+    """What is to be said of a posted record that Intacct does not hold any more."""
+    return {
+        "reason": f"it was posted as key {key}, and Intacct does not hold it any more",
+        "advice": "If it is to be there, `tieout retry` with --again posts it once more; nothing else does.",
     }
 
 

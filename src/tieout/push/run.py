@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tieout.errors import ConfigurationError
-from tieout.push import plan
+from tieout.push import operations, plan, steps
 from tieout.push.audit_file import AuditWriter, Head
+from tieout.push.check import Target
 from tieout.push.documents import without_id_of
-from tieout.push.intake import Intake, take_in
+from tieout.push.finding import Lookback
+from tieout.push.intake import Check, Intake, take_in, target_of
 from tieout.push.opening import Desks, Opened, lease, opened
 from tieout.push.plan_file import PlanHead, mapping_hash, refuse_alone, refuse_changed, refuse_other
 from tieout.push.report import (
@@ -33,11 +35,12 @@ from tieout.push.requests import Outgoing, batches
 from tieout.push.sending import Request, Sender
 from tieout.push.settings import PushSettings
 from tieout.push.sources import Source, open_source
-from tieout.push.stage import Fate, Stage, Staged
+from tieout.push.stage import CREATE, Fate, Stage, Staged
 from tieout.push.standing import proof
+from tieout.push.steps import Steps, Tally
 from tieout.rest import Budget
 from tieout.store.ledger import Entry, Result
-from tieout.store.ledger_facts import now_text
+from tieout.store.ledger_facts import CHANGES, now_text
 
 if TYPE_CHECKING:
     from tieout.project import Project
@@ -90,14 +93,21 @@ def _source(job: Job) -> Source:
     return open_source(job.settings, job.path, f"[push.{job.name}]", job.records)
 
 
+def _checks(settings: PushSettings, desks: Desks) -> tuple[Check, ...]:
+    """What is checked of documents beside their fields."""
+    return (steps.files_exist(settings, desks.root),) if settings.attachment is not None else ()
+
+
 def _taken(desks: Desks, job: Job, stage: Stage) -> Intake:
-    return take_in(job.settings, job.name, _source(job), desks.main.client, stage)
+    checks = _checks(job.settings, desks)
+    return take_in(job.settings, job.name, _source(job), desks.main.client, stage, checks)
 
 
 def _look(desks: Desks, job: Job, stage: Stage) -> PushReport:
     """Check everything and send nothing; with `plan_to` keep what was checked."""
     intake = _taken(desks, job, stage)
     plan.decide(stage, desks.ledger, desks.object, retry=job.retry)
+    operations.resolve(desks, stage, job.settings, target_of(job.settings, desks.main.client))
     report = _report(desks, intake, dry_run=True)
     if job.plan_to is not None:
         scope = desks.main.ledger.scope
@@ -154,21 +164,38 @@ def _send(
     main = desks.main
     main.ledger.start_run(run_id, _origin(intake.source))
     counter = _Counter(job.progress)
-    sender = Sender(held, run_id, in_flight=_places(job, main), results=_Settling(stage, counter))
+    tally = Tally(job.settings.steps)
+    sender = Sender(
+        held,
+        run_id,
+        in_flight=_places(job, main),
+        atomic=job.settings.atomic,
+        results=_Settling(stage, counter, tally),
+        look_up=Lookback(job.settings.identify),
+    )
     for desk in desks.all_known():
         sender.replay(desk)
     plan.decide(stage, desks.ledger, desks.object, retry=job.retry, settled=frozenset(sender.settled))
-    ready = _announce(desks, intake, held, run_id)
+    target = target_of(job.settings, main.client)
+    operations.resolve(desks, stage, job.settings, target)
+    kept_back = operations.refuse_what_does_not_fit(stage, job.settings)
+    ready = _announce(desks, intake, job.settings, held, run_id)
     counter.begin(ready)
-    sender.send(batches(_outgoing(desks, stage), most=job.settings.batch_size))
+    sender.send(batches(_outgoing(desks, stage, job.settings, target), most=job.settings.batch_size))
     stage.rename_fate("send", "pending")
+    if job.settings.steps:
+        desks_here = desks.all_known()
+        Steps(job.settings, desks.root, sender, held, run_id).run(desks_here, retry=job.retry)
     _mark_changed(desks, stage, held)
-    report = _report(desks, intake, dry_run=False)
-    report.ready, report.replayed = ready, len(sender.settled)
-    report.notes += sender.notes
     if audit is not None:
         audit.head(_head(desks, job, intake, run_id, started_at, planned))
-    report.tie_out = proof(desks, stage, strict=False, on_read=audit.documents if audit is not None else None)
+    on_read = audit.documents if audit is not None else None
+    tie_out, by_sage_state = proof(desks, stage, strict=False, on_read=on_read, held=held)
+    report = _report(desks, intake, dry_run=False)
+    report.ready, report.replayed = ready, len(sender.settled)
+    report.steps = tally.counts(desks.all_known()) if job.settings.steps else {}
+    report.notes += kept_back + sender.notes
+    report.tie_out, report.by_sage_state = tie_out, by_sage_state
     counts: dict[str, int] = {bucket: getattr(report, bucket) for bucket in BUCKETS}
     main.ledger.finish_run(run_id, report.sha256, report.rows, counts)
     if audit is not None:
@@ -209,7 +236,7 @@ def _places(job: Job, desk: Opened) -> int:
     return 1 if job.settings.keep_order else min(ceiling, job.concurrency or ceiling)
 
 
-def _announce(desks: Desks, intake: Intake, held: Lease, run_id: str) -> int:
+def _announce(desks: Desks, intake: Intake, settings: PushSettings, held: Lease, run_id: str) -> int:
     """Write into the ledgers what will be sent and what is held, before anything is -> how many will be sent."""
     stage = intake.stage
     for entity in stage.entities():
@@ -226,24 +253,37 @@ def _announce(desks: Desks, intake: Intake, held: Lease, run_id: str) -> int:
             ledger.announce(held, run_id, to_send)
             ledger.hold(held, run_id, [_held(d) for d in documents if d.fate == "held"])
             ready += len(to_send)
+    if settings.steps:
+        for chunk in stage.chunks("send", "posted", "skipped"):
+            for entity, documents in plan.by_entity(chunk):
+                steps.announce(desks.ledger(entity), settings.steps, held, run_id, documents, stage)
     return ready
 
 
-def _outgoing(desks: Desks, stage: Stage) -> Iterator[tuple[Opened, Outgoing]]:
+def _outgoing(desks: Desks, stage: Stage, settings: PushSettings, target: Target) -> Iterator[tuple[Opened, Outgoing]]:
     for chunk in stage.chunks("send"):
+        orders = stage.orders(chunk)
         for document in chunk:
             desk = desks.at(document.entity)
-            yield desk, Outgoing.of(document, desk.ledger.operation, desks.object)
+            order = orders.get(document.seq, CREATE)
+            outgoing = Outgoing.of(document, settings.operation, desks.object, order)
+            if order.done != "create":
+                outgoing.body = operations.body_for(order, document.body, target)
+            yield desk, outgoing
 
 
 class _Settling:
     """Takes what the ledger says of a request's records over into the stage."""
 
-    def __init__(self, stage: Stage, counter: _Counter) -> None:
+    def __init__(self, stage: Stage, counter: _Counter, tally: Tally) -> None:
         self._stage = stage
         self._counter = counter
+        self._tally = tally
 
     def __call__(self, request: Request, results: Sequence[Result], final: bool) -> None:
+        if request.batch.step and request.batch.operation not in CHANGES:
+            self._tally.told(request.batch, results)
+            return
         fates = {out.seq: _fate_of(result.state) for out, result in zip(request.outgoing, results, strict=False)}
         self._stage.settle(fates)
         if final and not request.again:

@@ -142,8 +142,12 @@ class Sender:
                 f"idempotency keys for {object_of(batch)}: sent again, they could be there twice. Look for them in "
                 "Intacct."
             )
-        elif self._conclude(request, _ask(request)):
-            return True
+        else:
+            answer = _ask(request)
+            if self._conclude(request, answer):
+                return True
+            if not _is_dead_end(answer):
+                return False  # no answer this time either; the next one may come
         return self._look(request)
 
     def _look(self, request: Request) -> bool:
@@ -308,6 +312,16 @@ def _ask(request: Request) -> Answer:
         return request.desk.client.call(call)
     except TieoutError as error:
         return error
+
+
+def _is_dead_end(answer: Answer) -> bool:
+    """Whether asking again under the same key can never tell more: the key is used up, or Intacct repeats that it does
+    not know (REST reference 7.6)."""
+    if isinstance(answer, list):
+        return any(outcome.state == "unknown" and outcome.replayed for outcome in answer)
+    if isinstance(answer, OutcomeUnknownError):
+        return not answer.idempotency_key
+    return isinstance(answer, ConflictError) and answer.meaning != "in flight"
 
 
 def _key_works(request: Request) -> bool:

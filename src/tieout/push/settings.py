@@ -97,9 +97,21 @@ class PushSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     control: dict[str, str] = {}
     """Column with a document's total -> the field whose values must come to it: `{ TOTAL_DUE = "lines.txnAmount" }`."""
     attachment: Attachment | None = None
-    operation: Literal["create"] = "create"
     batch_size: Annotated[int, msgspec.Meta(ge=1, le=500)] = 500
     """Records of one request at most; Intacct takes 500 (REST reference 4.6)."""
+    operation: str = "create"
+    """create, update, upsert, delete, or the name of a workflow action."""
+    identify_by: str | tuple[str, ...] = "id"
+    """The fields that tell a record of this push from every other in Intacct: by them all but a create find their
+    records, and a create looks for what it sent and had no answer to."""
+    on_change: Literal["refuse", "update", "new"] | None = None
+    """What becomes of a record that is posted and whose rows say something else by now."""
+    on_late_rows: Literal["refuse", "append", "new"] = "refuse"
+    """What becomes of rows that come later for a record that is posted."""
+    steps: tuple[str, ...] = ()
+    """What follows once a record is there: `attach`, or workflow actions such as `submit`."""
+    atomic: bool = False
+    """All records of an entity in one request, all of them or none."""
     keep_order: bool = False
     """One request at a time, in the order of the source; else as many as the company's concurrency allows."""
     two_people: bool = False
@@ -132,6 +144,15 @@ class PushSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def is_grouped(self) -> bool:
         """Whether several rows may make one document."""
         return bool(self.group_columns) or self.line_number is not None
+
+    @property
+    def identify(self) -> tuple[str, ...]:
+        return (self.identify_by,) if isinstance(self.identify_by, str) else self.identify_by
+
+    @property
+    def changes(self) -> Literal["refuse", "update", "new"]:
+        """`on_change`, where it does not follow from the operation: an update of today replaces yesterday's."""
+        return self.on_change or ("update" if self.operation in ("update", "upsert") else "refuse")
 
     @property
     def skips(self) -> tuple[Skip, ...]:
@@ -214,6 +235,7 @@ class PushSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 f"{section} separator must be one character, not {self.separator!r}.",
                 advice='Use separator = ";" or separator = "\\t".',
             )
+        self._check_operation(section)
         for path, entry in self.columns().items():
             self._shape(f"[push.{name}.fields] {path!r}", entry)
         if isinstance(self.entity, Column):
@@ -229,6 +251,47 @@ class PushSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ConfigurationError(
                 f'{section} says header = "first", but not which rows make one document.',
                 advice="Add group_by, or line_number for the column that counts a document's lines.",
+            )
+
+    def _check_operation(self, section: str) -> None:
+        from tieout import catalogue
+        from tieout.rest.workflows import named
+
+        if self.operation not in ("create", "update", "upsert", "delete"):
+            named(catalogue.resolve(self.object), self.operation)
+        if self.steps and self.operation not in ("create", "upsert"):
+            raise ConfigurationError(
+                f"{section} has steps, but they follow a record that was created.",
+                advice='Leave steps out, or say operation = "create" or "upsert".',
+            )
+        if len(set(self.steps)) < len(self.steps):
+            raise ConfigurationError(f"{section} names a step twice.", advice="Name each once, in their order.")
+        for step in self.steps:
+            if step != "attach":
+                named(catalogue.resolve(self.object), step)
+        if "attach" in self.steps and self.attachment is None:
+            raise ConfigurationError(
+                f"{section} has the step attach, but does not say which column names the files.",
+                advice='Add attachment = { column = "Scan", folder = "scans" }.',
+            )
+        if self.changes != "refuse" and self.operation not in ("create", "update", "upsert"):
+            raise ConfigurationError(
+                f"{section} has on_change, but {self.operation} is done once.", advice="Leave on_change out."
+            )
+        if self.on_change == "new" and self.operation != "create":
+            raise ConfigurationError(
+                f'{section} says on_change = "new", but {self.operation} changes records that are there.',
+                advice='Say operation = "create", or on_change = "update".',
+            )
+        if self.on_late_rows != "refuse" and not (self.operation == "create" and self.group_columns):
+            raise ConfigurationError(
+                f"{section} has on_late_rows, but only a create whose rows are grouped can have late ones.",
+                advice="Leave on_late_rows out, or say group_by.",
+            )
+        if self.atomic and self.operation == "upsert":
+            raise ConfigurationError(
+                f"{section} says atomic with upsert, which takes two requests: one that creates, one that changes.",
+                advice="Leave atomic out, or use two pushes.",
             )
 
     def _shape(self, where: str, entry: Column) -> None:

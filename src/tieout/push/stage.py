@@ -44,8 +44,9 @@ create table documents (
     content blob not null
 );
 create table orders (  -- of documents for which something else is done than to create a record
-    seq integer primary key, done text not null, step integer not null, key text not null, files text not null
+    seq integer primary key, done text not null, step integer not null, key text not null
 );
+create table files (seq integer primary key, names text not null);  -- to be attached
 create table entries (entry text not null, seq integer not null, row integer not null, content blob not null);
 """
 _INDEXES = """
@@ -72,8 +73,6 @@ class Order(msgspec.Struct, frozen=True):
     """0, or the how-manieth change of a posted record this is."""
     key: str = ""
     """Of the record that is changed."""
-    files: tuple[str, ...] = ()
-    """What is to be attached to it."""
 
 
 CREATE = Order()
@@ -193,6 +192,8 @@ class Stage:
             for entry, row, content in zip(document.entries, document.rows, document.contents, strict=True)
         ]
         self._many("insert into entries values (?, ?, ?, ?)", marks)
+        files = [(document.rows[0], _text(document.files)) for document in documents if document.files]
+        self._many("insert into files values (?, ?)", files)
 
     def close_intake(self) -> None:
         """After the last document: make what reading needs."""
@@ -277,6 +278,7 @@ class Stage:
         """Every document and every row id as they are kept, in a fixed order: what a digest is made of."""
         yield from self._run(f"select {_COLUMNS}, row_count from documents order by seq")  # noqa: S608 - our own names
         yield from self._run("select entry, seq, row, content from entries order by row, entry")
+        yield from self._run("select seq, names from files order by seq")
 
     # On file ---------------------------------------------------------------------------------------------------------
 
@@ -297,6 +299,7 @@ class Stage:
                 f"insert into documents ({columns}) select {columns} from kept.documents"  # noqa: S608 - our own names
             )
             self._database.execute("insert into entries select entry, seq, row, content from kept.entries")
+            self._database.execute("insert into files select seq, names from kept.files")
             self._database.execute("commit")
         finally:
             if self._database.in_transaction:
@@ -339,16 +342,28 @@ class Stage:
 
     def order(self, orders: Mapping[int, Order]) -> None:
         """What is to be done for documents, where it is more or else than to create a record; by their first rows."""
-        rows = [(seq, o.done, o.step, o.key, _text(o.files)) for seq, o in orders.items()]
-        self._many("insert or replace into orders values (?, ?, ?, ?, ?)", rows)
+        rows = [(seq, order.done, order.step, order.key) for seq, order in orders.items()]
+        self._many("insert or replace into orders values (?, ?, ?, ?)", rows)
 
     def orders(self, documents: Sequence[Staged]) -> dict[int, Order]:
         """What was said with `order` of these documents, which come in the order of their first rows."""
         if not documents:
             return {}
         between = (documents[0].seq, documents[-1].seq)
-        found = self._run("select seq, done, step, key, files from orders where seq between ? and ?", between)
-        return {seq: Order(done, step, key, _ENTRIES.decode(files)) for seq, done, step, key, files in found}
+        found = self._run("select seq, done, step, key from orders where seq between ? and ?", between)
+        return {seq: Order(done, step, key) for seq, done, step, key in found}
+
+    def files(self, documents: Sequence[Staged]) -> dict[int, tuple[str, ...]]:
+        """The names of the files that these documents want attached."""
+        if not documents:
+            return {}
+        between = (documents[0].seq, documents[-1].seq)
+        found = self._run("select seq, names from files where seq between ? and ?", between)
+        return {seq: _ENTRIES.decode(names) for seq, names in found}
+
+    def keep_back(self, entity: str) -> None:
+        """Nothing of an entity is sent."""
+        self._run("update documents set fate = 'pending' where fate = 'send' and entity = ?", (entity,))
 
     # Inside --------------------------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ Asks the ledger, and for a proof also the source and Intacct.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
@@ -19,20 +19,23 @@ from tieout.project.report import TieOutLine
 from tieout.push import plan, tieout
 from tieout.push.intake import take_in
 from tieout.push.opening import Desks, Opened, lease, opened
-from tieout.push.report import BUCKETS, FailedRecord, Standing, failed_record
+from tieout.push.report import BUCKETS, FailedRecord, Standing, failed_record, gone_facts
 from tieout.push.requests import chunks
 from tieout.push.settings import settings_of
 from tieout.push.sources import open_source
-from tieout.push.stage import Stage, Staged
+from tieout.push.stage import Fate, Stage, Staged
+from tieout.push.steps import step_names
 from tieout.rest.batch import MAX_BATCH
 from tieout.store import open_store
 from tieout.store.ledger import Ledger, Scope
+from tieout.store.ledger_facts import CHANGES, NOT_ARRIVED
 from tieout.store.ledger_tables import push_records
 
 if TYPE_CHECKING:
     from tieout.project import Project
     from tieout.push.settings import PushSettings
     from tieout.store import Store
+    from tieout.store.leases import Lease
     from tieout.store.ledger import LastRun, LedgerRecord, State
 
 _NOT_POSTED: tuple[State, ...] = ("failed", "unprocessed", "unknown", "sending", "held", "pending")
@@ -47,9 +50,8 @@ def standings(project: Project, name: str | None = None, connection: str | None 
             desk = desks.main
             run = desk.ledger.last_run()
             records = [_failed(push_name, record) for record in desk.ledger.records(_NOT_POSTED)]
-            records += [
-                _failed(push_name, record, "changed") for record in desk.ledger.records(("posted",)) if record.error
-            ]
+            records += _posted_otherwise(push_name, desk.ledger)
+            records += _steps_failed(push_name, settings.steps, desk.ledger)
             found.append(
                 Standing(
                     push=push_name,
@@ -131,6 +133,36 @@ def _failed(name: str, record: LedgerRecord, state: str = "") -> FailedRecord:
     return failed_record(name, record.source_id, record.rows, state or record.state, record.error or {}, record.href)
 
 
+def _posted_otherwise(name: str, ledger: Ledger) -> Iterator[FailedRecord]:
+    """Posted records that are not in Intacct as the source has them."""
+    for record in ledger.records(("posted",)):
+        if record.gone_at is not None:
+            facts = gone_facts(record.sage_key)
+            yield failed_record(name, record.source_id, record.rows, "gone", facts, None)
+        elif record.error:
+            yield _failed(name, record, "changed")
+
+
+def _steps_failed(name: str, steps: Sequence[str], ledger: Ledger) -> Iterator[FailedRecord]:
+    """Steps that were not carried out on records that are there: `draft, submit refused`. The first word is Sage's own,
+    as far as it was ever read. Steps that wait for one that was not carried out are not listed."""
+    names = step_names(steps)
+    waiting = list(ledger.follow_ups(_NOT_POSTED))
+    main = ledger.known(list({record.source_id for record in waiting}))
+    told: set[str] = set()
+    for record in waiting:
+        here = main.get(record.source_id)
+        if here is None or here.state != "posted" or here.gone_at is not None or record.source_id in told:
+            continue
+        if record.operation not in CHANGES:
+            told.add(record.source_id)
+        step = record.operation
+        if step not in CHANGES:
+            step = names[record.step - 1] if record.step <= len(names) else f"step {record.step}"
+        how = {"failed": "refused", "unknown": "unknown", "sending": "unknown"}.get(record.state, "not done")
+        yield _failed(name, record, f"{here.sage_state or 'posted'}, {step} {how}")
+
+
 def _left(run: LastRun | None) -> int:
     return run.counts.get("pending", 0) if run is not None else 0
 
@@ -141,16 +173,20 @@ def dismiss(project: Project, name: str, source_ids: Sequence[str], connection: 
         desk = desks.main
         known = desk.ledger.known(source_ids)
         waiting = [record.source_id for record in desk.ledger.records(_NOT_POSTED)]
+        steps = {record.source_id for record in desk.ledger.follow_ups(NOT_ARRIVED)}
         for source_id in source_ids:
             if source_id not in known:
                 near = catalogue.nearest(source_id, waiting)
                 raise UnknownNameError(
                     f"record in the ledger of push {name} named", source_id, nearest=near, advice="See `tieout failed`."
                 )
-            if known[source_id].state in ("posted", "sending", "unknown"):
+            record = known[source_id]
+            if record.state in ("sending", "unknown") or (
+                record.state == "posted" and source_id not in steps and record.gone_at is None
+            ):
                 raise ConfigurationError(
-                    f"Record {source_id!r} is {known[source_id].state}, so it cannot be dismissed.",
-                    advice="Only what never arrived in Intacct can be.",
+                    f"Record {source_id!r} is {record.state}, so it cannot be dismissed.",
+                    advice="Only what never arrived in Intacct can be, what is gone from there, and steps left undone.",
                 )
         with lease(desk) as held:
             return desk.ledger.dismiss(held, source_ids)
@@ -172,7 +208,7 @@ def verify(project: Project, name: str, connection: str | None = None) -> list[T
         else:
             plan.decide(stage, desks.ledger, desk.object, retry=False)
             stage.rename_fate("send", "pending")
-            lines = proof(desks, stage, strict=True)
+            lines, _ = proof(desks, stage, strict=True)
         earlier = _earlier(desk, stage, settings)
         if trouble and (not earlier or (path is not None and path.exists()) or not _run_is_whole(desk)):
             # A file that was put away after everything of it was posted leaves nothing to prove but the ledger.
@@ -224,9 +260,12 @@ OnRead: TypeAlias = Callable[[Sequence["Staged"], Mapping[str, "LedgerRecord"], 
 """Told a group of documents of one entity, what the ledger has of them, and what Intacct returned."""
 
 
-def proof(desks: Desks, stage: Stage, *, strict: bool, on_read: OnRead | None = None) -> list[TieOutLine]:
-    """Lines for the documents of one source, entity by entity, after their fates are known. What any object would meet
-    (no network, no permission) is raised if `strict`, else it makes lines that prove nothing."""
+def proof(
+    desks: Desks, stage: Stage, *, strict: bool, on_read: OnRead | None = None, held: Lease | None = None
+) -> tuple[list[TieOutLine], dict[str, int]]:
+    """Lines for the documents of one source, entity by entity, after their fates are known, and the documents by Sage's
+    own state. What any object would meet (no network, no permission) is raised if `strict`, else it makes lines that
+    prove nothing. What is gone from Intacct is `gone` from then on, in the ledger with the lease of a run."""
     entities = stage.entities()
     made = {entity: _begun(desks, entity, alone=len(entities) == 1) for entity in entities}
     for entity, fate, documents, rows in stage.counts():
@@ -236,12 +275,16 @@ def proof(desks: Desks, stage: Stage, *, strict: bool, on_read: OnRead | None = 
     for chunk in stage.chunks(size=MAX_BATCH):
         for entity, documents_of in plan.by_entity(chunk):
             try:
-                _prove(made[entity], desks.ledger(entity), documents_of, on_read)
+                _prove(made[entity], desks, documents_of, stage, on_read, held)
             except tieout.CONNECTION_WIDE as error:
                 if strict:
                     raise
                 made[entity].refused = error.message
-    return [line for entity in entities for line in made[entity].lines()]
+    states: Counter[str] = Counter()
+    for each in made.values():
+        states.update(each.states)
+    by_state = dict(states.most_common()) if set(states) - {""} else {}
+    return [line for entity in entities for line in made[entity].lines()], by_state
 
 
 def _begun(desks: Desks, entity: str, *, alone: bool) -> tieout.Proof:
@@ -253,22 +296,74 @@ def _begun(desks: Desks, entity: str, *, alone: bool) -> tieout.Proof:
     return made
 
 
-def _prove(made: tieout.Proof, ledger: Ledger, documents: Sequence[Staged], on_read: OnRead | None) -> None:
+def _prove(
+    made: tieout.Proof,
+    desks: Desks,
+    documents: Sequence[Staged],
+    stage: Stage,
+    on_read: OnRead | None,
+    held: Lease | None,
+) -> None:
+    ledger = desks.ledger(documents[0].entity)
     for document in documents:
         tieout.add_up(made.totals, document.totals)
         made.has_gaps = made.has_gaps or bool(document.problems)
         if document.fate == "changed":
             made.name("changed", document.source_id)
-    arrived = [document for document in documents if document.fate in ("posted", "skipped", "changed")]
+    arrived = [document for document in documents if document.fate in ("posted", "skipped", "changed", "gone")]
     asked = documents if on_read is not None else arrived
     records = ledger.known([document.source_id for document in asked])
+    here = {document.source_id for document in arrived}
+    posted = [record for record in records.values() if record.state == "posted" and record.source_id in here]
     read: dict[str, tieout.Read] = {}
+    whole = ledger.operation in ("create", "upsert")  # a change says nothing of lines that were there before
     try:
-        here = {document.source_id for document in arrived}
+        if ledger.operation == "delete":
+            made.confirm_deleted(posted)
+            return
         read = made.read_back(
-            [record for record in records.values() if record.state == "posted" and record.source_id in here],
-            {d.source_id: tieout.Expected(len(d.rows), d.lists) for d in arrived if d.fate != "changed"},
+            posted,
+            {
+                d.source_id: tieout.Expected(len(d.rows), d.lists if whole else {})
+                for d in arrived
+                if d.fate != "changed"
+            },
         )
+        _part_with(made, ledger, arrived, records, read, stage, held)
+        if held is not None and desks.has_steps:
+            seen = {s: each.state for s, each in read.items() if each.state and each.state != records[s].sage_state}
+            ledger.note_states(held, seen)
     finally:
         if on_read is not None:
             on_read(documents, records, read)
+
+
+def _part_with(
+    made: tieout.Proof,
+    ledger: Ledger,
+    documents: Sequence[Staged],
+    records: Mapping[str, LedgerRecord],
+    read: Mapping[str, tieout.Read],
+    stage: Stage,
+    held: Lease | None,
+) -> None:
+    """Remember which posted records people deleted in Intacct, and which of those are there after all."""
+    gone = set(made.gone)
+    moved: dict[int, Fate] = {}
+    for document in documents:
+        record = records.get(document.source_id)
+        fate = document.fate
+        if document.source_id in gone:
+            fate = "gone"
+        elif fate == "gone" and document.source_id in read and record is not None:
+            same = not document.problems and record.payload_hash == document.payload_hash
+            fate = "skipped" if same else "changed"
+        if fate != document.fate:
+            moved[document.seq] = fate
+            for counts, number in ((made.documents, 1), (made.rows, len(document.rows))):
+                counts[document.fate] -= number
+                counts[fate] += number
+            document.fate = fate
+    stage.settle(moved)
+    if held is not None and (gone or any(records[source_id].gone_at for source_id in read)):
+        ledger.mark_gone(held, sorted(gone), sorted(read))

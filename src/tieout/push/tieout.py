@@ -121,6 +121,10 @@ class Proof:
         self._groups: dict[tuple[str, str, str], list[Decimal]] = {}
         """(period, currency, field path) -> what was sent and what Intacct returned, of posted records."""
         self._missing = Some()
+        self.gone: list[str] = []
+        """Source ids that the latest `read_back` did not find."""
+        self.states: Counter[str] = Counter()
+        """Documents by Sage's own state, of those that are expected."""
         self._compared = 0
         """Documents of which something could be compared: id, lines or amounts."""
         self._differing = Some()
@@ -138,6 +142,7 @@ class Proof:
 
         `expected` has those that are posted as the source has them. What Intacct refuses for this object is in
         `refused`; what any object would meet is raised: NotAuthorisedError, UnreachableError, StoreError ..."""
+        self.gone = []
         for record in posted:
             add_up(self._posted, record.totals)
             self._any_posted = True
@@ -160,12 +165,32 @@ class Proof:
                 record = by_key[key]
                 if isinstance(answer, NotFoundError):
                     self._missing.add(f"{record.source_id} (key {key})")
+                    self.gone.append(record.source_id)
                 elif isinstance(answer, TieoutError):
                     self.refused = answer.message
                     return read
                 else:
                     read[record.source_id] = self._compare(record, answer, expected.get(record.source_id))
         return read
+
+    def confirm_deleted(self, posted: Sequence[LedgerRecord]) -> None:
+        """The proof of a delete: what was deleted is not found. Raises and refuses as `read_back` does."""
+        for keys in chunks([record.sage_key for record in posted if record.sage_key]):
+            try:
+                answers = self._client.get_many(self._object, keys)
+            except CONNECTION_WIDE:
+                raise
+            except TieoutError as error:
+                self.refused = error.message
+                return
+            by_key = {record.sage_key: record for record in posted}
+            for key, answer in zip(keys, answers, strict=True):
+                record = by_key[key]
+                if isinstance(answer, NotFoundError):
+                    self._there += 1
+                    self._rows_there = (self._rows_there or 0) + len(record.rows)
+                else:
+                    self._differing.add(f"{record.source_id} (key {key}): still in Intacct")
 
     def _count_rows(self, expected: Expected | None) -> None:
         if expected is not None and expected.rows > 1 and not _is_lined(expected):
@@ -182,6 +207,7 @@ class Proof:
             if there != count:
                 wrong.append(f"{count} {'line' if count == 1 else 'lines'} here, {there} in Intacct")
         if expected is not None:
+            self.states[str(answer.get("state") or "")] += 1
             self._there += 1
             if self._rows_there is not None:
                 self._rows_there += lines if _is_lined(expected) else 1
@@ -228,7 +254,8 @@ class Proof:
                 _line(self.subject, what, ours, None, note) for what, ours in (("rows", rows), ("documents", documents))
             ]
         gone = f"not in Intacct any more: {self._missing.spoken()}" if self._missing.count else ""
-        note = "; ".join(part for part in (_why_not(self.documents, self.names), gone) if part)
+        others = {outcome: count for outcome, count in self.documents.items() if outcome != "gone"}
+        note = "; ".join(part for part in (_why_not(others, self.names), gone) if part)
         found = []
         if self._rows_there is not None:
             found.append(_line(self.subject, "rows", rows, self._rows_there, _why_not(self.rows)))

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, func, insert, or_, select, update
 
 from tieout.errors import StoreError
 from tieout.store.bulk import among, insert_many, update_many
@@ -123,6 +123,23 @@ class Ledger(Reading):
                 self._own(connection, [record for record in records if record.source_id not in known])
             self._upsert(connection, records, run_id, "pending", conflict="on conflict do nothing")
 
+    def pass_over(self, lease: Lease, run_id: str, records: Sequence[Entry]) -> None:
+        """Write a step as done of records for which it has nothing to do. What is known of it stays."""
+        if not records:
+            return
+        with self._store.begin() as connection:
+            lease.assure(connection)
+            self._upsert(connection, records, run_id, "posted", conflict="on conflict do nothing")
+
+    def note_states(self, lease: Lease, states: Mapping[str, str]) -> None:
+        """Sage's own state of posted records, as it was read back."""
+        columns = push_records.c
+        with self._store.begin() as connection:
+            lease.assure(connection)
+            for source_id, state in states.items():
+                mine = (self._mine(push_records), columns.source_id == source_id, columns.state == "posted")
+                connection.execute(update(push_records).where(*mine).values(sage_state=state))
+
     def hold(self, lease: Lease, run_id: str, records: Sequence[Entry]) -> None:
         """Write records that are not sent, with the reason in `error`."""
         if not records:
@@ -167,18 +184,20 @@ class Ledger(Reading):
                 connection.execute(update(push_records).where(*mine).values(error=error))
 
     def dismiss(self, lease: Lease, source_ids: Sequence[str]) -> list[str]:
-        """Records that never arrived and of which nobody wants to hear any more, and steps of others that were not
-        carried out -> those that were dismissed.
+        """Records that never arrived and of which nobody wants to hear any more, those that people deleted in Intacct,
+        and steps of others that were not carried out -> those that were dismissed.
 
         Rows of records that never arrived belong to nobody from now on. Their epoch stays, should they come back."""
         moment = now_text()
         columns = push_records.c
         with self._store.begin() as connection:
             lease.assure(connection)
-            wanted = (columns.source_id.in_(source_ids), columns.state.in_(NOT_ARRIVED))
+            left = or_(columns.state.in_(NOT_ARRIVED), columns.gone_at.is_not(None))
+            wanted = (columns.source_id.in_(source_ids), left)
             waiting = (*wanted, self._in_scope(push_records), columns.dismissed_at.is_(None))
             found = list(connection.scalars(select(columns.source_id).where(*waiting)))
-            new = list(connection.scalars(select(columns.source_id).where(self._mine(push_records), *wanted)))
+            mine = (self._mine(push_records), columns.source_id.in_(source_ids), columns.state.in_(NOT_ARRIVED))
+            new = list(connection.scalars(select(columns.source_id).where(*mine)))
             connection.execute(update(push_records).where(*waiting).values(dismissed_at=moment))
             connection.execute(
                 delete(push_entries).where(self._in_scope(push_entries), push_entries.c.source_id.in_(new))

@@ -76,7 +76,7 @@ class Reading:
     def due(self, earlier: int, *, retry: bool) -> Iterator[tuple[LedgerRecord, LedgerRecord]]:
         """What waits for this step: (its line, the record's own line), where the step `earlier` is posted and the
         record is still there. With `retry` also what was refused."""
-        states = ("pending", "unprocessed", *(("failed",) if retry else ()))
+        states = ("pending", "unprocessed", "held", *(("failed",) if retry else ()))
         mine, before, main = push_records.alias("mine"), push_records.alias("before"), push_records.alias("main")
         same = (*self.scope.values(), "operation", "source_id")
         joined = mine.join(before, and_(before.c.step == earlier, *(mine.c[n] == before.c[n] for n in same)))
@@ -127,6 +127,19 @@ class Reading:
         with self._store.read() as connection:
             for row in connection.execute(query.order_by(columns.source_id, columns.operation, columns.step)):
                 yield _record(row)
+
+    def open_steps(self) -> list[tuple[int, str, int]]:
+        """(step, state, how many) of steps that are not done, of posted records that are there; dismissed ones left
+        out."""
+        mine, main = push_records.alias("mine"), push_records.alias("main")
+        same = (*self.scope.values(), "operation", "source_id")
+        joined = mine.join(main, and_(main.c.step == 0, *(mine.c[n] == main.c[n] for n in same)))
+        wanted = (mine.c.step > 0, mine.c.state != "posted", mine.c.dismissed_at.is_(None), main.c.state == "posted")
+        query = select(mine.c.step, mine.c.state, func.count()).select_from(joined)
+        query = query.where(self._in_scope(mine), mine.c.operation == self.operation, *wanted)
+        with self._store.read() as connection:
+            found = connection.execute(query.where(main.c.gone_at.is_(None)).group_by(mine.c.step, mine.c.state))
+            return [(step, state, count) for step, state, count in found]
 
     def is_empty(self) -> bool:
         """Whether nothing was ever written of this push here."""
