@@ -374,6 +374,21 @@ def test_any_mapping_and_any_row_gives_values_or_problems_never_an_exception(
     found_values = row.header | row.line
     assert json.loads(ENCODER.encode(found_values), parse_float=Decimal) == found_values
     assert not (row.problems and path in found_values)
+    assert mapping.row(SourceRow(9, values)) == row  # what was seen before changes nothing
+
+
+@given(st.sampled_from(PATHS), ENTRIES, st.lists(st.fixed_dictionaries(dict.fromkeys("ABCD", CELLS)), max_size=6))
+def test_rows_do_not_depend_on_those_before(path: str, text: dict[str, Any], rows: list[dict[str, Any]]) -> None:
+    fields = {"beginDate": {"constant": "2026-11-16"}, "lines.entryDate": {"constant": "2026-11-16"}}
+    given = settings(**(TIMESHEET | {"fields": fields | {"lines.quantity": {"constant": 1}} | {path: text}}))
+    try:
+        given.check("times")
+        mapping = resolve(given, "times", target("time/timesheet"))
+    except ConfigurationError:
+        return
+    for row in rows:
+        fresh = resolve(given, "times", target("time/timesheet"))
+        assert mapping.row(SourceRow(9, row)) == fresh.row(SourceRow(9, row))
 
 
 def test_a_mapping_is_data_that_can_be_written_down() -> None:

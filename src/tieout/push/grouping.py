@@ -13,11 +13,12 @@ from typing import Any, NamedTuple
 
 from tieout.catalogue.model import Field
 from tieout.push.columns import Column, Entry
-from tieout.push.expressions import cell, compiled, is_blank, label
+from tieout.push.expressions import Step, cell, compiled, is_blank, label
 from tieout.push.settings import PushSettings
 from tieout.push.values import Misfit, number_of, text_of
 
 _TEXT = Field()
+_JSON = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class Key:
@@ -30,9 +31,13 @@ class Key:
     def texts(self, values: Mapping[str, Any]) -> list[str | None]:
         """One text for each part; None where it is blank and has no default. Raises Misfit."""
         found: list[str | None] = []
-        for read, _, default in self._parts:
-            raw = read(values)
-            if raw is None or (isinstance(raw, str) and not raw.strip()):
+        for read, name, default in self._parts:
+            raw = values.get(name)
+            if type(raw) is str and read is None:  # what a column holds, nearly always
+                found.append(raw.strip() or default)
+                continue
+            raw = cell(values, name) if read is None else read(values)
+            if is_blank(raw):
                 found.append(default)
             else:
                 found.append(str(raw).strip() if isinstance(raw, list | dict) else text_of(raw).strip())
@@ -40,14 +45,15 @@ class Key:
 
     def blank(self, texts: Sequence[str | None]) -> str:
         """The first part that is blank and must not be, or ""."""
-        return next((name for name, text in zip(self.names, texts, strict=True) if text is None), "")
+        return self.names[texts.index(None)] if None in texts else ""
 
 
-def _part(entry: Entry) -> tuple[Any, str, str | None]:
+def _part(entry: Entry) -> tuple[Step | None, str, str | None]:
+    """(how it is worked out, or None for a plain column; its name; its default)."""
     if isinstance(entry, str):
-        return (lambda values: cell(values, entry)), entry, None
-    if entry.default is not None and entry == Column(column=entry.column, default=entry.default):
-        return (lambda values: cell(values, str(entry.column))), str(entry.column), text_of(entry.default)
+        return None, entry, None
+    if entry.column is not None and entry == Column(column=entry.column, default=entry.default):
+        return None, entry.column, None if entry.default is None else text_of(entry.default)
     step = compiled(entry, _TEXT, True, _no_lookup)
     return step, label(entry), None if entry.default is None else text_of(entry.default)
 
@@ -58,7 +64,7 @@ def _no_lookup(column: Column) -> Any:
 
 def joined(texts: Sequence[str]) -> str:
     """The parts of an id as the ledger writes it: one as it is, several as a JSON array."""
-    return texts[0] if len(texts) == 1 else json.dumps(list(texts), ensure_ascii=False)
+    return texts[0] if len(texts) == 1 else _JSON(texts)
 
 
 class Group(NamedTuple):
@@ -109,7 +115,10 @@ class Grouping:
             parts = self._key.texts(values)
         except Misfit as misfit:
             return Group("", blank=misfit.column or " + ".join(self._key.names), reason=misfit.reason)
-        group = self._group(parts, begins, values)
+        if parts == self._parts and self._above is not None and not begins and None not in parts:
+            group = self._above if self._above.continues else self._above._replace(continues=True, begins=False)
+        else:
+            group = self._group(parts, begins, values)
         if group.id and not group.continues:
             self._parts = parts
         self._above = group if group.id else None
@@ -136,7 +145,7 @@ class Grouping:
             return above._replace(continues=True, begins=False)
         if begins:
             content = hashlib.blake2b(repr(list(values.values())).encode(errors="surrogatepass"), digest_size=6)
-            id = json.dumps([*(part or "" for part in parts), content.hexdigest()], ensure_ascii=False)
+            id = _JSON([*(part or "" for part in parts), content.hexdigest()])
             self._seen[id] += 1
             number = self._seen[id]
             return Group(id if number == 1 else f"{id}#{number}", begins=True, derived=True)

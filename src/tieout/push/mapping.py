@@ -5,7 +5,7 @@ Knows columns and paths; what rows make a document is `documents`' business.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
 from typing import Any, TypeAlias
 
@@ -15,7 +15,7 @@ from tieout import catalogue
 from tieout.catalogue.model import Field
 from tieout.errors import CheckError, Problem
 from tieout.push.check import Place, Target, UnknownPath
-from tieout.push.columns import Column, as_column, columns_of
+from tieout.push.columns import Column, as_column, columns_of, every
 from tieout.push.expressions import Step, cell, compiled, is_blank, label
 from tieout.push.fitting import problems
 from tieout.push.lookups import Lookup, NoSuchLookup, Wanted, resolved
@@ -30,6 +30,8 @@ Value: TypeAlias = Wire | Wanted
 
 _AS_IS = Column()
 _ALIKE = 0.8
+_MANY, _SHORT = 4096, 64
+"""How many texts of a column are remembered, and how long they may be."""
 _ENTITY = Field()
 
 
@@ -43,6 +45,29 @@ class Assignment(msgspec.Struct, frozen=True):
     """The columns it reads, for messages."""
     fixed: Wire = None
     """The constant or the default, converted; None where there is neither."""
+    cell: str = ""
+    """The one column that all depends on, or ""."""
+    known: dict[str, Wire] = msgspec.field(default_factory=dict)
+    """What texts of that column came to before: most cells of a file say what others said, and to look that up takes a
+    fraction of the time."""
+
+    def value(self, values: Mapping[str, Any]) -> Value:
+        """What a row gives, converted; None where nothing is to be sent. Raises Misfit, with the cell in it."""
+        raw: object = None
+        try:
+            raw = self.step(values)
+            if isinstance(raw, Wanted):
+                return raw
+            value = self.fixed if raw is None else convert(raw, self.place.field, self.column)
+        except Misfit as misfit:
+            if not misfit.column:
+                misfit.column, misfit.raw = self.label, raw
+            raise
+        if self.cell:
+            text = values.get(self.cell)
+            if type(text) is str and len(text) <= _SHORT and len(self.known) < _MANY:
+                self.known[text] = value
+        return value
 
 
 class MappedRow(msgspec.Struct):
@@ -76,24 +101,21 @@ class FieldMapping(msgspec.Struct, frozen=True):
         `continues` says that the row belongs to the document above, whose header it need not repeat. Never raises: what
         is wrong with the row is in `problems`, with row and column."""
         mapped = MappedRow(row.number)
+        values, header, line = row.values, mapped.header, mapped.line
         for assignment in self.assignments:
-            place = assignment.place
-            raw: object = None
-            try:
-                raw = assignment.step(row.values)
-                if raw is None:
-                    value: Value = assignment.fixed
-                    if value is None:
-                        continue
-                elif isinstance(raw, Wanted):
-                    raw.row = row.number
-                    value = raw
-                else:
-                    value = convert(raw, place.field, assignment.column)
-            except Misfit as misfit:
-                mapped.problems.append(_problem(row.number, assignment.label, place.path, raw, misfit))
-                continue
-            (mapped.line if place.list else mapped.header)[place.path] = value
+            text = values.get(assignment.cell)
+            if type(text) is str and text in assignment.known:
+                value: Value = assignment.known[text]
+            else:
+                try:
+                    value = assignment.value(values)
+                except Misfit as misfit:
+                    mapped.problems.append(_problem(row.number, assignment.place.path, misfit))
+                    continue
+                if isinstance(value, Wanted):
+                    value.row = row.number
+            if value is not None:
+                (line if assignment.place.list else header)[assignment.place.path] = value
         if self.entity is not None:
             self._enter(mapped, row, self.entity, continues)
         if self.settings is not None and self.settings.attachment is not None:
@@ -112,7 +134,9 @@ class FieldMapping(msgspec.Struct, frozen=True):
                 raw = column.default
             mapped.entity = str(convert(raw, _ENTITY, _AS_IS)) if raw is not None else ""
         except Misfit as misfit:
-            mapped.problems.append(_problem(row.number, name, "entity", raw, misfit))
+            if not misfit.column:
+                misfit.column, misfit.raw = name, raw
+            mapped.problems.append(_problem(row.number, "entity", misfit))
             return
         if not mapped.entity and not continues:
             reason = "is blank, but it tells which entity the row belongs to"
@@ -193,7 +217,9 @@ class _Resolving:
         step = self._step(column, place.field, where, path)
         if len(self._problems) > before or step is None:
             return None
-        return Assignment(place, column, step, label(column), fixed)
+        names = {name for name, _ in columns_of(column)}
+        alone = len(names) == 1 and all(part.lookup is None for part in every(column))
+        return Assignment(place, column, step, label(column), fixed, cell=names.pop() if alone else "")
 
     def _is_changed(self, column: Column) -> bool:
         """A constant that goes through a map or a look-up is not what is sent."""
@@ -290,8 +316,9 @@ def _near(column: str, columns: Sequence[str]) -> str:
     return ""
 
 
-def _problem(row: int, column: str, path: str, raw: object, misfit: Misfit) -> Problem:
-    column, raw = (misfit.column, misfit.raw) if misfit.column else (column, raw)
-    text = shown(raw, f"{path} {column}")
+def _problem(row: int, path: str, misfit: Misfit) -> Problem:
+    text = shown(misfit.raw, f"{path} {misfit.column}")
     reason = f"{text!r} {misfit.reason}" if text else misfit.reason
-    return Problem(path=f"row {row}, column {column}", reason=reason, nearest=misfit.nearest, row=row, value=text)
+    return Problem(
+        path=f"row {row}, column {misfit.column}", reason=reason, nearest=misfit.nearest, row=row, value=text
+    )
