@@ -55,3 +55,18 @@ def test_derived_ids_and_entities_are_spoken_of(project: Run) -> None:
     assert (report["derived_from"], report["told_apart"]) == (["Sheet", "Day", "Hours"], 1)
     assert report["by_entity"]["E120"]["skipped"] == 1
     assert {line["subject"] for line in report["tie_out"]} >= {"push times (E110)", "push times (E120)"}
+
+
+def test_what_is_not_posted_is_listed_for_every_entity(project: Run, tmp_path: Path) -> None:
+    (tmp_path / "times.csv").write_text(ROWS.replace("B,2026-11-16,7,Toronto", "B,2026-11-16,x,Toronto"))
+    with Simulator("demo") as simulator, SimulatorThread(simulator) as running:
+        assert project("connect", "demo", "--simulator", running.url).code == 0
+        assert project("push").code == 1
+        listed = {record["source_id"]: record["state"] for record in project("failed", "--json").json}
+        assert listed == {"B": "held", "C": "held"}
+        assert project("failed", "times", "--dismiss", "B").code == 1
+        assert [record["source_id"] for record in project("failed", "--json").json] == ["C"]
+        (tmp_path / "times.csv").write_text("Sheet,Day,Hours,Office\nD,2026-11-17,8,Toronto\n")
+        assert project("push", "--json").json["posted"] == 1
+        subjects = {line["subject"] for line in project("verify", "push.times", "--json").json["lines"]}
+    assert "push times (E110), earlier sources" in subjects, "what went to another entity before is proven too"

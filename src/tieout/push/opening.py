@@ -114,6 +114,14 @@ class Desks:
         """A plan of this installation onto an empty stage. Raises SourceError."""
         return plan_file.load(stage, path, open_vault(self._project, self.main.store))
 
+    def all(self) -> list[Opened]:
+        """The desk of the push's own entity and, where each row says its entity, of every one that it ever had."""
+        main = self.main
+        if self._settings.entity is None or self._settings.one_entity is not None:
+            return [main]
+        others = sorted(main.ledger.entities() - {main.ledger.scope.entity})
+        return [main, *(self.at(entity) for entity in others)]
+
     def all_known(self) -> list[Opened]:
         """The desks of this run's entity and of each other entity that the ledger of this push has open requests in."""
         mine = self.main.ledger

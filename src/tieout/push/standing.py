@@ -49,9 +49,11 @@ def standings(project: Project, name: str | None = None, connection: str | None 
         with opened(project, push_name, settings) as desks:
             desk = desks.main
             run = desk.ledger.last_run()
-            records = [_failed(push_name, record) for record in desk.ledger.records(_NOT_POSTED)]
-            records += _posted_otherwise(push_name, desk.ledger)
-            records += _steps_failed(push_name, settings.steps, desk.ledger)
+            records: list[FailedRecord] = []
+            for each in desks.all():
+                records += [_failed(push_name, record) for record in each.ledger.records(_NOT_POSTED)]
+                records += _posted_otherwise(push_name, each.ledger)
+                records += _steps_failed(push_name, settings.steps, each.ledger)
             found.append(
                 Standing(
                     push=push_name,
@@ -59,7 +61,7 @@ def standings(project: Project, name: str | None = None, connection: str | None 
                     begun_at=run.started_at if run else "",
                     finished=run is None or run.finished,
                     left=_left(run),
-                    dismissed=desk.ledger.dismissed(),
+                    dismissed=sum(each.ledger.dismissed() for each in desks.all()),
                 )
             )
     return found if name is not None else found + abandoned(project, connection)
@@ -170,17 +172,16 @@ def _left(run: LastRun | None) -> int:
 def dismiss(project: Project, name: str, source_ids: Sequence[str], connection: str | None = None) -> list[str]:
     """See `tieout.push.dismiss`."""
     with opened(project, name, settings_of(project, name, connection)) as desks:
-        desk = desks.main
-        known = desk.ledger.known(source_ids)
-        waiting = [record.source_id for record in desk.ledger.records(_NOT_POSTED)]
-        steps = {record.source_id for record in desk.ledger.follow_ups(NOT_ARRIVED)}
+        known = {source_id: (desk, r) for desk in desks.all() for source_id, r in desk.ledger.known(source_ids).items()}
+        steps = {record.source_id for desk in desks.all() for record in desk.ledger.follow_ups(NOT_ARRIVED)}
         for source_id in source_ids:
             if source_id not in known:
+                waiting = [record.source_id for desk in desks.all() for record in desk.ledger.records(_NOT_POSTED)]
                 near = catalogue.nearest(source_id, waiting)
                 raise UnknownNameError(
                     f"record in the ledger of push {name} named", source_id, nearest=near, advice="See `tieout failed`."
                 )
-            record = known[source_id]
+            record = known[source_id][1]
             if record.state in ("sending", "unknown") or (
                 record.state == "posted" and source_id not in steps and record.gone_at is None
             ):
@@ -188,8 +189,8 @@ def dismiss(project: Project, name: str, source_ids: Sequence[str], connection: 
                     f"Record {source_id!r} is {record.state}, so it cannot be dismissed.",
                     advice="Only what never arrived in Intacct can be, what is gone from there, and steps left undone.",
                 )
-        with lease(desk) as held:
-            return desk.ledger.dismiss(held, source_ids)
+        with lease(desks.main) as held:
+            return [gone for desk in desks.all() for gone in desk.ledger.dismiss(held, source_ids)]
 
 
 def verify(project: Project, name: str, connection: str | None = None) -> list[TieOutLine]:
@@ -209,7 +210,7 @@ def verify(project: Project, name: str, connection: str | None = None) -> list[T
             plan.decide(stage, desks.ledger, desk.object, retry=False)
             stage.rename_fate("send", "pending")
             lines, _ = proof(desks, stage, strict=True)
-        earlier = _earlier(desk, stage, settings)
+        earlier = [line for each in desks.all() for line in _earlier(each, stage, settings)]
         if trouble and (not earlier or (path is not None and path.exists()) or not _run_is_whole(desk)):
             # A file that was put away after everything of it was posted leaves nothing to prove but the ledger.
             lines.append(tieout.unproven(f"push {name}", trouble))
@@ -223,7 +224,8 @@ def _run_is_whole(desk: Opened) -> bool:
 
 def _earlier(desk: Opened, stage: Stage, settings: PushSettings) -> list[TieOutLine]:
     """Lines for what the ledger knows from earlier sources: posted, or never arrived and not dismissed."""
-    made = tieout.Proof(f"push {desk.name}, earlier sources", desk.client, desk.object)
+    where = f" ({desk.entity})" if desk.entity else ""
+    made = tieout.Proof(f"push {desk.name}{where}, earlier sources", desk.client, desk.object)
     filled = ""
     for records in chunks(desk.ledger.records(("posted", *_NOT_POSTED))):
         here = stage.holds(record.source_id for record in records)

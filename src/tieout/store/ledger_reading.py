@@ -147,6 +147,21 @@ class Reading:
         with self._store.read() as connection:
             return connection.execute(query).first() is None
 
+    def entities(self) -> set[str]:
+        """The entities in which this push ever had records."""
+        columns, scope = push_records.c, self.scope
+        query = (
+            select(columns.entity)
+            .distinct()
+            .where(
+                columns.company == scope.company,
+                columns.environment == scope.environment,
+                columns.push == scope.push,
+            )
+        )
+        with self._store.read() as connection:
+            return set(connection.scalars(query))
+
     def entities_with_open_batches(self) -> set[str]:
         """The entities in which this push has requests whose outcome is not known."""
         columns = push_batches.c
