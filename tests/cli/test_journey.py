@@ -235,6 +235,7 @@ def test_pull_without_a_project_file(connected: Run, tmp_path: Path) -> None:
 PUSH = """
 [push.vendors]
 object = "vendors"
+check_duplicates = false  # that Intacct refuses one is what comes next
 source = "vendors.csv"
 id = "Vendor"
 [push.vendors.fields]

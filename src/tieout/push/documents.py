@@ -16,6 +16,7 @@ import msgspec
 
 from tieout.errors import Problem
 from tieout.push.check import Target, Verbatim, add_total, holds, missing
+from tieout.push.expressions import cell
 from tieout.push.grouping import Group, Grouping, Key, joined
 from tieout.push.mapping import FieldMapping, MappedRow
 from tieout.push.settings import PushSettings
@@ -48,6 +49,10 @@ class Document(msgspec.Struct):
     """A fingerprint of each row, by which identical ones are known."""
     files: list[str] = msgspec.field(default_factory=list)
     """Names of files to attach, each once."""
+    controls: list[tuple[object, ...]] = msgspec.field(default_factory=list)
+    """What each row holds in the columns of control totals."""
+    posting_date: str = ""
+    """YYYY-MM-DD; "" where it has none. Set by the checks."""
 
     @property
     def lists(self) -> dict[str, int]:
@@ -78,6 +83,7 @@ class _Draft(msgspec.Struct):
     entries: list[str] = msgspec.field(default_factory=list)
     contents: list[bytes] = msgspec.field(default_factory=list)
     files: list[str] = msgspec.field(default_factory=list)
+    controls: list[tuple[object, ...]] = msgspec.field(default_factory=list)
     header: dict[str, Wire] = msgspec.field(default_factory=dict)
     header_row: dict[str, int] = msgspec.field(default_factory=dict)
     lines: list[dict[str, Wire]] = msgspec.field(default_factory=list)
@@ -101,6 +107,7 @@ class Assembly:
         self._entity_above = ""
         self._id = Key(settings.id_entries)
         self._fingerprints = len(settings.id_entries) > 1
+        self._controls = tuple(settings.control)
         self._drafts: OrderedDict[object, _Draft] = OrderedDict()
         """The one that got a row last stands last."""
         self._open_rows = 0
@@ -117,6 +124,8 @@ class Assembly:
             problems += checked.problems
             document = Document(entry, [row.number], [entry], checked.body, problems, checked.totals)
             document.contents.append(content)
+            if self._controls:
+                document.controls.append(tuple(cell(row.values, column) for column in self._controls))
             self._whole.append(document)
             return
         mapped = self._mapping.row(row, continues=group is not None and group.continues)
@@ -125,6 +134,8 @@ class Assembly:
         draft.rows.append(row.number)
         draft.entries.append(entry)
         draft.contents.append(content)
+        if self._controls:
+            draft.controls.append(tuple(cell(row.values, column) for column in self._controls))
         draft.problems.extend(mapped.problems)
         draft.files += [name for name in mapped.files if name not in draft.files]
         self._merge_header(draft, mapped)
@@ -229,9 +240,9 @@ class Assembly:
             draft.entity,
             draft.contents,
             draft.files,
+            draft.controls,
         )
-        if not document.problems:
-            self._require(document)
+        self._require(document)
         return document
 
     def _put(self, body: dict[str, Any], path: str, value: Wire, totals: dict[str, Decimal]) -> None:
@@ -245,17 +256,22 @@ class Assembly:
             add_total(totals, path, place.field, value)
 
     def _require(self, document: Document) -> None:
-        """Add a problem for each required path that is blank, at the row that lacks it."""
+        """Add a problem for each required path that is blank, at each row that lacks it and has no other trouble
+        there."""
         assert self._mapping is not None
+        named = {problem.path for problem in document.problems}
         for path in missing(self._target, document.body):
-            row = document.rows[0]
+            rows = document.rows[:1]
             head, _, inner = path.partition(".")
             if head == self._mapping.list:
                 lines = document.body[head]
-                row = next((r for r, line in zip(document.rows, lines, strict=True) if not holds(line, inner)), row)
-            document.problems.append(
-                _row_problem(row, self._mapping.column_of(path), f"is blank, but {path} is required")
-            )
+                rows = [row for row, line in zip(document.rows, lines, strict=True) if not holds(line, inner)]
+            column = self._mapping.column_of(path)
+            found = [_row_problem(row, column, f"is blank, but {path} is required") for row in rows]
+            if head == self._mapping.list or not any(
+                problem.path.endswith(f"column {column}") for problem in document.problems
+            ):
+                document.problems += [problem for problem in found if problem.path not in named]
 
 
 def without_id(row: int, source_name: str) -> str:

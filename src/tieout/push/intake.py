@@ -6,7 +6,7 @@ Asks Intacct for the model, and for what a check needs. Knows no ledger and writ
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import msgspec
 
@@ -31,6 +31,15 @@ Check: TypeAlias = Callable[[Sequence[Document]], None]
 GROUP = 1_000
 
 
+class Checks(Protocol):
+    """A check that wants to know the push first."""
+
+    def begin(self, settings: PushSettings, target: Target) -> None:
+        """Told once, before the first documents: the settings with those of their template, and the object."""
+
+    def __call__(self, documents: Sequence[Document], /) -> None: ...
+
+
 class Intake(msgspec.Struct, kw_only=True):
     """A source, read and checked against the live model."""
 
@@ -43,7 +52,13 @@ class Intake(msgspec.Struct, kw_only=True):
 
 
 def take_in(
-    settings: PushSettings, name: str, source: Source, client: Intacct, stage: Stage, checks: Sequence[Check] = ()
+    settings: PushSettings,
+    name: str,
+    source: Source,
+    client: Intacct,
+    stage: Stage,
+    checks: tuple[Check, ...] = (),
+    checking: Checks | None = None,
 ) -> Intake:
     """Read and check a whole source into a stage. Nothing is sent, nothing written that lasts.
 
@@ -58,6 +73,9 @@ def take_in(
         settings = fit(settings, source.columns, target)
         unused = check_columns(settings, name, source) if source.columns else ()
     check_mapping(settings, name, target)
+    if checking is not None:
+        checking.begin(settings, target)
+        checks = (*checks, checking)
     if settings.looks_up:  # first, because what a look-up gives is checked like what a file holds
         checks = (Lookups(client).fill, *checks)
     told_apart = fill(stage, settings, name, source, rows, target, checks)

@@ -105,8 +105,12 @@ def batches(
         group.size += size + 1
         if outgoing.key:
             group.keys.add(outgoing.key)
+        if len(group.outgoing) >= most:  # at once: what comes next may depend on what becomes of these
+            yield desk, group.outgoing
+            waiting[which] = _Waiting(desk)
     for group in waiting.values():
-        yield group.desk, group.outgoing
+        if group.outgoing:
+            yield group.desk, group.outgoing
 
 
 def make_batch(scope: Scope, object: str, outgoing: Sequence[Outgoing], *, atomic: bool = False) -> Batch:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +19,8 @@ from tieout.errors import ConfigurationError
 from tieout.push import operations, plan, steps
 from tieout.push.audit_file import AuditWriter, Head
 from tieout.push.check import Target
+from tieout.push.checking import Checking
+from tieout.push.closings import Closings
 from tieout.push.documents import without_id_of
 from tieout.push.finding import Lookback
 from tieout.push.intake import Check, Intake, take_in, target_of
@@ -74,15 +76,19 @@ def run(project: Project, job: Job) -> PushReport:
         stage = stack.enter_context(Stage())
         desks = stack.enter_context(opened(project, job.name, job.settings, job.budget, job.concurrency))
         spent = stack.enter_context(desks.main.client.measure())
+        checking = stack.enter_context(Checking(desks))
         if job.dry_run or job.plan_to is not None:
-            report = _look(desks, job, stage)
+            report = _look(desks, job, stage, checking)
         else:
             _refuse_without_a_plan(job)
             held = stack.enter_context(lease(desks.main))
             audit = stack.enter_context(AuditWriter(job.audit)) if job.audit is not None else None
             # The source first: a file that cannot be read must not start anything.
-            intake, planned = _applied(desks, job, stage) if job.plan is not None else (_taken(desks, job, stage), None)
+            intake, planned = (
+                _applied(desks, job, stage) if job.plan is not None else (_taken(desks, job, stage, checking), None)
+            )
             report = _send(desks, job, intake, held, audit, planned)
+    report.notes += checking.notes()
     report.requests = spent.calls
     report.transactions = spent.transactions
     report.seconds = time.monotonic() - started
@@ -98,14 +104,14 @@ def _checks(settings: PushSettings, desks: Desks) -> tuple[Check, ...]:
     return (steps.files_exist(settings, desks.root),) if settings.attachment is not None else ()
 
 
-def _taken(desks: Desks, job: Job, stage: Stage) -> Intake:
+def _taken(desks: Desks, job: Job, stage: Stage, checking: Checking) -> Intake:
     checks = _checks(job.settings, desks)
-    return take_in(job.settings, job.name, _source(job), desks.main.client, stage, checks)
+    return take_in(job.settings, job.name, _source(job), desks.main.client, stage, checks, checking)
 
 
-def _look(desks: Desks, job: Job, stage: Stage) -> PushReport:
+def _look(desks: Desks, job: Job, stage: Stage, checking: Checking) -> PushReport:
     """Check everything and send nothing; with `plan_to` keep what was checked."""
-    intake = _taken(desks, job, stage)
+    intake = _taken(desks, job, stage, checking)
     plan.decide(stage, desks.ledger, desks.object, retry=job.retry)
     operations.resolve(desks, stage, job.settings, target_of(job.settings, desks.main.client))
     report = _report(desks, intake, dry_run=True)
@@ -164,13 +170,14 @@ def _send(
     main = desks.main
     main.ledger.start_run(run_id, _origin(intake.source))
     counter = _Counter(job.progress)
+    closings = Closings(main.object, stage, _holder(desks, held, run_id))
     tally = Tally(job.settings.steps)
     sender = Sender(
         held,
         run_id,
         in_flight=_places(job, main),
         atomic=job.settings.atomic,
-        results=_Settling(stage, counter, tally),
+        results=_Settling(stage, counter, tally, closings),
         look_up=Lookback(job.settings.identify),
     )
     for desk in desks.all_known():
@@ -181,7 +188,7 @@ def _send(
     kept_back = operations.refuse_what_does_not_fit(stage, job.settings)
     ready = _announce(desks, intake, job.settings, held, run_id)
     counter.begin(ready)
-    sender.send(batches(_outgoing(desks, stage, job.settings, target), most=job.settings.batch_size))
+    sender.send(batches(_outgoing(desks, stage, job.settings, target, closings), most=job.settings.batch_size))
     stage.rename_fate("send", "pending")
     if job.settings.steps:
         desks_here = desks.all_known()
@@ -260,10 +267,12 @@ def _announce(desks: Desks, intake: Intake, settings: PushSettings, held: Lease,
     return ready
 
 
-def _outgoing(desks: Desks, stage: Stage, settings: PushSettings, target: Target) -> Iterator[tuple[Opened, Outgoing]]:
+def _outgoing(
+    desks: Desks, stage: Stage, settings: PushSettings, target: Target, closings: Closings
+) -> Iterator[tuple[Opened, Outgoing]]:
     for chunk in stage.chunks("send"):
         orders = stage.orders(chunk)
-        for document in chunk:
+        for document in closings.open(chunk):
             desk = desks.at(document.entity)
             order = orders.get(document.seq, CREATE)
             outgoing = Outgoing.of(document, settings.operation, desks.object, order)
@@ -275,10 +284,11 @@ def _outgoing(desks: Desks, stage: Stage, settings: PushSettings, target: Target
 class _Settling:
     """Takes what the ledger says of a request's records over into the stage."""
 
-    def __init__(self, stage: Stage, counter: _Counter, tally: Tally) -> None:
+    def __init__(self, stage: Stage, counter: _Counter, tally: Tally, closings: Closings) -> None:
         self._stage = stage
         self._counter = counter
         self._tally = tally
+        self._closings = closings
 
     def __call__(self, request: Request, results: Sequence[Result], final: bool) -> None:
         if request.batch.step and request.batch.operation not in CHANGES:
@@ -286,12 +296,22 @@ class _Settling:
             return
         fates = {out.seq: _fate_of(result.state) for out, result in zip(request.outgoing, results, strict=False)}
         self._stage.settle(fates)
+        self._closings.note(request, results)
         if final and not request.again:
             self._counter.settled(len(results))
 
 
 def _fate_of(state: State) -> Fate:
     return "unknown" if state == "sending" else state
+
+
+def _holder(desks: Desks, held: Lease, run_id: str) -> Callable[[str, Sequence[Staged]], None]:
+    """What writes documents of an entity into its ledger as held."""
+
+    def hold(entity: str, documents: Sequence[Staged]) -> None:
+        desks.ledger(entity).hold(held, run_id, [_held(document) for document in documents])
+
+    return hold
 
 
 def _held(document: Staged) -> Entry:

@@ -96,6 +96,10 @@ class PushSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The column that counts the lines of a document: where it starts again, the next document begins."""
     control: dict[str, str] = {}
     """Column with a document's total -> the field whose values must come to it: `{ TOTAL_DUE = "lines.txnAmount" }`."""
+    check_references: bool = True
+    """Ask Intacct, before anything is sent, whether what records refer to exists and belongs to their entity."""
+    check_duplicates: bool = True
+    """Ask Intacct whether it has a bill, an invoice or an id already."""
     attachment: Attachment | None = None
     batch_size: Annotated[int, msgspec.Meta(ge=1, le=500)] = 500
     """Records of one request at most; Intacct takes 500 (REST reference 4.6)."""

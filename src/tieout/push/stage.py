@@ -41,7 +41,8 @@ create table documents (
     fate text not null default 'send',
     attempt integer not null default 0,
     known integer not null default 0,
-    content blob not null
+    content blob not null,
+    posting_date text not null
 );
 create table orders (  -- of documents for which something else is done than to create a record
     seq integer primary key, done text not null, step integer not null, key text not null
@@ -55,7 +56,10 @@ create index entries_entry on entries (entry);
 create index entries_row on entries (row);
 """
 _CHUNK = 1_000
-_COLUMNS = "seq, entity, source_id, rows, entries, body, hash, totals, lists, problems, fate, attempt, known, content"
+_COLUMNS = (
+    "seq, entity, source_id, rows, entries, body, hash, totals, lists, problems, fate, attempt, known, content, "
+    "posting_date"
+)
 _ROWS = msgspec.json.Decoder(tuple[int, ...])
 _ENTRIES = msgspec.json.Decoder(tuple[str, ...])
 _TOTALS = msgspec.json.Decoder(dict[str, Decimal])
@@ -85,7 +89,7 @@ class Staged:
 
     __slots__ = (
         "_entries", "_lists", "_problems", "_rows", "_totals", "attempt", "body", "content", "entity", "fate",
-        "has_moved_rows", "known", "payload_hash", "seq", "source_id",
+        "has_moved_rows", "known", "payload_hash", "posting_date", "seq", "source_id",
     )  # fmt: skip
 
     def __init__(self, row: tuple[Any, ...]) -> None:
@@ -103,9 +107,12 @@ class Staged:
         """The ledger had it before this run."""
         self.content: bytes
         """A fingerprint of its row, where it has one row."""
+        self.posting_date: str
+        """YYYY-MM-DD; "" where it has none."""
         (
             self.seq, self.entity, self.source_id, self._rows, self._entries, self.body, self.payload_hash,
             self._totals, self._lists, self._problems, self.fate, self.attempt, self.known, self.content,
+            self.posting_date,
         ) = row  # fmt: skip
         self.has_moved_rows = False
         """A row of it is in Intacct already, as part of another document. Not kept on the stage."""
@@ -182,7 +189,7 @@ class Stage:
     def add(self, documents: Sequence[Document]) -> None:
         """Write documents whose bodies are whole."""
         self._many(
-            f"insert into documents ({_COLUMNS}, row_count) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?)",  # noqa: S608 - our own names
+            f"insert into documents ({_COLUMNS}, row_count) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?, ?)",  # noqa: S608 - our own names
             [_row(document) for document in documents],
         )
         marks = [
@@ -417,6 +424,7 @@ def _row(document: Document) -> tuple[Any, ...]:
         _text(document.problems) if document.problems else None,
         "held" if document.problems else "send",
         b"" if document.is_grouped else document.contents[0],
+        document.posting_date,
         len(document.rows),
     )
 
