@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Table
     from sqlalchemy import Connection as Transaction
 
-COMPANY_CACHES = ("learnt_fields", "models", "earlier_models", "requests")
-"""Tables of what was learnt of a company and asked of it."""
+COMPANY_CACHES = ("learnt_fields", "models", "earlier_models", "requests", "push_originals")
+"""Tables of what was learnt of a company, asked of it, and not posted to it."""
 KEPT = {
     "audit": "the audit log: who connected, failed and was let go; append-only, without secrets",
     "push_records": "which record of which push was posted, under which key, and the hash of what was sent: without it "
@@ -34,6 +34,7 @@ KEPT = {
     "push_entries": "which row went into which document, for the same reason",
     "push_batches": "idempotency keys and times of requests, for the same reason. The bytes are erased",
     "push_runs": "when a push ran and how it ended. The name of its source is erased",
+    "push_corrections": "who changed which cell of a row before it was posted. What stood there is erased",
 }
 """What offboarding leaves, and why."""
 SHARED = "the company is another account's too"
@@ -200,7 +201,7 @@ def _erase(store: Store, transaction: Transaction, vault: Vault, owner: str, end
 
     import tieout.store.access_tables
     import tieout.store.connect_tables  # noqa: F401 - their tables join `metadata`
-    from tieout.store.ledger_tables import push_batches, push_records, push_runs
+    from tieout.store.ledger_tables import push_batches, push_corrections, push_records, push_runs
     from tieout.store.tables import metadata
 
     mine, others = _companies(transaction, owner)
@@ -214,6 +215,7 @@ def _erase(store: Store, transaction: Transaction, vault: Vault, owner: str, end
         push_batches: {"body_sealed": None, "note": None},
         push_records: {"rows": "[]", "totals": "{}", "error": None, "href": None},
         push_runs: {"source": "", "source_sha256": None},
+        push_corrections: {"change_sealed": None, "file": ""},
     }
     for table, values in blank.items():
         emptied[table.name] = _blank(transaction, table, values, theirs)

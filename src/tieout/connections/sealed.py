@@ -38,8 +38,9 @@ def columns() -> list[SealedColumn]:
 
     from tieout.store.access_tables import apps, authorizations, grants, tokens
     from tieout.store.connect_tables import installation
+    from tieout.store.ledger_originals import change_context, rows_context
     from tieout.store.ledger_reading import body_context
-    from tieout.store.ledger_tables import push_batches
+    from tieout.store.ledger_tables import push_batches, push_corrections, push_originals
 
     ours = literal(DEFAULT_OWNER)
     of_grant = select(grants.c.owner).where(grants.c.id == tokens.c.grant_id).scalar_subquery()
@@ -49,6 +50,8 @@ def columns() -> list[SealedColumn]:
         ),
         SealedColumn(installation, installation.c.secret_sealed, lambda row: setting_context(row.name), ours),
         SealedColumn(push_batches, push_batches.c.body_sealed, lambda row: body_context(row.id), ours),
+        SealedColumn(push_originals, push_originals.c.rows_sealed, lambda row: rows_context(row.id), ours),
+        SealedColumn(push_corrections, push_corrections.c.change_sealed, lambda row: change_context(row.id), ours),
         SealedColumn(
             authorizations,
             authorizations.c.verifier_sealed,

@@ -66,6 +66,8 @@ def take_in(
     wrong with single rows is in the documents' problems."""
     settings.check(name)
     rows = source.rows()  # a file that cannot be read must not cost a request
+    if not source.can_repeat:
+        rows = stage.remember(rows)
     unused = check_columns(settings, name, source) if source.columns else ()
     target = target_of(settings, client)
     target.accepts()

@@ -5,6 +5,7 @@ Strings the steps together; each step's rules are in its own module.
 
 from __future__ import annotations
 
+import contextlib
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -15,8 +16,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tieout.errors import ConfigurationError
-from tieout.push import operations, plan, steps
+from tieout.errors import ConfigurationError, TieoutError
+from tieout.push import operations, originals, plan, steps
 from tieout.push.audit_file import AuditWriter, Head
 from tieout.push.check import Target
 from tieout.push.checking import Checking
@@ -156,7 +157,8 @@ def _applied(desks: Desks, job: Job, stage: Stage) -> tuple[Intake, PlanHead]:
     if job.settings.two_people:
         refuse_alone(head, job.by, job.name)
     source = _source(job)
-    for _ in source.rows():
+    rows = source.rows() if source.can_repeat else stage.remember(source.rows())
+    for _ in rows:
         pass  # for its hash
     refuse_changed(head, source.sha256)
     return Intake(source=source, stage=stage), head
@@ -188,12 +190,19 @@ def _send(
     kept_back = operations.refuse_what_does_not_fit(stage, job.settings)
     ready = _announce(desks, intake, job.settings, held, run_id)
     counter.begin(ready)
-    sender.send(batches(_outgoing(desks, stage, job.settings, target, closings), most=job.settings.batch_size))
+    try:
+        sender.send(batches(_outgoing(desks, stage, job.settings, target, closings), most=job.settings.batch_size))
+    except TieoutError:
+        stage.rename_fate("send", "pending")
+        with contextlib.suppress(TieoutError):  # what stopped the push is what is to be told
+            _keep(desks, job, intake, held)
+        raise
     stage.rename_fate("send", "pending")
     if job.settings.steps:
         desks_here = desks.all_known()
         Steps(job.settings, desks.root, sender, held, run_id).run(desks_here, retry=job.retry)
     _mark_changed(desks, stage, held)
+    not_kept = _keep(desks, job, intake, held)
     if audit is not None:
         audit.head(_head(desks, job, intake, run_id, started_at, planned))
     on_read = audit.documents if audit is not None else None
@@ -201,7 +210,7 @@ def _send(
     report = _report(desks, intake, dry_run=False)
     report.ready, report.replayed = ready, len(sender.settled)
     report.steps = tally.counts(desks.all_known()) if job.settings.steps else {}
-    report.notes += kept_back + sender.notes
+    report.notes += kept_back + sender.notes + not_kept
     report.tie_out, report.by_sage_state = tie_out, by_sage_state
     counts: dict[str, int] = {bucket: getattr(report, bucket) for bucket in BUCKETS}
     main.ledger.finish_run(run_id, report.sha256, report.rows, counts)
@@ -209,6 +218,12 @@ def _send(
         audit.finish(report, now_text())
         report.audit_file = str(audit.path)
     return report
+
+
+def _keep(desks: Desks, job: Job, intake: Intake, held: Lease) -> list[str]:
+    """Keep the rows of what is not posted -> what is to be said about it."""
+    note = originals.keep(desks, intake.stage, intake.source, held, lambda: _source(job))
+    return [note] if note else []
 
 
 def _head(desks: Desks, job: Job, intake: Intake, run_id: str, started_at: str, planned: PlanHead | None) -> Head:

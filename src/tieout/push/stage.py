@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import msgspec
 
 from tieout.errors import Problem, StoreError
+from tieout.push import cells
 
 if TYPE_CHECKING:
     from tieout.push.documents import Document
+    from tieout.push.sources import SourceRow
 
 Fate: TypeAlias = Literal[
     "send", "posted", "skipped", "failed", "unprocessed", "unknown", "held", "changed", "gone", "pending"
@@ -49,6 +51,7 @@ create table orders (  -- of documents for which something else is done than to 
 );
 create table files (seq integer primary key, names text not null);  -- to be attached
 create table entries (entry text not null, seq integer not null, row integer not null, content blob not null);
+create table originals (row integer primary key, cells blob not null);  -- rows as they were read, where they are kept
 """
 _INDEXES = """
 create index documents_source_id on documents (source_id);
@@ -206,6 +209,30 @@ class Stage:
         """After the last document: make what reading needs."""
         for statement in _INDEXES.strip().splitlines():
             self._run(statement)
+
+    def remember(self, rows: Iterable[SourceRow]) -> Iterator[SourceRow]:
+        """Rows as they come, each kept on its way: for sources that can be read once."""
+        waiting: list[tuple[int, bytes]] = []
+        for row in rows:
+            waiting.append((row.number, cells.packed(row.values)))
+            if len(waiting) >= _CHUNK:
+                self.put_originals(waiting)
+                waiting.clear()
+            yield row
+        self.put_originals(waiting)
+
+    def put_originals(self, rows: Sequence[tuple[int, bytes]]) -> None:
+        """Keep rows, packed, by their numbers."""
+        self._many("insert or replace into originals values (?, ?)", rows)
+
+    def originals(self, numbers: Sequence[int]) -> dict[int, bytes]:
+        """What is kept of these rows."""
+        found: dict[int, bytes] = {}
+        for start in range(0, len(numbers), _CHUNK):
+            part = numbers[start : start + _CHUNK]
+            marks = ", ".join("?" * len(part))
+            found.update(self._run(f"select row, cells from originals where row in ({marks})", part))  # noqa: S608 - our own names
+        return found
 
     # Ids that came twice -------------------------------------------------------------------------------------------
 

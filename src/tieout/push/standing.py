@@ -47,13 +47,9 @@ def standings(project: Project, name: str | None = None, connection: str | None 
     for push_name in [name] if name is not None else project.names("push"):
         settings = settings_of(project, push_name, connection, own_first=name is None)
         with opened(project, push_name, settings) as desks:
-            desk = desks.main
-            run = desk.ledger.last_run()
-            records: list[FailedRecord] = []
-            for each in desks.all():
-                records += [_failed(push_name, record) for record in each.ledger.records(_NOT_POSTED)]
-                records += _posted_otherwise(push_name, each.ledger)
-                records += _steps_failed(push_name, settings.steps, each.ledger)
+            run = desks.main.ledger.last_run()
+            ledgers = [desk.ledger for desk in desks.all()]
+            records = [each for ledger in ledgers for each in waiting(push_name, settings, ledger)]
             found.append(
                 Standing(
                     push=push_name,
@@ -61,10 +57,18 @@ def standings(project: Project, name: str | None = None, connection: str | None 
                     begun_at=run.started_at if run else "",
                     finished=run is None or run.finished,
                     left=_left(run),
-                    dismissed=sum(each.ledger.dismissed() for each in desks.all()),
+                    dismissed=sum(ledger.dismissed() for ledger in ledgers),
                 )
             )
     return found if name is not None else found + abandoned(project, connection)
+
+
+def waiting(name: str, settings: PushSettings, ledger: Ledger) -> Iterator[FailedRecord]:
+    """What is not in Intacct as the source has it, one by one."""
+    for record in ledger.records(_NOT_POSTED):
+        yield _failed(name, record, entity=ledger.scope.entity)
+    yield from _posted_otherwise(name, ledger)
+    yield from _steps_failed(name, settings.steps, ledger)
 
 
 def abandoned(project: Project, connection: str | None = None) -> list[Standing]:
@@ -131,18 +135,19 @@ def abandoned_lines(project: Project, connection: str | None = None) -> list[Tie
     return found
 
 
-def _failed(name: str, record: LedgerRecord, state: str = "") -> FailedRecord:
-    return failed_record(name, record.source_id, record.rows, state or record.state, record.error or {}, record.href)
+def _failed(name: str, record: LedgerRecord, state: str = "", entity: str = "") -> FailedRecord:
+    found = failed_record(name, record.source_id, record.rows, state or record.state, record.error or {}, record.href)
+    return msgspec.structs.replace(found, entity=entity) if entity else found
 
 
 def _posted_otherwise(name: str, ledger: Ledger) -> Iterator[FailedRecord]:
     """Posted records that are not in Intacct as the source has them."""
     for record in ledger.records(("posted",)):
         if record.gone_at is not None:
-            facts = gone_facts(record.sage_key)
-            yield failed_record(name, record.source_id, record.rows, "gone", facts, None)
+            gone = msgspec.structs.replace(record, error=gone_facts(record.sage_key), href=None)
+            yield _failed(name, gone, "gone", ledger.scope.entity)
         elif record.error:
-            yield _failed(name, record, "changed")
+            yield _failed(name, record, "changed", ledger.scope.entity)
 
 
 def _steps_failed(name: str, steps: Sequence[str], ledger: Ledger) -> Iterator[FailedRecord]:
@@ -162,7 +167,7 @@ def _steps_failed(name: str, steps: Sequence[str], ledger: Ledger) -> Iterator[F
         if step not in CHANGES:
             step = names[record.step - 1] if record.step <= len(names) else f"step {record.step}"
         how = {"failed": "refused", "unknown": "unknown", "sending": "unknown"}.get(record.state, "not done")
-        yield _failed(name, record, f"{here.sage_state or 'posted'}, {step} {how}")
+        yield _failed(name, record, f"{here.sage_state or 'posted'}, {step} {how}", ledger.scope.entity)
 
 
 def _left(run: LastRun | None) -> int:

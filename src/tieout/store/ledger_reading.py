@@ -16,6 +16,7 @@ from sqlalchemy import LABEL_STYLE_TABLENAME_PLUS_COL, and_, func, select
 from tieout.store.access_tables import DEFAULT_OWNER
 from tieout.store.bulk import among
 from tieout.store.ledger_facts import CHANGES, IN_FLIGHT, Batch, LastRun, LedgerRecord, Scope, Seal, State
+from tieout.store.ledger_originals import Originals
 from tieout.store.ledger_tables import push_batches, push_entries, push_records, push_runs
 
 if TYPE_CHECKING:
@@ -50,6 +51,11 @@ class Reading:
             return self
         named = operation or self.operation
         return type(self)(self._store, self.scope, self._seal, owner=self._owner, operation=named, step=step)
+
+    @property
+    def originals(self) -> Originals:
+        """The source rows of what is not posted."""
+        return Originals(self._store, self.scope, self._seal, self._owner)
 
     def known(self, source_ids: Sequence[str]) -> dict[str, LedgerRecord]:
         """What the ledger has of these records, by source id."""

@@ -113,3 +113,40 @@ push_runs = Table(
     Column("counts", Text, comment="documents by outcome, JSON"),
     Index("ix_push_runs_push", "push"),
 )
+
+push_originals = Table(
+    "push_originals",
+    metadata,
+    Column("id", String(32), primary_key=True, comment="by which a corrected file names it: a hash of whose it is"),
+    Column("company", String(255), nullable=False),
+    Column("environment", String(64), nullable=False),
+    Column("entity", String(255), nullable=False),
+    Column("push", String(255), nullable=False),
+    Column("source_id", String(1024), nullable=False),
+    Column("generation", String(8), nullable=False, comment="another one where a source says something else"),
+    Column("columns", Text, nullable=False, comment="names of columns in the source's order, a JSON array"),
+    Column("rows_sealed", LargeBinary, comment="compressed and encrypted; dropped when the record is posted"),
+    Column("kept_at", String(32), nullable=False),
+    Index("ix_push_originals_scope", "company", "environment", "push", "entity"),
+    comment="The source rows of records that are not posted, so that people can correct them.",
+)
+
+push_corrections = Table(
+    "push_corrections",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("company", String(255), nullable=False),
+    Column("environment", String(64), nullable=False),
+    Column("entity", String(255), nullable=False),
+    Column("push", String(255), nullable=False),
+    Column("source_id", String(1024), nullable=False, comment="as it was before"),
+    Column("row", BigInteger, nullable=False, comment="number of the row in the source"),
+    Column("column", String(1024), nullable=False),
+    Column("change_sealed", LargeBinary, comment="what stood there and what stands there now, encrypted JSON"),
+    Column("by", String(255), nullable=False),
+    Column("file", Text, nullable=False),
+    Column("run_id", String(36), nullable=False),
+    Column("at", String(32), nullable=False),
+    Index("ix_push_corrections_scope", "company", "environment", "push", "entity"),
+    comment="What people changed in rows that were not posted. Append-only.",
+)

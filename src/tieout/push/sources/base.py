@@ -58,6 +58,11 @@ class Source:
         self._is_taken = False
 
     @property
+    def can_repeat(self) -> bool:
+        """Whether the same rows come where it is opened again."""
+        return self.path is not None
+
+    @property
     def skipped_rows(self) -> int:
         return self.skipped.total()
 

@@ -1,4 +1,4 @@
--- 0014
+-- 0015
 --
 CREATE TABLE tieout_version (
 	version_num VARCHAR(32) NOT NULL, 
@@ -428,3 +428,38 @@ CREATE TABLE webhook_events (
 CREATE INDEX ix_webhook_events_owner ON webhook_events (owner)
 --
 CREATE INDEX ix_webhook_events_state_due ON webhook_events (state, due)
+--
+CREATE TABLE push_originals (
+	id VARCHAR(32) NOT NULL, 
+	company VARCHAR(255) NOT NULL, 
+	environment VARCHAR(64) NOT NULL, 
+	entity VARCHAR(255) NOT NULL, 
+	push VARCHAR(255) NOT NULL, 
+	source_id VARCHAR(1024) NOT NULL, 
+	generation VARCHAR(8) NOT NULL, 
+	columns TEXT NOT NULL, 
+	rows_sealed BLOB, 
+	kept_at VARCHAR(32) NOT NULL, 
+	CONSTRAINT pk_push_originals PRIMARY KEY (id)
+)
+--
+CREATE INDEX ix_push_originals_scope ON push_originals (company, environment, push, entity)
+--
+CREATE TABLE push_corrections (
+	id VARCHAR(36) NOT NULL, 
+	company VARCHAR(255) NOT NULL, 
+	environment VARCHAR(64) NOT NULL, 
+	entity VARCHAR(255) NOT NULL, 
+	push VARCHAR(255) NOT NULL, 
+	source_id VARCHAR(1024) NOT NULL, 
+	"row" BIGINT NOT NULL, 
+	"column" VARCHAR(1024) NOT NULL, 
+	change_sealed BLOB, 
+	"by" VARCHAR(255) NOT NULL, 
+	file TEXT NOT NULL, 
+	run_id VARCHAR(36) NOT NULL, 
+	at VARCHAR(32) NOT NULL, 
+	CONSTRAINT pk_push_corrections PRIMARY KEY (id)
+)
+--
+CREATE INDEX ix_push_corrections_scope ON push_corrections (company, environment, push, entity)

@@ -1,0 +1,201 @@
+"""The source rows of records that are not posted, and what people changed in them. Beside the ledger, of one scope.
+
+Knows sealed bytes and who may open them, not what a row is.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+from sqlalchemy import and_, delete, exists, insert, select, update
+
+from tieout.store.ledger_facts import Scope, Seal, now_text
+from tieout.store.ledger_tables import push_corrections, push_originals, push_records
+
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement, Table
+
+    from tieout.store.engine import Store
+    from tieout.store.leases import Lease
+
+_CHUNK = 500
+_decode_names = msgspec.json.Decoder(tuple[str, ...]).decode
+_decode_change = msgspec.json.Decoder(tuple[str | None, str | None]).decode
+
+
+class Original(msgspec.Struct, kw_only=True):
+    """The rows of one record as its source has them. `rows` is what the push room packed; None once it is settled."""
+
+    source_id: str
+    generation: str
+    columns: tuple[str, ...]
+    rows: bytes | None
+    entity: str = ""
+    """As read; what is written goes to the scope's own."""
+
+
+class Correction(msgspec.Struct, kw_only=True, frozen=True):
+    """One cell that somebody changed in a row that was not posted."""
+
+    source_id: str
+    """As it was before."""
+    row: int
+    """Its number in the source."""
+    column: str
+    before: str | None
+    """None where the value is not to be shown."""
+    after: str | None
+    by: str
+    at: str
+    """ISO 8601 in UTC."""
+    file: str
+
+
+def original_id(scope: Scope, source_id: str) -> str:
+    """What a record is called in files that go out and come back: the same each time, and meaning nothing."""
+    facts = [scope.company, scope.environment, scope.entity, scope.push, source_id]
+    return base64.b32encode(hashlib.sha256(msgspec.json.encode(facts)).digest()[:10]).decode().lower()
+
+
+class Originals:
+    """The kept rows of one scope. Every method is one transaction; those that write first assure the lease."""
+
+    def __init__(self, store: Store, scope: Scope, seal: Seal, owner: str) -> None:
+        self._store, self._scope, self._seal, self._owner = store, scope, seal, owner
+
+    def keep(self, lease: Lease, originals: Sequence[Original]) -> None:
+        """Write the rows of records, in place of what was kept of them before."""
+        moment = now_text()
+        rows = []
+        for original in originals:
+            id = original_id(self._scope, original.source_id)
+            sealed = self._seal.encrypt(zlib.compress(original.rows or b"", 1), rows_context(id), self._owner)
+            rows.append(
+                self._scope.values()
+                | {
+                    "id": id,
+                    "source_id": original.source_id,
+                    "generation": original.generation,
+                    "columns": msgspec.json.encode(original.columns).decode(),
+                    "rows_sealed": sealed,
+                    "kept_at": moment,
+                }
+            )
+        with self._store.begin() as connection:
+            lease.assure(connection)
+            for start in range(0, len(rows), _CHUNK):
+                part = rows[start : start + _CHUNK]
+                connection.execute(delete(push_originals).where(push_originals.c.id.in_([row["id"] for row in part])))
+                connection.execute(insert(push_originals), part)
+
+    def settle(self, lease: Lease) -> None:
+        """Drop the rows of records that are posted as their source has them, dismissed, or in no ledger any more."""
+        mine, records = push_originals.c, push_records.c
+        waits = (
+            *(records[name] == value for name, value in self._scope.values().items()),
+            records.source_id == mine.source_id,
+            (records.state != "posted") | records.error.is_not(None),
+            records.dismissed_at.is_(None),
+        )
+        with self._store.begin() as connection:
+            lease.assure(connection)
+            gone = (self._mine(), mine.rows_sealed.is_not(None), ~exists().where(*waits))
+            connection.execute(update(push_originals).where(*gone).values(rows_sealed=None))
+
+    def of(self, source_ids: Sequence[str]) -> dict[str, Original]:
+        """What is kept of these records, by source id; those that are settled left out."""
+        found = self.by_id([original_id(self._scope, source_id) for source_id in source_ids])
+        return {original.source_id: original for original in found.values() if original.rows is not None}
+
+    def by_id(self, ids: Iterable[str]) -> dict[str, Original]:
+        """What is kept under these names, in any entity of this push; settled ones without their rows."""
+        wanted = list(ids)
+        columns = push_originals.c
+        scope = self._scope.values()
+        ours = [columns[name] == scope[name] for name in ("company", "environment", "push")]
+        found: dict[str, Original] = {}
+        with self._store.read() as connection:
+            for start in range(0, len(wanted), _CHUNK):
+                chosen = columns.id.in_(wanted[start : start + _CHUNK])
+                for row in connection.execute(select(push_originals).where(*ours, chosen)):
+                    sealed = row.rows_sealed
+                    found[row.id] = Original(
+                        source_id=row.source_id,
+                        generation=row.generation,
+                        columns=_decode_names(row.columns),
+                        rows=None
+                        if sealed is None
+                        else zlib.decompress(self._seal.decrypt(sealed, rows_context(row.id))),
+                        entity=row.entity,
+                    )
+        return found
+
+    def columns(self) -> list[tuple[str, ...]]:
+        """The columns of what is kept and not settled, as the sources have them."""
+        kept = (self._mine(), push_originals.c.rows_sealed.is_not(None))
+        query = select(push_originals.c.columns).distinct().where(*kept).order_by(push_originals.c.columns)
+        with self._store.read() as connection:
+            return [_decode_names(text) for text in connection.scalars(query)]
+
+    # What people changed -------------------------------------------------------------------------------------------
+
+    def record(self, lease: Lease, run_id: str, corrections: Sequence[Correction]) -> None:
+        """Write down what was changed, for good."""
+        rows = []
+        for number, correction in enumerate(corrections):
+            id = hashlib.sha256(f"{run_id}/{number}".encode()).hexdigest()[:32]
+            change = msgspec.json.encode((correction.before, correction.after))
+            rows.append(
+                self._scope.values()
+                | {
+                    "id": id,
+                    "source_id": correction.source_id,
+                    "row": correction.row,
+                    "column": correction.column,
+                    "change_sealed": self._seal.encrypt(change, change_context(id), self._owner),
+                    "by": correction.by,
+                    "file": correction.file,
+                    "run_id": run_id,
+                    "at": correction.at,
+                }
+            )
+        with self._store.begin() as connection:
+            lease.assure(connection)
+            for start in range(0, len(rows), _CHUNK):
+                connection.execute(insert(push_corrections), rows[start : start + _CHUNK])
+
+    def corrections(self) -> Iterator[Correction]:
+        """What was ever changed in rows of this scope, the earliest first; None for what an owner took along."""
+        columns = push_corrections.c
+        query = select(push_corrections).where(self._mine(push_corrections)).order_by(columns.at, columns.row)
+        with self._store.read() as connection:
+            for row in connection.execute(query):
+                change: tuple[str | None, str | None] = (None, None)
+                if row.change_sealed is not None:
+                    change = _decode_change(self._seal.decrypt(row.change_sealed, change_context(row.id)))
+                yield Correction(
+                    source_id=row.source_id,
+                    row=row.row,
+                    column=row.column,
+                    before=change[0],
+                    after=change[1],
+                    by=row.by,
+                    at=row.at,
+                    file=row.file,
+                )
+
+    def _mine(self, table: Table = push_originals) -> ColumnElement[bool]:
+        return and_(*(table.c[name] == value for name, value in self._scope.values().items()))
+
+
+def rows_context(id: str) -> str:
+    return f"push_originals/{id}/rows"
+
+
+def change_context(id: str) -> str:
+    return f"push_corrections/{id}/change"
