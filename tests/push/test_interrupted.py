@@ -55,6 +55,8 @@ class Line:
         self.fault: Callable[[Request, Callable[[], Reply]], Reply] | None = None
         self.only = ("POST", "/objects/")
         """The writes that the fault meets."""
+        self.read: Callable[[Request, Callable[[], Reply]], Reply] | None = None
+        """The same for records that are read by their keys."""
         self.posts: list[tuple[str, bytes]] = []
         """Key and body of every write."""
 
@@ -67,6 +69,8 @@ class Line:
             method, path = self.only
             if self.fault is not None and request.method == method and path in request.url:
                 return self.fault(request, deliver)
+        if request.method == "GET" and "/objects/" in request.url and self.read is not None:
+            return self.read(request, deliver)
         return deliver()
 
     def close(self) -> None:

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
 from tests.push.desk import Desk
+from tests.push.test_interrupted import Line, line
 from tests.push.test_proof import proven
 from tests.push.test_push import customer
 from tieout import push
 from tieout.connections import connect
+from tieout.errors import UnreachableError
 from tieout.push.opening import opened
 from tieout.push.settings import settings_of
+from tieout.rest import Reply, Request
+from tieout.rest.effects import NoAnswer
+
+__all__ = ["line"]
 
 ROWS = ["1,A,2026-11-16,8,", "2,B,2026-11-16,5,", "3,B,2026-11-17,0,"]
 
@@ -66,3 +79,50 @@ def swap_key(desk: Desk, key: str) -> None:
     given = settings_of(desk.project, "customers")
     with opened(desk.project, "customers", given) as own, own.main.store.begin() as connection:
         connection.execute(update(push_records).values(sage_key=key))
+
+
+def test_records_are_read_back_beside_each_other_and_come_into_the_audit_file_in_their_order(
+    desk: Desk, line: Line, tmp_path: Path
+) -> None:
+    together, last = threading.Barrier(3, timeout=30), threading.Event()
+    order: list[int] = []
+    lock = threading.Lock()
+
+    def last_first(request: Request, deliver: Callable[[], Reply]) -> Reply:
+        with lock:
+            order.append(len(order))
+            mine = len(order)
+        together.wait()  # broken where fewer than three ever meet
+        if mine == 1:
+            assert last.wait(30)
+        reply = deliver()
+        if mine == 3:
+            last.set()
+        return reply
+
+    desk.customers([customer(number, creditLimit=number) for number in range(1_200)])
+    line.read = last_first
+    audit = tmp_path / "audit.jsonl"
+    report = desk.push(audit=audit)
+    assert (report.posted, report.exit_code, len(order)) == (1_200, 0, 3)
+    lines = [msgspec.json.decode(text) for text in audit.read_bytes().splitlines()][1:-1]
+    assert [entry["id"] for entry in lines] == [f"C{number:04}" for number in range(1_200)]
+    assert all(entry["sent"] == entry["read_back"] for entry in lines)
+    assert push.check_audit(audit).ties
+
+
+def test_what_cannot_be_read_back_leaves_the_push_unproven_and_the_proof_raises(
+    desk: Desk, line: Line, tmp_path: Path
+) -> None:
+    def cut(request: Request, deliver: Callable[[], Reply]) -> Reply:
+        raise NoAnswer("the connection was cut", sent=False)
+
+    desk.customers([customer(number) for number in range(1_200)])
+    line.read = cut
+    report = desk.push(audit=tmp_path / "audit.jsonl")
+    assert (report.posted, report.exit_code) == (1_200, 1)
+    assert all(entry.ties is None and "could not be read" in entry.note for entry in report.tie_out)
+    lines = [msgspec.json.decode(text) for text in (tmp_path / "audit.jsonl").read_bytes().splitlines()][1:-1]
+    assert len(lines) == 1_200, "every record is accounted for, read back or not"
+    with pytest.raises(UnreachableError):
+        push.verify(desk.project, "customers")

@@ -148,3 +148,10 @@ def test_a_record_is_nested_and_typed() -> None:
     assert record["odd"] == [1]
     with pytest.raises(KeyError):
         record["vendor.nothing"]
+    assert (record.get("vendor.nothing"), record.get("total.id", 0), record.get("vendor.id")) == (None, 0, "V1")
+    assert ("vendor.id" in record, "vendor.key" in record, "vendor.nothing" in record, 1 in record) == (
+        True,
+        True,
+        False,
+        False,
+    )

@@ -19,6 +19,7 @@ from tieout.project.report import TieOutLine
 from tieout.push import plan, tieout
 from tieout.push.intake import take_in
 from tieout.push.opening import Desks, Opened, lease, opened
+from tieout.push.reading_back import ReadingBack
 from tieout.push.report import BUCKETS, FailedRecord, Standing, failed_record, gone_facts
 from tieout.push.requests import chunks
 from tieout.push.settings import settings_of
@@ -230,7 +231,8 @@ def _run_is_whole(desk: Opened) -> bool:
 def _earlier(desk: Opened, stage: Stage, settings: PushSettings) -> list[TieOutLine]:
     """Lines for what the ledger knows from earlier sources: posted, or never arrived and not dismissed."""
     where = f" ({desk.entity})" if desk.entity else ""
-    made = tieout.Proof(f"push {desk.name}{where}, earlier sources", desk.client, desk.object)
+    made = tieout.Proof(f"push {desk.name}{where}, earlier sources")
+    reading = ReadingBack(desk.client.limiter.ceiling, strict=True)
     filled = ""
     for records in chunks(desk.ledger.records(("posted", *_NOT_POSTED))):
         here = stage.holds(record.source_id for record in records)
@@ -249,7 +251,8 @@ def _earlier(desk: Opened, stage: Stage, settings: PushSettings) -> list[TieOutL
             made.has_gaps = made.has_gaps or record.state == "held"
         if posted:
             filled = filled or _filled(desk, settings)
-            made.read_back(posted, {r.source_id: _expected(len(r.rows), filled) for r in posted})
+            reading.add(desk, made, posted, {r.source_id: _expected(len(r.rows), filled) for r in posted})
+    reading.finish()
     return made.lines() if made.documents else []
 
 
@@ -279,14 +282,16 @@ def proof(
         outcome = "pending" if fate == "send" else fate
         made[entity].documents[outcome] += documents
         made[entity].rows[outcome] += rows
+    reading = ReadingBack(desks.main.client.limiter.ceiling, strict=strict)
     for chunk in stage.chunks(size=MAX_BATCH):
         for entity, documents_of in plan.by_entity(chunk):
             try:
-                _prove(made[entity], desks, documents_of, stage, on_read, held)
+                _prove(reading, made[entity], desks, documents_of, stage, on_read, held)
             except tieout.CONNECTION_WIDE as error:
                 if strict:
                     raise
                 made[entity].refused = error.message
+    reading.finish()
     states: Counter[str] = Counter()
     for each in made.values():
         states.update(each.states)
@@ -297,13 +302,14 @@ def proof(
 def _begun(desks: Desks, entity: str, *, alone: bool) -> tieout.Proof:
     desk = desks.at(entity)
     where = f" ({entity or 'no entity'})" if not alone else ""
-    made = tieout.Proof(f"push {desk.name}{where}", desk.client, desk.object)
+    made = tieout.Proof(f"push {desk.name}{where}")
     made.documents.update(dict.fromkeys(BUCKETS, 0))
     made.rows.update(dict.fromkeys(BUCKETS, 0))
     return made
 
 
 def _prove(
+    reading: ReadingBack,
     made: tieout.Proof,
     desks: Desks,
     documents: Sequence[Staged],
@@ -322,27 +328,24 @@ def _prove(
     records = ledger.known([document.source_id for document in asked])
     here = {document.source_id for document in arrived}
     posted = [record for record in records.values() if record.state == "posted" and record.source_id in here]
-    read: dict[str, tieout.Read] = {}
     whole = ledger.operation in ("create", "upsert")  # a change says nothing of lines that were there before
-    try:
-        if ledger.operation == "delete":
-            made.confirm_deleted(posted)
-            return
-        read = made.read_back(
-            posted,
-            {
-                d.source_id: tieout.Expected(len(d.rows), d.lists if whole else {})
-                for d in arrived
-                if d.fate != "changed"
-            },
-        )
-        _part_with(made, ledger, arrived, records, read, stage, held)
-        if held is not None and desks.has_steps:
-            seen = {s: each.state for s, each in read.items() if each.state and each.state != records[s].sage_state}
-            ledger.note_states(held, seen)
-    finally:
-        if on_read is not None:
-            on_read(documents, records, read)
+
+    def then(read: Mapping[str, tieout.Read]) -> None:
+        try:
+            if ledger.operation == "delete":
+                return
+            _part_with(made, ledger, arrived, records, read, stage, held)
+            if held is not None and desks.has_steps:
+                said = {s: each.state for s, each in read.items() if each.state}
+                ledger.note_states(held, {s: state for s, state in said.items() if state != records[s].sage_state})
+        finally:
+            if on_read is not None:
+                on_read(documents, records, read)
+
+    wanted = {
+        d.source_id: tieout.Expected(len(d.rows), d.lists if whole else {}) for d in arrived if d.fate != "changed"
+    }
+    reading.add(desks.at(documents[0].entity), made, posted, None if ledger.operation == "delete" else wanted, then)
 
 
 def _part_with(

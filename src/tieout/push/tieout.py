@@ -1,6 +1,6 @@
 """Push's tie-out: every source row accounted for, every posted record in Intacct with its lines and amounts (rule 10).
 
-Reads Intacct and the ledger's facts; changes nothing.
+Compares what the ledger has with what `reading_back` reads; changes nothing.
 """
 
 from __future__ import annotations
@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
 from tieout.errors import (
     BudgetError,
     BusyError,
+    IntacctError,
     NotAuthorisedError,
     NotFoundError,
     StoreError,
@@ -24,11 +25,12 @@ from tieout.errors import (
     UnreachableError,
 )
 from tieout.project.report import TieOutLine
-from tieout.push.requests import chunks
 
 if TYPE_CHECKING:
-    from tieout.rest import Intacct, Record
     from tieout.store.ledger import LedgerRecord
+
+Answer: TypeAlias = "Mapping[str, Any] | IntacctError"
+"""A record as Intacct sends it, its values not typed; or why there is none."""
 
 CONNECTION_WIDE = (
     NotAuthorisedError,
@@ -66,14 +68,15 @@ class Read(msgspec.Struct, frozen=True):
 
 
 POSTING_DATES = (
-    "postingDate",
-    "invoiceSummary.glPostingDate",
-    "billSummary.glPostingDate",
-    "glPostingDate",
-    "beginDate",
+    ("postingDate",),
+    ("invoiceSummary", "glPostingDate"),
+    ("billSummary", "glPostingDate"),
+    ("glPostingDate",),
+    ("beginDate",),
 )
 """Where objects say which day they post to the ledger (REST reference 9.4); the first that a record has."""
-CURRENCIES = ("currency.txnCurrency", "txnCurrency", "currency")
+_STATE = (("state",),)
+CURRENCIES = (("currency", "txnCurrency"), ("txnCurrency",), ("currency",))
 
 
 class Some(msgspec.Struct):
@@ -93,14 +96,12 @@ class Some(msgspec.Struct):
 
 
 class Proof:
-    """The proof of one push in one entity, added up in pieces: our side is told to it, Intacct's it reads itself.
+    """The proof of one push in one entity, added up in pieces: our side is told to it, and Intacct's.
 
     Whatever the number of documents, it holds sums and the first few names."""
 
-    def __init__(self, subject: str, client: Intacct, object: str) -> None:
+    def __init__(self, subject: str) -> None:
         self.subject = subject
-        self._client = client
-        self._object = object
         self.rows: Counter[str] = Counter()
         """Source rows by what became of them."""
         self.documents: Counter[str] = Counter()
@@ -136,67 +137,54 @@ class Proof:
     def name(self, outcome: str, source_id: str) -> None:
         self.names.setdefault(outcome, Some()).add(source_id)
 
-    def read_back(self, posted: Sequence[LedgerRecord], expected: Mapping[str, Expected]) -> dict[str, Read]:
-        """Read posted records by key, 500 a request, lines included (REST reference 4.3), and compare them -> what was
-        read, by source id.
-
-        `expected` has those that are posted as the source has them. What Intacct refuses for this object is in
-        `refused`; what any object would meet is raised: NotAuthorisedError, UnreachableError, StoreError ..."""
-        self.gone = []
+    def told(self, posted: Sequence[LedgerRecord], expected: Mapping[str, Expected]) -> None:
+        """Our side of some posted records. `expected` has those that are posted as the source has them."""
         for record in posted:
             add_up(self._posted, record.totals)
             self._any_posted = True
             self._count_rows(expected.get(record.source_id))
             if not record.sage_key:
                 self._missing.add(f"{record.source_id} (no key)")
+
+    def compare(
+        self, posted: Sequence[LedgerRecord], expected: Mapping[str, Expected], answers: Mapping[str, Answer]
+    ) -> dict[str, Read]:
+        """Hold what Intacct answered, by key, against what was told of the same records -> what was read, by source
+        id. What Intacct refuses for this object is in `refused`."""
         read: dict[str, Read] = {}
-        if self.refused:
-            return read
-        by_key = {record.sage_key: record for record in posted if record.sage_key}
-        for keys in chunks([key for key in by_key if key]):
-            try:
-                answers = self._client.get_many(self._object, keys)
-            except CONNECTION_WIDE:
-                raise
-            except TieoutError as error:
-                self.refused = error.message
+        self.gone = []
+        for record in posted:
+            if self.refused:
                 return read
-            for key, answer in zip(keys, answers, strict=True):
-                record = by_key[key]
-                if isinstance(answer, NotFoundError):
-                    self._missing.add(f"{record.source_id} (key {key})")
-                    self.gone.append(record.source_id)
-                elif isinstance(answer, TieoutError):
-                    self.refused = answer.message
-                    return read
-                else:
-                    read[record.source_id] = self._compare(record, answer, expected.get(record.source_id))
+            if not record.sage_key:
+                continue
+            answer = answers[record.sage_key]
+            if isinstance(answer, NotFoundError):
+                self._missing.add(f"{record.source_id} (key {record.sage_key})")
+                self.gone.append(record.source_id)
+            elif isinstance(answer, TieoutError):
+                self.refused = answer.message
+            else:
+                read[record.source_id] = self._compare(record, answer, expected.get(record.source_id))
         return read
 
-    def confirm_deleted(self, posted: Sequence[LedgerRecord]) -> None:
-        """The proof of a delete: what was deleted is not found. Raises and refuses as `read_back` does."""
-        for keys in chunks([record.sage_key for record in posted if record.sage_key]):
-            try:
-                answers = self._client.get_many(self._object, keys)
-            except CONNECTION_WIDE:
-                raise
-            except TieoutError as error:
-                self.refused = error.message
-                return
-            by_key = {record.sage_key: record for record in posted}
-            for key, answer in zip(keys, answers, strict=True):
-                record = by_key[key]
-                if isinstance(answer, NotFoundError):
-                    self._there += 1
-                    self._rows_there = (self._rows_there or 0) + len(record.rows)
-                else:
-                    self._differing.add(f"{record.source_id} (key {key}): still in Intacct")
+    def confirm_deleted(self, posted: Sequence[LedgerRecord], answers: Mapping[str, Answer]) -> None:
+        """The proof of a delete: what was deleted is not found."""
+        for record in posted:
+            if self.refused or not record.sage_key:
+                continue
+            answer = answers[record.sage_key]
+            if isinstance(answer, NotFoundError):
+                self._there += 1
+                self._rows_there = (self._rows_there or 0) + len(record.rows)
+            else:
+                self._differing.add(f"{record.source_id} (key {record.sage_key}): still in Intacct")
 
     def _count_rows(self, expected: Expected | None) -> None:
         if expected is not None and expected.rows > 1 and not _is_lined(expected):
             self._rows_there = None  # several rows made one record without lines
 
-    def _compare(self, record: LedgerRecord, answer: Record, expected: Expected | None) -> Read:
+    def _compare(self, record: LedgerRecord, answer: Mapping[str, Any], expected: Expected | None) -> Read:
         """Errors that cancel each other out in the sums are still errors."""
         wrong = _identity(record, answer)
         lines = 0
@@ -220,7 +208,7 @@ class Proof:
         self._compared += bool(record.sage_id or record.totals or (expected is not None and expected.lists))
         if wrong:
             self._differing.add(f"{record.source_id} (key {record.sage_key}): {', '.join(wrong)}")
-        seen = Read(theirs, _text(answer, ("state",)), _text(answer, POSTING_DATES), _text(answer, CURRENCIES))
+        seen = Read(theirs, _text(answer, _STATE), _text(answer, POSTING_DATES), _text(answer, CURRENCIES))
         for path, amount in record.totals.items():
             sums = self._groups.setdefault(
                 ((seen.posting_date or "")[:7], seen.currency or "", path), [Decimal(0), Decimal(0)]
@@ -229,7 +217,7 @@ class Proof:
             sums[1] += theirs.get(path, Decimal(0))
         return seen
 
-    def _amounts(self, answer: Record, paths: Iterable[str]) -> dict[str, Decimal]:
+    def _amounts(self, answer: Mapping[str, Any], paths: Iterable[str]) -> dict[str, Decimal]:
         """The sums of one record as Intacct has it; added to those of all."""
         found: dict[str, Decimal] = {}
         for path in paths:
@@ -300,16 +288,17 @@ class Proof:
         ]
 
 
-def _text(answer: Record, paths: Sequence[str]) -> str | None:
+def _text(answer: Mapping[str, Any], paths: Sequence[tuple[str, ...]]) -> str | None:
     """The first of these fields that holds a text."""
-    for path in paths:
-        for value in values_at(answer, path.split(".")):
-            if isinstance(value, str) and value:
-                return value
+    for head, *rest in paths:
+        if head in answer:
+            for value in values_at(answer[head], rest):
+                if isinstance(value, str) and value:
+                    return value
     return None
 
 
-def _identity(record: LedgerRecord, answer: Record) -> list[str]:
+def _identity(record: LedgerRecord, answer: Mapping[str, Any]) -> list[str]:
     """A key that now leads to a record with another id leads to another record."""
     theirs = answer.get("id")
     if not record.sage_id or theirs is None or str(theirs) == record.sage_id:

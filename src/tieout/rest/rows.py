@@ -294,6 +294,9 @@ def _with_extras(row: Any, raw: Mapping[str, msgspec.Raw]) -> Any:
     return made
 
 
+_NOTHING = object()
+
+
 class Record(Mapping[str, Any]):
     """A full record, nested as Intacct sends it: `record["vendor"]["id"]` or `record["vendor.id"]`,
     `record["lines"][0]["txnAmount"]`. Values are typed like a row's; misfits stay as they came."""
@@ -312,6 +315,20 @@ class Record(Mapping[str, Any]):
                 raise KeyError(_no_member(path, step, value))
             value = value[step]
         return value
+
+    def get(self, path: str, default: Any = None) -> Any:
+        """What is at the path, or `default`. Unlike `[]` it looks for no name that a wrong one may have meant."""
+        if path in self._values:
+            return self._values[path]
+        value: Any = self._values
+        for step in path.split("."):
+            if not isinstance(value, Mapping) or step not in value:
+                return default
+            value = value[step]
+        return value
+
+    def __contains__(self, path: object) -> bool:
+        return isinstance(path, str) and self.get(path, _NOTHING) is not _NOTHING
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)

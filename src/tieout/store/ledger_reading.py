@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from tieout.store.engine import Store
 
 CHUNK = 500
+_ROWS = msgspec.json.Decoder(tuple[int, ...])
+_TOTALS = msgspec.json.Decoder(dict[str, Decimal])
 
 
 class Reading:
@@ -381,8 +383,8 @@ def _record(row: Row[Any] | _Named) -> LedgerRecord:
         source_id=row.source_id,
         payload_hash=row.payload_hash,
         state=row.state,
-        rows=msgspec.json.decode(row.rows, type=tuple[int, ...]),
-        totals=msgspec.json.decode(row.totals, type=dict[str, Decimal]),
+        rows=_ROWS.decode(row.rows),
+        totals=_TOTALS.decode(row.totals),
         batch_id=row.batch_id,
         position=row.position,
         sage_key=row.sage_key,
