@@ -74,6 +74,16 @@ class Ground:
     def client(self) -> Intacct:
         return connect(self.project)
 
+    def posts(self, object: str) -> int:
+        """How many requests the company has had that create records of an object."""
+        return len(
+            [
+                e
+                for e in self.simulator.traffic.log.find()
+                if e.method == "POST" and e.path.endswith(f"/objects/{object}")
+            ]
+        )
+
     @contextmanager
     def forbidding(self, object: str, answer: str = "forbidden") -> Iterator[None]:
         """The user of the connection may not look at one object; Intacct says so, or as if there were nothing."""

@@ -131,6 +131,7 @@ def conclude(output: Output, report: PushReport, *, dry_run: bool) -> int:
         return report.exit_code
     if dry_run:
         output.heading(f"{report.name}: dry run, nothing was sent")
+        output.prose(planned(report), indent=2)
     else:
         output.heading(
             f"{report.name}: {counted(report.rows, 'row')}, {counted(report.documents, 'record')} of {report.object}"
@@ -158,6 +159,30 @@ def conclude(output: Output, report: PushReport, *, dry_run: bool) -> int:
     if advice := next_step(report):
         output.say(f"Next: {advice}")
     return report.exit_code
+
+
+def planned(report: PushReport) -> str:
+    """`10,000 rows = 2,143 timesheets in 3 entities; 2,101 ready, 42 held, 9 causes; 5 requests, 2,101 billable`,
+    and what checking cost."""
+    singular, plural = nouns(report.object)
+    what = f"{counted(report.rows, 'row')} = {counted(report.documents, singular, plural)}"
+    if len(report.by_entity) > 1:
+        what += f" in {len(report.by_entity)} entities"
+    counts = [f"{report.ready:,} ready"]
+    counts += [f"{n:,} {name}" for name, _, _ in OUTCOMES if name != "pending" and (n := getattr(report, name))]
+    if report.causes:
+        counts.append(counted(report.causes, "cause"))
+    cost = f"{counted(report.planned_requests, 'request')}, {report.ready:,} billable"
+    checks = f"checking took {counted(report.requests, 'request')}, {report.transactions:,} billable"
+    return f"{what}; {', '.join(counts)}; {cost}; {checks}"
+
+
+def nouns(object: str) -> tuple[str, str]:
+    """`general-ledger/journal-entry` -> `journal entry`, `journal entries`."""
+    word = object.rpartition("::")[2].rpartition("/")[2].replace("-", " ")
+    if word.endswith("y") and word[-2:-1] not in "aeiou":
+        return word, f"{word[:-1]}ies"
+    return word, f"{word}es" if word.endswith(("s", "x", "ch")) else f"{word}s"
 
 
 def entities(output: Output, report: PushReport) -> None:
@@ -198,18 +223,34 @@ def next_step(report: PushReport) -> str:
 
 
 def problems(output: Output, found: Sequence[Problem]) -> None:
-    """Rows that were stopped before anything was sent: what is wrong, the commonest first, and in which rows."""
-    causes: dict[str, list[Problem]] = {}
-    for problem in found:
-        cause = str(problem).removeprefix(f"row {problem.row}").lstrip(",: ")
-        causes.setdefault(cause, []).append(problem)
-    ordered = sorted(causes.items(), key=lambda cause: len(cause[1]), reverse=True)
-    for cause, same in ordered[:SHOWN_PROBLEMS]:
-        rows = shortened(sorted({problem.row for problem in same}))
-        output.prose(str(same[0]) if len(same) == 1 else f"rows {rows}: {cause}", indent=2)
-    if len(ordered) > SHOWN_PROBLEMS:
-        left = sum(len(same) for _, same in ordered[SHOWN_PROBLEMS:])
+    """Rows that were stopped before anything was sent, by cause: what is wrong, the commonest first, and in which rows.
+    Of each cause something is shown; --json has every problem."""
+    from tieout.push.causes import grouped, without_values
+
+    causes = grouped(found)
+    room = max(SHOWN_PROBLEMS - len(causes), 0)
+    left = 0
+    for position, cause in enumerate(causes):
+        texts: dict[str, list[Problem]] = {}
+        for problem in cause:
+            texts.setdefault(_without_row(problem), []).append(problem)
+        ordered = sorted(texts.items(), key=lambda text: len(text[1]), reverse=True)
+        shown = ordered[: 1 + room] if position < SHOWN_PROBLEMS else []
+        room -= max(len(shown) - 1, 0)
+        if len(ordered) > 1 and shown:
+            rows = len({problem.row for problem in cause})
+            output.prose(f"{without_values(_without_row(cause[0]))}: {counted(rows, 'row')}", indent=2)
+        for text, same in shown:
+            where = shortened(sorted({problem.row for problem in same}))
+            words = str(same[0]) if len(same) == 1 else f"rows {where}: {text}"
+            output.prose(words, indent=4 if len(ordered) > 1 else 2)
+        left += sum(len(same) for _, same in ordered[len(shown) :])
+    if left:
         output.line(f"  and {counted(left, 'more problem', 'more problems')}; --json lists them all")
+
+
+def _without_row(problem: Problem) -> str:
+    return str(problem).removeprefix(f"row {problem.row}").lstrip(",: ")
 
 
 def as_json(report: PushReport) -> dict[str, Any]:

@@ -15,8 +15,11 @@ import msgspec
 from tieout.catalogue.personal import personal
 
 if TYPE_CHECKING:
+    from tieout.errors import Problem
     from tieout.push.report import FailedRecord
 
+HINT = " (did you mean "
+"""Begins what is added to a reason where a right value is near."""
 CUT = "…"
 """Stands for what differs from record to record, or must not be shown."""
 _QUOTED = re.compile(r"""(?<!\w)(?:'[^']*'|"[^"]*"|“[^”]*”|‘[^’]*’)(?!\w)""")
@@ -44,7 +47,7 @@ class Fault(msgspec.Struct, frozen=True, omit_defaults=True):
         """Equal for faults that have one cause."""
         if self.field and any(character.isdigit() for character in self.code):
             return self.code, self.field, ""
-        return self.code, self.field, without_values(self.reason).casefold()
+        return self.code, self.field, without_values(self.reason.partition(HINT)[0]).casefold()
 
 
 class Cause(msgspec.Struct, kw_only=True):
@@ -194,6 +197,15 @@ def problem_faults(problems: Iterable[Mapping[str, Any]]) -> tuple[Fault, ...]:
         hint = f" (did you mean {problem['nearest']!r}?)" if problem.get("nearest") else ""
         rows.setdefault((place, f"{problem.get('reason', '')}{hint}"), []).extend([row] if row else [])
     return tuple(Fault(reason, field=place, rows=tuple(found)) for (place, reason), found in rows.items())
+
+
+def grouped(problems: Iterable[Problem]) -> list[list[Problem]]:
+    """Problems by cause, the one with most of them first. Each has as many as `causes` counts once they are kept."""
+    found: dict[tuple[str, str, str], list[Problem]] = {}
+    for problem in problems:
+        place = problem.path.removeprefix(f"row {problem.row}").lstrip(", ").removeprefix("column ")
+        found.setdefault(Fault(problem.reason, field=place).key, []).append(problem)
+    return sorted(found.values(), key=len, reverse=True)
 
 
 def without_personal(error: dict[str, Any]) -> dict[str, Any]:

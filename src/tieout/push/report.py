@@ -63,7 +63,11 @@ class PushReport(msgspec.Struct, kw_only=True):
     """What followed, by step and outcome, of all records of this push that the run did something for."""
     requests: int = 0
     transactions: int = 0
-    """Billable transactions, the tie-out included."""
+    """Billable transactions, the tie-out included; of a dry run, what checking cost."""
+    planned_requests: int = 0
+    """Of a dry run: the requests that its `ready` documents need, by number, size and entity; steps not counted."""
+    causes: int = 0
+    """How many different things are wrong in `problems`."""
     problems: list[Problem] = msgspec.field(default_factory=list)
     derived_from: tuple[str, ...] = ()
     """The columns that make the ids, where the source has none of its own."""

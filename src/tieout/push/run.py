@@ -19,6 +19,7 @@ import msgspec
 from tieout.errors import ConfigurationError, TieoutError
 from tieout.push import operations, originals, plan, steps
 from tieout.push.audit_file import AuditWriter, Head
+from tieout.push.causes import grouped
 from tieout.push.check import Target
 from tieout.push.checking import Checking
 from tieout.push.closings import Closings
@@ -114,8 +115,11 @@ def _look(desks: Desks, job: Job, stage: Stage, checking: Checking) -> PushRepor
     """Check everything and send nothing; with `plan_to` keep what was checked."""
     intake = _taken(desks, job, stage, checking)
     plan.decide(stage, desks.ledger, desks.object, retry=job.retry)
-    operations.resolve(desks, stage, job.settings, target_of(job.settings, desks.main.client))
+    target = target_of(job.settings, desks.main.client)
+    operations.resolve(desks, stage, job.settings, target)
     report = _report(desks, intake, dry_run=True)
+    outgoing = _outgoing(desks, stage, job.settings, target, Closings(desks.object, stage, lambda *_: None))
+    report.planned_requests = sum(1 for _ in batches(outgoing, most=job.settings.batch_size))
     if job.plan_to is not None:
         scope = desks.main.ledger.scope
         head = PlanHead(
@@ -368,6 +372,7 @@ def _report(desks: Desks, intake: Intake, *, dry_run: bool) -> PushReport:
         of_entity[bucket] += documents
         report.ready += documents if fate == "send" else 0
     report.problems = [problem for chunk in stage.chunks("held") for d in chunk for problem in d.problems]
+    report.causes = len(grouped(report.problems))
     if not report.rows:
         report.notes.append(f"{source.subject} has no rows: there is nothing to push.")
     report.notes += source.notes
