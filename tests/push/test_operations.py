@@ -73,6 +73,10 @@ def test_an_update_by_key_asks_for_nothing_and_a_later_file_changes_again(desk: 
     head = "Number,Key,Name"
     assert names.push(f"1,{first},one", f"2,{second},two", head=head).exit_code == 0
     assert names.push(f"1,{first},one", f"2,{second},two", head=head).skipped == 2
+    for name in ("three", "one", "three"):  # back and forth: never taken for what was sent before
+        report = names.push(f"1,{first},{name}", f"2,{second},two", head=head)
+        assert (report.posted, report.skipped, report.exit_code) == (1, 1, 0)
+        assert names.held() == {"A": name, "B": "two"}
 
 
 def test_an_upsert_changes_what_is_there_and_creates_what_is_not(desk: Desk) -> None:
@@ -81,6 +85,9 @@ def test_an_upsert_changes_what_is_there_and_creates_what_is_not(desk: Desk) -> 
     report = names.push("A,new A", "B,new B")
     assert (report.posted, report.exit_code) == (2, 0)
     assert names.held() == {"A": "new A", "B": "new B"}
+    again = names.push("A,new A", "B,newer B")
+    assert (again.skipped, again.posted, again.exit_code) == (1, 1, 0)
+    assert names.held() == {"A": "new A", "B": "newer B"}
 
 
 def test_an_upsert_holds_a_new_record_that_lacks_what_a_create_needs(desk: Desk) -> None:

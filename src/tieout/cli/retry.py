@@ -19,6 +19,10 @@ def retry(
     from_file: Annotated[
         Path | None, typer.Option("--from", metavar="FILE", help="Read the records from this corrected file.")
     ] = None,
+    again: Annotated[
+        list[str] | None,
+        typer.Option("--again", metavar="ID", help="Post this record once more, which people deleted in Intacct."),
+    ] = None,
     connection: ConnectionOption = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything and say what would be sent; send nothing.")
@@ -39,6 +43,7 @@ def retry(
             project,
             chosen,
             from_file=from_file,
+            again=again or (),
             connection=connection,
             dry_run=dry_run,
             audit=audit,

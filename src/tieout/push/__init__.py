@@ -127,6 +127,7 @@ def retry(
     from_file: Path | None = None,
     *,
     connection: str | None = None,
+    again: Sequence[str] = (),
     dry_run: bool = False,
     audit: Path | None = None,
     by: str = "",
@@ -138,7 +139,8 @@ def retry(
     """As `push`, and what Intacct refused is sent again even where it did not change.
 
     `from_file` is read in place of the section's source, or `records` as `push` takes them. What is posted stays as it
-    is."""
+    is. `again` names records that people deleted in Intacct and that are to be posted once more, under another
+    idempotency key; ConfigurationError where one of them is in Intacct, or not in the source."""
     from tieout.push import run
 
     settings = settings_of(project, name, connection)
@@ -147,6 +149,7 @@ def retry(
         settings=settings,
         path=from_file if from_file is not None else settings.path_in(project.root),
         retry=True,
+        again=tuple(again),
         dry_run=dry_run,
         audit=audit,
         by=by,

@@ -67,11 +67,16 @@ class Document(msgspec.Struct):
     @property
     def payload_hash(self) -> str:
         """Tells whether the content changed since it was posted. The order of lines does not count."""
-        plain = {
-            name: sorted(ENCODER.encode(line) for line in value) if isinstance(value, list) else value
-            for name, value in self.body.items()
-        }
-        return hashlib.sha256(ENCODER.encode(plain)).hexdigest()
+        return payload_hash_of(self.body)
+
+
+def payload_hash_of(body: Mapping[str, Any]) -> str:
+    """`Document.payload_hash` of a body."""
+    plain = {
+        name: sorted(ENCODER.encode(line) for line in value) if isinstance(value, list) else value
+        for name, value in body.items()
+    }
+    return hashlib.sha256(ENCODER.encode(plain)).hexdigest()
 
 
 class _Draft(msgspec.Struct):

@@ -142,24 +142,27 @@ def _hold(document: Staged, path: str, reason: str) -> None:
 def body_for(order: Order, body: bytes, target: Target) -> bytes:
     """What goes out for a document: a record that is new as it stands; a change under its key, without what only says
     which record is meant."""
+    if order.body:
+        return order.body
     if order.done == "create":
         return body
     if order.done == "delete":
         return b""
     record = decode_exactly(body)
     for path in ("key", *target.identify):
-        _drop(record, path.split("."))
+        drop(record, path.split("."))
     for path in target.create_only(record):
-        _drop(record, path.split("."))
+        drop(record, path.split("."))
     return ENCODER.encode({"key": order.key, **record})
 
 
-def _drop(record: dict[str, Any], path: Sequence[str]) -> None:
+def drop(record: dict[str, Any], path: Sequence[str]) -> None:
+    """Take the value at a path out of a body, and what it leaves empty."""
     name, *rest = path
     if not rest:
         record.pop(name, None)
     elif isinstance(below := record.get(name), dict):
-        _drop(below, rest)
+        drop(below, rest)
         if not below:
             del record[name]
 

@@ -6,10 +6,11 @@ Reads stage and ledgers, and writes its verdict into the stage; the ledgers stay
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tieout.errors import Problem
+from tieout.push.changes import is_sibling, refined
 from tieout.push.documents import is_without_id
 from tieout.push.stage import Fate, Stage, Staged
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 ARRIVED = ("posted", "sending", "unknown")
 """States of a record that Intacct holds, or may hold."""
 _SHOWN = 5
+_THERE = ("posted", "skipped", "changed")
 
 
 def decide(
@@ -49,14 +51,26 @@ def decide(
                 _hold_moved_rows(documents, ledger)
                 _hold_fragments([d for d in new if d.source_id in known], stage, ledger)
             _hold_renamed(new, ledger, object)
+            changes = {} if is_new[entity] else _changes(ledger, documents, known)
             for document in documents:
                 record_of = known.get(document.source_id)
                 document.fate = _fate(document, record_of, retry, (entity, document.source_id) in settled)
+                if record_of is not None and document.source_id in changes and document.fate in _THERE:
+                    document.fate = refined(document, record_of, changes[document.source_id], retry=retry)
                 document.known = record_of is not None
                 document.attempt = record_of.attempt if record_of is not None else 0
                 if document.has_moved_rows:
                     document.entries = ()  # a row that went out in another document stays that document's
         stage.update(chunk)
+
+
+def _changes(
+    ledger: Ledger, documents: Sequence[Staged], known: Mapping[str, LedgerRecord]
+) -> dict[str, list[LedgerRecord]]:
+    """What was done to records of these documents since they were posted."""
+    if not ledger.has_changes():
+        return {}
+    return ledger.changes([d.source_id for d in documents if d.source_id in known])
 
 
 def by_entity(documents: Iterable[Staged]) -> list[tuple[str, list[Staged]]]:
@@ -95,7 +109,7 @@ def _hold_moved_rows(documents: Sequence[Staged], ledger: Ledger) -> None:
     for document in grouped:
         for entry, row in zip(document.entries, document.rows, strict=True):
             owner = owners.get(entry)
-            if owner in arrived and owner != document.source_id:
+            if owner in arrived and owner != document.source_id and not is_sibling(str(owner), document.source_id):
                 reason = f"{entry!r} was already sent as part of {owner}"
                 document.problems.append(Problem(path=f"row {row}", reason=reason, row=row))
                 document.has_moved_rows = True

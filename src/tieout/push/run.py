@@ -20,6 +20,7 @@ from tieout.errors import ConfigurationError, TieoutError
 from tieout.push import operations, originals, plan, steps
 from tieout.push.audit_file import AuditWriter, Head
 from tieout.push.causes import grouped
+from tieout.push.changes import Changes, dress, reopen, split_late
 from tieout.push.check import Target
 from tieout.push.checking import Checking
 from tieout.push.closings import Closings
@@ -59,6 +60,7 @@ class Job(msgspec.Struct, kw_only=True):
     settings: PushSettings
     path: Path | None
     retry: bool = False
+    again: tuple[str, ...] = ()
     dry_run: bool = False
     plan_to: Path | None = None
     plan: Path | None = None
@@ -114,8 +116,10 @@ def _taken(desks: Desks, job: Job, stage: Stage, checking: Checking) -> Intake:
 def _look(desks: Desks, job: Job, stage: Stage, checking: Checking) -> PushReport:
     """Check everything and send nothing; with `plan_to` keep what was checked."""
     intake = _taken(desks, job, stage, checking)
+    split_late(desks, stage, job.settings)
     plan.decide(stage, desks.ledger, desks.object, retry=job.retry)
     target = target_of(job.settings, desks.main.client)
+    Changes(desks, stage, job.settings, target, retry=job.retry).decide()
     operations.resolve(desks, stage, job.settings, target)
     report = _report(desks, intake, dry_run=True)
     outgoing = _outgoing(desks, stage, job.settings, target, Closings(desks.object, stage, lambda *_: None))
@@ -188,11 +192,16 @@ def _send(
     )
     for desk in desks.all_known():
         sender.replay(desk)
+    reopen(desks, stage, job.again, held)
+    split_late(desks, stage, job.settings)
     plan.decide(stage, desks.ledger, desks.object, retry=job.retry, settled=frozenset(sender.settled))
     target = target_of(job.settings, main.client)
+    changes = Changes(desks, stage, job.settings, target, retry=job.retry)
+    changes.decide()
     operations.resolve(desks, stage, job.settings, target)
     kept_back = operations.refuse_what_does_not_fit(stage, job.settings)
     ready = _announce(desks, intake, job.settings, held, run_id)
+    changes.forget(held)
     counter.begin(ready)
     try:
         sender.send(batches(_outgoing(desks, stage, job.settings, target, closings), most=job.settings.batch_size))
@@ -297,6 +306,7 @@ def _outgoing(
             outgoing = Outgoing.of(document, settings.operation, desks.object, order)
             if order.done != "create":
                 outgoing.body = operations.body_for(order, document.body, target)
+                dress(outgoing, order)
             yield desk, outgoing
 
 

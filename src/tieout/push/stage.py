@@ -47,7 +47,8 @@ create table documents (
     posting_date text not null
 );
 create table orders (  -- of documents for which something else is done than to create a record
-    seq integer primary key, done text not null, step integer not null, key text not null
+    seq integer primary key, done text not null, step integer not null, key text not null,
+    body blob not null, entries text not null
 );
 create table files (seq integer primary key, names text not null);  -- to be attached
 create table entries (entry text not null, seq integer not null, row integer not null, content blob not null);
@@ -63,6 +64,7 @@ _COLUMNS = (
     "seq, entity, source_id, rows, entries, body, hash, totals, lists, problems, fate, attempt, known, content, "
     "posting_date"
 )
+_INSERT = f"insert into documents ({_COLUMNS}, row_count) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?, ?)"  # noqa: S608 - our own names
 _ROWS = msgspec.json.Decoder(tuple[int, ...])
 _ENTRIES = msgspec.json.Decoder(tuple[str, ...])
 _TOTALS = msgspec.json.Decoder(dict[str, Decimal])
@@ -80,6 +82,10 @@ class Order(msgspec.Struct, frozen=True):
     """0, or the how-manieth change of a posted record this is."""
     key: str = ""
     """Of the record that is changed."""
+    body: bytes = b""
+    """What goes out, where that is not the document's own."""
+    entries: tuple[str, ...] = ()
+    """The ids of the rows that are appended."""
 
 
 CREATE = Order()
@@ -192,7 +198,7 @@ class Stage:
     def add(self, documents: Sequence[Document]) -> None:
         """Write documents whose bodies are whole."""
         self._many(
-            f"insert into documents ({_COLUMNS}, row_count) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?, ?)",  # noqa: S608 - our own names
+            _INSERT,
             [_row(document) for document in documents],
         )
         marks = [
@@ -261,6 +267,21 @@ class Stage:
     def rename_entry(self, row: int, entry: str) -> None:
         """Give the row of a grouped document another id."""
         self._run("update entries set entry = ? where row = ?", (entry, row))
+
+    def split(
+        self,
+        document: Staged,
+        name: str,
+        parts: Sequence[tuple[str, tuple[int, ...], tuple[str, ...], bytes, str, dict[str, Decimal], int]],
+    ) -> None:
+        """Put documents in place of one: (id, rows, row ids, body, hash, sums, lines of the list `name`) of each."""
+        self._run("delete from documents where seq = ?", (document.seq,))
+        for source_id, rows, entries, body, digest, totals, lines in parts:
+            row = (rows[0], document.entity, source_id, _text(rows), _text(entries), body, digest, _text(totals))
+            more = (_text({name: lines}), None, "send", document.content, document.posting_date, len(rows))
+            self._many(_INSERT, [(*row, *more)])
+            moved = [(rows[0], entry) for entry in entries]
+            self._many("update entries set seq = ? where entry = ?", moved)
 
     def merge(self, documents: Sequence[Staged]) -> None:
         """Make held documents that share an id one: their rows and problems in the first."""
@@ -376,16 +397,19 @@ class Stage:
 
     def order(self, orders: Mapping[int, Order]) -> None:
         """What is to be done for documents, where it is more or else than to create a record; by their first rows."""
-        rows = [(seq, order.done, order.step, order.key) for seq, order in orders.items()]
-        self._many("insert or replace into orders values (?, ?, ?, ?)", rows)
+        rows = [(seq, o.done, o.step, o.key, o.body, _text(o.entries)) for seq, o in orders.items()]
+        self._many("insert or replace into orders values (?, ?, ?, ?, ?, ?)", rows)
 
     def orders(self, documents: Sequence[Staged]) -> dict[int, Order]:
         """What was said with `order` of these documents, which come in the order of their first rows."""
         if not documents:
             return {}
         between = (documents[0].seq, documents[-1].seq)
-        found = self._run("select seq, done, step, key from orders where seq between ? and ?", between)
-        return {seq: Order(done, step, key) for seq, done, step, key in found}
+        query = "select seq, done, step, key, body, entries from orders where seq between ? and ?"
+        return {
+            seq: Order(done, step, key, body, _ENTRIES.decode(entries))
+            for seq, done, step, key, body, entries in self._run(query, between)
+        }
 
     def files(self, documents: Sequence[Staged]) -> dict[int, tuple[str, ...]]:
         """The names of the files that these documents want attached."""

@@ -17,6 +17,7 @@ from tieout.connections import find, has_state, open_vault
 from tieout.errors import ConfigurationError, NotAuthorisedError, SourceError, UnknownNameError
 from tieout.project.report import TieOutLine
 from tieout.push import plan, tieout
+from tieout.push.changes import effective
 from tieout.push.intake import take_in
 from tieout.push.opening import Desks, Opened, lease, opened
 from tieout.push.reading_back import ReadingBack
@@ -237,6 +238,8 @@ def _earlier(desk: Opened, stage: Stage, settings: PushSettings) -> list[TieOutL
     for records in chunks(desk.ledger.records(("posted", *_NOT_POSTED))):
         here = stage.holds(record.source_id for record in records)
         posted: list[LedgerRecord] = []
+        if desk.ledger.has_changes():
+            records = effective(records, desk.ledger.changes([record.source_id for record in records]))
         for record in records:
             if record.source_id in here:
                 continue
@@ -328,6 +331,10 @@ def _prove(
     records = ledger.known([document.source_id for document in asked])
     here = {document.source_id for document in arrived}
     posted = [record for record in records.values() if record.state == "posted" and record.source_id in here]
+    changes = ledger.changes([record.source_id for record in posted]) if ledger.has_changes() else {}
+    grown = {s for s, done in changes.items() if any(c.operation == "append" and c.state == "posted" for c in done)}
+    counts = ledger.entry_counts(sorted(grown))
+    posted = effective(posted, changes) if changes else posted
     whole = ledger.operation in ("create", "upsert")  # a change says nothing of lines that were there before
 
     def then(read: Mapping[str, tieout.Read]) -> None:
@@ -342,10 +349,17 @@ def _prove(
             if on_read is not None:
                 on_read(documents, records, read)
 
-    wanted = {
-        d.source_id: tieout.Expected(len(d.rows), d.lists if whole else {}) for d in arrived if d.fate != "changed"
-    }
+    wanted = {d.source_id: _of(d, whole=whole and _is_whole(d, counts)) for d in arrived if d.fate != "changed"}
     reading.add(desks.at(documents[0].entity), made, posted, None if ledger.operation == "delete" else wanted, then)
+
+
+def _of(document: Staged, *, whole: bool) -> tieout.Expected:
+    return tieout.Expected(len(document.rows), document.lists if whole else {})
+
+
+def _is_whole(document: Staged, counts: Mapping[str, int]) -> bool:
+    """Whether a document has all rows of its record: a source may hold only those that came later."""
+    return counts.get(document.source_id, len(document.rows)) == len(document.rows)
 
 
 def _part_with(

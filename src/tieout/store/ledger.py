@@ -317,7 +317,7 @@ class Ledger(Reading):
             names = [*names[:-1], "position"]
             rows = [(*row[:-1], position) for position, row in enumerate(rows)]
         key = [column.name for column in push_records.primary_key.columns]
-        fresh = [name for name in (*same, *names) if name not in (*key, "attempt", "facts")]
+        fresh = [name for name in (*same, *names) if name not in (*key, "attempt")]
         conflict = conflict or (
             f"on conflict ({', '.join(key)}) do update set "
             + ", ".join(f'"{name}" = excluded."{name}"' for name in fresh)

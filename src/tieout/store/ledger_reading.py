@@ -114,6 +114,15 @@ class Reading:
                 return
             after = found[-1].mine_source_id
 
+    def has_changes(self) -> bool:
+        """Whether anything was ever done to a posted record of this push here."""
+        columns = push_records.c
+        query = select(columns.source_id).where(
+            self._in_scope(push_records), columns.operation.in_(CHANGES), columns.step > 0
+        )
+        with self._store.read() as connection:
+            return connection.execute(query.limit(1)).first() is not None
+
     def changes(self, source_ids: Sequence[str]) -> dict[str, list[LedgerRecord]]:
         """What was done to posted records since: source id -> updates and additions, the earliest first."""
         found: dict[str, list[LedgerRecord]] = {}
