@@ -172,6 +172,22 @@ def test_a_quotient_is_rounded_once(left: Decimal, right: Decimal, places: int, 
             assert (found / unit) % 2 == 0
 
 
+@pytest.mark.parametrize(
+    ("cell", "half_up", "half_even", "down"),
+    [
+        ("1", "0.3", "0.2", "0.2"),
+        ("3", "0.8", "0.8", "0.7"),
+        ("-1", "-0.3", "-0.2", "-0.2"),
+        ("-3", "-0.8", "-0.8", "-0.7"),
+    ],
+)
+def test_halves_go_where_the_rounding_says(cell: str, half_up: str, half_even: str, down: str) -> None:
+    """A quarter and three quarters, to one decimal."""
+    for rounding, expected in (("half_up", half_up), ("half_even", half_even), ("down", down)):
+        text = f'{{ column = "A", divide = 4, round = 1, rounding = "{rounding}" }}'
+        assert value("lines.quantity", text, {"A": cell}) == Decimal(expected)
+
+
 @given(AMOUNTS, st.integers(0, 4))
 def test_rounding_alone_is_that_of_decimal(amount: Decimal, places: int) -> None:
     unit = Decimal(1).scaleb(-places)
@@ -185,7 +201,10 @@ def test_signs(amount: Decimal) -> None:
     money = "lines.externalPayroll.amount"
     assert Decimal(value(money, '{ column = "A", negate = true }', row)) == -amount
     assert Decimal(value(money, '{ column = "A", absolute = true }', row)) == abs(amount)
-    assert value(money, '{ column = "A", negate = true, multiply = 0 }', row) == "0.00"  # never -0.00
+    for zero in ("0", "-0.00", "0.001"):
+        text = '{ column = "A", negate = true, round = 2, rounding = "down" }'
+        assert value(money, text, {"A": zero}) == "0.00"  # never -0.00
+        assert value("description", text, {"A": zero}) == "0.00"
 
 
 def test_minutes_become_hours_with_the_decimals_that_are_declared() -> None:
@@ -394,3 +413,10 @@ def test_rows_do_not_depend_on_those_before(path: str, text: dict[str, Any], row
 def test_a_mapping_is_data_that_can_be_written_down() -> None:
     column = msgspec.convert(entry(SIDE), Column)
     assert msgspec.convert(msgspec.to_builtins(column), Column) == column
+
+
+def test_an_entry_of_two_columns_heeds_both() -> None:
+    fields = TIMESHEET["fields"] | {"description": {"text": "{A} {B}"}}
+    mapping = resolve(settings(**(TIMESHEET | {"fields": fields})), "times", target("time/timesheet"))
+    found = [mapping.row(SourceRow(2, {"A": a, "B": b})).header["description"] for a in "xy" for b in "xy"]
+    assert found == ["x x", "x y", "y x", "y y"]
