@@ -56,3 +56,16 @@ def test_an_office_that_nobody_knows_is_named_with_the_nearest(tmp_path: Path) -
     )
     (blank,) = headed(tmp_path, "B1,V-1,,1,10")
     assert "column Office: is blank, but it tells which entity" in str(blank.problems[0])
+
+
+def test_an_unknown_office_on_the_first_row_does_not_tear_its_document_apart(tmp_path: Path) -> None:
+    (found,) = headed(tmp_path, "B1,V-1,Nowhere,1,10", ",,Toronto,2,5", ",,,3,2")
+    assert (found.rows, found.entity) == ([2, 3, 4], "")
+    assert len(found.problems) == 1
+
+
+def test_one_cell_that_two_fields_read_is_one_problem(tmp_path: Path) -> None:
+    fields = HEADED["fields"] | {"lines.totalTxnAmount": {"column": "Amount", "negate": True}}
+    content = "No,Vendor,Office,Line,Amount\nB1,V-1,New York,1,ten\n"
+    (found,) = assemble(tmp_path, content, settings(**(HEADED | {"fields": fields})))
+    assert [str(problem) for problem in found.problems] == ["row 2, column Amount: 'ten' is not a number"]

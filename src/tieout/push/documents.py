@@ -110,6 +110,8 @@ class Assembly:
         self._source_name = source_name
         self._grouping = Grouping(settings) if settings.is_grouped else None
         self._entity_above = ""
+        self.derived = 0
+        """Documents that nothing in the source names."""
         self._id = Key(settings.id_entries)
         self._fingerprints = len(settings.id_entries) > 1
         self._controls = tuple(settings.control)
@@ -189,8 +191,9 @@ class Assembly:
     def _draft(self, row: SourceRow, entry: str, mapped: MappedRow, group: Group | None) -> _Draft:
         if group is None:
             return _Draft(entry, mapped.entity)
-        if group.continues:
-            mapped.entity = mapped.entity or self._entity_above
+        if group.continues and not (mapped.entity and self._entity_above):
+            # A row that names none belongs where its document does, and so does all of one whose first row is wrong.
+            mapped.entity = self._entity_above
         self._entity_above = mapped.entity
         id, key = group.id, (mapped.entity, group.id)
         if not id:
@@ -201,6 +204,7 @@ class Assembly:
         draft = self._drafts.get(key)
         if draft is None:
             draft = self._drafts[key] = _Draft(id, mapped.entity)
+            self.derived += group.derived
         else:
             self._drafts.move_to_end(key)
             if group.begins:
@@ -268,15 +272,17 @@ class Assembly:
         for path in missing(self._target, document.body):
             rows = document.rows[:1]
             head, _, inner = path.partition(".")
-            if head == self._mapping.list:
+            of_lines = head == self._mapping.list
+            if of_lines:
                 lines = document.body[head]
                 rows = [row for row, line in zip(document.rows, lines, strict=True) if not holds(line, inner)]
-            column = self._mapping.column_of(path)
-            found = [_row_problem(row, column, f"is blank, but {path} is required") for row in rows]
-            if head == self._mapping.list or not any(
-                problem.path.endswith(f"column {column}") for problem in document.problems
-            ):
-                document.problems += [problem for problem in found if problem.path not in named]
+            columns = self._mapping.columns_of(path)
+            for row in rows:
+                places = {
+                    f"row {other}, column {c}" for other in ([row] if of_lines else document.rows) for c in columns
+                }
+                if not places & named:
+                    document.problems.append(_row_problem(row, columns[0], f"is blank, but {path} is required"))
 
 
 def without_id(row: int, source_name: str) -> str:

@@ -23,6 +23,7 @@ from tieout.push.columns import (
     When,
     as_column,
     columns_of,
+    inner,
     pieces,
 )
 from tieout.push.lookups import Lookup, Wanted
@@ -67,8 +68,16 @@ def is_blank(raw: object) -> bool:
 
 
 def label(column: Column) -> str:
-    """What messages call the place that an entry reads: its columns."""
-    return " + ".join(dict.fromkeys(name for name, _ in columns_of(column)))
+    """What messages call the place that an entry reads: the columns that give its value, not those that are tested."""
+    return " + ".join(dict.fromkeys(_giving(column)) or dict.fromkeys(name for name, _ in columns_of(column)))
+
+
+def _giving(column: Column) -> Iterator[str]:
+    if column.when is None:
+        yield from (name for name, _ in columns_of(column))
+        return
+    for _, part in inner(column):
+        yield from _giving(part)
 
 
 class _Compiler:

@@ -49,6 +49,8 @@ class Intake(msgspec.Struct, kw_only=True):
     derived_from: tuple[str, ...] = ()
     told_apart: int = 0
     """Identical rows that only an occurrence number tells apart."""
+    unnamed: int = 0
+    """Documents that nothing in the source names."""
 
 
 def take_in(
@@ -80,9 +82,11 @@ def take_in(
         checks = (*checks, checking)
     if settings.looks_up:  # first, because what a look-up gives is checked like what a file holds
         checks = (Lookups(client).fill, *checks)
-    told_apart = fill(stage, settings, name, source, rows, target, checks)
+    told_apart, unnamed = fill(stage, settings, name, source, rows, target, checks)
     derived = settings.id_columns if len(settings.id_columns) > 1 else ()
-    return Intake(source=source, stage=stage, unused_columns=unused, derived_from=derived, told_apart=told_apart)
+    return Intake(
+        source=source, stage=stage, unused_columns=unused, derived_from=derived, told_apart=told_apart, unnamed=unnamed
+    )
 
 
 def target_of(settings: PushSettings, client: Intacct) -> Target:
@@ -99,8 +103,9 @@ def fill(
     rows: Iterable[SourceRow],
     target: Target,
     checks: Sequence[Check] = (),
-) -> int:
-    """The rows of a source into a stage -> how many identical ones were numbered."""
+) -> tuple[int, int]:
+    """The rows of a source into a stage -> how many identical ones were numbered, and how many documents nothing in the
+    source names."""
     mapping = None if settings.verbatim else resolve(settings, name, target)
     assembly = Assembly(settings, target, mapping, source.name)
     unseen = set() if source.columns or mapping is None else _json_columns(settings)
@@ -120,7 +125,7 @@ def fill(
     for start in range(0, len(waiting), GROUP):
         _put(stage, waiting[start : start + GROUP], checks)
     stage.close_intake()
-    return _resolve_repeated(stage, settings)
+    return _resolve_repeated(stage, settings), assembly.derived
 
 
 def _put(stage: Stage, documents: Sequence[Document], checks: Sequence[Check]) -> None:

@@ -110,7 +110,9 @@ class FieldMapping(msgspec.Struct, frozen=True):
                 try:
                     value = assignment.value(values)
                 except Misfit as misfit:
-                    mapped.problems.append(_problem(row.number, assignment.place.path, misfit))
+                    problem = _problem(row.number, assignment.place.path, misfit)
+                    if problem not in mapped.problems:  # two fields may read one cell
+                        mapped.problems.append(problem)
                     continue
                 if isinstance(value, Wanted):
                     value.row = row.number
@@ -144,10 +146,16 @@ class FieldMapping(msgspec.Struct, frozen=True):
 
     def column_of(self, path: str) -> str:
         """The column that a field comes from, for messages."""
+        return self.columns_of(path)[0]
+
+    def columns_of(self, path: str) -> tuple[str, ...]:
+        """What messages call the place that a field comes from, then each column that has a part in it. Where nothing
+        maps to it, its path."""
         for assignment in self.assignments:
             if assignment.place.path == path or assignment.place.path.startswith(f"{path}."):
-                return assignment.label or path
-        return path
+                names = tuple(name for name, _ in columns_of(assignment.column))
+                return (assignment.label or path, *names)
+        return (path,)
 
     def places(self) -> dict[str, Place]:
         """Field path -> where it leads."""

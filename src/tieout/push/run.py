@@ -386,6 +386,12 @@ def _report(desks: Desks, intake: Intake, *, dry_run: bool) -> PushReport:
     if not report.rows:
         report.notes.append(f"{source.subject} has no rows: there is nothing to push.")
     report.notes += source.notes
+    if intake.unnamed:
+        has = "record has" if intake.unnamed == 1 else "records have"
+        report.notes.append(
+            f"{intake.unnamed:,} {has} no number: what the first row says is what it is known by, and an edit there "
+            "makes another record of it."
+        )
     return report
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tieout.errors import ConfigurationError, UnknownNameError
-from tieout.push.columns import Column, as_column, columns_of
+from tieout.push.columns import Column, When, as_column, columns_of
 from tieout.push.settings import PushSettings
 from tieout.push.templates.custom import Custom, custom_entries
 
@@ -93,7 +93,7 @@ def fit(settings: PushSettings, columns: Sequence[str], target: Target) -> PushS
     for path, entry in (settings.fields or {}).items():
         if path in of_template and entry == of_template[path] and not _useful(path, entry, columns, target):
             continue
-        fields[path] = entry
+        fields[path] = _narrowed(as_column(entry), columns) if columns and entry == of_template.get(path) else entry
     if found.custom is not None and columns:
         used = {name for entry in fields.values() for name, _ in columns_of(as_column(entry))}
         spare = [column for column in columns if column and column not in used and column not in settings.named]
@@ -114,3 +114,30 @@ def _useful(path: str, entry: str | Column, columns: Sequence[str], target: Targ
         # A column that must be there is about a field that must be there: its absence is an error of the mapping.
         return not all(optional for _, optional in named)
     return True
+
+
+def _narrowed(column: Column, columns: Sequence[str]) -> str | Column:
+    """An entry without the alternatives that a file cannot give, so that messages name the columns that are there."""
+    if not column.optional:
+        return column if column != Column(column=column.column) else column.column or column
+    parts = column.coalesce
+    if parts is not None:
+        kept = tuple(p for p in parts if not isinstance(p, str) or p in columns)
+        if len(kept) == 1 and isinstance(kept[0], str):
+            return msgspec.structs.replace(column, coalesce=None, column=kept[0])
+        column = msgspec.structs.replace(column, coalesce=kept or parts)
+    if column.when is not None:
+        clauses = tuple(clause for clause in column.when if _can_hold(clause, columns))
+        column = msgspec.structs.replace(column, when=tuple(_then_narrowed(c, columns) for c in clauses or column.when))
+    return column
+
+
+def _can_hold(clause: When, columns: Sequence[str]) -> bool:
+    return all(name in columns or test in ("blank", "zero") for name, test in clause.tests.items())
+
+
+def _then_narrowed(clause: When, columns: Sequence[str]) -> When:
+    if not isinstance(clause.then, Column):
+        return clause
+    then = as_column(_narrowed(msgspec.structs.replace(clause.then, optional=True), columns))
+    return msgspec.structs.replace(clause, then=msgspec.structs.replace(then, optional=clause.then.optional))
