@@ -17,6 +17,7 @@ from tieout.push.values import Misfit, Wire, convert, numeric, shown
 from tieout.rest.workflows import named
 
 _AS_IS = Column()
+_NOTHING = Decimal(0)
 OPERATIONS = ("create", "update", "upsert", "delete")
 LINE_WORDS = ("key", "ia::operation")
 """What says of a line that it is there already, and that it is to be deleted (REST reference 4.5)."""
@@ -256,7 +257,8 @@ def holds(body: Mapping[str, Any], path: str) -> bool:
 def missing(target: Target, body: Mapping[str, Any]) -> Iterator[str]:
     """Required paths that a body does not hold. Rules of lines are asked of every line that is there."""
     for path in target.required:
-        if not holds(body, path):
+        value = body.get(path)
+        if (type(value) is not str or not value) and not holds(body, path):
             yield path
     for name, lines in body.items():
         if isinstance(lines, list) and name in target.model.lists:
@@ -332,8 +334,9 @@ class Verbatim:
             except Misfit as misfit:
                 self._problem(path, misfit.reason, misfit.nearest, shown(value, path))
             else:
-                if self._adds_up or path.partition(".")[0] not in self._target.model.lists:
-                    add_total(self.totals, path, field, body[name])
+                whole = self._adds_up or path.partition(".")[0] not in self._target.model.lists
+                if whole and adds_up(field):
+                    add_total(self.totals, path, body[name])
 
     def _list(self, value: object, entry: ListOf, path: str) -> list[dict[str, Any]]:
         inner: Node = self._target.lines(path) if path in self._target.model.lists else entry
@@ -343,8 +346,12 @@ class Verbatim:
         return [self._node(line, inner, f"{path}.") for line in value]
 
 
-def add_total(totals: dict[str, Decimal], path: str, field: Field, value: Wire) -> None:
-    """Add one value to the sums that a tie-out reads back; what Intacct never returns cannot be compared."""
-    if value is None or isinstance(value, bool) or field.write_only or not numeric(field):
-        return
-    totals[path] = totals.get(path, Decimal(0)) + Decimal(value)
+def adds_up(field: Field) -> bool:
+    """Whether the sum of a field can be compared: it is a number, and Intacct returns it."""
+    return numeric(field) and not field.write_only
+
+
+def add_total(totals: dict[str, Decimal], path: str, value: Wire) -> None:
+    """Add one value of a field that adds up to the sums that a tie-out reads back."""
+    if value is not None and not isinstance(value, bool):
+        totals[path] = totals.get(path, _NOTHING) + Decimal(value)

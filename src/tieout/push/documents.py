@@ -10,12 +10,12 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from tieout.errors import Problem
-from tieout.push.check import Target, Verbatim, add_total, holds, missing
+from tieout.push.check import Place, Target, Verbatim, add_total, adds_up, holds, missing
 from tieout.push.expressions import cell
 from tieout.push.grouping import Group, Grouping, Key, joined
 from tieout.push.mapping import FieldMapping, MappedRow
@@ -69,6 +69,13 @@ class Document(msgspec.Struct):
         """Tells whether the content changed since it was posted. The order of lines does not count."""
         return payload_hash_of(self.body)
 
+    def packed(self) -> tuple[bytes, str]:
+        """(`encoded`, `payload_hash`) in one go: without lists they are of the same bytes."""
+        encoded = ENCODER.encode(self.body)
+        if any(isinstance(value, list) for value in self.body.values()):
+            return encoded, payload_hash_of(self.body)
+        return encoded, hashlib.sha256(encoded).hexdigest()
+
 
 def payload_hash_of(body: Mapping[str, Any]) -> str:
     """`Document.payload_hash` of a body."""
@@ -95,6 +102,14 @@ class _Draft(msgspec.Struct):
     problems: list[Problem] = msgspec.field(default_factory=list)
 
 
+class _Put(NamedTuple):
+    """Where a value goes in a body, decided once for a field."""
+
+    parents: tuple[str, ...]
+    last: str
+    adds_up: bool
+
+
 class Assembly:
     """Takes the rows of a source one by one; `take` gives the documents that are whole, `rest` the others at the end.
 
@@ -106,7 +121,7 @@ class Assembly:
         self._settings = settings
         self._target = target
         self._mapping = mapping
-        self._places = mapping.places() if mapping is not None else {}
+        self._places = {path: self._put_of(place) for path, place in mapping.places().items()} if mapping else {}
         self._source_name = source_name
         self._grouping = Grouping(settings) if settings.is_grouped else None
         self._entity_above = ""
@@ -145,7 +160,10 @@ class Assembly:
             draft.controls.append(tuple(cell(row.values, column) for column in self._controls))
         draft.problems.extend(mapped.problems)
         draft.files += [name for name in mapped.files if name not in draft.files]
-        self._merge_header(draft, mapped)
+        if group is None:
+            draft.header = mapped.header
+        else:
+            self._merge_header(draft, mapped)
         if self._mapping.list:
             draft.lines.append(mapped.line)
         if group is None:
@@ -254,15 +272,19 @@ class Assembly:
         self._require(document)
         return document
 
+    def _put_of(self, place: Place) -> _Put:
+        # Of a change to lines others may be there too: their sums prove nothing.
+        whole = not place.list or self._target.operation in ("create", "upsert")
+        return _Put(place.inner[:-1], place.inner[-1], whole and adds_up(place.field))
+
     def _put(self, body: dict[str, Any], path: str, value: Wire, totals: dict[str, Decimal]) -> None:
-        place = self._places[path]
-        *parents, last = place.inner
+        put = self._places[path]
         here = body
-        for name in parents:
+        for name in put.parents:
             here = here.setdefault(name, {})
-        here[last] = value
-        if not place.list or self._target.operation in ("create", "upsert"):  # else other lines may be there too
-            add_total(totals, path, place.field, value)
+        here[put.last] = value
+        if put.adds_up:
+            add_total(totals, path, value)
 
     def _require(self, document: Document) -> None:
         """Add a problem for each required path that is blank, at each row that lacks it and has no other trouble

@@ -21,6 +21,7 @@ from tieout.push.fitting import problems
 from tieout.push.lookups import Lookup, NoSuchLookup, Wanted, resolved
 from tieout.push.settings import PushSettings
 from tieout.push.sources import Source, SourceRow
+from tieout.push.straight import Straight, straight
 from tieout.push.values import Misfit, Wire, convert, shown
 
 __all__ = ["Assignment", "FieldMapping", "MappedRow", "Value", "cell", "check_columns", "is_blank", "resolve"]
@@ -47,6 +48,10 @@ class Assignment(msgspec.Struct, frozen=True):
     """The constant or the default, converted; None where there is neither."""
     cell: str = ""
     """The one column that all depends on, or ""."""
+    straight: Straight | None = None
+    """The straight way from its one cell, where nothing but a conversion lies between."""
+    strips: bool = False
+    """White space around its one cell means nothing."""
     known: dict[str, Wire] = msgspec.field(default_factory=dict)
     """What texts of that column came to before: most cells of a file say what others said, and to look that up takes a
     fraction of the time."""
@@ -63,7 +68,7 @@ class Assignment(msgspec.Struct, frozen=True):
             if not misfit.column:
                 misfit.column, misfit.raw = self.label, raw
             raise
-        if self.cell:
+        if self.cell and self.straight is None:
             text = values.get(self.cell)
             if type(text) is str and len(text) <= _SHORT and len(self.known) < _MANY:
                 self.known[text] = value
@@ -104,9 +109,13 @@ class FieldMapping(msgspec.Struct, frozen=True):
         values, header, line = row.values, mapped.header, mapped.line
         for assignment in self.assignments:
             text = values.get(assignment.cell)
-            if type(text) is str and text in assignment.known:
-                value: Value = assignment.known[text]
-            else:
+            value: Value = None
+            if type(text) is str:
+                if assignment.straight is None:
+                    value = assignment.known.get(text)
+                elif bare := text.strip():
+                    value = assignment.straight(bare if assignment.strips else text)
+            if value is None:
                 try:
                     value = assignment.value(values)
                 except Misfit as misfit:
@@ -227,7 +236,11 @@ class _Resolving:
             return None
         names = {name for name, _ in columns_of(column)}
         alone = len(names) == 1 and all(part.lookup is None for part in every(column))
-        return Assignment(place, column, step, label(column), fixed, cell=names.pop() if alone else "")
+        found = Assignment(place, column, step, label(column), fixed, cell=names.pop() if alone else "")
+        if column.column is None or column.map is not None or column.calculates or column.turns_dates or not alone:
+            return found
+        way = straight(place.field, column)
+        return msgspec.structs.replace(found, straight=way, strips=self._trims and column.trim)
 
     def _is_changed(self, column: Column) -> bool:
         """A constant that goes through a map or a look-up is not what is sent."""

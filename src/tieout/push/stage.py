@@ -462,16 +462,18 @@ def _text(value: object) -> str:
 
 
 def _row(document: Document) -> tuple[Any, ...]:
+    body, payload_hash = (b"", "") if document.problems else document.packed()
+    lists = document.lists
     return (
         document.rows[0],
         document.entity,
         document.source_id,
-        _text(document.rows),
+        f"[{document.rows[0]}]" if len(document.rows) == 1 else _text(document.rows),
         _text(document.entries) if document.is_grouped else "[]",
-        b"" if document.problems else document.encoded,
-        "" if document.problems else document.payload_hash,
+        body,
+        payload_hash,
         _text(document.totals) if document.totals else "{}",
-        _text(document.lists) if document.lists else "{}",
+        _text(lists) if lists else "{}",
         _text(document.problems) if document.problems else None,
         "held" if document.problems else "send",
         b"" if document.is_grouped else document.contents[0],

@@ -21,8 +21,8 @@ from tieout.push.columns import BooleanFormat, Column, NumberFormat
 Wire: TypeAlias = str | int | bool | Decimal | None
 """A scalar as it goes into a body: Decimal becomes a JSON number, money is text already."""
 
-_TRUE = ("true", "t", "yes", "y", "1")
-_FALSE = ("false", "f", "no", "n", "0")
+YES = ("true", "t", "yes", "y", "1")
+NO = ("false", "f", "no", "n", "0")
 _PLAIN_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)")
 _NEGATIVES: tuple[Literal["sign", "parentheses"], ...] = ("sign", "parentheses")
 _PLAIN_STYLE = NumberFormat()
@@ -195,8 +195,8 @@ def _boolean(raw: object, style: BooleanFormat | None) -> bool:
     if isinstance(raw, bool):
         return raw
     word = text_of(raw).strip().casefold()
-    yes = tuple(w.casefold() for w in style.true) if style else _TRUE
-    no = tuple(w.casefold() for w in style.false) if style else _FALSE
+    yes = tuple(w.casefold() for w in style.true) if style else YES
+    no = tuple(w.casefold() for w in style.false) if style else NO
     if word in yes:
         return True
     if word in no:
