@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -30,13 +32,23 @@ def failed(
         list[str] | None,
         typer.Option("--dismiss", metavar="ID", help="Take this record off the list, for good; repeat it for several."),
     ] = None,
+    workbook: Annotated[
+        Path | None,
+        typer.Option("--workbook", metavar="FILE.xlsx", help="Write what became of NAME as a workbook."),
+    ] = None,
+    raw: Annotated[
+        Path | None, typer.Option("--csv", metavar="FILE", help="Write the rows of NAME that are not posted as CSV.")
+    ] = None,
 ) -> int:
     """Show the records that were not posted, grouped by cause. Exit code 1 where there are any."""
+    from tieout.cli.push import section
     from tieout.push import standings
 
     output = of(ctx).output
     project = of(ctx).project()
     chosen = name.removeprefix("push.") if name else None
+    if workbook is not None or raw is not None:
+        return _write(output, project, section(project, name), workbook, raw, connection)
     if dismiss:
         _dismiss(output, project, chosen, dismiss, connection)
     found = standings(project, chosen, connection=connection)
@@ -56,6 +68,34 @@ def failed(
             show(output, each.records)
             output.prose(f"Put [push.{each.push}] back into tieout.toml to retry or dismiss them.")
     return Exit.DONE if all(each.is_whole for each in found) else Exit.RECORDS
+
+
+def _write(
+    output: Output, project: Project, name: str, workbook: Path | None, raw: Path | None, connection: str | None
+) -> int:
+    """Write the files that were asked for. Exit code 1 where one of them lists a record that is not posted."""
+
+    from tieout import push
+
+    written = [push.write_workbook(project, name, workbook, connection=connection)] if workbook is not None else []
+    written += [push.write_csv(project, name, raw, connection=connection)] if raw is not None else []
+    for file in written:
+        sheets = ", ".join(
+            f"{sheet} {counted(count, 'document')} ({counted(file.rows[sheet], 'row')})"
+            for sheet, count in file.documents.items()
+        )
+        output.say(f"{file.path}: {sheets or 'nothing'}")
+        for note in file.notes:
+            output.say(note)
+        if file.documents.get("Failed") or file.documents.get("Open"):
+            again = f"tieout retry {name} --from {shlex.quote(str(file.path))}"
+            output.say(f"Next: correct the source's cells, then `{again}`.")
+    if output.json:
+        output.result(
+            [{"path": str(f.path), "documents": f.documents, "rows": f.rows, "notes": f.notes} for f in written]
+        )
+    open_ends = any(count for f in written for sheet, count in f.documents.items() if sheet in ("Failed", "Open"))
+    return Exit.RECORDS if open_ends else Exit.DONE
 
 
 def _dismiss(output: Output, project: Project, name: str | None, ids: Sequence[str], connection: str | None) -> None:

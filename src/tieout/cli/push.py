@@ -147,6 +147,7 @@ def conclude(output: Output, report: PushReport, *, dry_run: bool) -> int:
     problems(output, report.problems)
     for note in [*derived(report, dry_run=dry_run), *report.notes]:
         output.prose(note, indent=2)
+    corrections(output, report)
     if report.unused_columns:
         output.prose(f"columns not sent: {', '.join(report.unused_columns)}", indent=2)
     if report.tie_out:
@@ -213,6 +214,16 @@ def derived(report: PushReport, *, dry_run: bool) -> list[str]:
     return words
 
 
+def corrections(output: Output, report: PushReport) -> None:
+    """Cells that people changed in the corrected file that was read."""
+    found = report.corrections
+    for each in found[:SHOWN_PROBLEMS]:
+        change = "changed" if each.before is None else f"{each.before!r} -> {each.after!r}"
+        output.prose(f"row {each.row}, {each.column}: {change} by {each.by or 'nobody named'}", indent=2)
+    if len(found) > SHOWN_PROBLEMS:
+        output.line(f"  and {counted(len(found) - SHOWN_PROBLEMS, 'more changed cell')}; --json lists them all")
+
+
 def next_step(report: PushReport) -> str:
     """What to do about the records that are not posted; empty where there is nothing to do."""
     if not (report.failed or report.unprocessed or report.held):
@@ -259,5 +270,6 @@ def as_json(report: PushReport) -> dict[str, Any]:
 
     facts = {name: getattr(report, name) for name in report.__struct_fields__}
     facts["problems"] = [msgspec.to_builtins(problem) for problem in report.problems]
+    facts["corrections"] = [msgspec.to_builtins(correction) for correction in report.corrections]
     facts["tie_out"] = tie_out.as_json(report.tie_out)
     return facts | {"exit_code": report.exit_code}

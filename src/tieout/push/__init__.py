@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tieout.project import Project
     from tieout.project.report import TieOutLine
     from tieout.push.audit_file import Checked as CheckedAudit
+    from tieout.push.workbook import Written
     from tieout.rest import Budget
 
 __all__ = [
@@ -32,6 +33,8 @@ __all__ = [
     "retry",
     "standings",
     "verify",
+    "write_csv",
+    "write_workbook",
 ]
 
 
@@ -139,8 +142,11 @@ def retry(
     """As `push`, and what Intacct refused is sent again even where it did not change.
 
     `from_file` is read in place of the section's source, or `records` as `push` takes them. What is posted stays as it
-    is. `again` names records that people deleted in Intacct and that are to be posted once more, under another
-    idempotency key; ConfigurationError where one of them is in Intacct, or not in the source."""
+    is. A file that `write_workbook` or `write_csv` wrote is matched with what is not posted row by row, by its column
+    `tieout_record`; changed cells are recorded under the name `by` and listed in the report's `corrections`. Raises
+    CheckError naming rows that are unknown or there twice; nothing was sent then. `again` names records that people
+    deleted in Intacct and that are to be posted once more, under another idempotency key; ConfigurationError where one
+    of them is in Intacct, or not in the source."""
     from tieout.push import run
 
     settings = settings_of(project, name, connection)
@@ -182,6 +188,26 @@ def standings(project: Project, name: str | None = None, *, connection: str | No
     from tieout.push import standing
 
     return standing.standings(project, name, connection)
+
+
+def write_workbook(project: Project, name: str, path: Path, *, connection: str | None = None) -> Written:
+    """Write what became of a push as an .xlsx workbook whose every cell is text, for its owner's eyes alone (0600).
+
+    Sheets Summary, Posted, Draft, Failed and Open, in the source's own columns and order. `retry(from_file=...)` takes
+    it back with corrected cells. Asks nothing of Intacct. Raises SourceError where it cannot be written."""
+    from tieout.push import workbook
+
+    return workbook.write_workbook(project, name, path, connection)
+
+
+def write_csv(project: Project, name: str, path: Path, *, connection: str | None = None) -> Written:
+    """Write the rows that are not posted as a CSV file in the source's own dialect, every cell as it stands.
+
+    A spreadsheet program that opens it may run what looks like a formula and eat leading zeros: people are better given
+    what `write_workbook` writes. Raises SourceError where it cannot be written."""
+    from tieout.push import workbook
+
+    return workbook.write_csv(project, name, path, connection)
 
 
 def dismiss(project: Project, name: str, source_ids: Sequence[str], *, connection: str | None = None) -> list[str]:

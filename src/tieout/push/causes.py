@@ -84,6 +84,43 @@ def causes(records: Iterable[FailedRecord]) -> list[Cause]:
     return sorted(made, key=lambda cause: len(cause.records), reverse=True)
 
 
+class Summary(msgspec.Struct):
+    """How often one cause occurs, without the records."""
+
+    code: str
+    field: str
+    reason: str
+    advice: str
+    whose_move: str
+    documents: int = 0
+    rows: int = 0
+    """Rows of all its documents."""
+
+
+class Tally:
+    """Counts records by cause as they pass; memory is that of the causes."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[object, ...], Summary] = {}
+
+    def add(self, record: FailedRecord) -> None:
+        """Count one record, once in each of its causes."""
+        faults = {fault.key: fault for fault in record.faults or (Fault(record.reason, record.error_id),)}
+        for key, fault in faults.items():
+            made = Summary(fault.code, fault.field, fault.reason, record.advice, record.whose_move)
+            same = self._found.setdefault((*key, record.whose_move), made)
+            if same.reason != fault.reason:
+                same.reason = without_values(same.reason)
+            if same.advice != record.advice:
+                same.advice = without_values(same.advice)
+            same.documents += 1
+            same.rows += len(record.rows)
+
+    def causes(self) -> list[Summary]:
+        """The one that holds most documents first."""
+        return sorted(self._found.values(), key=lambda cause: cause.documents, reverse=True)
+
+
 def _together(one: Fault, other: Fault) -> Fault:
     rows = one.rows + other.rows if one.rows and other.rows else ()
     return msgspec.structs.replace(one, rows=rows)

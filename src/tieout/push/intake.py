@@ -24,6 +24,7 @@ from tieout.push.stage import Stage, Staged
 from tieout.push.templates import fit
 
 if TYPE_CHECKING:
+    from tieout.push.returned import Returned
     from tieout.rest import Intacct
 
 Check: TypeAlias = Callable[[Sequence[Document]], None]
@@ -51,6 +52,8 @@ class Intake(msgspec.Struct, kw_only=True):
     """Identical rows that only an occurrence number tells apart."""
     unnamed: int = 0
     """Documents that nothing in the source names."""
+    returned: Returned | None = None
+    """Where the source is a corrected file that came back: the same, with what people changed."""
 
 
 def take_in(
@@ -110,11 +113,11 @@ def fill(
     assembly = Assembly(settings, target, mapping, source.name)
     unseen = set() if source.columns or mapping is None else _json_columns(settings)
     waiting: list[Document] = []
-    for row in rows:
+    for count, row in enumerate(rows, 1):
         assembly.add(row)
         if unseen:
             unseen = {column for column in unseen if cell(row.values, column) is None}
-        if row.number % GROUP == 0:
+        if count % GROUP == 0:
             waiting += assembly.take()
             while len(waiting) >= GROUP:
                 _put(stage, waiting[:GROUP], checks)

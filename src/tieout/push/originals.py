@@ -15,11 +15,12 @@ import msgspec
 from tieout.push import cells
 from tieout.push.plan import by_entity
 from tieout.push.stage import Fate, Stage, Staged
-from tieout.store.ledger_originals import Original, original_id
+from tieout.store.ledger_facts import Original
+from tieout.store.ledger_originals import original_id
 
 if TYPE_CHECKING:
     from tieout.push.opening import Desks
-    from tieout.push.sources import Source
+    from tieout.push.sources import Source, SourceRow
     from tieout.store.leases import Lease
     from tieout.store.ledger import Scope
 
@@ -133,15 +134,18 @@ def _found(stage: Stage, documents: Sequence[Staged]) -> dict[int, bytes]:
 
 def _original(document: Staged, found: Mapping[int, bytes], generation_of: Callable[[int], str] | None) -> Original:
     rows = [(row, found[row]) for row in document.rows]
+    return _packed(document.source_id, rows, generation_of(document.rows[0]) if generation_of is not None else "")
+
+
+def original_of(source_id: str, rows: Iterable[SourceRow]) -> Original:
+    """The rows of a document, read anew from its source."""
+    return _packed(source_id, [(row.number, cells.packed(row.values)) for row in rows])
+
+
+def _packed(source_id: str, rows: Sequence[tuple[int, bytes]], generation: str = "") -> Original:
     data = packed_rows(rows)
     columns = dict.fromkeys(name for _, row in rows for name in _names(row))
-    generation = generation_of(document.rows[0]) if generation_of is not None else ""
-    return Original(
-        source_id=document.source_id,
-        generation=generation or _generation(data),
-        columns=tuple(columns),
-        rows=data,
-    )
+    return Original(source_id=source_id, generation=generation or _generation(data), columns=tuple(columns), rows=data)
 
 
 _decode_names = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode

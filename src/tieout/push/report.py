@@ -13,6 +13,7 @@ import msgspec
 from tieout.errors import Exit, Problem, TieoutError, Whose
 from tieout.project.report import TieOutLine
 from tieout.push.causes import Fault, problem_faults, refusal_faults, without_personal
+from tieout.store.ledger_facts import Correction
 
 OnProgress: TypeAlias = Callable[[int, int], None]
 """Told (documents settled, documents to settle)."""
@@ -77,6 +78,8 @@ class PushReport(msgspec.Struct, kw_only=True):
     """Columns of the source that nothing maps."""
     notes: list[str] = msgspec.field(default_factory=list)
     tie_out: list[TieOutLine] = msgspec.field(default_factory=list)
+    corrections: list[Correction] = msgspec.field(default_factory=list)
+    """Cells that people changed in the corrected file that was read; values of personal columns are None."""
     seconds: float = 0.0
     audit_file: str = ""
     """Where the audit file of this run is; "" where none was asked for."""

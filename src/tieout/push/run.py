@@ -37,6 +37,7 @@ from tieout.push.report import (
     problem_facts,
 )
 from tieout.push.requests import Outgoing, batches
+from tieout.push.returned import Returned, is_returned
 from tieout.push.sending import Request, Sender
 from tieout.push.settings import PushSettings
 from tieout.push.sources import Source, open_source
@@ -110,7 +111,21 @@ def _checks(settings: PushSettings, desks: Desks) -> tuple[Check, ...]:
 
 def _taken(desks: Desks, job: Job, stage: Stage, checking: Checking) -> Intake:
     checks = _checks(job.settings, desks)
-    return take_in(job.settings, job.name, _source(job), desks.main.client, stage, checks, checking)
+    returned = _returned(desks, job)
+    if returned is not None:
+        checks = (returned.check, *checks)
+    source = returned if returned is not None else _source(job)
+    intake = take_in(job.settings, job.name, source, desks.main.client, stage, checks, checking)
+    intake.returned = returned
+    return intake
+
+
+def _returned(desks: Desks, job: Job) -> Returned | None:
+    """The corrected file that a retry was given, where it is one that `tieout failed` wrote."""
+    path = job.path if job.retry and job.path != job.settings.path_in(desks.root) else None
+    if path is None or not is_returned(path, job.settings):
+        return None
+    return Returned(path, job.settings, f"[push.{job.name}]", desks.main.ledger.originals, job.by)
 
 
 def _look(desks: Desks, job: Job, stage: Stage, checking: Checking) -> PushReport:
@@ -179,6 +194,8 @@ def _send(
     stage = intake.stage
     main = desks.main
     main.ledger.start_run(run_id, _origin(intake.source))
+    if intake.returned is not None:
+        main.ledger.originals.record(held, run_id, intake.returned.corrections)
     counter = _Counter(job.progress)
     closings = Closings(main.object, stage, _holder(desks, held, run_id))
     tally = Tally(job.settings.steps)
@@ -235,7 +252,8 @@ def _send(
 
 def _keep(desks: Desks, job: Job, intake: Intake, held: Lease) -> list[str]:
     """Keep the rows of what is not posted -> what is to be said about it."""
-    note = originals.keep(desks, intake.stage, intake.source, held, lambda: _source(job))
+    generation_of = intake.returned.generation_of if intake.returned is not None else None
+    note = originals.keep(desks, intake.stage, intake.source, held, lambda: _source(job), generation_of)
     return [note] if note else []
 
 
@@ -280,6 +298,10 @@ def _announce(desks: Desks, intake: Intake, settings: PushSettings, held: Lease,
             continue
         ledger.forget(held, plan.superseded(stage, entity, ledger))
         ledger.forget_rows_without_id(held, without_id_of(intake.source.name))
+    if intake.returned is not None:
+        for desk in desks.all():
+            gone = intake.returned.superseded(stage).get(desk.ledger.scope.entity, [])
+            desk.ledger.forget(held, gone)
     ready = 0
     for chunk in stage.chunks("send", "held"):
         for entity, documents in plan.by_entity(chunk):
@@ -392,6 +414,7 @@ def _report(desks: Desks, intake: Intake, *, dry_run: bool) -> PushReport:
             f"{intake.unnamed:,} {has} no number: what the first row says is what it is known by, and an edit there "
             "makes another record of it."
         )
+    report.corrections = intake.returned.public_corrections() if intake.returned is not None else []
     return report
 
 

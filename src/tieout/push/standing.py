@@ -197,7 +197,10 @@ def dismiss(project: Project, name: str, source_ids: Sequence[str], connection: 
                     advice="Only what never arrived in Intacct can be, what is gone from there, and steps left undone.",
                 )
         with lease(desks.main) as held:
-            return [gone for desk in desks.all() for gone in desk.ledger.dismiss(held, source_ids)]
+            gone = [each for desk in desks.all() for each in desk.ledger.dismiss(held, source_ids)]
+            for desk in desks.all():
+                desk.ledger.originals.settle(held)
+            return gone
 
 
 def verify(project: Project, name: str, connection: str | None = None) -> list[TieOutLine]:

@@ -137,5 +137,35 @@ class LastRun(msgspec.Struct, kw_only=True, frozen=True):
     counts: dict[str, int] = msgspec.field(default_factory=dict)
 
 
+class Original(msgspec.Struct, kw_only=True):
+    """The rows of one record as its source has them. `rows` is what the push room packed; None once it is settled."""
+
+    source_id: str
+    generation: str
+    columns: tuple[str, ...]
+    rows: bytes | None
+    entity: str = ""
+    """As read; what is written goes to the scope's own."""
+
+
+class Correction(msgspec.Struct, kw_only=True, frozen=True):
+    """One cell that somebody changed in a row that was not posted."""
+
+    source_id: str
+    """As it was before."""
+    row: int
+    """Its number in the source."""
+    column: str
+    before: str | None
+    """None where the value is not to be shown."""
+    after: str | None
+    by: str
+    at: str
+    """ISO 8601 in UTC."""
+    file: str
+    entity: str = ""
+    """As the ledger has it; what is written goes to the scope's own."""
+
+
 def now_text() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 import msgspec
 from sqlalchemy import and_, delete, exists, insert, select, update
 
-from tieout.store.ledger_facts import Scope, Seal, now_text
+from tieout.store.ledger_facts import Correction, Original, Scope, Seal, now_text
 from tieout.store.ledger_tables import push_corrections, push_originals, push_records
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement, Table
+    from sqlalchemy import ColumnElement
 
     from tieout.store.engine import Store
     from tieout.store.leases import Lease
@@ -26,34 +26,6 @@ if TYPE_CHECKING:
 _CHUNK = 500
 _decode_names = msgspec.json.Decoder(tuple[str, ...]).decode
 _decode_change = msgspec.json.Decoder(tuple[str | None, str | None]).decode
-
-
-class Original(msgspec.Struct, kw_only=True):
-    """The rows of one record as its source has them. `rows` is what the push room packed; None once it is settled."""
-
-    source_id: str
-    generation: str
-    columns: tuple[str, ...]
-    rows: bytes | None
-    entity: str = ""
-    """As read; what is written goes to the scope's own."""
-
-
-class Correction(msgspec.Struct, kw_only=True, frozen=True):
-    """One cell that somebody changed in a row that was not posted."""
-
-    source_id: str
-    """As it was before."""
-    row: int
-    """Its number in the source."""
-    column: str
-    before: str | None
-    """None where the value is not to be shown."""
-    after: str | None
-    by: str
-    at: str
-    """ISO 8601 in UTC."""
-    file: str
 
 
 def original_id(scope: Scope, source_id: str) -> str:
@@ -154,6 +126,7 @@ class Originals:
                 self._scope.values()
                 | {
                     "id": id,
+                    "entity": correction.entity,
                     "source_id": correction.source_id,
                     "row": correction.row,
                     "column": correction.column,
@@ -170,9 +143,10 @@ class Originals:
                 connection.execute(insert(push_corrections), rows[start : start + _CHUNK])
 
     def corrections(self) -> Iterator[Correction]:
-        """What was ever changed in rows of this scope, the earliest first; None for what an owner took along."""
-        columns = push_corrections.c
-        query = select(push_corrections).where(self._mine(push_corrections)).order_by(columns.at, columns.row)
+        """What was ever changed in rows of this push, in any entity, the earliest first; None for what was erased."""
+        columns, scope = push_corrections.c, self._scope.values()
+        ours = [columns[name] == scope[name] for name in ("company", "environment", "push")]
+        query = select(push_corrections).where(*ours).order_by(columns.at, columns.row, columns.id)
         with self._store.read() as connection:
             for row in connection.execute(query):
                 change: tuple[str | None, str | None] = (None, None)
@@ -187,10 +161,11 @@ class Originals:
                     by=row.by,
                     at=row.at,
                     file=row.file,
+                    entity=row.entity,
                 )
 
-    def _mine(self, table: Table = push_originals) -> ColumnElement[bool]:
-        return and_(*(table.c[name] == value for name, value in self._scope.values().items()))
+    def _mine(self) -> ColumnElement[bool]:
+        return and_(*(push_originals.c[name] == value for name, value in self._scope.values().items()))
 
 
 def rows_context(id: str) -> str:

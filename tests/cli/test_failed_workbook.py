@@ -1,0 +1,67 @@
+"""`failed --workbook`, `failed --csv` and `retry --from`, as a controller and an integration engineer see them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import openpyxl
+import pytest
+
+from tests.cli.conftest import Run
+from tieout.simulator import Simulator
+from tieout.simulator.app import SimulatorThread
+
+SECTION = """
+[push.vendors]
+object = "vendors"
+source = "vendors.csv"
+id = "Vendor"
+[push.vendors.fields]
+id = "Vendor"
+name = "Name"
+creditLimit = "Limit"
+"""
+
+
+@pytest.fixture
+def pushed(tieout: Run, tmp_path: Path) -> Iterator[Run]:
+    with Simulator("empty") as simulator, SimulatorThread(simulator) as running:
+        assert tieout("connect", "demo", "--simulator", running.url).code == 0
+        (tmp_path / "tieout.toml").write_text(SECTION)
+        (tmp_path / "vendors.csv").write_text("Vendor,Name,Limit\n001,One,5\n002,Two,much\n")
+        assert tieout("push").code == 1
+        yield tieout
+
+
+def test_the_workbook_is_written_corrected_and_taken_back(pushed: Run, tmp_path: Path) -> None:
+    shown = pushed("failed", "--workbook", "to correct.xlsx")
+    assert shown.code == 1, "something is not posted"
+    assert "Posted 1 document (1 row), Draft 0 documents (0 rows), Failed 1 document (1 row)" in shown.out + shown.err
+    assert "tieout retry vendors --from 'to correct.xlsx'" in shown.out + shown.err
+    book = openpyxl.load_workbook(tmp_path / "to correct.xlsx")
+    assert [cell.value for cell in book["Failed"][2]][:3] == ["002", "Two", "much"]
+    book["Failed"]["C2"] = "7"
+    book.save(tmp_path / "to correct.xlsx")
+    dry = pushed("retry", "vendors", "--from", "to correct.xlsx", "--dry-run", "--by", "Bo")
+    assert "row 3, Limit: 'much' -> '7' by Bo" in dry.out
+    done = pushed("retry", "vendors", "--from", "to correct.xlsx", "--by", "Bo", "--json")
+    assert (done.code, done.json["posted"]) == (0, 1)
+    (change,) = done.json["corrections"]
+    assert (change["source_id"], change["column"], change["before"], change["after"]) == ("002", "Limit", "much", "7")
+    clean = pushed("failed", "--workbook", "after.xlsx", "--json")
+    assert clean.code == 0
+    assert clean.json[0]["documents"] == {"Posted": 2, "Draft": 0, "Failed": 0, "Open": 0}
+
+
+def test_csv_lists_what_is_not_posted(pushed: Run, tmp_path: Path) -> None:
+    assert pushed("failed", "vendors", "--csv", "rest.csv").code == 1
+    header, row = (tmp_path / "rest.csv").read_text().splitlines()
+    assert header.startswith("Vendor,Name,Limit,tieout_record,tieout_row,")
+    assert row.startswith("002,Two,much,r")
+
+
+def test_a_file_that_cannot_be_written_is_one_sentence(pushed: Run) -> None:
+    shown = pushed("failed", "--workbook", "no/such/folder.xlsx")
+    assert shown.code == 2
+    assert "cannot be written" in shown.err
