@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tieout import catalogue
 from tieout.catalogue.model import Field, ListOf, Model, Node, Ref, Required
@@ -15,6 +15,9 @@ from tieout.errors import ConfigurationError, Problem, UnknownNameError
 from tieout.push.columns import Column
 from tieout.push.values import Misfit, Wire, convert, numeric, shown
 from tieout.rest.workflows import named
+
+if TYPE_CHECKING:
+    from tieout.push.places import Places
 
 _AS_IS = Column()
 _NOTHING = Decimal(0)
@@ -55,6 +58,8 @@ class Target:
         self.model = model
         self.operation = operation
         self.identify = tuple(identify)
+        self.places: Places | None = None
+        """Where a row's entity is looked up; None where it is not, or not yet asked for."""
         self._line_model = line_model
         self._lines: dict[str, Node] = {}
         self._line_required: dict[str, tuple[str, ...]] = {}

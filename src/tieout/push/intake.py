@@ -13,11 +13,12 @@ import msgspec
 from tieout import catalogue
 from tieout.errors import CheckError, Problem
 from tieout.push.check import Target
-from tieout.push.columns import columns_of
+from tieout.push.columns import Column, columns_of
 from tieout.push.documents import OPEN_ROWS, Assembly, Document
-from tieout.push.lookups import Lookups
+from tieout.push.lookups import Lookups, NoSuchLookup
 from tieout.push.mapping import FieldMapping, cell, check_columns, named_columns, resolve
 from tieout.push.operations import check_mapping
+from tieout.push.places import Places, read_places
 from tieout.push.settings import PushSettings
 from tieout.push.sources import Source, SourceRow
 from tieout.push.stage import Stage, Staged
@@ -80,6 +81,7 @@ def take_in(
         settings = fit(settings, source.columns, target)
         unused = check_columns(settings, name, source) if source.columns else ()
     check_mapping(settings, name, target)
+    target.places = _places(settings, name, client)
     if checking is not None:
         checking.begin(settings, target)
         checks = (*checks, checking)
@@ -90,6 +92,18 @@ def take_in(
     return Intake(
         source=source, stage=stage, unused_columns=unused, derived_from=derived, told_apart=told_apart, unnamed=unnamed
     )
+
+
+def _places(settings: PushSettings, name: str, client: Intacct) -> Places | None:
+    """What a row's entity is looked up in, where the section says so."""
+    setting = settings.entity.lookup_setting if isinstance(settings.entity, Column) else None
+    if setting is None:
+        return None
+    try:
+        return read_places(setting, client)
+    except NoSuchLookup as error:
+        problem = Problem(path=f"[push.{name}] entity", reason=error.reason, nearest=error.nearest)
+        raise CheckError(f"[push.{name}]", [problem]) from None
 
 
 def target_of(settings: PushSettings, client: Intacct) -> Target:

@@ -121,14 +121,14 @@ def resolved(setting: LookupSetting, path: str, target: Target) -> Lookup:
         raise NoSuchLookup(f"looks up {name}: {error.message}") from None
     paths = model.paths()
     by = (setting.by,) if isinstance(setting.by, str) else tuple(setting.by)
-    full = tuple(_email(field, paths) for field in by)
+    full = tuple(email_path(field, paths) for field in by)
     for field in (*full, give):
         if field not in paths:
             near = catalogue.nearest(field, tuple(paths), 1)
             raise NoSuchLookup(f"looks up by {field!r}, which {name} does not have", near[0] if near else "")
         if paths[field].type != "string" or paths[field].format is not None:
             raise NoSuchLookup(f"looks up by {field!r} of {name}, which is not a text")
-    _check_where(setting.where)
+    check_where(setting.where)
     return Lookup(
         object=name,
         by=full,
@@ -166,13 +166,15 @@ def referenced(path: str, target: Target) -> str | None:
     return node.object if isinstance(node, Ref) else None
 
 
-def _email(field: str, paths: Any) -> str:
+def email_path(field: str, paths: Any) -> str:
+    """`email` -> the path of the main contact's address, by what the object has; any other field as it is."""
     if field != "email" or field in paths:
         return field
     return next((path for path in _EMAILS if path in paths), field)
 
 
-def _check_where(where: str | None) -> None:
+def check_where(where: str | None) -> None:
+    """Raise NoSuchLookup for a filter that cannot be read."""
     from tieout.rest.reading import filter_of
 
     try:

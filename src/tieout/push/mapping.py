@@ -19,10 +19,11 @@ from tieout.push.columns import Column, as_column, columns_of, every
 from tieout.push.expressions import Step, cell, compiled, is_blank, label
 from tieout.push.fitting import problems
 from tieout.push.lookups import Lookup, NoSuchLookup, Wanted, resolved
+from tieout.push.places import Places
 from tieout.push.settings import PushSettings
 from tieout.push.sources import Source, SourceRow
 from tieout.push.straight import Straight, straight
-from tieout.push.values import Misfit, Wire, convert, shown
+from tieout.push.values import Misfit, Wire, convert, shown, text_of
 
 __all__ = ["Assignment", "FieldMapping", "MappedRow", "Value", "cell", "check_columns", "is_blank", "resolve"]
 
@@ -171,6 +172,22 @@ class FieldMapping(msgspec.Struct, frozen=True):
         return {a.place.path: a.place for a in self.assignments}
 
 
+def _placed(step: Step, places: Places, name: str) -> Step:
+    """The entity of what a step gives."""
+
+    def place(values: Mapping[str, Any]) -> object:
+        raw = step(values)
+        if raw is None:
+            return None
+        try:
+            return places.entity(text_of(raw))
+        except Misfit as misfit:
+            misfit.column, misfit.raw = name, raw
+            raise
+
+    return place
+
+
 def _files(row: SourceRow, settings: PushSettings) -> tuple[str, ...]:
     assert settings.attachment is not None
     raw = cell(row.values, settings.attachment.column)
@@ -270,10 +287,12 @@ class _Resolving:
         where = f"[push.{self._name}] entity"
         for inside, reason, near in problems(column, _ENTITY):
             self._add(f"{where}, {inside}" if inside else where, reason, near)
-        if column.lookup is not None:
-            self._add(where, "has a lookup; name the entities in a map")
+        if self._problems:
             return None
-        return self._step(column, _ENTITY, where, "entity") if not self._problems else None
+        text = self._step(msgspec.structs.replace(column, lookup=None), _ENTITY, where, "entity")
+        if column.lookup is None or text is None or self._target.places is None:
+            return text  # checked before Intacct is asked where things are
+        return _placed(text, self._target.places, label(column))
 
     def _add(self, where: str, reason: str, nearest: str = "", value: str = "") -> None:
         self._problems.append(Problem(path=where, reason=reason, nearest=nearest, value=value))
