@@ -253,7 +253,7 @@ class Duplicates:
 
     def _by_id(self, documents: Sequence[Document], entity_of: Callable[[Document], str]) -> None:
         by_id = {d.body["id"]: d for d in documents if isinstance(d.body.get("id"), str) and d.body["id"]}
-        answers = self._company().known(self._object).ask("id", by_id) if by_id else {}
+        answers = self._company().known(self._object).ask("id", by_id, expected=False) if by_id else {}
         for value, records in (answers or {}).items():
             document = by_id[value]
             same = next((r for r in records if r.entity in ("", entity_of(document))), None)

@@ -78,15 +78,16 @@ class Known:
         self._hints: dict[str, str] = {}
         self._searches = 0
 
-    def ask(self, by: By, values: Iterable[str]) -> dict[str, tuple[Found, ...]] | None:
+    def ask(self, by: By, values: Iterable[str], *, expected: bool = True) -> dict[str, tuple[Found, ...]] | None:
         """The records with these ids or keys; () for a value that no record has, None where that cannot be told.
 
+        Where they are `expected` to be there and Intacct shows none of the object at all, nothing can be told.
         Raises what any object would meet: NotAuthorisedError, UnreachableError, ThrottledError, BudgetError."""
         if self.why_not:
             return None
         try:
             answers = self._ask(by, list(dict.fromkeys(values)))
-            if any(not records for records in answers.values()) and not self._read_sample():
+            if expected and any(not records for records in answers.values()) and not self._read_sample():
                 raise _Unreadable("Intacct shows this user none")  # a company without any tells it as well itself
         except _Unreadable as error:
             self.why_not = str(error)
