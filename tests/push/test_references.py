@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,12 @@ from hypothesis import strategies as st
 from tests.push.ground import Ground, entry, ground, invoice, line, said
 from tieout.errors import BudgetError
 from tieout.push import known
-from tieout.push.known import Known
+from tieout.push.blame import Blame
+from tieout.push.check import Target
+from tieout.push.documents import Document
+from tieout.push.known import Company, Known
+from tieout.push.references import References
+from tieout.push.settings import PushSettings
 from tieout.rest import Budget, F
 
 SLOW = settings(max_examples=10, phases=[Phase.explicit, Phase.generate])
@@ -195,3 +201,32 @@ def test_nothing_that_intacct_takes_is_refused(demo: Ground, vendors: dict[str, 
     report = demo.push("bills", rows)
     assert said(report) == []
     assert (report.held, report.failed, report.posted) == (0, 0, report.documents)
+
+
+def test_a_user_of_one_entity_is_told_as_much(tmp_path: Path) -> None:
+    """Without a top level the entity itself is asked."""
+    with ground(tmp_path, user="us", entity="E110") as here:
+        report = here.check(
+            "bills", [line(1), line(2, Vendor="V-2001x"), line(3, Location="120-TOR"), line(4, Entity="E120")]
+        )
+    assert [(row, reason) for row, reason, _ in said(report)] == [
+        (2, "Intacct has no vendor with the id 'V-2001x'"),
+        (3, "location '120-TOR' belongs to entity E120, and the bill goes to E110"),
+        (4, "Intacct shows this user no entity 'E120'"),
+    ]
+    assert report.ready == 1
+
+
+def test_a_record_that_only_its_entity_shows_is_there(demo: Ground, vendors: dict[str, str]) -> None:
+    """From the top level a user may see less than in the entity: only both together say that a record is missing."""
+    mine = next(vendor for vendor, entity in vendors.items() if entity == "E110")
+    with demo.client() as client:
+        # Whoever looks from E120 sees nothing of E110, as a user without rights at the top level might.
+        company = Company(lambda object, entity: Known(client.with_entity(entity or "E120"), object), {"E110": ""})
+        bill = "accounts-payable/bill"
+        check = References(
+            Target(client.model(bill), client.model), company, Blame(PushSettings(object=bill)), lambda _: "E110"
+        )
+        documents = [Document("1", [row], [], {"vendor": {"id": id}}, [], {}) for row, id in ((1, mine), (2, "V-no"))]
+        check(documents)
+    assert [[problem.value for problem in document.problems] for document in documents] == [[], ["V-no"]]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 By: TypeAlias = Literal["id", "key"]
 LOCATION = "company-config/location"
-VALUES_A_QUERY = 300
+VALUES_A_QUERY = 350
 """Ids in one `$in`: the limit is not documented, and a request of this size is small."""
 ONE_PAGE = 4_000
 """Rows that one request gives at most (REST reference 5.1)."""
@@ -55,6 +55,8 @@ class Found(NamedTuple):
     entity: str
     """The entity that it is private to; "" where it is shared. A location's: the one it lies in."""
     parent: str = ""
+    kind: str = ""
+    """A location's: `entity`, `elimination` or `location` (REST reference 9.4)."""
 
 
 class _Unreadable(Exception):
@@ -188,15 +190,16 @@ class Known:
             limit=limit,
         )
         for row in rows:
-            yield Found(*(_text(row[path]) if path in self._fields else "" for path in _PATHS[:5]))
+            yield Found(*(_text(row[path]) if path in self._fields else "" for path in _PATHS))
 
     def _wanted(self, client: Intacct) -> tuple[str, ...]:
         paths = client.model(self.object).paths()
         wanted = [path for path in _PATHS if path in paths and not paths[path].write_only]
-        return tuple(path for path in wanted if self.object == LOCATION or path != "parent.id")
+        return tuple(path for path in wanted if self.object == LOCATION or path not in _PATHS[4:])
 
 
-_PATHS = ("key", "id", "status", "entity.id", "parent.id")
+_PATHS = ("key", "id", "status", "entity.id", "parent.id", "locationType")
+"""In the order of Found."""
 
 
 class Places:
@@ -217,7 +220,7 @@ class Places:
     def _climb(self, location: Found) -> str:
         at = location
         for _ in range(_DEEPEST):
-            if at.id in self._entities:
+            if at.kind == "entity" or at.id in self._entities:
                 return at.id
             if at.entity:
                 return at.entity

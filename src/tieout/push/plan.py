@@ -30,11 +30,13 @@ def decide(
     *,
     retry: bool,
     settled: frozenset[tuple[str, str]] = frozenset(),
+    looking: bool = False,
 ) -> None:
     """Set the fate of every document, by what the ledger of its entity knows of it.
 
     `retry` sends again what Intacct refused and what did not change since. `settled` are records, (entity, source id),
-    whose outcome an earlier run left open and this one found out."""
+    whose outcome an earlier run left open and this one found out. `looking` says that nothing will be sent and Intacct
+    was not asked about them: what was held is so still."""
     entities = stage.entities()
     is_new = {entity: ledger_of(entity).is_empty() for entity in entities}
     if all(is_new.values()) and not any(ledger_of(entity).other_scopes(object) for entity in entities):
@@ -54,7 +56,8 @@ def decide(
             changes = {} if is_new[entity] else _changes(ledger, documents, known)
             for document in documents:
                 record_of = known.get(document.source_id)
-                document.fate = _fate(document, record_of, retry, (entity, document.source_id) in settled)
+                is_settled = (entity, document.source_id) in settled
+                document.fate = _fate(document, record_of, retry=retry, settled=is_settled, looking=looking)
                 if record_of is not None and document.source_id in changes and document.fate in _THERE:
                     document.fate = refined(document, record_of, changes[document.source_id], retry=retry)
                 document.known = record_of is not None
@@ -81,7 +84,7 @@ def by_entity(documents: Iterable[Staged]) -> list[tuple[str, list[Staged]]]:
     return list(found.items())
 
 
-def _fate(document: Staged, known: LedgerRecord | None, retry: bool, settled: bool) -> Fate:
+def _fate(document: Staged, known: LedgerRecord | None, *, retry: bool, settled: bool, looking: bool) -> Fate:
     if known is not None and known.state == "posted":
         if known.gone_at is not None:
             return "gone"
@@ -92,6 +95,8 @@ def _fate(document: Staged, known: LedgerRecord | None, retry: bool, settled: bo
     if known is not None and known.state in ("sending", "unknown"):
         return "unknown"
     if document.problems:
+        return "held"
+    if looking and known is not None and known.state == "held":
         return "held"
     if known is not None and known.state == "failed" and not retry and known.payload_hash == document.payload_hash:
         return "failed"

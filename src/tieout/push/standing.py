@@ -217,7 +217,7 @@ def verify(project: Project, name: str, connection: str | None = None) -> list[T
         except SourceError as error:
             trouble = error.message
         else:
-            plan.decide(stage, desks.ledger, desk.object, retry=False)
+            plan.decide(stage, desks.ledger, desk.object, retry=False, looking=True)
             stage.rename_fate("send", "pending")
             lines, _ = proof(desks, stage, strict=True)
         earlier = [line for each in desks.all() for line in _earlier(each, stage, settings)]
