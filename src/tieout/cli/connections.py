@@ -41,7 +41,7 @@ def connections(
 
 def show(invocation: Invocation, owner: str | None = None) -> None:
     """The connections there are, as `tieout connections` and `tieout connect` without a name print them."""
-    from tieout.connections import has_state
+    from tieout.connections import has_state, permits
 
     output = invocation.output
     found: list[Standing] = []
@@ -50,12 +50,18 @@ def show(invocation: Invocation, owner: str | None = None) -> None:
         with invocation.connections() as connections:
             found = connections.overview() if owner is None else connections.overview(owner=owner)
             unheard = len(connections.webhooks.events(state="failed"))
+    project = invocation.project()
+    names = [standing.connection.name for standing in found]
+    rights = {name: right for name in names if (right := str(permits(project, name)))} if owner is None else {}
     if output.json:
-        output.result([facts(standing) for standing in found])
+        output.result([facts(standing) | {"writes": rights.get(standing.connection.name, "")} for standing in found])
     elif not found:
         output.say(NOTHING if owner is None else f"The owner {owner!r} has no connections.")
     else:
         _table(output, found)
+        for name, right in rights.items():
+            output.line()
+            output.prose(f"{name}: {right} (tieout.toml)")
     if unheard:
         what = f"The webhook was not told of {counted(unheard, 'event')}, tried for days and given up."
         output.warn(f"{what} `tieout connections deliver` shows why.")

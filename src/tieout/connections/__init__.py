@@ -10,7 +10,7 @@ from tieout.connections.entities import Entity
 from tieout.connections.landing import Landed
 from tieout.connections.levels import Level
 from tieout.connections.offboarding import Receipt
-from tieout.connections.opening import connect, find, has_state, open_connections
+from tieout.connections.opening import connect, find, has_state, open_connections, permits
 from tieout.connections.overview import Standing
 from tieout.connections.planning import Plan, PlanError, Seat
 from tieout.connections.registry import Connections
@@ -53,4 +53,5 @@ __all__ = [
     "has_state",
     "open_connections",
     "open_vault",
+    "permits",
 ]

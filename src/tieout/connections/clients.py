@@ -15,6 +15,7 @@ import msgspec
 from tieout.connections import rows
 from tieout.connections.levels import LevelCheck
 from tieout.connections.memory import StoreMemory
+from tieout.connections.permits import Permits
 from tieout.connections.requests import AsyncLogged, Logged, StoredLog
 from tieout.connections.rows import Connection
 from tieout.connections.slots import Hold
@@ -40,6 +41,8 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True):
     concurrency: int | None
     budget: Budget | None
     meter: Meter | None
+    permits: Permits | None = None
+    """What it may write; None: everything."""
     closing: Callable[[], None] | None
     """Called when the client was closed."""
 
@@ -87,6 +90,7 @@ def _client(
         memory=StoreMemory(store, where, connection.company),
         meter=log if opening.meter is None else Several(log, opening.meter),
         before_write=LevelCheck(connection),
+        allows=opening.permits,
         transport=logged(log, close),
     )
     place = rows.identity(connection.environment, connection.company, connection.user, connection.base_url)["place"]

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from tieout.connections.lookup import how_to_connect
+from tieout.connections.permits import Permits, permits_of
 from tieout.connections.registry import Connections
 from tieout.connections.rows import Connection
 from tieout.connections.settings import (
@@ -60,6 +61,7 @@ def connect(
             concurrency=settings.concurrency if concurrency is None else concurrency,
             budget=budget,
             closing=store.close,
+            permits=permits_of(connection.name, settings.read_only, settings.allow),
         )
     except BaseException:
         store.close()
@@ -150,6 +152,12 @@ def has_state(project: Place) -> bool:
     """Whether there may be connections: looking must not make an empty database."""
     file = sqlite_file(project.state_url)
     return file is None or file.exists()
+
+
+def permits(project: Place, name: str) -> Permits:
+    """What the project file lets the connection of this name write."""
+    settings = project.section("connections", name, ConnectionSettings) if name in project.connection_names else None
+    return permits_of(name, settings.read_only, settings.allow) if settings is not None else Permits(name)
 
 
 def _settings(project: Place, connection: Connection) -> ConnectionSettings:

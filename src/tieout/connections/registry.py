@@ -50,6 +50,7 @@ from tieout.connections.links import LIFETIME, Link, Links
 from tieout.connections.lookup import Lookup, unconnected
 from tieout.connections.offboarding import Receipt
 from tieout.connections.overview import Standing
+from tieout.connections.permits import Permits
 from tieout.connections.planning import Plan, Seat
 from tieout.connections.revoking import Revocation
 from tieout.connections.rows import DEFAULT_OWNER, Connection
@@ -93,16 +94,17 @@ class Connections(Lookup):
         meter: Meter | None = None,
         transport: Transport | None = None,
         closing: Callable[[], None] | None = None,
+        permits: Permits | None = None,
     ) -> Intacct:
         """A client for the connection, in its entity or in `entity` ("" for the top level).
 
         Its tokens and memory live in the state database and are shared with every other program that uses it; its
         requests are logged there, and wait for the company's slots, which all those programs share (DESIGN rule 8).
         Before it writes at a level that its token does not have, it gives a CheckWarning, once. `closing` is called
-        when the client was closed. Asks nothing of Intacct yet. Raises as `get` does, NotAuthorisedError where it is
-        unconnected, ConfigurationError where its application is not for its environment.
+        when the client was closed; `permits` says what it may write. Asks nothing of Intacct yet. Raises as `get` does,
+        NotAuthorisedError where it is unconnected, ConfigurationError where its application is not for its environment.
         """
-        opening = self._opening(name, owner, entity, transport, (tier, concurrency), budget, meter, closing)
+        opening = self._opening(name, owner, entity, transport, (tier, concurrency), budget, meter, closing, permits)
         return clients.blocking(self.store, opening, transport)
 
     def open_async(
@@ -117,10 +119,11 @@ class Connections(Lookup):
         meter: Meter | None = None,
         transport: AsyncTransport | InProcessTransport | None = None,
         closing: Callable[[], None] | None = None,
+        permits: Permits | None = None,
     ) -> AsyncIntacct:
         """As `open`, for asyncio. Blocks for a moment to look the connection up; `AsyncConnections.open` does not."""
         refreshing = transport if isinstance(transport, InProcessTransport) else None
-        opening = self._opening(name, owner, entity, refreshing, (tier, concurrency), budget, meter, closing)
+        opening = self._opening(name, owner, entity, refreshing, (tier, concurrency), budget, meter, closing, permits)
         return clients.awaited(self.store, opening, transport)
 
     def _opening(
@@ -133,6 +136,7 @@ class Connections(Lookup):
         budget: Budget | None,
         meter: Meter | None,
         closing: Callable[[], None] | None,
+        permits: Permits | None,
     ) -> Opening:
         """What both kinds of client need. `refreshing` is the transport that fetches tokens."""
         connection = self.get(name, owner)
@@ -150,6 +154,7 @@ class Connections(Lookup):
             budget=budget,
             meter=meter,
             closing=closing,
+            permits=permits,
         )
 
     def revoke(

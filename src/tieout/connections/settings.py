@@ -31,6 +31,10 @@ class ConnectionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     """Of the company's contract: how many requests may be under way at once (REST reference 8.6)."""
     concurrency: int | None = None
     """The same as a number."""
+    read_only: bool = False
+    """Nothing is written over it."""
+    allow: tuple[str, ...] | None = None
+    """What may be written over it, `object:operation`: `["accounts-payable/bill:create", "time/timesheet:*"]`."""
 
 
 class Place(Protocol):

@@ -16,12 +16,14 @@ import msgspec
 
 from tieout.push.stage import CREATE
 from tieout.rest import operations
+from tieout.rest.attachments import ATTACHMENT, FOLDER
 from tieout.rest.batch import MAX_BATCH, MAX_BODY, MAX_PATH
 from tieout.store.ledger import Batch, Entry, Scope
 from tieout.store.ledger_facts import now_text
 
 if TYPE_CHECKING:
     from tieout.push.opening import Opened
+    from tieout.push.settings import PushSettings
     from tieout.push.stage import Order, Staged
 
 T = TypeVar("T")
@@ -52,6 +54,19 @@ def way(operation: str, step: int, done: str, object: str) -> Way:
         case "delete":
             return Way(operation, step, "DELETE", path)
     return Way(operation, step, "POST", operations.workflow_path(object.partition("::")[0], done))
+
+
+def ways(settings: PushSettings, object: str) -> list[Way]:
+    """All ways that the documents of a push may go."""
+    done = ["create", "update"] if settings.operation == "upsert" else [settings.operation]
+    if "update" not in done and (settings.changes == "update" or settings.on_late_rows == "append"):
+        done.append("update")
+    found = [way(settings.operation, 0, each, object) for each in done]
+    for step in settings.steps:
+        if step == "attach":
+            found += [way(settings.operation, 0, "create", FOLDER), way(settings.operation, 0, "create", ATTACHMENT)]
+        found.append(way(settings.operation, 0, "update" if step == "attach" else step, object))
+    return found
 
 
 class Outgoing(msgspec.Struct):

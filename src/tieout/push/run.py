@@ -36,7 +36,7 @@ from tieout.push.report import (
     changed_facts,
     problem_facts,
 )
-from tieout.push.requests import Outgoing, batches
+from tieout.push.requests import Outgoing, batches, ways
 from tieout.push.returned import Returned, is_returned
 from tieout.push.sending import Request, Sender
 from tieout.push.settings import PushSettings
@@ -86,6 +86,7 @@ def run(project: Project, job: Job) -> PushReport:
             report = _look(desks, job, stage, checking)
         else:
             _refuse_without_a_plan(job)
+            _refuse_forbidden(desks, job.settings)
             held = stack.enter_context(lease(desks.main))
             audit = stack.enter_context(AuditWriter(job.audit)) if job.audit is not None else None
             # The source first: a file that cannot be read must not start anything.
@@ -170,6 +171,13 @@ def _refuse_without_a_plan(job: Job) -> None:
             f"[push.{job.name}] wants two people: one who plans, another who applies the plan.",
             advice=f"Run `tieout push {job.name} --plan FILE`, and let the other run `--apply FILE`.",
         )
+
+
+def _refuse_forbidden(desks: Desks, settings: PushSettings) -> None:
+    """Raise ConfigurationError before anything is read or written where the connection may not do all that the section
+    asks for."""
+    for going in ways(settings, desks.object):
+        desks.main.client.refuse_forbidden(going.method, going.path)
 
 
 def _applied(desks: Desks, job: Job, stage: Stage) -> tuple[Intake, PlanHead]:

@@ -13,7 +13,7 @@ import msgspec
 from tieout.errors import ConfigurationError, NotAuthorisedError, redacted
 from tieout.rest.body import MAX_REPLY
 from tieout.rest.budget import Budget
-from tieout.rest.call import Call, checked_entity
+from tieout.rest.call import Call, Repeat, checked_entity
 from tieout.rest.desk import Desk
 from tieout.rest.drivers import AsyncDriver, Places, SyncDriver
 from tieout.rest.effects import Exchange
@@ -62,6 +62,7 @@ class Client(Generic[D]):
         check: bool = True,
         max_reply: int = MAX_REPLY,
         before_write: Callable[[Session, Call[Any], Token], Exchange[None]] | None = None,
+        allows: Callable[[Call[Any]], None] | None = None,
     ) -> None:
         """Give `client_id`, `client_secret`, `user` and `company` for client credentials, or `client_id`,
         `client_secret` and `refresh_token`, or any TokenSource as `tokens`.
@@ -69,7 +70,8 @@ class Client(Generic[D]):
         `timeout` is seconds for one try, `deadline` seconds for a call with all its retries. `entity` runs every
         call in that entity (REST reference 2). `check=False` sends bodies without holding them against the company's
         model first; each write can say so for itself. A reply of more than `max_reply` bytes, decompressed, is given up
-        while it is read. `before_write` is asked before each write is sent: an exchange, which may raise."""
+        while it is read. `before_write` is asked before each write is sent: an exchange, which may raise. `allows` is
+        told of each write before a token is asked for, and raises where it may not be made."""
         if not (timeout > 0 and deadline > 0 and max_reply > 0):
             raise ConfigurationError("`timeout`, `deadline` and `max_reply` must be more than 0.")
         source = tokens or _source(client_id, client_secret, user, company, refresh_token)
@@ -94,6 +96,7 @@ class Client(Generic[D]):
             deadline=deadline,
             keys_work=partial(keys_work, memory),
             before_write=before_write,
+            allows=allows,
         )
         self._desk = Desk(session=session, memory=memory, check=check)
         self._driver = self._make_driver(transport, self._pace, max_reply)
@@ -159,6 +162,11 @@ class Client(Generic[D]):
     def concurrency(self) -> int:
         """Requests that may be under way now: fewer than allowed while Intacct asks for less."""
         return self._pace.limit
+
+    def refuse_forbidden(self, method: str, path: str) -> None:
+        """Raise what such a write would raise where this client may not make it. Sends nothing."""
+        if self._desk.session.allows is not None:
+            self._desk.session.allows(Call(method=method, path=path, parse=lambda reply: None, repeat=Repeat.NEVER))
 
     def measure(self) -> Measure:
         """`with intacct.measure() as spent:` ... `spent` is the Usage of the block, once it has ended."""

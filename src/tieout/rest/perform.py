@@ -38,6 +38,8 @@ def perform(session: Session, call: Call[T]) -> Exchange[T]:
 
 def _tries(attempt: Attempt[T]) -> Exchange[T]:
     call, session = attempt.call, attempt.session
+    if session.allows is not None and call.authorised and call.repeat is not Repeat.FREE:
+        session.allows(call)
     token = (yield from session.tokens.token(session)) if call.authorised else None
     if token is not None and session.before_write is not None and call.repeat is not Repeat.FREE:
         yield from session.before_write(session, call, token)

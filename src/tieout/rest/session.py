@@ -40,6 +40,8 @@ class Session(msgspec.Struct, kw_only=True):
     before_write: Callable[[Session, Call[Any], Token], Exchange[None]] | None = None
     """Asked before a write goes out for the first time, with the token that it goes out with. What it raises is raised
     instead of sending."""
+    allows: Callable[[Call[Any]], None] | None = None
+    """Told of each write before anything is done for it; raises where it may not be made."""
     clock: Callable[[], float] = time.monotonic
     now: Callable[[], float] = time.time
     """Unix time, for the log."""
