@@ -123,3 +123,35 @@ def test_a_kill_with_several_under_way_posts_each_record_exactly_once(desk: Desk
     assert (again.unknown, again.failed, again.exit_code) == (0, 0, 0)
     assert again.posted + again.skipped == COUNT
     assert desk.held_by_company("customers", "id") == ONCE
+
+
+def test_what_a_killed_run_never_came_to_is_listed_may_be_dismissed_and_is_sent_by_the_next(
+    desk: Desk, forked: Forks
+) -> None:
+    many(desk)
+    code, said = desk.child(forked, "customers", "push.after_ledger_write:2")
+    assert code == -signal.SIGKILL, said
+    left = {record.source_id: record.state for record in push.failed(desk.project, "customers")}
+    sent = desk.held_by_company("customers", "id").keys() & ONCE.keys()
+    assert left.keys() | sent == ONCE.keys(), "nothing that was announced is forgotten"
+    assert left["C1499"] == "pending"
+    (standing,) = push.standings(desk.project, "customers")
+    assert (standing.finished, len(standing.records)) == (False, len(left))
+    assert push.dismiss(desk.project, "customers", ["C1499"]) == ["C1499"]
+    assert "C1499" not in {record.source_id for record in push.failed(desk.project, "customers")}
+    again = desk.push()
+    assert (again.unknown, again.failed) == (0, 0)
+    assert desk.held_by_company("customers", "id") == ONCE
+    assert push.failed(desk.project, "customers") == []
+
+
+def test_what_a_killed_run_never_came_to_outlives_its_source(desk: Desk, forked: Forks) -> None:
+    many(desk)
+    code, said = desk.child(forked, "customers", "push.after_ledger_write:1")
+    assert code == -signal.SIGKILL, said
+    desk.customers([customer(1_600)])
+    desk.push()
+    left = push.failed(desk.project, "customers")
+    assert {record.state for record in left} == {"pending"}
+    assert len(left) + desk.held_by_company("customers", "id").total() >= COUNT
+    assert left[-1].source_id == "C1499"

@@ -238,6 +238,44 @@ def test_what_a_run_announces_stays_pending_and_changes_nothing_known(ledger: Le
     assert {r.state for r in ledger.records()} == {"sending"}
 
 
+def test_what_a_run_plans_is_pending_until_it_is_sent_and_becomes_so_where_it_never_is(
+    ledger: Ledger, lease: Lease, store: Store
+) -> None:
+    ledger.begin_batch(lease, "run 1", batch(1, 1), [record("A")])
+    ledger.resolve(lease, "b1", [Result(position=0, state="failed", error={"message": "no"})])
+    ledger.plan(lease, "run 2", [record("A"), record("B", entries=("1",), totals='{"x":1.5}'), record("C")])
+    elsewhere = Ledger(store, msgspec.structs.replace(SCOPE, entity="E110"), Reverse())
+    elsewhere.plan(lease, "run 2", [record("D")])
+    assert [(r.source_id, r.state) for r in ledger.records()] == [("A", "failed"), ("B", "pending"), ("C", "pending")]
+    assert [r.source_id for r in ledger.records(("posted", "failed"))] == ["A"]
+    assert next((r.rows, r.totals) for r in ledger.records(("pending",))) == ((2, 3), {"x": Decimal("1.5")})
+    assert ledger.entities() == {"", "E110"}
+    ledger.begin_batch(lease, "run 2", batch(2, 1), [record("B", entries=("1",))])
+    assert [(r.source_id, r.state) for r in ledger.records()] == [("A", "failed"), ("B", "sending"), ("C", "pending")]
+    ledger.settle_planned(lease)
+    assert {s: r.state for s, r in ledger.known(["A", "B", "C"]).items()} == {
+        "A": "failed",
+        "B": "sending",
+        "C": "pending",
+    }
+    assert elsewhere.known(["D"])["D"].state == "pending"
+    assert [r.source_id for r in ledger.records()] == ["A", "B", "C"], "once each"
+
+
+def test_rows_of_planned_records_belong_to_them_once_they_are_pending(ledger: Ledger, lease: Lease) -> None:
+    ledger.begin_batch(lease, "run 1", batch(1, 1), [record("A", entries=("1", "2"))])
+    ledger.plan(lease, "run 2", [record("A", entries=("1",)), record("B", entries=("3", "4"))])
+    ledger.settle_planned(lease)
+    assert ledger.owners(["1", "2", "3", "4"]) == {"1": "A", "2": "A", "3": "B", "4": "B"}
+
+
+def test_what_was_all_sent_is_dropped_of_its_own_run_only(ledger: Ledger, lease: Lease) -> None:
+    ledger.plan(lease, "run 1", [record("A")])
+    ledger.plan(lease, "run 2", [record("B")])
+    ledger.drop_planned(lease, "run 2")
+    assert [r.source_id for r in ledger.records()] == ["A"]
+
+
 def test_dismissed_records_are_not_listed_and_keep_their_epoch(ledger: Ledger, lease: Lease) -> None:
     ledger.begin_batch(lease, "run", batch(1, 2), [record("A", entries=("1", "2")), record("B")])
     ledger.resolve(lease, "b1", [Result(position=0, state="failed"), Result(position=1, state="posted")])

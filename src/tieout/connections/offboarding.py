@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Table
     from sqlalchemy import Connection as Transaction
 
-COMPANY_CACHES = ("learnt_fields", "models", "earlier_models", "requests", "push_originals")
+COMPANY_CACHES = ("learnt_fields", "models", "earlier_models", "requests", "push_originals", "push_planned")
 """Tables of what was learnt of a company, asked of it, and not posted to it."""
 KEPT = {
     "audit": "the audit log: who connected, failed and was let go; append-only, without secrets",

@@ -233,9 +233,14 @@ def _send(
     except TieoutError:
         stage.rename_fate("send", "pending")
         with contextlib.suppress(TieoutError):  # what stopped the push is what is to be told
+            main.ledger.settle_planned(held)
             _keep(desks, job, intake, held)
         raise
     stage.rename_fate("send", "pending")
+    if any(fate == "pending" for _, fate, _, _ in stage.counts()):
+        main.ledger.settle_planned(held)
+    else:
+        main.ledger.drop_planned(held, run_id)
     if job.settings.steps:
         desks_here = desks.all_known()
         Steps(job.settings, desks.root, sender, held, run_id).run(desks_here, retry=job.retry)
@@ -315,7 +320,7 @@ def _announce(desks: Desks, intake: Intake, settings: PushSettings, held: Lease,
         for entity, documents in plan.by_entity(chunk):
             ledger = desks.ledger(entity)
             to_send = [Outgoing.of(d, ledger.operation, desks.object).record for d in documents if d.fate == "send"]
-            ledger.announce(held, run_id, to_send)
+            ledger.plan(held, run_id, to_send)
             ledger.hold(held, run_id, [_held(d) for d in documents if d.fate == "held"])
             ready += len(to_send)
     if settings.steps:
@@ -380,7 +385,7 @@ def _held(document: Staged) -> Entry:
 
 
 def _mark_changed(desks: Desks, stage: Stage, held: Lease) -> None:
-    for chunk in stage.chunks():
+    for chunk in stage.chunks(known=True):
         for entity, documents in plan.by_entity(chunk):
             known = [document.source_id for document in documents if document.known]
             if known:

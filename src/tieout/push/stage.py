@@ -295,10 +295,12 @@ class Stage:
 
     # Reading -------------------------------------------------------------------------------------------------------
 
-    def chunks(self, *fates: Fate, size: int = _CHUNK) -> Iterator[list[Staged]]:
-        """Documents in the order of their first rows, those of some fates or all, in pieces of at most `size`."""
+    def chunks(self, *fates: Fate, size: int = _CHUNK, known: bool = False) -> Iterator[list[Staged]]:
+        """Documents in the order of their first rows, those of some fates or all, in pieces of at most `size`. With
+        `known` only those that the ledger had before this run."""
         after = -1
         among = f"and fate in ({', '.join('?' * len(fates))})" if fates else ""
+        among += " and known" if known else ""
         query = f"select {_COLUMNS} from documents where seq > ? {among} order by seq limit {size}"  # noqa: S608 - our own names
         while rows := self._run(query, (after, *fates)).fetchall():
             yield [Staged(row) for row in rows]

@@ -31,7 +31,7 @@ from tieout.rest.batch import MAX_BATCH
 from tieout.store import open_store
 from tieout.store.ledger import Ledger, Scope
 from tieout.store.ledger_facts import CHANGES, NOT_ARRIVED
-from tieout.store.ledger_tables import push_records
+from tieout.store.ledger_tables import push_planned, push_records
 
 if TYPE_CHECKING:
     from tieout.project import Project
@@ -109,14 +109,15 @@ def _books(project: Project, connection: str | None, entity: str | None) -> list
 
 def _pushes(store: Store, scope: Scope, without: Sequence[str]) -> list[Scope]:
     """The pushes that the ledger holds records of, in the company and entity of this scope."""
-    columns = push_records.c
-    query = select(columns.push).distinct().order_by(columns.push)
-    query = query.where(
-        columns.company == scope.company, columns.environment == scope.environment, columns.entity == scope.entity
-    )
+    names: set[str] = set()
     with store.read() as reading:
-        names = [name for name in reading.scalars(query) if name not in without]
-    return [msgspec.structs.replace(scope, push=name) for name in names]
+        for table in (push_records, push_planned):
+            columns = table.c
+            mine = (columns.company == scope.company, columns.environment == scope.environment)
+            query = select(columns.push).distinct().where(*mine, columns.entity == scope.entity)
+            names.update(reading.scalars(query))
+    names.difference_update(without)
+    return [msgspec.structs.replace(scope, push=name) for name in sorted(names)]
 
 
 def abandoned_lines(project: Project, connection: str | None = None) -> list[TieOutLine]:
@@ -178,7 +179,7 @@ def _left(run: LastRun | None) -> int:
 
 def dismiss(project: Project, name: str, source_ids: Sequence[str], connection: str | None = None) -> list[str]:
     """See `tieout.push.dismiss`."""
-    with opened(project, name, settings_of(project, name, connection)) as desks:
+    with opened(project, name, settings_of(project, name, connection)) as desks, lease(desks.main) as held:
         known = {source_id: (desk, r) for desk in desks.all() for source_id, r in desk.ledger.known(source_ids).items()}
         steps = {record.source_id for desk in desks.all() for record in desk.ledger.follow_ups(NOT_ARRIVED)}
         for source_id in source_ids:
@@ -186,7 +187,10 @@ def dismiss(project: Project, name: str, source_ids: Sequence[str], connection: 
                 waiting = [record.source_id for desk in desks.all() for record in desk.ledger.records(_NOT_POSTED)]
                 near = catalogue.nearest(source_id, waiting)
                 raise UnknownNameError(
-                    f"record in the ledger of push {name} named", source_id, nearest=near, advice="See `tieout failed`."
+                    f"record in the ledger of push {name} named",
+                    source_id,
+                    nearest=near,
+                    advice="See `tieout failed`.",
                 )
             record = known[source_id][1]
             if record.state in ("sending", "unknown") or (
@@ -194,13 +198,12 @@ def dismiss(project: Project, name: str, source_ids: Sequence[str], connection: 
             ):
                 raise ConfigurationError(
                     f"Record {source_id!r} is {record.state}, so it cannot be dismissed.",
-                    advice="Only what never arrived in Intacct can be, what is gone from there, and steps left undone.",
+                    advice="Only what never arrived in Intacct can be, what is gone from there, and steps not done.",
                 )
-        with lease(desks.main) as held:
-            gone = [each for desk in desks.all() for each in desk.ledger.dismiss(held, source_ids)]
-            for desk in desks.all():
-                desk.ledger.originals.settle(held)
-            return gone
+        gone = [each for desk in desks.all() for each in desk.ledger.dismiss(held, source_ids)]
+        for desk in desks.all():
+            desk.ledger.originals.settle(held)
+        return gone
 
 
 def verify(project: Project, name: str, connection: str | None = None) -> list[TieOutLine]:

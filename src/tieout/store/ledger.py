@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import delete, func, insert, or_, select, update
 
 from tieout.errors import StoreError
+from tieout.store import ledger_planned
 from tieout.store.bulk import among, insert_many, update_many
 from tieout.store.crashpoints import reached
 from tieout.store.ledger_facts import (
@@ -114,14 +115,34 @@ class Ledger(Reading):
         """Write what a run will send as `pending`, lest it be forgotten if the run ends early. Known ones stay."""
         with self._store.begin() as connection:
             lease.assure(connection)
-            if any(record.entries for record in records):
-                ids = [record.source_id for record in records]
-                known: set[str] = set()
-                for start in range(0, len(ids), CHUNK):
-                    query = select(push_records.c.source_id).where(self._named(connection, ids[start : start + CHUNK]))
-                    known.update(connection.scalars(query))
-                self._own(connection, [record for record in records if record.source_id not in known])
-            self._upsert(connection, records, run_id, "pending", conflict="on conflict do nothing")
+            self._announce(connection, run_id, records)
+
+    def plan(self, lease: Lease, run_id: str, records: Sequence[Entry]) -> None:
+        """Write down what a run will send, lest it be forgotten if the run ends early: `records` and `settle_planned`
+        take it for `pending` then, where nothing else is known."""
+        if not records:
+            return
+        with self._store.begin() as connection:
+            lease.assure(connection)
+            ledger_planned.write(connection, self.scope, self.operation, run_id, records)
+
+    def drop_planned(self, lease: Lease, run_id: str) -> None:
+        """Forget, in every entity, what a run was to send: all of it has records of its own."""
+        with self._store.begin() as connection:
+            lease.assure(connection)
+            ledger_planned.drop_all(connection, self.scope, run_id)
+
+    def settle_planned(self, lease: Lease) -> None:
+        """Make `pending` records, in every entity, of what runs of this push were to send and never did."""
+        with self._store.read() as connection:
+            parts = ledger_planned.parts(connection, self.scope, any_entity=True)
+        for part in parts:
+            scope = Scope(self.scope.company, self.scope.environment, part.entity, self.scope.push)
+            there = type(self)(self._store, scope, self._seal, owner=self._owner, operation=part.operation)
+            with self._store.begin() as connection:
+                lease.assure(connection)
+                there._announce(connection, part.run_id, part.entries())
+                ledger_planned.drop(connection, part.id)
 
     def pass_over(self, lease: Lease, run_id: str, records: Sequence[Entry]) -> None:
         """Write a step as done of records for which it has nothing to do. What is known of it stays."""
@@ -287,6 +308,16 @@ class Ledger(Reading):
             done = {"resolved_at": moment} if batch["state"] == "resolved" else {}
             connection.execute(update(push_batches).where(push_batches.c.id == batch_id).values(**batch, **done))
             reached("push.before_result_commit")
+
+    def _announce(self, connection: Connection, run_id: str, records: Sequence[Entry]) -> None:
+        if any(record.entries for record in records):
+            ids = [record.source_id for record in records]
+            known: set[str] = set()
+            for start in range(0, len(ids), CHUNK):
+                query = select(push_records.c.source_id).where(self._named(connection, ids[start : start + CHUNK]))
+                known.update(connection.scalars(query))
+            self._own(connection, [record for record in records if record.source_id not in known])
+        self._upsert(connection, records, run_id, "pending", conflict="on conflict do nothing")
 
     def _upsert(
         self,

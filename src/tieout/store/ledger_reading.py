@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any, Self
 import msgspec
 from sqlalchemy import LABEL_STYLE_TABLENAME_PLUS_COL, and_, func, select
 
+from tieout.store import ledger_planned
 from tieout.store.access_tables import DEFAULT_OWNER
 from tieout.store.bulk import among
 from tieout.store.ledger_facts import CHANGES, IN_FLIGHT, Batch, LastRun, LedgerRecord, Scope, Seal, State
 from tieout.store.ledger_originals import Originals
+from tieout.store.ledger_planned import Part
 from tieout.store.ledger_tables import push_batches, push_entries, push_records, push_runs
 
 if TYPE_CHECKING:
@@ -71,15 +73,44 @@ class Reading:
         return found
 
     def records(self, states: Iterable[State] | None = None) -> Iterator[LedgerRecord]:
-        """Every record, or those in some states, in the order of their ids; dismissed ones left out."""
+        """Every record, or those in some states, in the order of their ids; dismissed ones left out. What a run that is
+        under way, or was killed, still had to send comes last, as `pending`."""
         columns = push_records.c
         query = select(push_records).where(self._mine(push_records), columns.dismissed_at.is_(None))
         query = query.order_by(columns.source_id)
         if states is not None:
-            query = query.where(push_records.c.state.in_(tuple(states)))
+            states = tuple(states)
+            query = query.where(push_records.c.state.in_(states))
         with self._store.read() as connection:
+            # First: what becomes a record meanwhile is then seen twice rather than not at all, and left out below.
+            planned = self._planned(connection) if states is None or "pending" in states else []
             for row in connection.execute(query):
                 yield _record(row)
+            for part in planned:
+                yield from self._not_begun(connection, part)
+
+    def _planned(self, connection: Connection) -> list[Part]:
+        return [] if self.step else ledger_planned.parts(connection, self.scope, operation=self.operation)
+
+    def _not_begun(self, connection: Connection, part: Part) -> Iterator[LedgerRecord]:
+        entries = part.entries()
+        for start in range(0, len(entries), CHUNK):
+            chunk = entries[start : start + CHUNK]
+            named = self._named(connection, [entry.source_id for entry in chunk])
+            known = set(connection.scalars(select(push_records.c.source_id).where(named)))
+            for entry in chunk:
+                if entry.source_id not in known:
+                    yield LedgerRecord(
+                        source_id=entry.source_id,
+                        payload_hash=entry.payload_hash,
+                        state="pending",
+                        rows=_ROWS.decode(entry.rows),
+                        totals=_TOTALS.decode(entry.totals),
+                        attempt=entry.attempt,
+                        updated_at=part.planned_at,
+                        facts=msgspec.json.decode(entry.facts) if entry.facts else None,
+                        operation=self.operation,
+                    )
 
     def due(self, earlier: int, *, retry: bool) -> Iterator[tuple[LedgerRecord, LedgerRecord]]:
         """What waits for this step: (its line, the record's own line), where the step `earlier` is posted and the
@@ -177,7 +208,7 @@ class Reading:
             )
         )
         with self._store.read() as connection:
-            return set(connection.scalars(query))
+            return set(connection.scalars(query)) | ledger_planned.entities(connection, scope)
 
     def entities_with_open_batches(self) -> set[str]:
         """The entities in which this push has requests whose outcome is not known."""

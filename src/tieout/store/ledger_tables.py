@@ -114,6 +114,22 @@ push_runs = Table(
     Index("ix_push_runs_push", "push"),
 )
 
+push_planned = Table(
+    "push_planned",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("company", String(255), nullable=False),
+    Column("environment", String(64), nullable=False),
+    Column("entity", String(255), nullable=False),
+    Column("push", String(255), nullable=False),
+    Column("operation", String(32), nullable=False),
+    Column("run_id", String(36), nullable=False),
+    Column("records", LargeBinary, nullable=False, comment="as in push_records, compressed JSON; no bodies"),
+    Column("planned_at", String(32), nullable=False),
+    Index("ix_push_planned_scope", "company", "environment", "push", "entity"),
+    comment="What a run still has to send, many records in a row. Gone when all was sent, or became pending.",
+)
+
 push_originals = Table(
     "push_originals",
     metadata,

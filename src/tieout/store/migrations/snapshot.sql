@@ -1,4 +1,4 @@
--- 0015
+-- 0016
 --
 CREATE TABLE tieout_version (
 	version_num VARCHAR(32) NOT NULL, 
@@ -463,3 +463,18 @@ CREATE TABLE push_corrections (
 )
 --
 CREATE INDEX ix_push_corrections_scope ON push_corrections (company, environment, push, entity)
+--
+CREATE TABLE push_planned (
+	id VARCHAR(36) NOT NULL, 
+	company VARCHAR(255) NOT NULL, 
+	environment VARCHAR(64) NOT NULL, 
+	entity VARCHAR(255) NOT NULL, 
+	push VARCHAR(255) NOT NULL, 
+	operation VARCHAR(32) NOT NULL, 
+	run_id VARCHAR(36) NOT NULL, 
+	records BLOB NOT NULL, 
+	planned_at VARCHAR(32) NOT NULL, 
+	CONSTRAINT pk_push_planned PRIMARY KEY (id)
+)
+--
+CREATE INDEX ix_push_planned_scope ON push_planned (company, environment, push, entity)
