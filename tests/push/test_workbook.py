@@ -7,13 +7,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import openpyxl
 import pytest
 from sqlalchemy import text
 
+from tests.forks import Forks
 from tests.push.desk import Desk
+from tests.push.ground import ground, line
 from tieout import push
+from tieout.connections import open_connections
 from tieout.errors import CheckError
+from tieout.project import load
 from tieout.push.opening import opened
 from tieout.push.settings import settings_of
 from tieout.store import open_store
@@ -52,7 +57,8 @@ def test_a_controllers_day(desk: Desk) -> None:
     path = book_of(desk)
     assert path.stat().st_mode & 0o777 == 0o600
     assert openpyxl.load_workbook(path).sheetnames == ["Summary", "Posted", "Draft", "Failed", "Open"]
-    assert [(row["Entry"], row["tieout_key"] is not None) for row in rows_of(path, "Posted")] == [("T1", True)]
+    sent = [(row["Entry"], row["tieout_state"], row["tieout_key"] is not None) for row in rows_of(path, "Draft")]
+    assert sent == [("T1", "draft", True)], "a timesheet that nobody submitted"
     failed = rows_of(path, "Failed")
     assert list(failed[0])[:5] == ["Entry", "Sheet", "Day", "Hours", "Project"]
     assert [(row["Entry"], row["Sheet"], row["Hours"]) for row in failed] == [
@@ -233,7 +239,7 @@ def test_csv_has_the_sources_dialect_and_comes_back(desk: Desk) -> None:
         .replace('id = "Entry"', 'id = "Entry"\nseparator = ";"\nencoding = "cp1252"')
     )
     (desk.root / "tieout.toml").write_text(section)
-    desk = Desk(push_project(desk), desk.url)
+    desk = Desk(load(desk.root), desk.url)
     (desk.root / "times.csv").write_bytes(
         "Entry;Sheet;Day;Hours;Project\nÄ1;=S;2026-11-17;acht\xa0;\n".encode("cp1252")
     )
@@ -250,12 +256,6 @@ def test_csv_has_the_sources_dialect_and_comes_back(desk: Desk) -> None:
     assert (report.posted, [c.after for c in report.corrections]) == (1, ["8"])
 
 
-def push_project(desk: Desk) -> Any:
-    from tieout.project import load
-
-    return load(desk.root)
-
-
 def test_what_a_program_gave_can_be_corrected_too(desk: Desk) -> None:
     rows = [{"Entry": "T1", "Sheet": "S1", "Day": "2026-11-16", "Hours": "x", "Project": ""}]
     desk.push("times", records=iter(rows))
@@ -269,7 +269,7 @@ def test_a_personal_value_is_changed_and_not_told(desk: Desk) -> None:
         (desk.root / "tieout.toml").read_text().replace('"lines.quantity" = "Hours"', '"lines.quantity" = "Bank hours"')
     )
     (desk.root / "tieout.toml").write_text(section)
-    desk = Desk(push_project(desk), desk.url)
+    desk = Desk(load(desk.root), desk.url)
     (desk.root / "times.csv").write_text("Entry,Sheet,Day,Bank hours,Project\nT1,S1,2026-11-16,x12345,\n")
     desk.push("times")
     path = book_of(desk)
@@ -281,3 +281,91 @@ def test_a_personal_value_is_changed_and_not_told(desk: Desk) -> None:
     assert (change.before, change.after, change.row) == ("x12345", "2", 2)
     with open_store(desk.project.state_url) as store, store.read() as reading:
         assert b"x12345" not in reading.scalar(text("select change_sealed from push_corrections"))
+
+
+def test_rows_of_several_entities_come_back_to_their_own(tmp_path: Path) -> None:
+    with ground(tmp_path) as made:
+        bills = [
+            line(1, Bill="B-1", Entity="E110", Amount="x"),
+            line(2, Bill="B-2", Entity="E120", Location="120-MTL", Currency="CAD", Amount="much"),
+            line(3, Bill="B-3", Entity="E110", Amount="100.00"),
+        ]
+        report = made.without_asking("bills").push("bills", bills, by="Ann")
+        assert (report.held, report.posted) == (2, 1), report.problems
+        path = tmp_path / "inbox.xlsx"
+        push.write_workbook(made.project, "bills", path)
+        found = {row["tieout_entity"]: row["Amount"] for row in rows_of(path, "Failed")}
+        assert found == {"E110": "x", "E120": "much"}
+
+        def correct(sheet: Any) -> None:
+            names = [each.value for each in sheet[1]]
+            for row in sheet.iter_rows(min_row=2):
+                row[names.index("Amount")].value = "100.00"
+                row[names.index("Account")].value = "6000"
+
+        edit(path, correct)
+        again = push.retry(made.project, "bills", from_file=path)
+        assert {entity: counts["posted"] for entity, counts in again.by_entity.items()} == {"E110": 1, "E120": 1}
+        assert push.failed(made.project, "bills") == []
+
+
+def test_what_a_killed_push_left_is_read_from_its_source(desk: Desk, forked: Forks) -> None:
+    desk.sheets([GOOD, BAD_HOURS, OTHER_LINE])
+    code, _ = desk.child(forked, "times", "push.after_ledger_write")
+    assert code != 0
+    assert sealed_rows(desk) == []
+    path = book_of(desk)
+    assert [(row["Entry"], row["tieout_record"] is not None) for row in rows_of(path, "Failed")] == [
+        ("T2", True), ("T3", True)
+    ]  # fmt: skip
+    assert [row["Entry"] for row in rows_of(path, "Open")] == ["T1"]
+    edit(path, lambda sheet: setattr(cell(sheet, "T2", "Hours"), "value", "8"))
+    report = desk.retry("times", from_file=path)
+    assert report.unknown == 0
+    assert desk.held_by_company("timesheets", "description") == {"S1": 1, "S2": 1}
+
+
+def test_drafts_have_their_own_sheet(tmp_path: Path) -> None:
+    with ground(tmp_path) as made:
+        made.with_text(
+            lambda text: text.replace('object = "bills"\n', 'object = "bills"\nsource = "bills.csv"\n').replace(
+                "[push.bills.fields]\n", '[push.bills.fields]\nstate = { constant = "draft" }\n'
+            )
+        )
+        project = load(tmp_path)
+        rows = [line(1), line(2)]
+        (tmp_path / "bills.csv").write_text("\n".join(map(",".join, [rows[0].keys(), *(r.values() for r in rows)])))
+        assert push.push(project, "bills").posted == 2
+        push.write_workbook(project, "bills", tmp_path / "inbox.xlsx")
+        assert [row["Line"] for row in rows_of(tmp_path / "inbox.xlsx", "Draft")] == ["1", "2"]
+        assert rows_of(tmp_path / "inbox.xlsx", "Posted") == []
+
+
+def test_the_audit_file_says_what_was_changed(desk: Desk) -> None:
+    desk.sheets([BAD_HOURS])
+    desk.push("times")
+    path = book_of(desk)
+    edit(path, lambda sheet: setattr(cell(sheet, "T2", "Hours"), "value", "8"))
+    desk.retry("times", from_file=path, by="Bo", audit=desk.root / "audit.jsonl")
+    foot = msgspec.json.decode((desk.root / "audit.jsonl").read_bytes().splitlines()[-1])
+    (change,) = foot["corrections"]
+    assert (change["row"], change["column"], change["before"], change["after"], change["by"]) == (
+        2, "Hours", "eight", "8", "Bo"
+    )  # fmt: skip
+    assert push.check_audit(desk.root / "audit.jsonl").ties
+
+
+def test_rows_are_kept_in_postgresql_too(desk: Desk, postgres_url: str) -> None:
+    section = (desk.root / "tieout.toml").read_text()
+    (desk.root / "tieout.toml").write_text(f'[state]\nurl = "{postgres_url}"\n{section}')
+    project = load(desk.root)
+    connections = open_connections(project)
+    connections.add_simulator("demo", desk.url)
+    connections.store.close()
+    desk = Desk(project, desk.url)
+    desk.sheets([GOOD, BAD_HOURS, OTHER_LINE])
+    desk.push("times")
+    path = book_of(desk)
+    edit(path, lambda sheet: setattr(cell(sheet, "T2", "Hours"), "value", "8"))
+    assert desk.retry("times", from_file=path).posted == 1
+    assert sealed_rows(desk) == [None]

@@ -88,6 +88,9 @@ class Foot(msgspec.Struct, kw_only=True):
     sums: list[dict[str, Any]]
     """Of posted records by entity, period, currency and field: what was sent, and what Intacct returned."""
     tie_out: list[dict[str, Any]]
+    corrections: list[dict[str, Any]] = []
+    """Cells that people changed in the corrected file that was read: row, column, before, after, by whom. Values of
+    columns that may be personal are null here."""
     sha256: str = ""
 
 
@@ -168,6 +171,7 @@ class AuditWriter:
                 for (entity, period, currency, path), (ours, theirs) in sorted(self._sums.items())
             ],
             tie_out=[msgspec.to_builtins(line) for line in report.tie_out],
+            corrections=[msgspec.to_builtins(correction) for correction in report.corrections],
         )
         foot.sha256 = _sealed(self._digest, foot)
         self._write(foot)

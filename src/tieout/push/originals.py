@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tieout.store.leases import Lease
     from tieout.store.ledger import Scope
 
-WAITING: tuple[Fate, ...] = ("held", "failed", "unprocessed", "unknown", "changed", "pending", "send")
+WAITING: tuple[Fate, ...] = ("held", "failed", "unprocessed", "unknown", "changed", "gone", "pending", "send")
 """Documents that somebody may want to look at."""
 _LETTERS = "abcdefghjkmnpqrstvwxyz"
 _TOKEN = re.compile(r"r([a-z2-7]{16})-(\d+)-([a-z]{5})")

@@ -348,15 +348,20 @@ def _prove(
             if ledger.operation == "delete":
                 return
             _part_with(made, ledger, arrived, records, read, stage, held)
-            if held is not None and desks.has_steps:
-                said = {s: each.state for s, each in read.items() if each.state}
-                ledger.note_states(held, {s: state for s, state in said.items() if state != records[s].sage_state})
+            if held is not None and (new := _new_states(read, records, every=desks.has_steps)):
+                ledger.note_states(held, new)
         finally:
             if on_read is not None:
                 on_read(documents, records, read)
 
     wanted = {d.source_id: _of(d, whole=whole and _is_whole(d, counts)) for d in arrived if d.fate != "changed"}
     reading.add(desks.at(documents[0].entity), made, posted, None if ledger.operation == "delete" else wanted, then)
+
+
+def _new_states(read: Mapping[str, tieout.Read], records: Mapping[str, LedgerRecord], *, every: bool) -> dict[str, str]:
+    """Sage's own states that the ledger does not have yet: of all records, or of those that are or were drafts."""
+    pairs = {s: (each.state, records[s].sage_state) for s, each in read.items() if each.state}
+    return {s: new for s, (new, old) in pairs.items() if new and new != old and (every or "draft" in (new, old))}
 
 
 def _of(document: Staged, *, whole: bool) -> tieout.Expected:

@@ -228,7 +228,6 @@ class _Inbox:
             yield from self._sent_without_rows()
             return
         seen: set[tuple[str, str]] = set()
-        grouped = self.settings.is_grouped
         for found in chunks(_identified(self.settings, self._source())):
             ids = list({id for id, _ in found})
             known = [(desk, desk.ledger.known(ids)) for desk in self.desks.all()]
@@ -239,8 +238,10 @@ class _Inbox:
                 desk, here = next((pair for pair in there if row.number in pair[1].rows), there[0])
                 if (sheet := self._sent_sheet(desk, here)) is None:
                     continue
-                is_new = not grouped or (desk.entity, id) not in seen
-                if grouped:
+                if row.number in here.rows:
+                    is_new = row.number == here.rows[0]
+                else:  # the source was written anew since: its rows have other numbers
+                    is_new = (desk.entity, id) not in seen
                     seen.add((desk.entity, id))
                 yield sheet, is_new, self._sent_cells(desk, here, row), _link(here)
 

@@ -71,7 +71,7 @@ class Originals:
         waits = (
             *(records[name] == value for name, value in self._scope.values().items()),
             records.source_id == mine.source_id,
-            (records.state != "posted") | records.error.is_not(None),
+            (records.state != "posted") | records.error.is_not(None) | records.gone_at.is_not(None),
             records.dismissed_at.is_(None),
         )
         with self._store.begin() as connection:
