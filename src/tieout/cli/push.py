@@ -27,9 +27,12 @@ OUTCOMES = (
     ("held", "held: a row is wrong, so nothing of the record was sent", "bad"),
     ("unknown", "unknown: sent, no answer; the next push settles them", "bad"),
     ("changed", "changed since they were posted; Intacct keeps what it has", "bad"),
+    ("gone", "gone: posted before, and people deleted them in Intacct", "bad"),
     ("pending", "ready, not sent", ""),
 )
 """Attribute of the report, what it means, how it looks. In this order."""
+
+STEP_WORDS = {"posted": "done", "failed": "refused", "pending": "not done", "unprocessed": "not done", "held": "held"}
 
 SHOWN_PROBLEMS = 10
 
@@ -144,6 +147,7 @@ def conclude(output: Output, report: PushReport, *, dry_run: bool) -> int:
     if rows:
         output.table([Column("", right=True), ""], rows, indent=2)
     entities(output, report)
+    follow_ups(output, report)
     problems(output, report.problems)
     for note in [*derived(report, dry_run=dry_run), *report.notes]:
         output.prose(note, indent=2)
@@ -197,6 +201,16 @@ def entities(output: Output, report: PushReport) -> None:
     output.table([Column("entity"), *(Column(name, right=True) for name in shown)], rows, indent=2)
 
 
+def follow_ups(output: Output, report: PushReport) -> None:
+    """What became of the steps, and Intacct's own words for the states of the records it holds."""
+    for step, counts in report.steps.items():
+        done = [f"{n:,} {STEP_WORDS.get(state, state)}" for state, n in counts.items()]
+        output.prose(f"{step}: {', '.join(done)}", indent=2)
+    if report.by_sage_state:
+        states = [f"{n:,} {state or 'without a state'}" for state, n in report.by_sage_state.items()]
+        output.prose(f"Intacct's own state of the records it holds: {', '.join(states)}", indent=2)
+
+
 def derived(report: PushReport, *, dry_run: bool) -> list[str]:
     """What a reader must know where the source has no ids of its own."""
     words = []
@@ -226,6 +240,9 @@ def corrections(output: Output, report: PushReport) -> None:
 
 def next_step(report: PushReport) -> str:
     """What to do about the records that are not posted; empty where there is nothing to do."""
+    undone = any(set(counts) - {"posted"} for counts in report.steps.values())
+    if (report.gone or undone) and not (report.failed or report.unprocessed or report.held):
+        return f"`tieout failed {report.name}` shows which, and what can be done."
     if not (report.failed or report.unprocessed or report.held):
         return ""
     if report.dry_run:  # it leaves nothing behind that `tieout failed` could show

@@ -119,10 +119,7 @@ class Steps:
         setting = self._settings.attachment
         assert setting is not None
         names: Sequence[str] = (mine.facts or {}).get("files", ())
-        files = [
-            {"name": Path(each).name, "data": base64.b64encode(_path(self._settings, self._root, each).read_bytes())}
-            for each in names
-        ]
+        files = [{"name": Path(each).name, "data": _base64(_path(self._settings, self._root, each))} for each in names]
         self._ensure_folder(desk, setting.into)
         return operations.encode(
             {"id": container, "name": setting.name or container, "folder": {"id": setting.into}, "files": files}
@@ -169,6 +166,10 @@ class Tally:
 def _path(settings: PushSettings, root: Path, name: str) -> Path:
     assert settings.attachment is not None
     return root / settings.attachment.folder / name
+
+
+def _base64(path: Path) -> str:
+    return base64.b64encode(path.read_bytes()).decode()
 
 
 def _unreadable(path: Path) -> str:
