@@ -54,5 +54,5 @@ def test_what_goes_together_is_said(tieout: Run) -> None:
     assert "--write goes with --init" in tieout("push", "--write").err
     assert "tieout init" in tieout("push", "--init", "bills", "--write").err
     assert tieout("push", "--init", "bils").code == 2
-    assert "Owned lines are created with their owner" in tieout("push", "--init", "journal-entry-line").err
+    assert "push that object with lines.* fields" in tieout("push", "--init", "journal-entry-line").err
     assert "There is no file" in tieout("push", "--init", "bills", "--from", "none.csv").err
