@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -29,7 +29,7 @@ OPEN_ROWS = 20_000
 """Rows of documents that may still get more rows; beyond, those that got none for longest are complete."""
 
 
-class Document(msgspec.Struct):
+class Document(msgspec.Struct, gc=False):
     """One record to send. It is ready if `problems` is empty, else held with all its rows."""
 
     source_id: str
@@ -72,8 +72,9 @@ class Document(msgspec.Struct):
     def packed(self) -> tuple[bytes, str]:
         """(`encoded`, `payload_hash`) in one go: without lists they are of the same bytes."""
         encoded = ENCODER.encode(self.body)
-        if any(isinstance(value, list) for value in self.body.values()):
-            return encoded, payload_hash_of(self.body)
+        for value in self.body.values():
+            if isinstance(value, list):
+                return encoded, payload_hash_of(self.body)
         return encoded, hashlib.sha256(encoded).hexdigest()
 
 
@@ -86,7 +87,7 @@ def payload_hash_of(body: Mapping[str, Any]) -> str:
     return hashlib.sha256(ENCODER.encode(plain)).hexdigest()
 
 
-class _Draft(msgspec.Struct):
+class _Draft(msgspec.Struct, gc=False):
     """A document while its rows come in."""
 
     source_id: str
@@ -151,8 +152,12 @@ class Assembly:
             self._whole.append(document)
             return
         mapped = self._mapping.row(row, continues=group is not None and group.continues)
-        mapped.problems[:0] = problems
-        draft = self._draft(row, entry, mapped, group)
+        if problems:
+            mapped.problems[:0] = problems
+        if group is None:
+            self._whole.append(self._single(row, entry, content, mapped))
+            return
+        draft = self._draft(row, mapped, group)
         draft.rows.append(row.number)
         draft.entries.append(entry)
         draft.contents.append(content)
@@ -160,18 +165,24 @@ class Assembly:
             draft.controls.append(tuple(cell(row.values, column) for column in self._controls))
         draft.problems.extend(mapped.problems)
         draft.files += [name for name in mapped.files if name not in draft.files]
-        if group is None:
-            draft.header = mapped.header
-        else:
-            self._merge_header(draft, mapped)
+        self._merge_header(draft, mapped)
         if self._mapping.list:
             draft.lines.append(mapped.line)
-        if group is None:
-            self._whole.append(self._finish(draft))
-        else:
-            self._open_rows += 1
-            if self._open_rows > OPEN_ROWS:
-                self._close(OPEN_ROWS // 2)
+        self._open_rows += 1
+        if self._open_rows > OPEN_ROWS:
+            self._close(OPEN_ROWS // 2)
+
+    def _single(self, row: SourceRow, entry: str, content: bytes, mapped: MappedRow) -> Document:
+        """The document of a row that makes one by itself."""
+        body, totals = self._body(mapped.header, (mapped.line,))
+        controls = [tuple(cell(row.values, column) for column in self._controls)] if self._controls else []
+        files = list(dict.fromkeys(mapped.files)) if mapped.files else []
+        rows, contents = [row.number], [content]
+        document = Document(
+            entry, rows, [entry], body, mapped.problems, totals, False, mapped.entity, contents, files, controls
+        )
+        self._require(document)
+        return document
 
     def take(self) -> list[Document]:
         """The documents that are whole since the last call."""
@@ -206,9 +217,7 @@ class Assembly:
                     found = joined([text for text in texts if text is not None])
         return found or without_id(row.number, self._source_name)
 
-    def _draft(self, row: SourceRow, entry: str, mapped: MappedRow, group: Group | None) -> _Draft:
-        if group is None:
-            return _Draft(entry, mapped.entity)
+    def _draft(self, row: SourceRow, mapped: MappedRow, group: Group) -> _Draft:
         if group.continues and not (mapped.entity and self._entity_above):
             # A row that names none belongs where its document does, and so does all of one whose first row is wrong.
             mapped.entity = self._entity_above
@@ -244,18 +253,7 @@ class Assembly:
                 draft.problems.append(_row_problem(mapped.number, column, reason))
 
     def _finish(self, draft: _Draft) -> Document:
-        assert self._mapping is not None
-        totals: dict[str, Decimal] = {}
-        body: dict[str, Any] = {}
-        for path, value in draft.header.items():
-            self._put(body, path, value, totals)
-        if self._mapping.list:
-            lines = body.setdefault(self._mapping.list, [])
-            for values in draft.lines:
-                line: dict[str, Any] = {}
-                for path, value in values.items():
-                    self._put(line, path, value, totals)
-                lines.append(line)
+        body, totals = self._body(draft.header, draft.lines)
         document = Document(
             draft.source_id,
             draft.rows,
@@ -263,7 +261,7 @@ class Assembly:
             body,
             draft.problems,
             totals,
-            self._grouping is not None,
+            True,
             draft.entity,
             draft.contents,
             draft.files,
@@ -277,14 +275,31 @@ class Assembly:
         whole = not place.list or self._target.operation in ("create", "upsert")
         return _Put(place.inner[:-1], place.inner[-1], whole and adds_up(place.field))
 
-    def _put(self, body: dict[str, Any], path: str, value: Wire, totals: dict[str, Decimal]) -> None:
-        put = self._places[path]
-        here = body
-        for name in put.parents:
-            here = here.setdefault(name, {})
-        here[put.last] = value
-        if put.adds_up:
-            add_total(totals, path, value)
+    def _body(
+        self, header: Mapping[str, Wire], lines: Sequence[Mapping[str, Wire]]
+    ) -> tuple[dict[str, Any], dict[str, Decimal]]:
+        assert self._mapping is not None
+        totals: dict[str, Decimal] = {}
+        body: dict[str, Any] = {}
+        self._put(body, header, totals)
+        if self._mapping.list:
+            made = body.setdefault(self._mapping.list, [])
+            for values in lines:
+                line: dict[str, Any] = {}
+                self._put(line, values, totals)
+                made.append(line)
+        return body, totals
+
+    def _put(self, body: dict[str, Any], values: Mapping[str, Wire], totals: dict[str, Decimal]) -> None:
+        places = self._places
+        for path, value in values.items():
+            parents, last, adds_up = places[path]
+            here = body
+            for name in parents:
+                here = here.setdefault(name, {})
+            here[last] = value
+            if adds_up:
+                add_total(totals, path, value)
 
     def _require(self, document: Document) -> None:
         """Add a problem for each required path that is blank, at each row that lacks it and has no other trouble

@@ -76,7 +76,7 @@ class Assignment(msgspec.Struct, frozen=True):
         return value
 
 
-class MappedRow(msgspec.Struct):
+class MappedRow(msgspec.Struct, gc=False):
     """What one row says: values for the header, values for its line, and what is wrong with it."""
 
     number: int

@@ -69,7 +69,7 @@ def ways(settings: PushSettings, object: str) -> list[Way]:
     return found
 
 
-class Outgoing(msgspec.Struct):
+class Outgoing(msgspec.Struct, gc=False):
     """A document on its way."""
 
     seq: int

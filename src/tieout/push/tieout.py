@@ -47,7 +47,7 @@ GROUPS = 24
 """Sums by period and currency that a tie-out lists; the audit file has them all."""
 
 
-class Expected(msgspec.Struct, frozen=True):
+class Expected(msgspec.Struct, frozen=True, gc=False):
     """What Intacct should hold of a document that is posted as the source has it."""
 
     rows: int
@@ -56,7 +56,7 @@ class Expected(msgspec.Struct, frozen=True):
     """How many lines it was sent with, by the name of the list."""
 
 
-class Read(msgspec.Struct, frozen=True):
+class Read(msgspec.Struct, frozen=True, gc=False):
     """What Intacct returned of one posted record."""
 
     amounts: Mapping[str, Decimal]

@@ -51,7 +51,7 @@ class Scope(msgspec.Struct, frozen=True):
         return f"this push in entity {self.entity}" if self.entity else "this push at the top level"
 
 
-class LedgerRecord(msgspec.Struct, kw_only=True):
+class LedgerRecord(msgspec.Struct, kw_only=True, gc=False):
     """One record as the ledger has it. `error` holds what `IntacctError.to_dict` gave, or a `reason`."""
 
     source_id: str
@@ -80,7 +80,7 @@ class LedgerRecord(msgspec.Struct, kw_only=True):
     step: int = 0
 
 
-class Entry(msgspec.Struct):
+class Entry(msgspec.Struct, gc=False):
     """What is written of a record, as the tables have it: `rows` and `totals` are JSON already."""
 
     source_id: str
@@ -95,7 +95,7 @@ class Entry(msgspec.Struct):
     """What a step needs to know, JSON; kept from the first time."""
 
 
-class Result(msgspec.Struct, kw_only=True):
+class Result(msgspec.Struct, kw_only=True, gc=False):
     """What became of the record at one position of a batch."""
 
     position: int
