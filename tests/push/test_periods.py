@@ -32,6 +32,7 @@ def opens(demo: Ground, entity: str, day: str) -> None:
 
 def test_a_day_before_the_books_of_its_entity_open_is_a_problem(demo: Ground) -> None:
     opens(demo, "E110", "2026-10-01")
+    opens(demo, "E130", "2026-12-01")
     rows = [
         line(1, Date="2026-09-30"),
         line(2, Date="2026-10-01"),
@@ -43,7 +44,7 @@ def test_a_day_before_the_books_of_its_entity_open_is_a_problem(demo: Ground) ->
     ]
     assert report.ready == 2
     assert [note for note in report.notes if note.startswith("Periods")] == [
-        "Periods are not known to be closed: only since when the books of E110 are open is told, and was checked. "
+        "Periods are not known to be closed: only since when the books of E110, E130 are open is told, and was checked. "
         "The first refusal holds the other records of its period."
     ]
 

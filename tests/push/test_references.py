@@ -138,6 +138,9 @@ def test_what_a_user_may_not_read_is_not_refused(demo: Ground, answer: str) -> N
         report = demo.check("bills", [line(1, Vendor="V-nobody"), line(2, Department="9x")])
     assert said(report) == [(2, "Intacct has no department with the id '9x'", "")]
     assert any(note.startswith("Vendor ids are not checked: ") for note in report.notes)
+    with demo.forbidding("general-ledger/account", answer):
+        at_the_top = demo.check("entries", [entry(1, Account="none"), entry(2, Type="credit")])
+    assert (at_the_top.ready, said(at_the_top)) == (1, [])
 
 
 def test_it_can_be_switched_off(demo: Ground) -> None:
