@@ -44,8 +44,8 @@ def test_a_day_before_the_books_of_its_entity_open_is_a_problem(demo: Ground) ->
     ]
     assert report.ready == 2
     assert [note for note in report.notes if note.startswith("Periods")] == [
-        "Periods are not known to be closed: only since when the books of E110, E130 are open is told, and was checked. "
-        "The first refusal holds the other records of its period."
+        "Periods are not known to be closed: only since when the books of E110, E130 are open is told, and was "
+        "checked. The first refusal holds the other records of its period."
     ]
 
 
