@@ -171,8 +171,9 @@ def planned(report: PushReport) -> str:
     and what checking cost."""
     singular, plural = nouns(report.object)
     what = f"{counted(report.rows, 'row')} = {counted(report.documents, singular, plural)}"
-    if len(report.by_entity) > 1:
-        what += f" in {len(report.by_entity)} entities"
+    several = [entity for entity in report.by_entity if entity]
+    if len(report.by_entity) > 1:  # "": rows whose entity cannot be read
+        what += f" in {counted(len(several), 'entity', 'entities')}"
     counts = [f"{report.ready:,} ready"]
     counts += [f"{n:,} {name}" for name, _, _ in OUTCOMES if name != "pending" and (n := getattr(report, name))]
     if report.causes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tieout.errors import Problem
+from tieout.push.expressions import label
 
 if TYPE_CHECKING:
     from tieout.push.documents import Document
@@ -18,12 +19,12 @@ class Blame:
     """Words problems of one push."""
 
     def __init__(self, settings: PushSettings) -> None:
-        self._columns = {path: entry.column for path, entry in settings.columns().items() if entry.column is not None}
+        self._columns = {path: label(entry) for path, entry in settings.columns().items()}
 
     def place(self, row: int, path: str) -> str:
-        """`row 7, column Vendor` of a field; its path where no single column gives it."""
+        """`row 7, column Vendor` of a field, `column DEBIT + CREDIT` of several; its path where no column gives it."""
         column = self._columns.get(path)
-        return f"row {row}, {path}" if column is None else f"row {row}, column {column}"
+        return f"row {row}, column {column}" if column else f"row {row}, {path}"
 
     def problem(self, row: int, path: str, reason: str, *, value: str = "", nearest: str = "") -> Problem:
         return Problem(path=self.place(row, path), reason=reason, nearest=nearest, row=row, value=value)

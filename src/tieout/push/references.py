@@ -142,7 +142,7 @@ class References:
         lines = document.body.get(use.list) if use.list else None
         row = row_of(document, lines, use.position) if isinstance(lines, list) else document.rows[0]
         problem = self._blame.problem(row, use.path, verdict.reason, value=use.value, nearest=verdict.nearest)
-        if problem not in document.problems:
+        if all(problem.path != named.path for named in document.problems):  # one word about a cell is enough
             document.problems.append(problem)
 
     def entities_of_lines(self, document: Document) -> list[str]:
