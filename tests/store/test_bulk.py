@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -58,6 +59,29 @@ def test_postgresql_reads_no_other_rows_than_those_that_are_named(postgres_url: 
             explained = connection.exec_driver_sql(f"explain (analyze, format json) {said}", said.params).scalar_one()
     aside = sum(node.get("Rows Removed by Filter", 0) * node["Actual Loops"] for node in _nodes(explained[0]["Plan"]))
     assert aside <= (300 if alone else 0), "an index of the key alone also leads to the other push's rows"
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_sqlite_looks_each_name_up(tmp_path: Path, alone: bool) -> None:
+    with open_store(f"sqlite:///{tmp_path / 'tieout.db'}") as store:
+        fill(store)
+        key = "source_id" if alone else "entry_id"
+        with store.read() as connection:
+            query = select(push_entries.c.entry_id).where(
+                among(connection, push_entries, SCOPE, key, ["E-1", "E-2"], alone=alone)
+            )
+            said = query.compile(dialect=connection.dialect)
+            given = tuple(said.params[name] for name in said.positiontup or ())
+            plan = connection.exec_driver_sql(f"explain query plan {said}", given).all()
+    assert f"{key}=?" in plan[0][-1], "else every row of the push is read for each list of names"
+
+
+def test_names_may_hold_any_character(store: Store) -> None:
+    odd = ['a"b', "back\\slash", "ß\U0001f600", "line\nbreak", "null", "[1]", ""]
+    with store.begin() as connection:
+        insert_many(connection, push_entries, SCOPE, ["entry_id", "source_id"], [(word, "S") for word in odd])
+        mine = among(connection, push_entries, SCOPE, "entry_id", odd)
+        assert set(connection.scalars(select(push_entries.c.entry_id).where(mine))) == set(odd)
 
 
 def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:

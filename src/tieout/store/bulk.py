@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from sqlalchemy import Integer, and_, bindparam, text
 
 if TYPE_CHECKING:
@@ -101,7 +102,17 @@ def among(
     list of ids (`key in (...)` is then a filter, not a look-up), and a push takes quadratic time."""
     equal = [table.c[name] == value for name, value in same.items()]
     if connection.dialect.name == "sqlite":
-        return and_(*equal, table.c[key].in_(values))
+        if any("\0" in value for value in values):
+            return and_(*equal, table.c[key].in_(values))
+        # One parameter however many values: a statement with hundreds is written anew each time.
+        words = text(f'{table.name}."{key}" in (select value from json_each(:words))')  # noqa: S608 - our own names
+        words = words.bindparams(words=msgspec.json.encode(list(values)).decode())
+        if alone:  # a plus keeps a column's index out: it would seem the better one, and lead to all rows of a push
+            equal = [
+                text(f'+{table.name}."{name}" = :same_{name}').bindparams(**{f"same_{name}": value})
+                for name, value in same.items()
+            ]
+        return and_(*equal, words)
     scope = " and ".join(f'"{name}" = :same_{name}' for name in same)
     inside, outside = ("true", scope) if alone else (scope, "true")
     # `offset 0` keeps the look-ups what they are; a list of places leaves no other way to the rows.
