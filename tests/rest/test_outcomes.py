@@ -6,10 +6,10 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tieout.errors import ReplyError, TieoutError
+from tieout.errors import IntacctError, ReplyError, TieoutError
 from tieout.rest.call import Reply
 from tieout.rest.outcomes import Sheet, read_outcomes
 
@@ -215,3 +215,38 @@ def test_a_batch_of_one_may_be_answered_like_a_single_record_whatever_its_sample
 def test_what_an_action_answers_beside_the_names_is_kept() -> None:
     (outcome,) = read(reply(200, {"key": "1", "ia::status": 200, "downloadURL": "https://x/y"}), 1, "action")
     assert outcome.more == {"downloadURL": "https://x/y"}
+
+
+ODD = st.sampled_from([None, True, 7, "7", "7", "7", ""])
+
+
+@settings(max_examples=400)
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "key": ODD,
+            "id": ODD,
+            "href": ODD,
+            "state": ODD,
+            "ia::status": st.sampled_from([None, False, 200, 201, 299, 300, 422, 500, "201"]),
+        },
+    ),
+    st.sampled_from([(), (None,), ("7",), ("8",)]),
+    st.sampled_from([200, 201, 207]),
+    st.booleans(),
+)
+def test_a_result_that_only_names_its_record_reads_like_one_that_says_more(
+    item: dict[str, Any], keys: tuple[str | None, ...], status: int, deletes: bool
+) -> None:
+    sheet = Sheet(request="POST /objects/x", count=1, keys=keys, deletes=deletes)
+
+    def read(result: dict[str, Any]) -> object:
+        try:
+            (found,) = read_outcomes(Reply(status, {}, json.dumps({"ia::result": [result]}).encode()), sheet)
+            facts = found.error.to_dict() if isinstance(found.error, IntacctError) else found.error
+            return found.state, found.key, found.id, found.href, found.sage_state, found.more, facts
+        except ReplyError as error:
+            return error.message
+
+    assert read(item) == read(item | {"ia::more": 1})

@@ -19,6 +19,7 @@ from tieout.rest.rows import load_exact
 SKIPPED = "skipped due to atomic"
 """Words of Sage's own sample (REST reference 4.7); asked only of an error that has no code."""
 NAMES = ("key", "id", "href", "state")
+_ALONE = {*NAMES, "ia::status"}
 NOT_BELIEVED = "Results belong to records by position only, so none of them can be trusted."
 
 
@@ -67,6 +68,8 @@ def read_outcomes(reply: Reply, sheet: Sheet) -> list[Outcome]:
 
 
 def _outcome(position: int, item: Any, http_status: int, sheet: Sheet) -> Outcome:
+    if (plain := _plain(position, item, http_status, sheet)) is not None:
+        return plain
     if not isinstance(item, Mapping):
         raise ReplyError(f"{sheet.request}: result {position + 1} is not an object.", advice=NOT_BELIEVED)
     nested = item.get("ia::result")
@@ -93,6 +96,19 @@ def _outcome(position: int, item: Any, http_status: int, sheet: Sheet) -> Outcom
         sage_state=_text(inner.get("state")),
         more=more_of(inner),
     )
+
+
+def _plain(position: int, item: Any, http_status: int, sheet: Sheet) -> Outcome | None:
+    """The outcome of a result that names its record and holds nothing else, as most do; None for any other."""
+    if type(item) is not dict or not item.keys() <= _ALONE or sheet.deletes:
+        return None
+    key, status = item.get("key"), item.get("ia::status", http_status)
+    if type(key) is not str or type(status) is not int or status >= 300:
+        return None
+    if sheet.keys and sheet.keys[position] not in (None, key):
+        return None
+    id, href, state = _text(item.get("id")), _text(item.get("href")), _text(item.get("state"))
+    return Outcome(position=position, state="posted", key=key, id=id, href=href, sage_state=state)
 
 
 def more_of(result: Mapping[str, Any]) -> dict[str, Any]:
