@@ -23,6 +23,9 @@ class Seal(Protocol):
 
     def encrypt(self, plain: bytes, context: str, owner: str) -> bytes: ...
     def decrypt(self, sealed: bytes, context: str) -> bytes: ...
+    def as_seen(self, transaction: Any, owner: str, *sealed: bytes | None) -> Seal:
+        """The same for many at once, with the keys looked for once."""
+        ...
 
 
 class Scope(msgspec.Struct, frozen=True):

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
-from sqlalchemy import and_, delete, exists, insert, select, update
+from sqlalchemy import and_, delete, insert, select, update
 
 from tieout.store.ledger_facts import Correction, Original, Scope, Seal, now_text
 from tieout.store.ledger_tables import push_corrections, push_originals, push_records
@@ -44,9 +44,10 @@ class Originals:
         """Write the rows of records, in place of what was kept of them before."""
         moment = now_text()
         rows = []
+        seal = self._sealing()
         for original in originals:
             id = original_id(self._scope, original.source_id)
-            sealed = self._seal.encrypt(zlib.compress(original.rows or b"", 1), rows_context(id), self._owner)
+            sealed = seal.encrypt(zlib.compress(original.rows or b"", 1), rows_context(id), self._owner)
             rows.append(
                 self._scope.values()
                 | {
@@ -68,16 +69,18 @@ class Originals:
     def settle(self, lease: Lease) -> None:
         """Drop the rows of records that are posted as their source has them, dismissed, or in no ledger any more."""
         mine, records = push_originals.c, push_records.c
-        waits = (
+        kept = (self._mine(), mine.rows_sealed.is_not(None))
+        # Asked once, not for each row: no index finds the lines of a record without their operation and step.
+        waits = select(records.source_id).where(
             *(records[name] == value for name, value in self._scope.values().items()),
-            records.source_id == mine.source_id,
             (records.state != "posted") | records.error.is_not(None) | records.gone_at.is_not(None),
             records.dismissed_at.is_(None),
         )
         with self._store.begin() as connection:
             lease.assure(connection)
-            gone = (self._mine(), mine.rows_sealed.is_not(None), ~exists().where(*waits))
-            connection.execute(update(push_originals).where(*gone).values(rows_sealed=None))
+            if connection.execute(select(mine.id).where(*kept).limit(1)).first() is not None:
+                gone = update(push_originals).where(*kept, mine.source_id.not_in(waits))
+                connection.execute(gone.values(rows_sealed=None))
 
     def of(self, source_ids: Sequence[str]) -> dict[str, Original]:
         """What is kept of these records, by source id; those that are settled left out."""
@@ -94,15 +97,15 @@ class Originals:
         with self._store.read() as connection:
             for start in range(0, len(wanted), _CHUNK):
                 chosen = columns.id.in_(wanted[start : start + _CHUNK])
-                for row in connection.execute(select(push_originals).where(*ours, chosen)):
+                rows = connection.execute(select(push_originals).where(*ours, chosen)).all()
+                seal = self._seal.as_seen(connection, self._owner, *(row.rows_sealed for row in rows))
+                for row in rows:
                     sealed = row.rows_sealed
                     found[row.id] = Original(
                         source_id=row.source_id,
                         generation=row.generation,
                         columns=_decode_names(row.columns),
-                        rows=None
-                        if sealed is None
-                        else zlib.decompress(self._seal.decrypt(sealed, rows_context(row.id))),
+                        rows=None if sealed is None else zlib.decompress(seal.decrypt(sealed, rows_context(row.id))),
                         entity=row.entity,
                     )
         return found
@@ -119,6 +122,7 @@ class Originals:
     def record(self, lease: Lease, run_id: str, corrections: Sequence[Correction]) -> None:
         """Write down what was changed, for good."""
         rows = []
+        seal = self._sealing()
         for number, correction in enumerate(corrections):
             id = hashlib.sha256(f"{run_id}/{number}".encode()).hexdigest()[:32]
             change = msgspec.json.encode((correction.before, correction.after))
@@ -130,7 +134,7 @@ class Originals:
                     "source_id": correction.source_id,
                     "row": correction.row,
                     "column": correction.column,
-                    "change_sealed": self._seal.encrypt(change, change_context(id), self._owner),
+                    "change_sealed": seal.encrypt(change, change_context(id), self._owner),
                     "by": correction.by,
                     "file": correction.file,
                     "run_id": run_id,
@@ -163,6 +167,10 @@ class Originals:
                     file=row.file,
                     entity=row.entity,
                 )
+
+    def _sealing(self) -> Seal:
+        with self._store.read() as connection:
+            return self._seal.as_seen(connection, self._owner)
 
     def _mine(self) -> ColumnElement[bool]:
         return and_(*(push_originals.c[name] == value for name, value in self._scope.values().items()))
