@@ -1,7 +1,7 @@
 """Many rows in one statement, on SQLite and PostgreSQL, past SQLAlchemy's own parameter handling.
 
-The ledger writes two rows for each record pushed; compiled statements with a dictionary a row cost five times the
-database's own work (docs/performance.md). SQLite takes tuples one by one, PostgreSQL takes whole columns as arrays.
+The ledger writes each record twice, before it is sent and after; compiled statements with a dictionary a row cost five
+times the database's own work (docs/performance.md). SQLite takes tuples one by one, PostgreSQL whole columns as arrays.
 Names of tables and columns come from our own schema; values are always parameters.
 """
 
