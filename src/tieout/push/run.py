@@ -26,6 +26,7 @@ from tieout.push.checking import Checking
 from tieout.push.closings import Closings
 from tieout.push.documents import without_id_of
 from tieout.push.finding import Lookback
+from tieout.push.garbage import only_what_is_new
 from tieout.push.intake import Check, Intake, take_in, target_of
 from tieout.push.opening import Desks, Opened, lease, opened
 from tieout.push.plan_file import PlanHead, mapping_hash, refuse_alone, refuse_changed, refuse_other
@@ -78,6 +79,7 @@ def run(project: Project, job: Job) -> PushReport:
     started = time.monotonic()
     job.settings.check(job.name)
     with ExitStack() as stack:
+        stack.enter_context(only_what_is_new())
         stage = stack.enter_context(Stage())
         desks = stack.enter_context(opened(project, job.name, job.settings, job.budget, job.concurrency))
         spent = stack.enter_context(desks.main.client.measure())
