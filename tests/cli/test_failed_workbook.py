@@ -9,6 +9,8 @@ import openpyxl
 import pytest
 
 from tests.cli.conftest import Run
+from tieout.connections import connect
+from tieout.project import load
 from tieout.simulator import Simulator
 from tieout.simulator.app import SimulatorThread
 
@@ -65,3 +67,51 @@ def test_a_file_that_cannot_be_written_is_one_sentence(pushed: Run) -> None:
     shown = pushed("failed", "--workbook", "no/such/folder.xlsx")
     assert shown.code == 2
     assert "cannot be written" in shown.err
+
+
+def test_a_file_that_somebody_may_have_corrected_is_never_replaced(pushed: Run, tmp_path: Path) -> None:
+    for option, file in (("--workbook", "inbox.xlsx"), ("--csv", "rest.csv")):
+        (tmp_path / file).write_bytes(b"corrected")
+        shown = pushed("failed", option, file)
+        assert (shown.code, "is there already" in shown.err) == (2, True)
+        assert (tmp_path / file).read_bytes() == b"corrected"
+
+
+def test_a_workbook_has_the_ending_that_excel_opens(pushed: Run, tmp_path: Path) -> None:
+    shown = pushed("failed", "--workbook", "inbox.csv")
+    assert (shown.code, "does not end in .xlsx" in shown.err) == (2, True)
+    assert not (tmp_path / "inbox.csv").exists()
+
+
+def test_corrections_in_a_sheet_without_the_column_of_records_are_not_passed_over(pushed: Run, tmp_path: Path) -> None:
+    pushed("failed", "--workbook", "inbox.xlsx")
+    book = openpyxl.load_workbook(tmp_path / "inbox.xlsx")
+    sheet = book["Failed"]
+    sheet["C2"] = "7"
+    sheet.delete_cols([cell.value for cell in sheet[1]].index("tieout_record") + 1)
+    book.save(tmp_path / "inbox.xlsx")
+    shown = pushed("retry", "vendors", "--from", "inbox.xlsx")
+    assert shown.code == 2
+    assert "lost its column tieout_record" in " ".join(shown.err.split())
+
+
+def test_a_dry_run_of_a_corrected_file_names_the_command_that_sends_it(pushed: Run) -> None:
+    pushed("failed", "--workbook", "inbox.xlsx")
+    dry = pushed("retry", "vendors", "--from", "inbox.xlsx", "--dry-run")
+    assert "`tieout retry vendors --from inbox.xlsx`" in " ".join((dry.out + dry.err).split())
+
+
+def test_a_record_is_posted_again_by_the_id_that_the_list_shows(pushed: Run, tmp_path: Path) -> None:
+    (tmp_path / "tieout.toml").write_text(
+        SECTION.replace("push.vendors", "push.pairs").replace('"Vendor"\n[', '["Vendor", "Name"]\n[')
+    )
+    (tmp_path / "vendors.csv").write_text("Vendor,Name,Limit\n003,Three,5\n")
+    assert pushed("push").code == 0
+    with connect(load(tmp_path)) as client:
+        client.delete("vendors", next(row.key for row in client.query("vendors", ["key", "id"]) if row.id == "003"))
+    assert "gone" in pushed("push").out
+    assert "documents: 003 Three" in pushed("failed").out
+    unknown = pushed("retry", "--again", "004 Four")
+    assert unknown.code == 2
+    assert "did not finish" not in pushed("failed").out, "what was refused at once did not begin"
+    assert pushed("retry", "--again", "003 Three", "--json").json["posted"] == 1

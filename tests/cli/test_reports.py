@@ -14,6 +14,7 @@ from tieout.cli.output import Output
 from tieout.errors import Problem
 from tieout.project.report import TieOutLine
 from tieout.pull.report import PullReport
+from tieout.push.grouping import spoken
 from tieout.push.report import FailedRecord, PushReport
 
 Side = str | Decimal | int | None
@@ -195,4 +196,4 @@ def test_shortened() -> None:
     [('["EMP-007", "11/16/2026"]', "EMP-007 11/16/2026"), ("T1", "T1"), ("[half", "[half"), ("[7]", "7")],
 )
 def test_ids_of_several_columns_are_readable(source_id: str, shown: str) -> None:
-    assert failed.spoken(source_id) == shown
+    assert spoken(source_id) == shown

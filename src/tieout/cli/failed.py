@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ import typer
 
 from tieout.cli.invocation import ConnectionOption, of
 from tieout.cli.output import Output, counted
-from tieout.errors import ConfigurationError, Exit
+from tieout.errors import ConfigurationError, Exit, SourceError
 
 if TYPE_CHECKING:
     from tieout.project import Project
@@ -74,8 +73,18 @@ def _write(
     output: Output, project: Project, name: str, workbook: Path | None, raw: Path | None, connection: str | None
 ) -> int:
     """Write the files that were asked for. Exit code 1 where one of them lists a record that is not posted."""
-
     from tieout import push
+
+    if workbook is not None and workbook.suffix.lower() != ".xlsx":
+        raise SourceError(
+            f"The workbook {str(workbook)!r} does not end in .xlsx.",
+            advice="Excel opens it only if it does. --csv writes a CSV file.",
+        )
+    for path in (workbook, raw):
+        if path is not None and path.is_file():
+            raise SourceError(
+                f"{str(path)!r} is there already, and somebody may have corrected it.", advice="Give another name."
+            )
 
     written = [push.write_workbook(project, name, workbook, connection=connection)] if workbook is not None else []
     written += [push.write_csv(project, name, raw, connection=connection)] if raw is not None else []
@@ -87,9 +96,11 @@ def _write(
         output.say(f"{file.path}: {sheets or 'nothing'}")
         for note in file.notes:
             output.say(note)
-        if file.documents.get("Failed") or file.documents.get("Open"):
+        if file.documents.get("Failed"):
             again = f"tieout retry {name} --from {shlex.quote(str(file.path))}"
             output.say(f"Next: correct the source's cells, then `{again}`.")
+        elif file.documents.get("Open"):
+            output.say(f"Next: `tieout failed {name}` says what can be done about what is open.")
     if output.json:
         output.result(
             [{"path": str(f.path), "documents": f.documents, "rows": f.rows, "notes": f.notes} for f in written]
@@ -99,17 +110,25 @@ def _write(
 
 
 def _dismiss(output: Output, project: Project, name: str | None, ids: Sequence[str], connection: str | None) -> None:
-    from tieout.push import dismiss, standings
+    from tieout.push import dismiss
+    from tieout.push.grouping import spoken
 
     if name is None:
         raise ConfigurationError("Which push are they of?", advice="Name it: `tieout failed NAME --dismiss ID`.")
-    listed = {
-        spoken(r.source_id): r.source_id
-        for each in standings(project, name, connection=connection)
-        for r in each.records
-    }
-    gone = dismiss(project, name, [listed.get(word, word) for word in ids], connection=connection)
+    gone = dismiss(project, name, listed_ids(project, name, ids, connection), connection=connection)
     output.say(f"{counted(len(gone), 'record')} dismissed: {shortened(map(spoken, gone))}")
+
+
+def listed_ids(project: Project, name: str, ids: Sequence[str], connection: str | None) -> list[str]:
+    """The ids of records that a person copied from the list, where they stand without brackets."""
+    from tieout.push import standings
+    from tieout.push.grouping import spoken
+
+    if not ids:
+        return []
+    found = standings(project, name, connection=connection)
+    listed = {spoken(record.source_id): record.source_id for each in found for record in each.records}
+    return [listed.get(word, word) for word in ids]
 
 
 def remarks(found: Sequence[Standing]) -> list[str]:
@@ -121,8 +140,8 @@ def remarks(found: Sequence[Standing]) -> list[str]:
             words.append(f"{each.push}: nothing was pushed yet.")
         elif not each.finished:
             words.append(
-                f"{each.push}: the push begun at {each.begun_at[:16].replace('T', ' ')} UTC did not finish, so there "
-                f"may be records that are not listed here. {again} goes on."
+                f"{each.push}: the push begun at {each.begun_at[:16].replace('T', ' ')} UTC did not finish, "
+                f"unless it is still at work, so there may be records that are not listed here. {again} goes on."
             )
         elif each.left:
             words.append(
@@ -143,9 +162,10 @@ def remarks(found: Sequence[Standing]) -> list[str]:
 def show(output: Output, records: Sequence[FailedRecord]) -> None:
     """One paragraph a cause, the commonest first."""
     from tieout.push.causes import causes
+    from tieout.push.grouping import spoken
 
     found = causes(records)
-    kind = "not posted, or changed since" if any(record.state == "changed" for record in records) else "not posted"
+    kind = _kind({record.state for record in records})
     rows = sum(len(record.rows) for record in records)
     documents = f"{counted(len(records), 'document')} ({counted(rows, 'row')})"
     output.heading(f"{documents} {kind}, {counted(len(found), 'cause')}")
@@ -164,19 +184,19 @@ def show(output: Output, records: Sequence[FailedRecord]) -> None:
             output.line(f"  support id {support}")
 
 
+def _kind(states: set[str]) -> str:
+    """What is to be said of all that are listed. A record whose submit was refused is posted, and may be a draft."""
+    stepped = {state for state in states if ", " in state}
+    words = ["not posted"] if states - stepped - {"changed"} else []
+    words += ["changed since"] if "changed" in states else []
+    words += ["with a step not carried out"] if stepped else []
+    return ", or ".join(words)
+
+
 def _others(cause: Cause) -> str:
     """Rows that nothing is wrong with and that wait for those of their documents that are."""
     held = cause.row_count - len(cause.rows)
     return f", which {'hold' if len(cause.rows) > 1 else 'holds'} {counted(held, 'other row')}" if held > 0 else ""
-
-
-def spoken(source_id: str) -> str:
-    """An id of several columns without its brackets: `["EMP-007", "11/16/2026"]` is `EMP-007 11/16/2026`."""
-    try:
-        parts = json.loads(source_id) if source_id.startswith("[") else source_id
-    except ValueError:
-        return source_id
-    return " ".join(map(str, parts)) if isinstance(parts, list) else source_id
 
 
 def shortened(items: Iterable[object], most: int = SHOWN_ROWS) -> str:

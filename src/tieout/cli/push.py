@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
@@ -109,7 +110,7 @@ def push(
             report = room.apply(project, chosen, apply, **common)
         else:
             report = room.push(project, chosen, dry_run=dry_run, plan=plan, **common)
-    return conclude(output, report, dry_run=dry_run or plan is not None)
+    return conclude(output, report, dry_run=dry_run or plan is not None, from_file=from_file)
 
 
 def section(project: Project, name: str | None) -> str:
@@ -127,7 +128,9 @@ def section(project: Project, name: str | None) -> str:
     raise ConfigurationError("There are several pushes.", advice=f"Name one: {', '.join(known)}.")
 
 
-def conclude(output: Output, report: PushReport, *, dry_run: bool) -> int:
+def conclude(
+    output: Output, report: PushReport, *, dry_run: bool, command: str = "push", from_file: Path | None = None
+) -> int:
     """Prints the report, with --json as one document; returns the exit code."""
     if output.json:
         output.result(as_json(report))
@@ -161,7 +164,7 @@ def conclude(output: Output, report: PushReport, *, dry_run: bool) -> int:
         tie_out.conclusion(output, report.tie_out)
     if report.audit_file:
         output.line(f"audit file: {report.audit_file}")
-    if advice := next_step(report):
+    if advice := next_step(report, command, from_file):
         output.say(f"Next: {advice}")
     return report.exit_code
 
@@ -239,7 +242,7 @@ def corrections(output: Output, report: PushReport) -> None:
         output.line(f"  and {counted(len(found) - SHOWN_PROBLEMS, 'more changed cell')}; --json lists them all")
 
 
-def next_step(report: PushReport) -> str:
+def next_step(report: PushReport, command: str = "push", from_file: Path | None = None) -> str:
     """What to do about the records that are not posted; empty where there is nothing to do."""
     undone = any(set(counts) - {"posted"} for counts in report.steps.values())
     if (report.gone or undone) and not (report.failed or report.unprocessed or report.held):
@@ -247,7 +250,8 @@ def next_step(report: PushReport) -> str:
     if not (report.failed or report.unprocessed or report.held):
         return ""
     if report.dry_run:  # it leaves nothing behind that `tieout failed` could show
-        return f"correct the file, then `tieout push {report.name}`."
+        source = f" --from {shlex.quote(str(from_file))}" if from_file is not None else ""
+        return f"correct the file, then `tieout {command} {report.name}{source}`."
     return f"`tieout failed {report.name}` shows why; correct the file, then `tieout retry {report.name}`."
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from tieout.cli.failed import listed_ids
 from tieout.cli.invocation import BudgetOption, ConcurrencyOption, ConnectionOption, budget_of, of, system_user
 from tieout.cli.push import AuditOption, ByOption, conclude, section
 
@@ -43,7 +44,7 @@ def retry(
             project,
             chosen,
             from_file=from_file,
-            again=again or (),
+            again=listed_ids(project, chosen, again or (), connection),
             connection=connection,
             dry_run=dry_run,
             audit=audit,
@@ -52,4 +53,4 @@ def retry(
             concurrency=concurrency,
             progress=lambda done, total: progress.advance(chosen, done, total, "records"),
         )
-    return conclude(output, report, dry_run=dry_run)
+    return conclude(output, report, dry_run=dry_run, command="retry", from_file=from_file)

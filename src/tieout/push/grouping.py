@@ -67,6 +67,15 @@ def joined(texts: Sequence[str]) -> str:
     return texts[0] if len(texts) == 1 else _JSON(texts)
 
 
+def spoken(id: str) -> str:
+    """An id of several columns without its brackets: `["EMP-007", "11/16/2026"]` is `EMP-007 11/16/2026`."""
+    try:
+        parts = json.loads(id) if id.startswith("[") else id
+    except ValueError:
+        return id
+    return " ".join(map(str, parts)) if isinstance(parts, list) else id
+
+
 class Group(NamedTuple):
     """The document of a row."""
 

@@ -152,7 +152,7 @@ def gone_facts(key: str | None) -> dict[str, Any]:
     """What is to be said of a posted record that Intacct does not hold any more."""
     return {
         "reason": f"it was posted as key {key}, and Intacct does not hold it any more",
-        "advice": "If it is to be there, `tieout retry` with --again posts it once more; nothing else does.",
+        "advice": "If it is to be there, `tieout retry NAME --again ID` posts it once more; nothing else does.",
     }
 
 

@@ -38,6 +38,7 @@ RECORD = "tieout_record"
 OURS = "tieout_"
 """Columns that begin so are ours, and are not read back."""
 _NOT_READ = ("summary", "posted", "draft")
+_READ = ("failed", "open")
 _CHUNK = 500
 _SHOWN = 20
 _SCHEMA = """
@@ -138,6 +139,7 @@ class Returned(Source):
         with self.path.open("rb") as file:
             for block in iter(lambda: file.read(1 << 17), b""):
                 self._digest.update(block)
+        _refuse_without_records(self.path, self._settings, self.section)
         problems: list[Problem] = []
         self._database.execute("begin")
         for part in _parts(self.path, self._settings, self.section):
@@ -305,6 +307,31 @@ def _parts(path: Path, settings: PushSettings, section: str) -> list[Source]:
         names = [sheet.name for sheet in Book(file).sheets if not sheet.name.lower().startswith(_NOT_READ)]
     sheets = [WorkbookSource(path, msgspec.structs.replace(plain, sheet=name), section) for name in names]
     return [sheet for sheet in sheets if _has_records(sheet)]
+
+
+def _refuse_without_records(path: Path, settings: PushSettings, section: str) -> None:
+    """Raise SourceError for a sheet of ours that lost the column by which its rows are known: what people corrected in
+    it must not be passed over."""
+    if format_of(path.name) != "excel":
+        return
+    plain = msgspec.structs.replace(settings, header_row=1, skip=(), format=None)
+    with path.open("rb") as file:
+        names = [sheet.name for sheet in Book(file).sheets if sheet.name.lower().startswith(_READ)]
+    for name in names:
+        sheet = WorkbookSource(path, msgspec.structs.replace(plain, sheet=name), section)
+        if not _has_records(sheet) and _has_rows(sheet):
+            raise SourceError(
+                f"The sheet {name!r} of {path.name} has lost its column {RECORD}, by which its rows are known.",
+                advice="Undo that, or write the workbook anew with `tieout failed` and correct it there. "
+                "Nothing was sent.",
+            )
+
+
+def _has_rows(sheet: Source) -> bool:
+    try:
+        return next(sheet.rows(), None) is not None
+    except SourceError:
+        return False  # a sheet of their own, blank or without a header
 
 
 def _has_records(sheet: Source) -> bool:

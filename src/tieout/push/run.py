@@ -203,6 +203,7 @@ def _send(
     run_id, started_at = str(uuid.uuid4()), now_text()
     stage = intake.stage
     main = desks.main
+    reopen(desks, stage, job.again, held)  # before the run begins: who names what cannot be is told, and nothing began
     main.ledger.start_run(run_id, _origin(intake.source))
     if intake.returned is not None:
         main.ledger.originals.record(held, run_id, intake.returned.corrections)
@@ -219,7 +220,6 @@ def _send(
     )
     for desk in desks.all_known():
         sender.replay(desk)
-    reopen(desks, stage, job.again, held)
     split_late(desks, stage, job.settings)
     plan.decide(stage, desks.ledger, desks.object, retry=job.retry, settled=frozenset(sender.settled))
     target = target_of(job.settings, main.client)

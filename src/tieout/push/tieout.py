@@ -25,6 +25,7 @@ from tieout.errors import (
     UnreachableError,
 )
 from tieout.project.report import TieOutLine
+from tieout.push.grouping import spoken
 
 if TYPE_CHECKING:
     from tieout.store.ledger import LedgerRecord
@@ -111,7 +112,7 @@ class Proof:
         self.names: dict[str, Some] = {}
         """Source ids by outcome, of what is to be named."""
         self.has_gaps = False
-        """Some cells could not be read, so that `totals` lack them."""
+        """Documents are held, of which `totals` have only the amounts that can be read."""
         self._posted: dict[str, Decimal] = {}
         self._any_posted = False
         self._there = 0
@@ -135,7 +136,7 @@ class Proof:
         """Why nothing could be read back."""
 
     def name(self, outcome: str, source_id: str) -> None:
-        self.names.setdefault(outcome, Some()).add(source_id)
+        self.names.setdefault(outcome, Some()).add(spoken(source_id))
 
     def told(self, posted: Sequence[LedgerRecord], expected: Mapping[str, Expected]) -> None:
         """Our side of some posted records. `expected` has those that are posted as the source has them."""
@@ -144,7 +145,7 @@ class Proof:
             self._any_posted = True
             self._count_rows(expected.get(record.source_id))
             if not record.sage_key:
-                self._missing.add(f"{record.source_id} (no key)")
+                self._missing.add(f"{spoken(record.source_id)} (no key)")
 
     def compare(
         self, posted: Sequence[LedgerRecord], expected: Mapping[str, Expected], answers: Mapping[str, Answer]
@@ -160,7 +161,7 @@ class Proof:
                 continue
             answer = answers[record.sage_key]
             if isinstance(answer, NotFoundError):
-                self._missing.add(f"{record.source_id} (key {record.sage_key})")
+                self._missing.add(f"{spoken(record.source_id)} (key {record.sage_key})")
                 self.gone.append(record.source_id)
             elif isinstance(answer, TieoutError):
                 self.refused = answer.message
@@ -178,7 +179,7 @@ class Proof:
                 self._there += 1
                 self._rows_there = (self._rows_there or 0) + len(record.rows)
             else:
-                self._differing.add(f"{record.source_id} (key {record.sage_key}): still in Intacct")
+                self._differing.add(f"{spoken(record.source_id)} (key {record.sage_key}): still in Intacct")
 
     def _count_rows(self, expected: Expected | None) -> None:
         if expected is not None and expected.rows > 1 and not _is_lined(expected):
@@ -207,7 +208,7 @@ class Proof:
         ]
         self._compared += bool(record.sage_id or record.totals or (expected is not None and expected.lists))
         if wrong:
-            self._differing.add(f"{record.source_id} (key {record.sage_key}): {', '.join(wrong)}")
+            self._differing.add(f"{spoken(record.source_id)} (key {record.sage_key}): {', '.join(wrong)}")
         seen = Read(theirs, _text(answer, _STATE), _text(answer, POSTING_DATES), _text(answer, CURRENCIES))
         for path, amount in record.totals.items():
             sums = self._groups.setdefault(
@@ -263,7 +264,7 @@ class Proof:
                 found.append(_line(self.subject, f"sum {path}", whole, None, self._unread[path]))
                 continue
             theirs = self._sums.get(path, Decimal(0))
-            gaps = "values that cannot be read are not in your side's sum" if self.has_gaps else ""
+            gaps = "amounts of held records that cannot be read are not in your side's sum" if self.has_gaps else ""
             line = _line(self.subject, f"sum {path}", whole, theirs, gaps)
             # A sum that lacks values proves nothing where it happens to agree.
             found.append(msgspec.structs.replace(line, ties=None) if gaps and line.ties else line)

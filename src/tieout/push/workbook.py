@@ -7,7 +7,6 @@ and given back to `tieout retry --from`. Asks ledger and source, nothing of Inta
 from __future__ import annotations
 
 import csv
-import json
 import os
 import tempfile
 from collections import Counter
@@ -21,7 +20,7 @@ from tieout.errors import BusyError, SourceError
 from tieout.push import cells
 from tieout.push.causes import Tally, row_reasons
 from tieout.push.documents import without_id
-from tieout.push.grouping import Grouping, Key, joined
+from tieout.push.grouping import Grouping, Key, joined, spoken
 from tieout.push.intake import occurrence
 from tieout.push.opening import Desks, Opened, lease, opened
 from tieout.push.originals import KeptRow, kept_rows, original_of, tokens
@@ -215,7 +214,7 @@ class _Inbox:
         found = [cells.shown(values.get(name)) for name in self.columns]
         id = record.source_id if record is not None else here.source_id if here is not None else ""
         state = record.state if record is not None else (here.sage_state if here is not None else "") or "posted"
-        found += [token, str(row.number), _spoken(id), desk.ledger.scope.entity, state, reason]
+        found += [token, str(row.number), spoken(id), desk.ledger.scope.entity, state, reason]
         found += [record.whose_move, record.advice] if record is not None else ["", ""]
         return [*found, (here.sage_key if here is not None else "") or "", _link(here)]
 
@@ -362,14 +361,6 @@ def _link(here: LedgerRecord | None) -> str:
     """The record's own page, where it is known; an address of the API is none that a person could open."""
     facts: Mapping[str, Any] = (here.facts if here is not None else None) or {}
     return str(facts.get("web_url") or "")
-
-
-def _spoken(id: str) -> str:
-    try:
-        parts = json.loads(id) if id.startswith("[") else id
-    except ValueError:
-        return id
-    return " ".join(map(str, parts)) if isinstance(parts, list) else id
 
 
 def _moment(text: str) -> str:
