@@ -54,7 +54,7 @@ class Line:
         self._inner = InProcessTransport(simulator.answer)
         self.fault: Callable[[Request, Callable[[], Reply]], Reply] | None = None
         self.only = ("POST", "/objects/")
-        """The writes that the fault meets."""
+        """The writes that the fault meets; without a method all of them."""
         self.read: Callable[[Request, Callable[[], Reply]], Reply] | None = None
         """The same for records that are read by their keys."""
         self.posts: list[tuple[str, bytes]] = []
@@ -67,7 +67,7 @@ class Line:
         if request.method != "GET" and ("/objects/" in request.url or "/workflows/" in request.url):
             self.posts.append((request.headers.get("Idempotency-Key", ""), request.body or b""))
             method, path = self.only
-            if self.fault is not None and request.method == method and path in request.url:
+            if self.fault is not None and method in ("", request.method) and path in request.url:
                 return self.fault(request, deliver)
         if request.method == "GET" and "/objects/" in request.url and self.read is not None:
             return self.read(request, deliver)
