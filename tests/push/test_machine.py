@@ -13,7 +13,7 @@ from typing import Any
 from unittest import mock
 
 import msgspec
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
@@ -258,6 +258,7 @@ Machine.TestCase.settings = settings(
     max_examples=12,
     stateful_step_count=6,
     deadline=None,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],  # a shorter example takes longer than reading the long one
     suppress_health_check=list(HealthCheck),
 )
 TestMachine = Machine.TestCase

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from tieout.store.leases import Lease
     from tieout.store.ledger import LastRun, LedgerRecord, State
 
+_THERE = ("posted", "skipped", "changed", "gone")
+_UNDONE = ("failed", "unprocessed", "unknown", "pending", "held")
 _NOT_POSTED: tuple[State, ...] = ("failed", "unprocessed", "unknown", "sending", "held", "pending")
 
 
@@ -332,12 +334,14 @@ def _prove(
         made.has_gaps = made.has_gaps or bool(document.problems)
         if document.fate == "changed":
             made.name("changed", document.source_id)
-    arrived = [document for document in documents if document.fate in ("posted", "skipped", "changed", "gone")]
+    changed = ledger.has_changes()
+    # A record that is posted stays so, whatever became of what was to be done to it since.
+    arrived = [document for document in documents if document.fate in (*_THERE, *(_UNDONE if changed else ()))]
     asked = documents if on_read is not None else arrived
     records = ledger.known([document.source_id for document in asked])
     here = {document.source_id for document in arrived}
     posted = [record for record in records.values() if record.state == "posted" and record.source_id in here]
-    changes = ledger.changes([record.source_id for record in posted]) if ledger.has_changes() else {}
+    changes = ledger.changes([record.source_id for record in posted]) if changed else {}
     grown = {s for s, done in changes.items() if any(c.operation == "append" and c.state == "posted" for c in done)}
     counts = ledger.entry_counts(sorted(grown))
     posted = effective(posted, changes) if changes else posted
@@ -354,7 +358,11 @@ def _prove(
             if on_read is not None:
                 on_read(documents, records, read)
 
-    wanted = {d.source_id: _of(d, whole=whole and _is_whole(d, counts)) for d in arrived if d.fate != "changed"}
+    wanted = {
+        d.source_id: _of(d, whole=whole and _is_whole(d, counts))
+        for d in arrived
+        if d.fate in _THERE and d.fate != "changed"
+    }
     reading.add(desks.at(documents[0].entity), made, posted, None if ledger.operation == "delete" else wanted, then)
 
 
