@@ -197,3 +197,27 @@ def test_shortened() -> None:
 )
 def test_ids_of_several_columns_are_readable(source_id: str, shown: str) -> None:
     assert spoken(source_id) == shown
+
+
+def test_a_delete_is_never_called_posted(capsys: pytest.CaptureFixture[str]) -> None:
+    report = push_report(posted=2, skipped=1, failed=0, held=0)
+    report.operation = "delete"
+    push.conclude(Output(), report, dry_run=False)
+    shown = capsys.readouterr().out
+    assert "2  deleted" in shown
+    assert "1  deleted before, skipped" in shown
+    assert "posted" not in shown
+    report = push_report(pending=2, failed=0, held=0)
+    report.operation = "delete"
+    push.conclude(Output(), report, dry_run=True)
+    shown = capsys.readouterr().out
+    assert "dry run of delete" in shown
+    assert "2  ready to be deleted" in shown
+
+
+def test_what_is_listed_is_not_called_unposted_where_it_is_posted() -> None:
+    assert failed._kind({"draft, submit refused"}) == "with a step not carried out"
+    assert failed._kind({"failed", "draft, submit refused", "changed"}) == (
+        "not posted, or changed since, or with a step not carried out"
+    )
+    assert failed._kind({"held"}) == "not posted"

@@ -185,6 +185,27 @@ def test_a_file_that_is_not_utf8_is_said_to_be_so(tmp_path: Path) -> None:
     assert "confirm: the file is not UTF-8" in text
 
 
+def test_a_line_number_names_the_rows_of_a_numbered_document(tmp_path: Path) -> None:
+    """Amounts in an id would make another row of every correction."""
+    rows = (
+        "Bill,Line,Vendor,Due,Amount,Text\nB1,1,V-1,2026-12-01,5,a\nB1,2,V-1,2026-12-01,5,a\nB2,1,V-2,2026-12-02,5,b\n"
+    )
+    text, found = of_file(tmp_path, rows.encode(), "accounts-payable/bill")
+    assert (found.id, found.group_by) == (("Bill", "Vendor", "Line"), ("Bill", "Vendor"))
+    assert "confirm: no two rows may ever share these" in text
+    assert (found.columns()["dueDate"].column, found.columns()["lines.memo"].column) == ("Due", "Text")
+    twice, found = of_file(tmp_path, rows.replace("B1,2", "B1,1").encode(), "accounts-payable/bill")
+    assert "Amount" in found.id
+    assert "a change in one makes another row" in twice
+
+
+def test_a_column_that_is_called_entry_names_rows(tmp_path: Path) -> None:
+    _, found = of_file(
+        tmp_path, b"Entry,Employee,Date,Hours\nH-1,E-1,2026-11-02,8\nH-2,E-1,2026-11-03,8\n", "time/timesheet"
+    )
+    assert found.id in ("Entry", ("Entry",))
+
+
 def test_json_lines_are_mapped_by_their_paths(tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl"
     path.write_text('{"vendor": {"id": "V-2001"}, "amount": 7}\n{"vendor": {"id": "V-1", "x": null}, "due": "d"}\n')

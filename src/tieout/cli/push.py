@@ -33,6 +33,13 @@ OUTCOMES = (
 )
 """Attribute of the report, what it means, how it looks. In this order."""
 
+DONE = {
+    "delete": {"posted": "deleted", "skipped": "deleted before, skipped", "pending": "ready to be deleted, not sent"},
+    "update": {"posted": "updated", "skipped": "updated before, skipped", "pending": "ready to be updated, not sent"},
+    "upsert": {"posted": "created or updated", "skipped": "the same as before, skipped"},
+}
+"""What some outcomes are called where the operation is none that posts."""
+
 STEP_WORDS = {"posted": "done", "failed": "refused", "pending": "not done", "unprocessed": "not done", "held": "held"}
 
 SHOWN_PROBLEMS = 10
@@ -135,15 +142,17 @@ def conclude(
     if output.json:
         output.result(as_json(report))
         return report.exit_code
+    other = report.operation if report.operation != "create" else ""
     if dry_run:
-        output.heading(f"{report.name}: dry run, nothing was sent")
+        output.heading(f"{report.name}: dry run{f' of {other}' if other else ''}, nothing was sent")
         output.prose(planned(report), indent=2)
     else:
         output.heading(
             f"{report.name}: {counted(report.rows, 'row')}, {counted(report.documents, 'record')} of {report.object}"
+            f"{f', {other}' if other else ''}"
         )
     rows = [
-        [Styled(f"{count:,}", look) if look else f"{count:,}", text]
+        [Styled(f"{count:,}", look) if look else f"{count:,}", DONE.get(report.operation, {}).get(attribute, text)]
         for attribute, text, look in OUTCOMES
         if (count := getattr(report, attribute))
     ]

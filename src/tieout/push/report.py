@@ -34,6 +34,8 @@ class PushReport(msgspec.Struct, kw_only=True):
     name: str
     object: str
     source: str
+    operation: str = "create"
+    """What the push does, as its section says: `posted` means that it was done."""
     sha256: str = ""
     dry_run: bool = False
     rows: int = 0

@@ -400,6 +400,7 @@ def _report(desks: Desks, intake: Intake, *, dry_run: bool) -> PushReport:
     report = PushReport(
         name=desks.name,
         object=desks.object,
+        operation=desks.main.ledger.operation,
         source=_origin(source),
         sha256=source.sha256,
         dry_run=dry_run,

@@ -31,7 +31,7 @@ _SAME = {
     "txn": "", "transaction": "", "total": "", "is": "", "supplier": "vendor", "client": "customer",
     "ref": "reference", "begin": "start", "begins": "start", "starting": "start", "week": "start", "day": "date",
     "posted": "posting", "worker": "employee", "person": "employee", "staff": "employee", "job": "project",
-    "activity": "task",
+    "activity": "task", "cust": "customer", "vend": "vendor", "emp": "employee", "proj": "project",
 }  # fmt: skip
 """Words that mean the same; "" means nothing."""
 _ALSO = {
@@ -39,6 +39,7 @@ _ALSO = {
     "invoiceNumber": ("invoice",),
     "createdDate": ("bill date", "invoice date", "document date", "date"),
     "invoiceDate": ("document date", "date"),
+    "dueDate": ("due",),
     "postingDate": ("gl date", "date"),
     "beginDate": ("week", "week date", "timesheet start date", "period start"),
     "entryDate": ("date", "work date", "spent date"),
@@ -46,7 +47,7 @@ _ALSO = {
     "glJournal.id": ("journal",),
     "glAccount.id": ("account",),
     "lines.notes": ("memo", "description"),
-    "lines.memo": ("line description", "notes"),
+    "lines.memo": ("line description", "notes", "text"),
     "documentId": ("document",),
 }
 """Other names of fields, by the end of their path."""
@@ -228,11 +229,15 @@ def _identity(matches: Sequence[_Match], sample: Sample | None, target: Target) 
         return [*lines, 'group_by = "…"  # what the rows of one record have in common'] if target.model.lists else lines
     lines = []
     group = _group(matches) if any(match.column and match.place.list for match in matches) else []
-    named = [column for column in sample.columns if "id" in _words(column) and sample.is_unique([column])]
+    named = [column for column in sample.columns if _names_rows(column) and sample.is_unique([column])]
     own = [column for column in named if _words(column) & {"entry", "row", "line", "record", "transaction"}]
     free = [column for column in named if column not in {match.column for match in matches}]
     single = next(iter([*own, *free, *(named if not group else [])]), "")
-    if single and sample.is_filled(single):
+    counted = [column for column in sample.columns if _words(column) & {"line"} and _words(column) <= {"line", "id"}]
+    pair = [*group, *counted[:1]]
+    if not single and counted and all(map(sample.is_filled, pair)) and sample.is_unique(pair):
+        lines.append(f"id = {value(pair)}  # confirm: no two rows may ever share these")
+    elif single and sample.is_filled(single):
         lines.append(f"id = {text(single)}  # confirm: no two rows may ever share it")
     else:
         mapped = {match.column for match in matches}
@@ -244,6 +249,12 @@ def _identity(matches: Sequence[_Match], sample: Sample | None, target: Target) 
     if group:
         lines.append(f"group_by = {value(group)}  # confirm: what the rows of one record have in common")
     return lines
+
+
+def _names_rows(column: str) -> bool:
+    """Whether a column is called like one that names rows: `Entry ID`, `Line No`, or just `Entry`."""
+    words = _words(column)
+    return "id" in words or words in ({"entry"}, {"record"})
 
 
 def _group(matches: Sequence[_Match]) -> list[str]:

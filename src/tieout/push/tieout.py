@@ -126,7 +126,7 @@ class Proof:
         self.gone: list[str] = []
         """Source ids that the latest `read_back` did not find."""
         self.states: Counter[str] = Counter()
-        """Documents by Sage's own state, of those that are expected."""
+        """Documents that Intacct holds by Sage's own state, those of which the source says something else included."""
         self._compared = 0
         """Documents of which something could be compared: id, lines or amounts."""
         self._differing = Some()
@@ -195,8 +195,8 @@ class Proof:
             lines += there
             if there != count:
                 wrong.append(f"{count} {'line' if count == 1 else 'lines'} here, {there} in Intacct")
+        self.states[str(answer.get("state") or "")] += 1
         if expected is not None:
-            self.states[str(answer.get("state") or "")] += 1
             self._there += 1
             if self._rows_there is not None:
                 self._rows_there += lines if _is_lined(expected) else 1

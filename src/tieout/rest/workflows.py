@@ -78,7 +78,7 @@ def named(object: str, name: str) -> tuple[str, str]:
             f"action of {found} named",
             name,
             nearest=near,
-            advice="Intacct documents none for it; `raw` sends what is not documented.",
+            advice="Intacct documents none for it; `raw` of the Python client sends what is not documented.",
         )
     return found.partition("::")[0], word
 
