@@ -259,3 +259,21 @@ def test_steps_that_make_no_sense_are_refused(desk: Desk, steps: str, more: str,
     set_up(desk, steps, more)
     with pytest.raises(ConfigurationError, match=words):
         desk.push("bills")
+
+
+def test_steps_and_changes_work_over_postgresql(
+    company: Simulator, tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch, forked: Forks
+) -> None:
+    monkeypatch.setenv("TIEOUT_STATE_URL", postgres_url)
+    with SimulatorThread(company) as running:
+        desk = Desk.connect(tmp_path / "over", running.url)
+        set_up(desk, '"attach", "submit"', SCAN + '\non_change = "update"')
+        code, said = desk.child(forked, "bills", "push.after_send:3")
+        assert code == -signal.SIGKILL, said
+        assert desk.push("bills").exit_code == 0
+        assert (states(desk), files(desk)) == (SUBMITTED, SCANS)
+        text = (desk.root / "bills.csv").read_text().replace("1.50", "1.75")
+        (desk.root / "bills.csv").write_text(text)
+        report = desk.push("bills")
+        assert report.posted + report.failed == 1, "whether a posted bill may be changed is Intacct's to say"
+        assert {record.state for record in push.failed(desk.project, "bills")} <= {"posted, update refused"}
