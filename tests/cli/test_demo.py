@@ -60,7 +60,7 @@ def test_failures_on_purpose_are_explained_and_then_gone(
         assert cause in failed, cause
     assert re.search(r"'\d+,5h' is not a number", push)
     assert "is not a date" in push
-    assert re.search(r"\b6 records not posted", failed)
+    assert re.search(r"\b6 documents \(\d+ rows\) not posted", failed)
     retry, _, _ = rest.partition("9. ")
     assert "does not tie" not in retry
     assert re.search(r"\b6\s+posted", retry)

@@ -25,11 +25,13 @@ from tieout.simulator.app import SimulatorThread
 from tieout.store import Store, open_store
 from tieout.store.leases import Lease
 from tieout.store.ledger import Batch, Entry, Ledger, Scope
+from tieout.store.ledger_facts import Correction, Original
 from tieout.store.ledger_tables import push_batches
 from tieout.store.tables import metadata
 
 MASTER = "5e" * 32
 SENDER_PASSWORD, BODY = "planted-sender-password", b'[{"note": "planted-body-of-a-push"}]'
+ROWS, BEFORE, AFTER = b"planted-rows-of-a-source", "planted-cell-before", "planted-cell-after"
 
 
 @pytest.fixture(autouse=True)
@@ -66,13 +68,28 @@ def lived_in(connections: Connections, wire: Wire, simulator: Simulator) -> dict
     )
     with Lease(connections.store, "push/test", "push test") as lease:
         ledger.begin_batch(lease, "run", batch, [Entry(source_id="A", payload_hash="h", rows="[]", totals="{}")])
+        kept = Original(source_id="A", generation="g", columns=("Text",), rows=ROWS)
+        ledger.originals.keep(lease, [kept])
+        changed = Correction(
+            source_id="A",
+            row=2,
+            column="Text",
+            before=BEFORE,
+            after=AFTER,
+            by="Ada",
+            at="2026-11-26T00:00:00Z",
+            file="x",
+        )
+        ledger.originals.record(lease, "run", [changed])
     assert ledger.body("b1") == BODY
+    assert ledger.originals.of(["A"])["A"].rows == ROWS
     key = connections.vault.data_keys.current("tenant")[0]
     with connections.store.read() as transaction:
         sealed_body = transaction.execute(select(push_batches.c.body_sealed)).scalar_one()
     assert sealed_body[1:17] == key.bytes, "whoever lets the owner go, erases it"
     address = urllib.parse.parse_qs(urllib.parse.urlsplit(begun.url).query)
     found = {"state": address["state"][0].encode(), "link": link.url.rpartition("/")[2].encode(), "body": BODY}
+    found |= {"rows": ROWS, "cell before": BEFORE.encode(), "cell after": AFTER.encode()}
     found["master key"] = bytes.fromhex(MASTER)
     for owner in ("default", "tenant"):
         found[f"data key of {owner}"] = connections.vault.data_keys.current(owner)[1]
