@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.push.ground import Ground, entry, ground, invoice, line, said
@@ -127,6 +127,7 @@ def _as_body(rows: list[dict[str, Any]]) -> dict[str, Any]:
 # Control totals ----------------------------------------------------------------------------------------------------
 
 
+@settings(max_examples=30)
 @given(
     cents=st.lists(st.integers(-(10**6), 10**6), min_size=1, max_size=6),
     off=st.sampled_from([0, 0, 1, -100]),

@@ -87,20 +87,15 @@ def push(
 ) -> int:
     """Post records of a file to Intacct. What was posted before is never posted again, whatever was interrupted.
 
-    Exit code 1 where a record failed, is held or its fate is unknown.
-    """
+    Exit code 1 where a record failed, is held or its fate is unknown."""
     from tieout import push as room
 
     if init is not None:
         return push_init.init(
             of(ctx), init, name, from_file=from_file, template=template, connection=connection, write=write
         )
-    if write:
-        raise ConfigurationError("--write goes with --init.", advice="Say which object: --init bills --write.")
-    if sum((dry_run, plan is not None, apply is not None)) > 1:
-        raise ConfigurationError("--dry-run, --plan and --apply exclude each other.", advice="Give one of them.")
-    output = of(ctx).output
-    project = of(ctx).project()
+    _refuse_contradictions(write, dry_run, plan, apply)
+    output, project = of(ctx).output, of(ctx).project()
     chosen = section(project, name)
     with output.progress() as progress, of(ctx).doubts_as_messages():
         common: dict[str, Any] = {
@@ -118,6 +113,13 @@ def push(
         else:
             report = room.push(project, chosen, dry_run=dry_run, plan=plan, **common)
     return conclude(output, report, dry_run=dry_run or plan is not None, from_file=from_file)
+
+
+def _refuse_contradictions(write: bool, dry_run: bool, plan: Path | None, apply: Path | None) -> None:
+    if write:
+        raise ConfigurationError("--write goes with --init.", advice="Say which object: --init bills --write.")
+    if sum((dry_run, plan is not None, apply is not None)) > 1:
+        raise ConfigurationError("--dry-run, --plan and --apply exclude each other.", advice="Give one of them.")
 
 
 def section(project: Project, name: str | None) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
@@ -230,19 +230,8 @@ def _send(
     ready = _announce(desks, intake, job.settings, held, run_id)
     changes.forget(held)
     counter.begin(ready)
-    try:
-        sender.send(batches(_outgoing(desks, stage, job.settings, target, closings), most=job.settings.batch_size))
-    except TieoutError:
-        stage.rename_fate("send", "pending")
-        with contextlib.suppress(TieoutError):  # what stopped the push is what is to be told
-            main.ledger.settle_planned(held)
-            _keep(desks, job, intake, held)
-        raise
-    stage.rename_fate("send", "pending")
-    if any(fate == "pending" for _, fate, _, _ in stage.counts()):
-        main.ledger.settle_planned(held)
-    else:
-        main.ledger.drop_planned(held, run_id)
+    outgoing = _outgoing(desks, stage, job.settings, target, closings)
+    _send_all(desks, job, intake, held, run_id, sender, outgoing)
     if job.settings.steps:
         desks_here = desks.all_known()
         Steps(job.settings, desks.root, sender, held, run_id).run(desks_here, retry=job.retry)
@@ -296,6 +285,32 @@ def _head(desks: Desks, job: Job, intake: Intake, run_id: str, started_at: str, 
         planned_at=planned.planned_at if planned is not None else "",
         applied_by=job.by,
     )
+
+
+def _send_all(
+    desks: Desks,
+    job: Job,
+    intake: Intake,
+    held: Lease,
+    run_id: str,
+    sender: Sender,
+    outgoing: Iterable[tuple[Opened, Outgoing]],
+) -> None:
+    """Send what is to go; what it never came to is pending, in the stage and in the ledger."""
+    stage, ledger = intake.stage, desks.main.ledger
+    try:
+        sender.send(batches(outgoing, most=job.settings.batch_size))
+    except TieoutError:
+        stage.rename_fate("send", "pending")
+        with contextlib.suppress(TieoutError):  # what stopped the push is what is to be told
+            ledger.settle_planned(held)
+            _keep(desks, job, intake, held)
+        raise
+    stage.rename_fate("send", "pending")
+    if any(fate == "pending" for _, fate, _, _ in stage.counts()):
+        ledger.settle_planned(held)
+    else:
+        ledger.drop_planned(held, run_id)
 
 
 def _places(job: Job, desk: Opened) -> int:
