@@ -254,6 +254,8 @@ def test_what_people_deleted_can_be_posted_again_on_purpose(desk: Desk, line: Li
     assert (report.posted, report.gone) == (1, 1)
     assert desk.held_by_company("customers", "id") == {"C0002": 1}
     assert line.posts[-1][0] != first
+    looked = desk.retry(again=["C0001"], dry_run=True)
+    assert looked.ready == 1, "a dry run says what would be sent"
     report = desk.retry(again=["C0001"])
     assert (report.posted, report.skipped, report.exit_code) == (1, 1, 0)
 

@@ -82,7 +82,7 @@ def _audit(output: Output, path: Path) -> int:
     if found.lines:
         tie_out.show(output, found.lines, every=True)
     if found.ties:
-        output.line("Unedited since it was written, every source row accounted for, and the sums agree.")
+        output.line("Unedited since it was written; every source row is accounted for; sums agree.")
     return Exit.DONE if found.ties else Exit.RECORDS
 
 

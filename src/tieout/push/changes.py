@@ -275,10 +275,10 @@ def _fate_in_place(document: Staged, record: LedgerRecord | None, *, retry: bool
     return "failed" if record.state == "failed" and alike and not retry else "send"
 
 
-def reopen(desks: Desks, stage: Stage, source_ids: Sequence[str], held: Lease) -> None:
-    """Let records that people deleted in Intacct go out again, because somebody said so for each of them.
+def to_reopen(desks: Desks, stage: Stage, source_ids: Sequence[str]) -> list[tuple[Ledger, LedgerRecord]]:
+    """Records that people deleted in Intacct and that are to go out again, because somebody said so for each of them.
 
-    Raises ConfigurationError, and changes nothing, where one is in Intacct or is not in the source."""
+    Raises ConfigurationError where one is in Intacct or is not in the source."""
     missing = [source_id for source_id in source_ids if source_id not in stage.holds(source_ids)]
     if missing:
         raise ConfigurationError(
@@ -298,9 +298,21 @@ def reopen(desks: Desks, stage: Stage, source_ids: Sequence[str], held: Lease) -
                     advice="Only what was deleted there can be posted again. Nothing was sent.",
                 )
             gone.append((desk.ledger, record))
-    for ledger, record in gone:
+    return gone
+
+
+def reopen(desks: Desks, stage: Stage, source_ids: Sequence[str], held: Lease) -> None:
+    """Let these records go out again. Raises ConfigurationError as `to_reopen`, and then changes nothing."""
+    for ledger, record in to_reopen(desks, stage, source_ids):
         ledger.mark_gone(held, [record.source_id])
         ledger.reopen(held, record)
+
+
+def look_at_reopened(desks: Desks, stage: Stage, source_ids: Sequence[str]) -> None:
+    """The same for a dry run: they would be sent, and the ledger stays as it is."""
+    again = {record.source_id for _, record in to_reopen(desks, stage, source_ids)}
+    for chunk in stage.chunks("gone", "skipped", "changed") if again else ():
+        stage.settle({document.seq: "send" for document in chunk if document.source_id in again})
 
 
 def split_late(desks: Desks, stage: Stage, settings: PushSettings) -> None:

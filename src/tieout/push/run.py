@@ -20,7 +20,7 @@ from tieout.errors import ConfigurationError, TieoutError
 from tieout.push import operations, originals, plan, steps
 from tieout.push.audit_file import AuditWriter, Head
 from tieout.push.causes import grouped
-from tieout.push.changes import Changes, dress, reopen, split_late
+from tieout.push.changes import Changes, dress, look_at_reopened, reopen, split_late
 from tieout.push.check import Target
 from tieout.push.checking import Checking
 from tieout.push.closings import Closings
@@ -139,6 +139,7 @@ def _look(desks: Desks, job: Job, stage: Stage, checking: Checking) -> PushRepor
     target = target_of(job.settings, desks.main.client)
     Changes(desks, stage, job.settings, target, retry=job.retry).decide()
     operations.resolve(desks, stage, job.settings, target)
+    look_at_reopened(desks, stage, job.again)
     report = _report(desks, intake, dry_run=True)
     outgoing = _outgoing(desks, stage, job.settings, target, Closings(desks.object, stage, lambda *_: None))
     report.planned_requests = sum(1 for _ in batches(outgoing, most=job.settings.batch_size))
