@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -156,10 +157,11 @@ def test_a_debit_with_a_sign_needs_no_credit_column(tmp_path: Path) -> None:
 
 
 def test_columns_of_a_company_s_own_go_where_its_model_has_them(tmp_path: Path) -> None:
-    line = catalogue.load("general-ledger/journal-entry-line")
+    # Copies: what the catalogue loaded is every test's.
+    line = deepcopy(catalogue.load("general-ledger/journal-entry-line"))
     line.groups["dimensions"].refs["nsp::channel"] = Ref(fields={"key": Field()}, object="platform-apps/nsp::channel")
     line.fields["nsp::GRANTED_ON"] = Field(format="date")
-    header = catalogue.load("general-ledger/journal-entry")
+    header = deepcopy(catalogue.load("general-ledger/journal-entry"))
     header.fields["nsp::RPESENTRY"] = Field(type="boolean")
     models = {header.name: header, line.name: line}
     aim = Target(header, lambda name: models.get(name) or catalogue.load(name))
