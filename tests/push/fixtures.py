@@ -322,7 +322,7 @@ def _spoil_entry(lines: list[dict[str, str]], random: Random) -> tuple[int, str,
         "sides": _set("CREDIT" if side == "DEBIT" else "DEBIT", "5.00", "is a debit and a credit"),
         "office": _set("LOCATION_ID", "130-LOM", "did you mean '130-LON'?"),
         "unknown": _set("ACCT_NO", "9999", "9999"),
-        "balance": _set(side, "987654321.09", "987654321.09"),
+        "balance": _set(side, "987654321.09", "differ by"),
     }
     first = {"date": _set("DATE", "2026-01-31", "'2026-01-31' is not a date like 01/31/2026")}
     kind, reason = _spoil(lines[which], anywhere | (first if which == 0 else {}), random)

@@ -51,7 +51,8 @@ async def spoilt(
             await asyncio.wait_for(_gone(receive), delivery.cap)
     elif delivery.loss == "reset":
         connection = transport.get_extra_info("socket")
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        with contextlib.suppress(OSError):  # whoever asked may have gone first
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         transport.abort()
     elif delivery.loss is None:
         await _write(transport, reply, delivery)
