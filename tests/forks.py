@@ -102,8 +102,9 @@ class Forks:
         return self.wait(self.start(code, *arguments, **how))
 
     def wait(self, pid: int) -> tuple[int, str]:
-        """The exit code, below zero for a signal, and what it printed."""
-        return self._ask({"wait": pid}), self._files[pid].read_text()
+        """The exit code, below zero for a signal, and what it printed: nothing, where it was killed before it began."""
+        code, file = self._ask({"wait": pid}), self._files[pid]
+        return code, file.read_text() if file.exists() else ""
 
     def kill(self, pid: int) -> tuple[int, str]:
         """With SIGKILL, unless it has ended before; then as `wait`."""
