@@ -8,15 +8,13 @@ from decimal import Decimal
 import pytest
 
 from tests.push.desk import CUSTOMERS, SHEETS, Desk
-from tests.push.test_interrupted import Line, line, lost_answer, lost_request
 from tests.push.test_push import customer
+from tests.push.wire import Line, lost_answer, lost_request
 from tieout import push
 from tieout.connections import connect
 from tieout.errors import ConfigurationError
 from tieout.project import load
 from tieout.rest import Record, Reply, Request
-
-__all__ = ["line"]
 
 
 def set_up(desk: Desk, *, customers: str = "", sheets: str = "") -> Desk:

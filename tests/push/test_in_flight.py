@@ -11,16 +11,14 @@ import pytest
 
 from tests.forks import Forks
 from tests.push.desk import CUSTOMERS, Desk
-from tests.push.test_interrupted import Line, line, lost_answer
 from tests.push.test_push import customer
+from tests.push.wire import Line, lost_answer
 from tieout import push
 from tieout.connections import connect
 from tieout.errors import TokenRefusedError
 from tieout.rest import Reply, Request
 from tieout.simulator import Simulator
 from tieout.simulator.app import SimulatorThread
-
-__all__ = ["line"]
 
 COUNT = 1_500
 ONCE = {f"C{n:04}": 1 for n in range(COUNT)}

@@ -14,13 +14,11 @@ from sqlalchemy import text
 from tests.forks import Forks
 from tests.push.desk import Desk
 from tests.push.test_push import customer
+from tests.push.wire import Line, lost_answer, lost_request
 from tieout import push
 from tieout.errors import ForbiddenError, UnreachableError
-from tieout.push import opening
-from tieout.rest import Intacct, Reply, Request, attempt
+from tieout.rest import Reply, Request, attempt
 from tieout.rest.effects import NoAnswer
-from tieout.rest.transport import InProcessTransport
-from tieout.simulator import Simulator
 from tieout.store import open_store
 
 ROWS = [
@@ -45,65 +43,6 @@ def test_a_kill_at_any_moment_posts_each_record_exactly_once(desk: Desk, forked:
     assert desk.held_by_company("timesheets", "description") == ONCE
     again = desk.push("times")
     assert (again.skipped, again.failed, again.replayed) == (3, 1, 0)
-
-
-class Line:
-    """The wire to a simulated company, with a fault where a test wants one."""
-
-    def __init__(self, simulator: Simulator) -> None:
-        self._inner = InProcessTransport(simulator.answer)
-        self.fault: Callable[[Request, Callable[[], Reply]], Reply] | None = None
-        self.only = ("POST", "/objects/")
-        """The writes that the fault meets; without a method all of them."""
-        self.read: Callable[[Request, Callable[[], Reply]], Reply] | None = None
-        """The same for records that are read by their keys."""
-        self.posts: list[tuple[str, bytes]] = []
-        """Key and body of every write."""
-
-    def send(self, request: Request, timeout: float) -> Reply:
-        def deliver() -> Reply:
-            return self._inner.send(request, timeout)
-
-        if request.method != "GET" and ("/objects/" in request.url or "/workflows/" in request.url):
-            self.posts.append((request.headers.get("Idempotency-Key", ""), request.body or b""))
-            method, path = self.only
-            if self.fault is not None and method in ("", request.method) and path in request.url:
-                return self.fault(request, deliver)
-        if request.method == "GET" and "/objects/" in request.url and self.read is not None:
-            return self.read(request, deliver)
-        return deliver()
-
-    def close(self) -> None:
-        self._inner.close()
-
-
-@pytest.fixture
-def line(simulator: Simulator, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Line:
-    """The desk's connection over a line of the test's own, with one try for each call."""
-    made = Line(simulator)
-
-    def connect(*_: Any) -> Intacct:
-        return Intacct(
-            client_id="demo-client",
-            client_secret="demo-secret",
-            user="admin",
-            company="demo",
-            base_url=simulator.origin,
-            transport=made,
-        )
-
-    monkeypatch.setattr(opening, "connect", connect)
-    monkeypatch.setattr(attempt, "ATTEMPTS", 1)
-    return made
-
-
-def lost_answer(_: Request, deliver: Callable[[], Reply]) -> Reply:
-    deliver()
-    raise NoAnswer("the connection was cut", sent=True)
-
-
-def lost_request(_: Request, deliver: Callable[[], Reply]) -> Reply:
-    raise NoAnswer("the connection was cut", sent=True)
 
 
 @pytest.mark.parametrize("fault", [lost_answer, lost_request])

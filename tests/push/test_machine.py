@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from tests.push.desk import SHEETS, Desk
-from tests.push.test_interrupted import Line
+from tests.push.wire import Line
 from tieout import push
 from tieout.connections import connect, find, open_vault
 from tieout.errors import TieoutError

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from tests.push.desk import Desk
-from tests.push.test_interrupted import Line, line, lost_answer, lost_request
+from tests.push.wire import Line, lost_answer, lost_request
 from tieout import push
 from tieout.connections import connect
 from tieout.errors import CheckError, ConfigurationError, UnknownNameError
@@ -19,8 +19,6 @@ from tieout.rest import Reply, Request
 from tieout.simulator import Simulator
 from tieout.simulator.app import SimulatorThread
 from tieout.store import open_store
-
-__all__ = ["line"]
 
 NAMES = """
 [push.names]

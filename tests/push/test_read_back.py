@@ -10,9 +10,9 @@ import msgspec
 import pytest
 
 from tests.push.desk import Desk
-from tests.push.test_interrupted import Line, line
 from tests.push.test_proof import proven
 from tests.push.test_push import customer
+from tests.push.wire import Line
 from tieout import push
 from tieout.connections import connect
 from tieout.errors import UnreachableError
@@ -20,8 +20,6 @@ from tieout.push.opening import opened
 from tieout.push.settings import settings_of
 from tieout.rest import Reply, Request
 from tieout.rest.effects import NoAnswer
-
-__all__ = ["line"]
 
 ROWS = ["1,A,2026-11-16,8,", "2,B,2026-11-16,5,", "3,B,2026-11-17,0,"]
 

@@ -12,13 +12,12 @@ import pytest
 
 from tests.forks import Forks
 from tests.push.desk import Desk
-from tests.push.test_interrupted import Line, lost_answer, lost_request
+from tests.push.wire import Line, lost_answer, lost_request
 from tieout import push
 from tieout.connections import connect
 from tieout.errors import ConfigurationError
 from tieout.project import load
-from tieout.push import opening
-from tieout.rest import Intacct, Reply, Request, attempt
+from tieout.rest import Reply, Request
 from tieout.simulator import Simulator
 from tieout.simulator.app import SimulatorThread
 
@@ -43,34 +42,10 @@ SCAN = 'attachment = { column = "Scan", folder = "scans" }'
 
 
 @pytest.fixture
-def company() -> Iterator[Simulator]:
-    with Simulator("demo") as simulator:
-        yield simulator
-
-
-@pytest.fixture
-def desk(company: Simulator, tmp_path: Path) -> Iterator[Desk]:
-    with SimulatorThread(company) as running:
-        yield Desk.connect(tmp_path / "project", running.url)
-
-
-@pytest.fixture
-def line(company: Simulator, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Line:
-    made = Line(company)
-
-    def connected(*_: Any) -> Intacct:
-        return Intacct(
-            client_id="demo-client",
-            client_secret="demo-secret",
-            user="admin",
-            company="demo",
-            base_url=company.origin,
-            transport=made,
-        )
-
-    monkeypatch.setattr(opening, "connect", connected)
-    monkeypatch.setattr(attempt, "ATTEMPTS", 1)
-    return made
+def simulator() -> Iterator[Simulator]:
+    """The demo company: bills need vendors, accounts and places."""
+    with Simulator("demo") as made:
+        yield made
 
 
 def set_up(desk: Desk, steps: str, more: str = "", *, bills: int = 3) -> None:
@@ -138,7 +113,7 @@ deliver_only: Callable[[Request, list[Any]], Reply]
 
 
 def test_a_bill_whose_submit_was_refused_is_a_draft_and_listed_as_one(
-    desk: Desk, line: Line, company: Simulator
+    desk: Desk, line: Line, simulator: Simulator
 ) -> None:
     global deliver_only
 
@@ -262,10 +237,10 @@ def test_steps_that_make_no_sense_are_refused(desk: Desk, steps: str, more: str,
 
 
 def test_steps_and_changes_work_over_postgresql(
-    company: Simulator, tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch, forked: Forks
+    simulator: Simulator, tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch, forked: Forks
 ) -> None:
     monkeypatch.setenv("TIEOUT_STATE_URL", postgres_url)
-    with SimulatorThread(company) as running:
+    with SimulatorThread(simulator) as running:
         desk = Desk.connect(tmp_path / "over", running.url)
         set_up(desk, '"attach", "submit"', SCAN + '\non_change = "update"')
         code, said = desk.child(forked, "bills", "push.after_send:3")

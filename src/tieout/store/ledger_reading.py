@@ -198,35 +198,15 @@ class Reading:
 
     def entities(self) -> set[str]:
         """The entities in which this push ever had records."""
-        columns, scope = push_records.c, self.scope
-        query = (
-            select(columns.entity)
-            .distinct()
-            .where(
-                columns.company == scope.company,
-                columns.environment == scope.environment,
-                columns.push == scope.push,
-            )
-        )
+        query = select(push_records.c.entity).distinct().where(self._in_any_entity(push_records))
         with self._store.read() as connection:
-            return set(connection.scalars(query)) | ledger_planned.entities(connection, scope)
+            return set(connection.scalars(query)) | ledger_planned.entities(connection, self.scope)
 
     def entities_with_open_batches(self) -> set[str]:
         """The entities in which this push has requests whose outcome is not known."""
-        columns = push_batches.c
-        scope = self.scope
-        query = (
-            select(columns.entity)
-            .distinct()
-            .where(
-                columns.company == scope.company,
-                columns.environment == scope.environment,
-                columns.push == scope.push,
-                columns.state == "open",
-            )
-        )
+        open_ = (self._in_any_entity(push_batches), push_batches.c.state == "open")
         with self._store.read() as connection:
-            return set(connection.scalars(query))
+            return set(connection.scalars(select(push_batches.c.entity).distinct().where(*open_)))
 
     def owners(self, entries: Sequence[str]) -> dict[str, str]:
         """Row id -> the document it was last in, for grouped pushes."""
@@ -368,6 +348,12 @@ class Reading:
             (columns.company == scope.company)
             & (columns.environment == scope.environment)
             & (columns.entity == scope.entity)
+        )
+
+    def _in_any_entity(self, table: FromClause) -> ColumnElement[bool]:
+        columns, scope = table.c, self.scope
+        return and_(
+            columns.company == scope.company, columns.environment == scope.environment, columns.push == scope.push
         )
 
     def _in_scope(self, table: FromClause) -> ColumnElement[bool]:
