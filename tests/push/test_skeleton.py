@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.push import fixtures
+from tests.push import fixtures, fixtures_time
 from tests.push.support import target
 from tests.push.test_expressions import ENTRIES
 from tieout.errors import CheckError
@@ -141,8 +141,8 @@ def test_without_a_file_everything_is_to_be_filled_in() -> None:
 def test_a_template_is_written_out_whole(name: str) -> None:
     columns = {
         "intacct-bill": fixtures.BILL_COLUMNS, "intacct-invoice": fixtures.INVOICE_COLUMNS,
-        "intacct-journal": fixtures.JOURNAL_COLUMNS, "timesheet": fixtures.TIMESHEET_COLUMNS,
-        "harvest": fixtures.HARVEST_COLUMNS, "clicktime": fixtures.CLICKTIME_COLUMNS,
+        "intacct-journal": fixtures.JOURNAL_COLUMNS, "timesheet": fixtures_time.TIMESHEET_COLUMNS,
+        "harvest": fixtures_time.HARVEST_COLUMNS, "clicktime": fixtures_time.CLICKTIME_COLUMNS,
     }[name]  # fmt: skip
     section = template(name).section
     aim = target(section.object)

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from tests.push import fixtures
+from tests.push import fixtures, fixtures_time
 from tests.push.desk import Desk
-from tests.push.fixtures import Made, make
+from tests.push.fixture_parts import Made
+from tests.push.fixtures import make
 from tests.push.support import target
 from tieout import catalogue, push
 from tieout.catalogue.model import Field, Ref
@@ -93,14 +94,14 @@ def test_rows_that_the_template_leaves_out_are_counted_and_named(tmp_path: Path,
             | {"DEFERREDREV_ACCOUNT", "REVENUE_ACCOUNT"},
         ),
         ("intacct-journal", fixtures.JOURNAL_COLUMNS, {"CURRENCY", "EXCH_RATE_DATE", "RPESENTRY"}),
-        ("timesheet", fixtures.TIMESHEET_COLUMNS, set()),
+        ("timesheet", fixtures_time.TIMESHEET_COLUMNS, set()),
         (
             "harvest",
-            fixtures.HARVEST_COLUMNS,
+            fixtures_time.HARVEST_COLUMNS,
             {"Hours Rounded", "Invoiced?", "Roles", "Employee?", "Billable Rate", "Billable Amount", "Cost Rate"}
             | {"Cost Amount", "Currency", "External Reference URL"},
         ),
-        ("clicktime", fixtures.CLICKTIME_COLUMNS, {"Office"}),
+        ("clicktime", fixtures_time.CLICKTIME_COLUMNS, {"Office"}),
     ],
 )
 def test_every_column_is_sent_or_named(tmp_path: Path, name: str, columns: tuple[str, ...], unsent: set[str]) -> None:
@@ -183,7 +184,7 @@ def test_columns_of_a_company_s_own_go_where_its_model_has_them(tmp_path: Path) 
 
 
 def test_harvest_with_numbers_for_people_needs_no_names_for_them(tmp_path: Path) -> None:
-    columns = tuple("Employee Id" if c == "Hours Rounded" else c for c in fixtures.HARVEST_COLUMNS)
+    columns = tuple("Employee Id" if c == "Hours Rounded" else c for c in fixtures_time.HARVEST_COLUMNS)
     given = fitted(section(tmp_path, 'template = "harvest"'), columns)
     mapping = resolve(given, "x", target(given.object))
     row = dict.fromkeys(columns, "") | {"Employee Id": "E7", "Date": "11/18/2026", "Hours": "8", "Project Code": "P1"}
@@ -224,11 +225,11 @@ def test_templates_say_what_they_are_for(name: str) -> None:
 
 
 def test_messages_name_the_columns_that_are_there(tmp_path: Path) -> None:
-    given = fitted(section(tmp_path, 'template = "timesheet"'), fixtures.TIMESHEET_COLUMNS)
+    given = fitted(section(tmp_path, 'template = "timesheet"'), fixtures_time.TIMESHEET_COLUMNS)
     mapping = resolve(given, "x", target(given.object))
     assert mapping.column_of("lines.entryDate") == "ENTRY_DATE"
     assert mapping.column_of("lines.dimensions.project") == "PROJECT_ID"
-    clicktime = fitted(section(tmp_path, 'template = "clicktime"'), fixtures.CLICKTIME_COLUMNS)
+    clicktime = fitted(section(tmp_path, 'template = "clicktime"'), fixtures_time.CLICKTIME_COLUMNS)
     assert resolve(clicktime, "x", target(clicktime.object)).column_of("lines.quantity") == "Hours"
 
 
