@@ -21,13 +21,17 @@ from sqlalchemy import (
 
 from tieout.store.tables import metadata
 
+
+def _scope(**how: bool) -> list[Column[str]]:
+    """Whose ledger a row is of: `ledger_facts.Scope`. The entity is "" at the top level."""
+    sizes = {"company": 255, "environment": 64, "entity": 255, "push": 255}
+    return [Column(name, String(size), **how) for name, size in sizes.items()]  # type: ignore[arg-type]  # two flags
+
+
 push_records = Table(
     "push_records",
     metadata,
-    Column("company", String(255), primary_key=True),
-    Column("environment", String(64), primary_key=True),
-    Column("entity", String(255), primary_key=True, comment="'' at the top level"),
-    Column("push", String(255), primary_key=True),
+    *_scope(primary_key=True),
     Column("operation", String(32), primary_key=True),
     Column("step", Integer, primary_key=True),
     Column("source_id", String(1024), primary_key=True),
@@ -58,10 +62,7 @@ push_records = Table(
 push_entries = Table(
     "push_entries",
     metadata,
-    Column("company", String(255), primary_key=True),
-    Column("environment", String(64), primary_key=True),
-    Column("entity", String(255), primary_key=True),
-    Column("push", String(255), primary_key=True),
+    *_scope(primary_key=True),
     Column("entry_id", String(1024), primary_key=True),
     Column("source_id", String(1024), nullable=False),
     Index("ix_push_entries_source_id", "source_id"),
@@ -72,10 +73,7 @@ push_batches = Table(
     "push_batches",
     metadata,
     Column("id", String(36), primary_key=True),
-    Column("company", String(255), nullable=False),
-    Column("environment", String(64), nullable=False),
-    Column("entity", String(255), nullable=False),
-    Column("push", String(255), nullable=False),
+    *_scope(nullable=False),
     Column("object", String(255), nullable=False),
     Column("method", String(8), nullable=False),
     Column("path", String(1024), nullable=False),
@@ -101,10 +99,7 @@ push_runs = Table(
     "push_runs",
     metadata,
     Column("id", String(36), primary_key=True),
-    Column("company", String(255), nullable=False),
-    Column("environment", String(64), nullable=False),
-    Column("entity", String(255), nullable=False),
-    Column("push", String(255), nullable=False),
+    *_scope(nullable=False),
     Column("started_at", String(32), nullable=False),
     Column("finished_at", String(32)),
     Column("source", Text, nullable=False),
@@ -118,10 +113,7 @@ push_planned = Table(
     "push_planned",
     metadata,
     Column("id", String(36), primary_key=True),
-    Column("company", String(255), nullable=False),
-    Column("environment", String(64), nullable=False),
-    Column("entity", String(255), nullable=False),
-    Column("push", String(255), nullable=False),
+    *_scope(nullable=False),
     Column("operation", String(32), nullable=False),
     Column("run_id", String(36), nullable=False),
     Column("records", LargeBinary, nullable=False, comment="as in push_records, compressed JSON; no bodies"),
@@ -134,10 +126,7 @@ push_originals = Table(
     "push_originals",
     metadata,
     Column("id", String(32), primary_key=True, comment="by which a corrected file names it: a hash of whose it is"),
-    Column("company", String(255), nullable=False),
-    Column("environment", String(64), nullable=False),
-    Column("entity", String(255), nullable=False),
-    Column("push", String(255), nullable=False),
+    *_scope(nullable=False),
     Column("source_id", String(1024), nullable=False),
     Column("generation", String(8), nullable=False, comment="another one where a source says something else"),
     Column("columns", Text, nullable=False, comment="names of columns in the source's order, a JSON array"),
@@ -151,10 +140,7 @@ push_corrections = Table(
     "push_corrections",
     metadata,
     Column("id", String(36), primary_key=True),
-    Column("company", String(255), nullable=False),
-    Column("environment", String(64), nullable=False),
-    Column("entity", String(255), nullable=False),
-    Column("push", String(255), nullable=False),
+    *_scope(nullable=False),
     Column("source_id", String(1024), nullable=False, comment="as it was before"),
     Column("row", BigInteger, nullable=False, comment="number of the row in the source"),
     Column("column", String(1024), nullable=False),
