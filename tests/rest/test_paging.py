@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.rest.conftest import World, json_reply, session
@@ -78,7 +78,22 @@ CHANGES = st.lists(st.lists(CHANGE, max_size=4).map(both), max_size=30)
 WORDS = st.sampled_from(["numeric", "text"])
 
 
+ROUND_A_HUNDRED = {"2": 0, "3": 0, "4": 0, "5": 0, "101": 0, "102": 0, "103": 0}
+
+
 @settings(max_examples=400, deadline=None)
+# Of two pages with a deletion and an addition between them nobody can tell which of two rows comes first: taken for
+# neighbours, 100 and 3 seemed to show that filter and order compare alike, and row 2 was missed.
+@example(
+    rows=ROUND_A_HUNDRED,
+    changes=[drop(["102"]), add("100", 0), drop(["3"])],
+    order="numeric",
+    filter="text",
+    paging="offset",
+    way="-key",
+    size=2,
+    in_flight=2,
+)
 @given(
     rows=ROWS,
     changes=CHANGES,
@@ -121,6 +136,15 @@ def test_in_an_order_of_ones_own_a_row_that_moves_still_comes_once(
 
 
 @settings(max_examples=200, deadline=None)
+# 11 is deleted when it was just delivered, and the page still meets at 10: what follows is put before 11 in memory, and
+# must not be asked for from there when it is forgotten.
+@example(
+    rows={str(number): 0 for number in range(1, 16) if number != 9},
+    changes=[drop([])] * 3 + [add("16", 0), both([add("9", 0), drop(["11"])]), drop([]), drop(["1"])],
+    order="numeric",
+    size=2,
+    in_flight=1,
+)
 @given(rows=ROWS, changes=CHANGES, order=WORDS, size=st.integers(1, 4), in_flight=st.integers(1, 4))
 def test_a_short_memory_never_repeats_or_loses_a_row_silently(
     rows: dict[str, int], changes: list[Change], order: str, size: int, in_flight: int

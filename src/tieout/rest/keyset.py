@@ -50,22 +50,22 @@ def _beyond(query: Query, key: str) -> Filter:
 
 def agreement(reading: Reading[R], seam: Seam[R]) -> Exchange[bool]:
     """Whether `after` is known to give exactly the rows that follow. One billable transaction, where it has to be found
-    out and two keys delivered one after the other show it: 9 and 10 do, 10 and 11 do not."""
+    out and two keys that one page gave one after the other show it: 9 and 10 do, 10 and 11 do not."""
     name = f"{reading.query.object}: keys"
     known: str | None = yield Work(partial(reading.memory.trait, name))
-    pair = _telling(seam.recent()) if known is None else None
-    if pair is not None:
-        known = yield from _find_out(reading, *pair)
+    if known is None and seam.pair is not None:
+        known = yield from _find_out(reading, *seam.pair)
         if known is not None:
             yield Work(partial(reading.memory.keep_trait, name, known))
     return known == ALIKE
 
 
-def _telling(keys: Sequence[Hashable]) -> tuple[str, str] | None:
-    """The latest neighbours that number and text would order differently."""
+def telling(page: Sequence[Hashable | None]) -> tuple[str, str] | None:
+    """The latest neighbours of one page that number and text would order differently."""
+    keys = [key for key in page if isinstance(key, str) and key.isdecimal()]
+    if len(keys) < len(page) or len(set(map(len, keys))) < 2:
+        return None  # keys of one length are ordered alike either way
     for second, first in pairwise(reversed(keys)):
-        if not (isinstance(first, str) and isinstance(second, str) and first.isdecimal() and second.isdecimal()):
-            continue
         if (int(first) < int(second)) != (first < second):
             return first, second
     return None

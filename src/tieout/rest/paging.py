@@ -113,11 +113,11 @@ def place_of(page: Page[R], start: int) -> Place:
 def stable_pages(reading: Reading[R]) -> Exchange[None]:
     """Stream the pages of a query whose order no change can disturb. Bounded memory: `in_flight` pages, and `keep`
     keys. Rows that are added or deleted during the read may or may not be delivered."""
-    from tieout.rest.keyset import agreement, pages_by_key
+    from tieout.rest.keyset import agreement, pages_by_key, telling
 
     if reading.limit is not None and reading.limit < 1:
         return
-    seam = Seam(reading.identity, reading.keep)
+    seam = Seam(reading.identity, reading.keep, telling)
     start, asked = reading.query.start, reading.wanted()
     page = yield from reading.page(start, asked)
     place = place_of(page, start)

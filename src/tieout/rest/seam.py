@@ -21,22 +21,29 @@ class Seam(Generic[R]):
     Rows are kept where they belong, also those added meanwhile between known ones: so the first to be forgotten are
     always the earliest, and a page is never taken up at a row after which something forgotten follows."""
 
-    def __init__(self, identity: Callable[[R], Hashable | None], keep: int = KEEP) -> None:
-        self._identity, self._keep = identity, keep
+    def __init__(
+        self,
+        identity: Callable[[R], Hashable | None],
+        keep: int = KEEP,
+        telling: Callable[[Sequence[Hashable | None]], tuple[str, str] | None] = lambda _: None,
+    ) -> None:
+        """`telling` picks two rows of a page that show how Intacct orders them; it is given each page by itself."""
+        self._identity, self._keep, self._telling = identity, keep, telling
         self._order: list[Hashable] = []
         self._known: set[Hashable] = set()
+        self._latest: Hashable | None = None
         self._worked_out: list[tuple[Sequence[R], list[Hashable | None]]] = []
+        self.pair: tuple[str, str] | None = None
+        """The latest two rows that `telling` picked, in Intacct's order. Of one page: what two pages gave is put in its
+        place here as well as can be, but rows that came and went between them may stand the wrong way round."""
         self.complete = True
         """Whether everything delivered so far is remembered."""
 
     @property
     def last(self) -> Hashable | None:
-        """The last row of those remembered; it may have been deleted since."""
-        return self._order[-1] if self._order else None
-
-    def recent(self) -> list[Hashable]:
-        """In the order of the read."""
-        return list(self._order)
+        """The row delivered last; it may have been deleted since. None of those delivered before it that are
+        forgotten follows it: a row that was deleted keeps its place here while others are put before it."""
+        return self._latest if self._latest in self._known else self._order[-1] if self._order else None
 
     def knows(self, identity: Hashable) -> bool:
         return identity in self._known
@@ -85,13 +92,15 @@ class Seam(Generic[R]):
         at = self._last_known(page)
         anchor = behind if at is None else self._identities(page)[at]
         identities = [identity for identity in self._identities(fresh) if identity is not None]
+        self.pair = self._telling(self._identities(page or fresh)) or self.pair
         self._worked_out = []
-        if anchor is not None and anchor == self.last:
+        if anchor is not None and self._order and anchor == self._order[-1]:
             place = len(self._order)
         else:
             place = 0 if anchor is None else self._order.index(anchor) + 1
         self._order[place:place] = identities
         self._known.update(identities)
+        self._latest = identities[-1] if identities else self._latest
         if len(self._order) > self._keep:
             many = len(self._order) - self._keep
             self._known.difference_update(self._order[:many])

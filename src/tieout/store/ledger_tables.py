@@ -22,16 +22,20 @@ from sqlalchemy import (
 from tieout.store.tables import metadata
 
 
-def _scope(**how: bool) -> list[Column[str]]:
+def _scope(entity_comment: str | None = None, **how: bool) -> list[Column[str]]:
     """Whose ledger a row is of: `ledger_facts.Scope`. The entity is "" at the top level."""
     sizes = {"company": 255, "environment": 64, "entity": 255, "push": 255}
-    return [Column(name, String(size), **how) for name, size in sizes.items()]  # type: ignore[arg-type]  # two flags
+    comments = {"entity": entity_comment}
+    return [
+        Column(name, String(size), comment=comments.get(name), **how)  # type: ignore[arg-type]  # two flags
+        for name, size in sizes.items()
+    ]
 
 
 push_records = Table(
     "push_records",
     metadata,
-    *_scope(primary_key=True),
+    *_scope("'' at the top level", primary_key=True),
     Column("operation", String(32), primary_key=True),
     Column("step", Integer, primary_key=True),
     Column("source_id", String(1024), primary_key=True),
