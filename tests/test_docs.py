@@ -12,7 +12,7 @@ import pytest
 import tieout
 from tieout import errors
 from tieout.pull.settings import PullSettings
-from tieout.push.columns import Attachment, BooleanFormat, Column, LookupSetting, NumberFormat, When
+from tieout.push.fields.columns import Attachment, BooleanFormat, Column, LookupSetting, NumberFormat, When
 from tieout.push.settings import PushSettings
 from tieout.simulator import Simulator
 from tieout.simulator.app import SimulatorThread

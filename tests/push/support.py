@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 
 from tieout import catalogue
-from tieout.push.check import Target
+from tieout.push.checks.check import Target
 from tieout.push.documents import Assembly, Document
+from tieout.push.fields.mapping import check_columns, resolve
 from tieout.push.intake import fill
-from tieout.push.mapping import check_columns, resolve
 from tieout.push.settings import PushSettings
 from tieout.push.sources import Source, open_source
 from tieout.push.stage import Stage, Staged

@@ -19,9 +19,9 @@ from tieout.catalogue.model import Field, Ref
 from tieout.errors import CheckError, ConfigurationError, UnknownNameError
 from tieout.project import load
 from tieout.push import PushReport
-from tieout.push.check import Target
-from tieout.push.columns import Column, columns_of
-from tieout.push.mapping import named_columns, resolve
+from tieout.push.checks.check import Target
+from tieout.push.fields.columns import Column, columns_of
+from tieout.push.fields.mapping import named_columns, resolve
 from tieout.push.settings import PushSettings, settings_of
 from tieout.push.sources import SourceRow
 from tieout.push.templates import NAMES, fit, template

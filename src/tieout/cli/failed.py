@@ -16,7 +16,7 @@ from tieout.errors import ConfigurationError, Exit, SourceError
 if TYPE_CHECKING:
     from tieout.project import Project
     from tieout.push import FailedRecord, Standing
-    from tieout.push.causes import Cause
+    from tieout.push.inbox.causes import Cause
 
 SHOWN_ROWS = 12
 
@@ -161,8 +161,8 @@ def remarks(found: Sequence[Standing]) -> list[str]:
 
 def show(output: Output, records: Sequence[FailedRecord]) -> None:
     """One paragraph a cause, the commonest first."""
-    from tieout.push.causes import causes
     from tieout.push.grouping import spoken
+    from tieout.push.inbox.causes import causes
 
     found = causes(records)
     kind = _kind({record.state for record in records})

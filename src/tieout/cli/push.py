@@ -269,7 +269,7 @@ def next_step(report: PushReport, command: str = "push", from_file: Path | None 
 def problems(output: Output, found: Sequence[Problem]) -> None:
     """Rows that were stopped before anything was sent, by cause: what is wrong, the commonest first, and in which rows.
     Of each cause something is shown; --json has every problem."""
-    from tieout.push.causes import grouped, without_values
+    from tieout.push.inbox.causes import grouped, without_values
 
     causes = grouped(found)
     room = max(SHOWN_PROBLEMS - len(causes), 0)

@@ -13,7 +13,7 @@ from tieout.errors import ConfigurationError, NotAuthorisedError, UnreachableErr
 
 if TYPE_CHECKING:
     from tieout.project import Project
-    from tieout.push.check import Target
+    from tieout.push.checks.check import Target
 
 OFFLINE = "from the catalogue, offline: your company may have other fields; connect, and make it again"
 
@@ -30,8 +30,8 @@ def init(
 ) -> int:
     """Exit code 0. Raises UnknownNameError, SourceError, ConfigurationError where the section is there already."""
     from tieout import catalogue
-    from tieout.push.sampling import sample
-    from tieout.push.skeleton import default_name, skeleton
+    from tieout.push.drafting.sampling import sample
+    from tieout.push.drafting.skeleton import default_name, skeleton
     from tieout.push.templates import check_object
 
     full = catalogue.resolve(object)
@@ -82,7 +82,7 @@ def _target(invocation: Invocation, object: str, connection: str | None) -> Iter
     """The live model of the object, or the catalogue's where nothing is connected, and which of them it is."""
     from tieout import catalogue
     from tieout.connections import find
-    from tieout.push.check import Target
+    from tieout.push.checks.check import Target
 
     project = invocation.project()
     try:

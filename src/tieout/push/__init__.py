@@ -15,8 +15,8 @@ from tieout.push.settings import PushSettings, settings_of
 if TYPE_CHECKING:
     from tieout.project import Project
     from tieout.project.report import TieOutLine
-    from tieout.push.audit_file import Checked as CheckedAudit
-    from tieout.push.workbook import Written
+    from tieout.push.inbox.workbook import Written
+    from tieout.push.proof.audit_file import Checked as CheckedAudit
     from tieout.rest import Budget
 
 __all__ = [
@@ -171,7 +171,7 @@ def check_audit(path: Path) -> CheckedAudit:
     """Read an audit file again: is it as it was written, is every source row accounted for, do the sums agree.
 
     Needs neither Intacct nor the state database. Raises SourceError where it cannot be read."""
-    from tieout.push import audit_file
+    from tieout.push.proof import audit_file
 
     return audit_file.check(path)
 
@@ -195,7 +195,7 @@ def write_workbook(project: Project, name: str, path: Path, *, connection: str |
 
     Sheets Summary, Posted, Draft, Failed and Open, in the source's own columns and order. `retry(from_file=...)` takes
     it back with corrected cells. Asks nothing of Intacct. Raises SourceError where it cannot be written."""
-    from tieout.push import workbook
+    from tieout.push.inbox import workbook
 
     return workbook.write_workbook(project, name, path, connection)
 
@@ -205,7 +205,7 @@ def write_csv(project: Project, name: str, path: Path, *, connection: str | None
 
     A spreadsheet program that opens it may run what looks like a formula and eat leading zeros: people are better given
     what `write_workbook` writes. Raises SourceError where it cannot be written."""
-    from tieout.push import workbook
+    from tieout.push.inbox import workbook
 
     return workbook.write_csv(project, name, path, connection)
 

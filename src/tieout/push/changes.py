@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tieout.errors import ConfigurationError, NotFoundError, Problem, TieoutError
+from tieout.push.dispatch.finding import holds_all, same, value_at
+from tieout.push.dispatch.operations import decode_exactly, drop
+from tieout.push.dispatch.requests import chunks
 from tieout.push.documents import ENCODER, payload_hash_of
-from tieout.push.finding import holds_all, same, value_at
-from tieout.push.operations import decode_exactly, drop
-from tieout.push.requests import chunks
+from tieout.push.proof.tieout import add_up, values_at
 from tieout.push.stage import Order, Stage, Staged
-from tieout.push.tieout import add_up, values_at
 from tieout.store.ledger import IN_FLIGHT, LedgerRecord
 
 if TYPE_CHECKING:
-    from tieout.push.check import Target
+    from tieout.push.checks.check import Target
+    from tieout.push.dispatch.requests import Outgoing
     from tieout.push.opening import Desks, Opened
-    from tieout.push.requests import Outgoing
     from tieout.push.settings import PushSettings
     from tieout.push.stage import Fate
     from tieout.rest import Record

@@ -15,13 +15,13 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tieout.errors import Problem
-from tieout.push.check import Place, Target, Verbatim, add_total, adds_up, holds, missing
-from tieout.push.expressions import cell
+from tieout.push.checks.check import Place, Target, Verbatim, add_total, adds_up, holds, missing
+from tieout.push.fields.expressions import cell
+from tieout.push.fields.mapping import FieldMapping, MappedRow
+from tieout.push.fields.values import Misfit, Wire
 from tieout.push.grouping import Group, Grouping, Key, joined
-from tieout.push.mapping import FieldMapping, MappedRow
 from tieout.push.settings import PushSettings
 from tieout.push.sources import SourceRow
-from tieout.push.values import Misfit, Wire
 
 ENCODER = msgspec.json.Encoder(decimal_format="number", order="deterministic")
 """Bodies: Decimal as an exact JSON number, members in a fixed order so that equal records have equal bytes."""

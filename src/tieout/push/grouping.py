@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tieout.catalogue.model import Field
-from tieout.push.columns import Column, Entry
-from tieout.push.expressions import Step, cell, compiled, is_blank, label
+from tieout.push.fields.columns import Column, Entry
+from tieout.push.fields.expressions import Step, cell, compiled, is_blank, label
+from tieout.push.fields.values import Misfit, number_of, text_of
 from tieout.push.settings import PushSettings
-from tieout.push.values import Misfit, number_of, text_of
 
 _TEXT = Field()
 _JSON = json.JSONEncoder(ensure_ascii=False).encode

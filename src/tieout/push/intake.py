@@ -12,20 +12,20 @@ import msgspec
 
 from tieout import catalogue
 from tieout.errors import CheckError, Problem
-from tieout.push.check import Target
-from tieout.push.columns import Column, columns_of
+from tieout.push.checks.check import Target
+from tieout.push.dispatch.operations import check_mapping
 from tieout.push.documents import OPEN_ROWS, Assembly, Document
-from tieout.push.lookups import Lookups, NoSuchLookup
-from tieout.push.mapping import FieldMapping, cell, check_columns, named_columns, resolve
-from tieout.push.operations import check_mapping
-from tieout.push.places import Places, read_places
+from tieout.push.fields.columns import Column, columns_of
+from tieout.push.fields.lookups import Lookups, NoSuchLookup
+from tieout.push.fields.mapping import FieldMapping, cell, check_columns, named_columns, resolve
+from tieout.push.fields.places import Places, read_places
 from tieout.push.settings import PushSettings
 from tieout.push.sources import Source, SourceRow
 from tieout.push.stage import Stage, Staged
 from tieout.push.templates import fit
 
 if TYPE_CHECKING:
-    from tieout.push.returned import Returned
+    from tieout.push.inbox.returned import Returned
     from tieout.rest import Intacct
 
 Check: TypeAlias = Callable[[Sequence[Document]], None]

@@ -12,7 +12,7 @@ import msgspec
 
 from tieout.errors import Exit, Problem, TieoutError, Whose
 from tieout.project.report import TieOutLine
-from tieout.push.causes import Fault, problem_faults, refusal_faults, without_personal
+from tieout.push.inbox.causes import Fault, problem_faults, refusal_faults, without_personal
 from tieout.store.ledger_facts import Correction
 
 OnProgress: TypeAlias = Callable[[int, int], None]

@@ -17,19 +17,25 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tieout.errors import ConfigurationError, TieoutError
-from tieout.push import operations, originals, plan, steps
-from tieout.push.audit_file import AuditWriter, Head
-from tieout.push.causes import grouped
+from tieout.push import plan
 from tieout.push.changes import Changes, dress, look_at_reopened, reopen, split_late
-from tieout.push.check import Target
-from tieout.push.checking import Checking
-from tieout.push.closings import Closings
+from tieout.push.checks.check import Target
+from tieout.push.checks.checking import Checking
+from tieout.push.dispatch import operations, steps
+from tieout.push.dispatch.closings import Closings
+from tieout.push.dispatch.finding import Lookback
+from tieout.push.dispatch.requests import Outgoing, batches, ways
+from tieout.push.dispatch.sending import Request, Sender
+from tieout.push.dispatch.steps import Steps, Tally
 from tieout.push.documents import without_id_of
-from tieout.push.finding import Lookback
 from tieout.push.garbage import only_what_is_new
+from tieout.push.inbox import originals
+from tieout.push.inbox.causes import grouped
+from tieout.push.inbox.returned import Returned, is_returned
 from tieout.push.intake import Check, Intake, take_in, target_of
 from tieout.push.opening import Desks, Opened, lease, opened
 from tieout.push.plan_file import PlanHead, mapping_hash, refuse_alone, refuse_changed, refuse_other
+from tieout.push.proof.audit_file import AuditWriter, Head
 from tieout.push.report import (
     BUCKETS,
     OnProgress,
@@ -37,14 +43,10 @@ from tieout.push.report import (
     changed_facts,
     problem_facts,
 )
-from tieout.push.requests import Outgoing, batches, ways
-from tieout.push.returned import Returned, is_returned
-from tieout.push.sending import Request, Sender
 from tieout.push.settings import PushSettings
 from tieout.push.sources import Source, open_source
 from tieout.push.stage import CREATE, Fate, Stage, Staged
 from tieout.push.standing import proof
-from tieout.push.steps import Steps, Tally
 from tieout.rest import Budget
 from tieout.store.ledger import Entry, Result
 from tieout.store.ledger_facts import CHANGES, now_text

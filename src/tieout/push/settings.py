@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 import msgspec
 
 from tieout.errors import ConfigurationError
-from tieout.push.columns import Attachment, Column, Entry, as_column, columns_of, every, shape
+from tieout.push.fields.columns import Attachment, Column, Entry, as_column, columns_of, every, shape
 
 if TYPE_CHECKING:
     from tieout.project import Project

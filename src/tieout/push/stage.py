@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import msgspec
 
 from tieout.errors import Problem, StoreError
-from tieout.push import cells
+from tieout.push.inbox import cells
 
 if TYPE_CHECKING:
     from tieout.push.documents import Document

@@ -16,17 +16,18 @@ from tieout import catalogue
 from tieout.connections import find, has_state, open_vault
 from tieout.errors import ConfigurationError, NotAuthorisedError, SourceError, UnknownNameError
 from tieout.project.report import TieOutLine
-from tieout.push import plan, tieout
+from tieout.push import plan
 from tieout.push.changes import effective
+from tieout.push.dispatch.requests import chunks
+from tieout.push.dispatch.steps import step_names
 from tieout.push.intake import take_in
 from tieout.push.opening import Desks, Opened, lease, opened
-from tieout.push.reading_back import ReadingBack
+from tieout.push.proof import tieout
+from tieout.push.proof.reading_back import ReadingBack
 from tieout.push.report import BUCKETS, FailedRecord, Standing, failed_record, gone_facts
-from tieout.push.requests import chunks
 from tieout.push.settings import settings_of
 from tieout.push.sources import open_source
 from tieout.push.stage import Fate, Stage, Staged
-from tieout.push.steps import step_names
 from tieout.rest.batch import MAX_BATCH
 from tieout.store import open_store
 from tieout.store.ledger import Ledger, Scope

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tieout.errors import ConfigurationError, UnknownNameError
-from tieout.push.columns import Column, When, as_column, columns_of
+from tieout.push.fields.columns import Column, When, as_column, columns_of
 from tieout.push.settings import PushSettings
 from tieout.push.templates.custom import Custom, custom_entries
 
 if TYPE_CHECKING:
-    from tieout.push.check import Target
+    from tieout.push.checks.check import Target
 
 NAMES = ("intacct-bill", "intacct-invoice", "intacct-journal", "timesheet", "harvest", "clicktime")
 
@@ -103,7 +103,7 @@ def fit(settings: PushSettings, columns: Sequence[str], target: Target) -> PushS
 
 
 def _useful(path: str, entry: str | Column, columns: Sequence[str], target: Target) -> bool:
-    from tieout.push.check import UnknownPath
+    from tieout.push.checks.check import UnknownPath
 
     named = list(columns_of(as_column(entry)))
     if columns and named and all(optional and name not in columns for name, optional in named):

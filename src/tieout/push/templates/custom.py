@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from tieout.catalogue.model import Node, Ref
-from tieout.push.check import Target, UnknownPath
-from tieout.push.columns import Column
+from tieout.push.checks.check import Target, UnknownPath
+from tieout.push.fields.columns import Column
 
 _DIMENSION = "GLDIM"
 

@@ -1,0 +1,1 @@
+"""That every source row is accounted for, and every posted record is in Intacct as it was sent."""
