@@ -17,6 +17,7 @@ import msgspec
 from tieout.errors import Problem
 from tieout.push.checks.check import Place, Target, Verbatim, add_total, adds_up, holds, missing
 from tieout.push.fields.expressions import cell
+from tieout.push.fields.lookups import At, Wanted
 from tieout.push.fields.mapping import FieldMapping, MappedRow
 from tieout.push.fields.values import Misfit, Wire
 from tieout.push.grouping import Group, Grouping, Key, joined
@@ -53,6 +54,8 @@ class Document(msgspec.Struct, gc=False):
     """What each row holds in the columns of control totals."""
     posting_date: str = ""
     """YYYY-MM-DD; "" where it has none. Set by the checks."""
+    looked_up: dict[At, Wanted] = msgspec.field(default_factory=dict)
+    """What its rows said where a look-up put what Intacct has: messages name the row's own value. Set by `Lookups`."""
 
     @property
     def lists(self) -> dict[str, int]:

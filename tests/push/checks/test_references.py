@@ -115,11 +115,56 @@ def test_what_is_inactive_is_called_so(demo: Ground) -> None:
     ]
 
 
+def by_name(demo: Ground) -> Ground:
+    """Bills whose vendors and departments are written by name."""
+    return demo.with_text(
+        lambda text: text.replace(
+            '"vendor.id" = "Vendor"', '"vendor.id" = { column = "Vendor", lookup = "name" }'
+        ).replace(
+            '"lines.dimensions.department.id" = "Department"',
+            '"lines.dimensions.department.id" = { coalesce = ["Department", { column = "Team", lookup = "name" }] }',
+            1,
+        )
+    )
+
+
+def test_what_was_looked_up_is_named_as_the_row_has_it(demo: Ground) -> None:
+    with demo.client() as client:
+        vendor = {row["id"]: row["name"] for row in client.query("vendors", ["id", "name"], private=True)}
+        teams = client.create("departments", {"id": "905", "name": "Dissolved", "status": "inactive"})
+    assert teams.key
+    good, inactive = vendor["V-2001"], vendor["V-2030"]
+    report = by_name(demo).check(
+        "bills",
+        [
+            line(1, Vendor=good),
+            line(2, Vendor=inactive.upper()),
+            line(3, Vendor=good, Bill="B-3", Total="200", Department="", Team="dissolved"),
+            line(4, Vendor=good, Bill="B-3", Total="200", Department="905"),
+        ],
+    )
+    assert [(p.path, p.reason, p.nearest, p.value) for p in report.problems] == [
+        ("row 2, column Vendor", f"{inactive.upper()!r} (vendor 'V-2030') is inactive", "", inactive.upper()),
+        ("row 3, column Team", "'dissolved' (department '905') is inactive", "", "dissolved"),
+        ("row 4, column Department + Team", "department '905' is inactive", "", "905"),
+    ]
+
+
+def test_what_no_look_up_finds_is_named_row_by_row(demo: Ground) -> None:
+    rows = [line(n, Bill="B-1", Total="300", Vendor="V", Department="", Team=f"No{n}") for n in range(1, 4)]
+    report = by_name(demo).check("bills", rows)
+    assert [problem.path for problem in report.problems] == [
+        "row 1, column Vendor",
+        *(f"row {n}, column Team" for n in (1, 2, 3)),
+    ]
+
+
 def test_master_data_may_refer_to_what_is_inactive_but_hears_of_it(demo: Ground) -> None:
-    report = demo.check("vendors", [{"id": "V-9001", "name": "New", "parent": {"id": "V-2030"}}])
-    assert (report.ready, report.held) == (1, 0)
+    new = [{"id": f"V-900{n}", "name": "New", "parent": {"id": "V-2030"}} for n in (1, 2)]
+    report = demo.check("vendors", new)
+    assert (report.ready, report.held) == (2, 0)
     assert [note for note in report.notes if "V-2030" in note] == [
-        "vendor 'V-2030' is inactive; whether Intacct takes it here is not known. (1 document)"
+        "vendor 'V-2030' is inactive; whether Intacct takes it here is not known. (2 documents)"
     ]
 
 

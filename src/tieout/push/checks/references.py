@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from tieout.catalogue.model import ListOf, Model, Node, Ref
+from tieout.errors import Problem
 from tieout.push.checks.blame import Blame, row_of
 from tieout.push.checks.known import LOCATION, By, Company, Found, Known
 
 if TYPE_CHECKING:
     from tieout.push.checks.check import Target
     from tieout.push.documents import Document
+    from tieout.push.fields.lookups import Wanted
 
 UNUSABLE = ("inactive", "activeNonPosting")
 """States of master data that a transaction may not refer to: what production clients are told is `Activate the vendor`;
@@ -40,8 +42,13 @@ class Use(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    reason: str
+    """What is wrong with a value: `predicate` of it, or a whole `sentence` about it."""
+
+    predicate: str = ""
+    sentence: str = ""
     nearest: str = ""
+    is_doubt: bool = False
+    """Said, and not refused."""
 
 
 _Kind: TypeAlias = Literal["ref", "group", "list"]
@@ -133,15 +140,28 @@ class References:
             return
         for document in documents:
             entity = self._entity_of(document)
+            doubts: set[str] = set()
             for use in self._uses.of(document):
                 found = wrong.get((entity, use.object, use.by, use.value))
-                if found is not None:
-                    self._say(document, use, found)
+                if found is None:
+                    continue
+                wanted = document.looked_up.get((use.list, use.position, use.path))
+                if found.is_doubt:
+                    doubts.add(_words(use, found, wanted))
+                else:
+                    self._say(document, use, found, wanted)
+            for sentence in doubts:
+                self.doubts[sentence] = self.doubts.get(sentence, 0) + 1
 
-    def _say(self, document: Document, use: Use, verdict: Verdict) -> None:
-        lines = document.body.get(use.list) if use.list else None
-        row = row_of(document, lines, use.position) if isinstance(lines, list) else document.rows[0]
-        problem = self._blame.problem(row, use.path, verdict.reason, value=use.value, nearest=verdict.nearest)
+    def _say(self, document: Document, use: Use, verdict: Verdict, wanted: Wanted | None) -> None:
+        reason = _words(use, verdict, wanted)
+        if wanted is not None:  # what is near to the id that was found says nothing of what the row holds
+            where = f"row {wanted.row}, column {wanted.column}"
+            problem = Problem(path=where, reason=reason, row=wanted.row, value=wanted.shown)
+        else:
+            lines = document.body.get(use.list) if use.list else None
+            row = row_of(document, lines, use.position) if isinstance(lines, list) else document.rows[0]
+            problem = self._blame.problem(row, use.path, reason, value=use.value, nearest=verdict.nearest)
         if all(problem.path != named.path for named in document.problems):  # one word about a cell is enough
             document.problems.append(problem)
 
@@ -176,7 +196,7 @@ class References:
         for value in hidden:
             yield value, self._not_there(known, by, value, answers[value], entity)
         for value, records in seen.items():
-            verdict = self._inactive(object, value, records)
+            verdict = self._inactive(records)
             if verdict is not None:
                 yield value, verdict
 
@@ -190,24 +210,30 @@ class References:
         return self._company.places.entity_of(record) if object == LOCATION else record.entity
 
     def _not_there(self, known: Known, by: By, value: str, elsewhere: tuple[Found, ...], entity: str) -> Verdict:
-        what = noun(known.object)
         if elsewhere:
             owner = self._owner(known.object, elsewhere[0])
-            return Verdict(f"{what} {value!r} belongs to entity {owner}, and the {self._noun} goes to {entity}")
-        called = "id" if by == "id" else "key"
-        return Verdict(f"Intacct has no {what} with the {called} {value!r}", known.nearest(value) if by == "id" else "")
+            return Verdict(f"belongs to entity {owner}, and the {self._noun} goes to {entity}")
+        nearest = known.nearest(value) if by == "id" else ""
+        return Verdict(sentence=f"Intacct has no {noun(known.object)} with the {by} {value!r}", nearest=nearest)
 
-    def _inactive(self, object: str, value: str, records: tuple[Found, ...]) -> Verdict | None:
+    def _inactive(self, records: tuple[Found, ...]) -> Verdict | None:
         if not records or any(record.status not in UNUSABLE for record in records):
             return None
-        status = records[0].status
-        what = noun(object)
-        how = "is inactive" if status == "inactive" else "is active for grouping only, not for posting"
+        is_inactive = records[0].status == "inactive"
+        how = "is inactive" if is_inactive else "is active for grouping only, not for posting"
         if self._is_strict:
-            return Verdict(f"{what} {value!r} {how}")
-        sentence = f"{what} {value!r} {how}; whether Intacct takes it here is not known."
-        self.doubts[sentence] = self.doubts.get(sentence, 0) + 1
-        return None
+            return Verdict(how)
+        return Verdict(f"{how}; whether Intacct takes it here is not known.", is_doubt=True)
+
+
+def _words(use: Use, verdict: Verdict, wanted: Wanted | None) -> str:
+    """`vendor 'V-1' is inactive`; of what was looked up `'Ann' (employee 'E17') is inactive`, without what may be
+    personal."""
+    what = f"{noun(use.object)} {use.value!r}"
+    if wanted is not None and (text := wanted.shown):
+        what = f"{text!r} ({what})"
+        return f"{what} {verdict.predicate}" if verdict.predicate else f"{what}: {verdict.sentence}"
+    return f"{what} {verdict.predicate}" if verdict.predicate else verdict.sentence
 
 
 def is_transaction(model: Model) -> bool:

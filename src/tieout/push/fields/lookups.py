@@ -11,7 +11,7 @@ document is no match. Anything but one match is a problem of the row.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -78,6 +78,11 @@ class Wanted:
         """What is looked for, for messages."""
         return ", ".join(self.texts)
 
+    @property
+    def shown(self) -> str:
+        """The same shortened; "" where it may be personal."""
+        return shown(self.text, f"{self.lookup.object} {' and '.join(self.lookup.by)} {self.column}")
+
     def __eq__(self, other: object) -> bool:
         """Equal where the answer is the same, whichever rows ask."""
         return (
@@ -94,6 +99,10 @@ class Wanted:
 
     def __repr__(self) -> str:
         return f"Wanted({self.lookup.object}, {self.texts!r}, row {self.row})"
+
+
+At: TypeAlias = tuple[str, int, str]
+"""A place in a document: the list it stands in ("" for the header), the position there, the path: `lines.task.id`."""
 
 
 # From the project file ------------------------------------------------------------------------------------------
@@ -202,6 +211,7 @@ class _Slot(NamedTuple):
     holder: dict[str, Any]
     member: str
     wanted: Wanted
+    at: At
 
 
 class Lookups:
@@ -215,11 +225,11 @@ class Lookups:
 
     def fill(self, documents: Sequence[Document]) -> None:
         """Replace every `Wanted` in the documents' bodies by what Intacct answers, or add a problem to its document and
-        take the member out.
+        take the member out. What stood there is kept in `Document.looked_up`, for checks that come later.
 
         Asks once for up to 200 values a look-up, reads all pages. Raises what the client raises: NotAuthorisedError,
         UnreachableError, BudgetError."""
-        slots = [slot for document in documents for slot in _slots(document)]
+        slots = [slot for document in documents for slot in _slots(document, document.body)]
         asked: dict[Lookup, dict[tuple[str, ...], tuple[str, ...]]] = {}
         for slot in slots:
             lookup = slot.wanted.lookup
@@ -274,6 +284,7 @@ class Lookups:
         given = list(dict.fromkeys(match.given for match in exact or here))
         if len(given) == 1:
             slot.holder[slot.member] = given[0]
+            slot.document.looked_up[slot.at] = wanted
             return
         del slot.holder[slot.member]
         slot.document.problems.append(self._problem(wanted, given, matches, entity))
@@ -281,7 +292,7 @@ class Lookups:
     def _problem(self, wanted: Wanted, given: list[str], matches: list[_Match], entity: str) -> Problem:
         lookup = wanted.lookup
         fields = " and ".join(lookup.by)
-        text = shown(wanted.text, f"{lookup.object} {fields} {wanted.column}")
+        text = wanted.shown
         nearest = ""
         if given:
             more = f" and {len(given) - 3} more" if len(given) > 3 else ""
@@ -314,15 +325,16 @@ class Lookups:
         return found
 
 
-def _slots(document: Document) -> Iterator[_Slot]:
-    waiting: list[Any] = [document.body]
-    while waiting:
-        here = waiting.pop()
-        if isinstance(here, dict):
-            for member, value in list(here.items()):
-                if isinstance(value, Wanted):
-                    yield _Slot(document, here, member, value)
-                elif isinstance(value, dict | list):
-                    waiting.append(value)
-        else:
-            waiting.extend(here)
+def _slots(
+    document: Document, here: dict[str, Any], list_name: str = "", position: int = 0, prefix: str = ""
+) -> Iterator[_Slot]:
+    """In the order of the body, so that what is wrong is told in the order of the rows."""
+    for member, value in list(here.items()):
+        path = f"{prefix}{member}"
+        if isinstance(value, Wanted):
+            yield _Slot(document, here, member, value, (list_name, position, path))
+        elif isinstance(value, dict):
+            yield from _slots(document, value, list_name, position, f"{path}.")
+        elif isinstance(value, list):
+            for index, line in enumerate(value):
+                yield from _slots(document, line, path, index, f"{path}.")
