@@ -70,3 +70,24 @@ def test_what_is_not_posted_is_listed_for_every_entity(project: Run, tmp_path: P
         assert project("push", "--json").json["posted"] == 1
         subjects = {line["subject"] for line in project("verify", "push.times", "--json").json["lines"]}
     assert "push times (E110), earlier sources" in subjects, "what went to another entity before is proven too"
+
+
+def test_a_plan_is_looked_into_and_applied_by_its_file_alone(project: Run, tmp_path: Path) -> None:
+    (tmp_path / "times.csv").rename(tmp_path / "other.csv")
+    with Simulator("demo") as simulator, SimulatorThread(simulator) as running:
+        assert project("connect", "demo", "--simulator", running.url).code == 0
+        planned = project("push", "--plan", "n.plan", "--by", "Ada", "--from", "other.csv")
+        assert "`tieout push times --apply n.plan` sends exactly these" in planned.out
+        looked = project("push", "--apply", "n.plan", "--dry-run", "--records")
+        assert looked.code == 1, "one record is held"
+        assert "times: plan n.plan, nothing was sent" in looked.out
+        assert "planned by Ada, " in looked.out
+        assert f"source: {tmp_path / 'other.csv'}" in looked.out
+        assert [line.split()[:3] for line in looked.out.splitlines() if line.startswith("  C ")] == [
+            ["C", "held", "(own)"]
+        ]
+        assert project("push", "--apply", "n.plan", "--dry-run", "--json").json["plan"]["planned_by"] == "Ada"
+        assert project("push", "--apply", "n.plan", "--by", "Grace", "--json").json["posted"] == 2
+    assert "--records goes with --dry-run or --plan" in project("push", "--records").err
+    assert "--plan and --apply exclude each other" in project("push", "--plan", "a", "--apply", "b").err
+    assert "--plan sends nothing as it is" in project("push", "--plan", "a", "--dry-run").err

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.push.ground import Ground, ground, line
+from tieout import push
 from tieout.cli import push as command
+from tieout.cli import push_ahead
 from tieout.cli.output import Output
 from tieout.errors import Problem
 from tieout.push.report import PushReport
@@ -74,6 +77,29 @@ def test_json_has_every_problem_with_row_value_and_nearest(demo: Ground) -> None
     assert facts["causes"] == 1
 
 
+def test_a_plan_says_what_its_checks_could_not_see(demo: Ground, tmp_path: Path) -> None:
+    rows = [line(610)]
+    demo.push("bills", rows, plan=tmp_path / "p")
+    looked = push.apply(demo.project, "bills", tmp_path / "p", records=rows, dry_run=True)
+    assert [note.partition(":")[0] for note in looked.notes] == ["Periods are not known to be closed"]
+
+
+def test_sums_are_shown_by_entity_period_and_currency(demo: Ground, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [line(600), line(601, Date="2026-11-05", Due="2026-12-05"), line(602, Amount="7.50", Total="7.50")]
+    rows.append(line(603, Entity="E120", Location="120-TOR", Currency="CAD"))
+    dry = demo.check("bills", rows, list_records=True)
+    command.conclude(Output(), dry, dry_run=True)
+    shown = [text.split() for text in capsys.readouterr().out.splitlines()]
+    start = shown.index(["entity", "period", "currency", "records", "txnAmount", "to", "be", "sent"])
+    assert shown[start + 1 : start + 5] == [
+        ["E110", "2026-10", "USD", "2", "107.50"],
+        ["E110", "2026-11", "USD", "1", "100.00"],
+        ["E120", "2026-10", "CAD", "1", "100.00"],
+        ["all", "all", "USD", "3", "207.50"],
+    ]
+    assert ["B-602", "new", "E110", "2026-10-05", "USD", "3", "7.50"] in shown
+
+
 @pytest.mark.parametrize(
     ("object", "both"),
     [
@@ -84,4 +110,4 @@ def test_json_has_every_problem_with_row_value_and_nearest(demo: Ground) -> None
     ],
 )
 def test_objects_have_nouns(object: str, both: tuple[str, str]) -> None:
-    assert command.nouns(object) == both
+    assert push_ahead.nouns(object) == both

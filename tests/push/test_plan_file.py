@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 import stat
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -38,6 +40,54 @@ def test_a_plan_sends_nothing_and_applying_it_sends_exactly_its_records(desk: De
     assert (head["planned_by"], head["applied_by"]) == ("Ada", "Grace")
     again = push.apply(desk.project, "times", plan, by="Grace")
     assert (again.posted, again.skipped) == (0, 2), "applied twice, posted once"
+
+
+def test_the_second_person_sees_what_a_plan_would_send_and_nothing_is_sent(desk: Desk, plan: Path) -> None:
+    report = push.apply(desk.project, "times", plan, by="Grace", dry_run=True, list_records=True)
+    assert (report.dry_run, report.ready, report.held, report.planned_requests) == (True, 2, 1, 1)
+    assert report.plan is not None
+    assert (report.plan.planned_by, report.plan.to_send) == ("Ada", 2)
+    assert report.plan.source_sha256 == hashlib.sha256((desk.root / "times.csv").read_bytes()).hexdigest()
+    assert [problem.row for problem in report.problems] == [5]
+    (sums,) = report.sums
+    assert (sums.period, sums.documents, sums.amounts) == ("2026-11", 2, {"lines.quantity": Decimal("23.5")})
+    listed = [(r.source_id, r.action, r.rows, r.amounts) for r in report.records]
+    assert listed[:2] == [
+        ("A", "new", (2,), {"lines.quantity": Decimal(8)}),
+        ("B", "new", (3, 4), {"lines.quantity": Decimal("15.5")}),
+    ]
+    assert [(r.source_id, r.action) for r in report.records[2:]] == [("C", "held")]
+    assert desk.held_by_company("timesheets", "description") == {}
+    assert push.apply(desk.project, "times", plan, by="Grace").posted == 2, "a look does not use it up"
+    late = push.apply(desk.project, "times", plan, by="Grace", dry_run=True)
+    assert (late.ready, late.skipped) == (0, 2)
+    assert "2 records are planned to be sent; by what has become of them since, 0 would be." in late.notes
+
+
+def test_a_plan_knows_its_file_and_what_of_it_is_not_sent(desk: Desk, tmp_path: Path) -> None:
+    other = tmp_path / "december.csv"
+    desk.sheets(ROWS[:2])
+    (desk.root / "times.csv").rename(other)
+    desk.sheets(ROWS[3:])
+    text = (desk.root / "tieout.toml").read_text().replace('"lines.dimensions.project.id" = "Project"\n', "")
+    (desk.root / "tieout.toml").write_text(text)
+    desk.project = load(desk.root)
+    path = tmp_path / "d.plan"
+    made = desk.push("times", from_file=other, plan=path, by="Ada")
+    for report in (
+        push.apply(desk.project, "times", path, dry_run=True),
+        push.apply(desk.project, "times", path, by="Grace"),
+    ):
+        assert report.source == str(other)
+        assert report.unused_columns == made.unused_columns == ("Project",)
+    assert report.posted == 2
+
+
+def test_a_plan_of_another_version_says_so(desk: Desk, plan: Path) -> None:
+    with sqlite3.connect(plan) as database:
+        database.execute("update plan set head = replace(head, '\"version\":2', '\"version\":1')")
+    with pytest.raises(SourceError, match="another version"):
+        push.apply(desk.project, "times", plan, dry_run=True)
 
 
 def test_a_changed_source_voids_it(desk: Desk, plan: Path) -> None:
@@ -99,6 +149,9 @@ def test_two_people_where_the_project_wants_two(desk: Desk, tmp_path: Path) -> N
         desk.push("times")
     path = tmp_path / "p.plan"
     desk.push("times", plan=path, by="Ada")
+    looked = push.apply(desk.project, "times", path, by="ada", dry_run=True)
+    assert "Ada made this plan, so somebody else must apply it." in looked.notes
+    assert not push.apply(desk.project, "times", path, by="Grace", dry_run=True).notes
     for by in ("Ada", "ADA", ""):
         with pytest.raises(ConfigurationError, match="another person"):
             push.apply(desk.project, "times", path, by=by)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
-from tieout.cli import push_init, tie_out
+from tieout.cli import push_ahead, push_init, tie_out
 from tieout.cli.failed import shortened
 from tieout.cli.invocation import BudgetOption, ConcurrencyOption, ConnectionOption, budget_of, of, system_user
 from tieout.cli.output import Column, Output, Styled, counted
@@ -47,6 +47,10 @@ SHOWN_PROBLEMS = 10
 AuditOption: TypeAlias = Annotated[
     Path | None, typer.Option("--audit", metavar="FILE", help="Write the audit file of this run to FILE, a new one.")
 ]
+RecordsOption: TypeAlias = Annotated[
+    bool,
+    typer.Option("--records", help="With --dry-run: list every record and what becomes of it."),
+]
 ByOption: TypeAlias = Annotated[
     str | None,
     typer.Option("--by", metavar="NAME", help="Who runs this, for plan and audit file."),
@@ -67,8 +71,14 @@ def push(
         typer.Option("--plan", metavar="FILE", help="Check everything, freeze it in FILE, send nothing."),
     ] = None,
     apply: Annotated[
-        Path | None, typer.Option("--apply", metavar="FILE", help="Send exactly what the plan in FILE holds.")
+        Path | None,
+        typer.Option(
+            "--apply",
+            metavar="FILE",
+            help="Send exactly what the plan in FILE holds; with --dry-run, show it and send nothing.",
+        ),
     ] = None,
+    records: RecordsOption = False,
     from_file: Annotated[
         Path | None, typer.Option("--from", metavar="FILE", help="Read FILE in place of the section's source.")
     ] = None,
@@ -94,7 +104,7 @@ def push(
         return push_init.init(
             of(ctx), init, name, from_file=from_file, template=template, connection=connection, write=write
         )
-    _refuse_contradictions(write, dry_run, plan, apply)
+    _refuse_contradictions(write, dry_run, plan, apply, records)
     output, project = of(ctx).output, of(ctx).project()
     chosen = section(project, name)
     with output.progress() as progress, of(ctx).doubts_as_messages():
@@ -102,6 +112,7 @@ def push(
             "connection": connection,
             "from_file": from_file,
             "template": template,
+            "list_records": records,
             "audit": audit,
             "by": by or system_user(),
             "budget": budget_of(max_transactions),
@@ -109,17 +120,23 @@ def push(
             "progress": lambda done, total: progress.advance(chosen, done, total, "records"),
         }
         if apply is not None:
-            report = room.apply(project, chosen, apply, **common)
+            report = room.apply(project, chosen, apply, dry_run=dry_run, **common)
         else:
             report = room.push(project, chosen, dry_run=dry_run, plan=plan, **common)
     return conclude(output, report, dry_run=dry_run or plan is not None, from_file=from_file)
 
 
-def _refuse_contradictions(write: bool, dry_run: bool, plan: Path | None, apply: Path | None) -> None:
+def _refuse_contradictions(write: bool, dry_run: bool, plan: Path | None, apply: Path | None, records: bool) -> None:
     if write:
         raise ConfigurationError("--write goes with --init.", advice="Say which object: --init bills --write.")
-    if sum((dry_run, plan is not None, apply is not None)) > 1:
-        raise ConfigurationError("--dry-run, --plan and --apply exclude each other.", advice="Give one of them.")
+    if plan is not None and (dry_run or apply is not None):
+        other = "--dry-run" if dry_run else "--apply"
+        raise ConfigurationError(
+            f"--plan and {other} exclude each other.",
+            advice="--plan sends nothing as it is." if dry_run else "Make the plan, then apply it.",
+        )
+    if records and not dry_run and plan is None:
+        raise ConfigurationError("--records goes with --dry-run or --plan.", advice="Add --dry-run.")
 
 
 def section(project: Project, name: str | None) -> str:
@@ -146,21 +163,25 @@ def conclude(
         return report.exit_code
     other = report.operation if report.operation != "create" else ""
     if dry_run:
-        output.heading(f"{report.name}: dry run{f' of {other}' if other else ''}, nothing was sent")
-        output.prose(planned(report), indent=2)
+        output.heading(push_ahead.heading(report))
+        push_ahead.plan(output, report)
+        counts = {name: getattr(report, name) for name, _, _ in OUTCOMES if name != "pending"}
+        output.prose(push_ahead.summary(report, counts), indent=2)
     else:
         output.heading(
             f"{report.name}: {counted(report.rows, 'row')}, {counted(report.documents, 'record')} of {report.object}"
             f"{f', {other}' if other else ''}"
         )
+        push_ahead.plan(output, report)
     rows = [
         [Styled(f"{count:,}", look) if look else f"{count:,}", DONE.get(report.operation, {}).get(attribute, text)]
         for attribute, text, look in OUTCOMES
-        if (count := getattr(report, attribute))
+        if (count := getattr(report, attribute)) and not (dry_run and attribute == "pending")
     ]
     if rows:
         output.table([Column("", right=True), ""], rows, indent=2)
     entities(output, report)
+    push_ahead.sums(output, report)
     follow_ups(output, report)
     problems(output, report.problems)
     for note in [*derived(report, dry_run=dry_run), *report.notes]:
@@ -168,6 +189,7 @@ def conclude(
     corrections(output, report)
     if report.unused_columns:
         output.prose(f"columns not sent: {', '.join(report.unused_columns)}", indent=2)
+    push_ahead.records(output, report)
     if report.tie_out:
         output.line()
         tie_out.show(output, report.tie_out, every=True)
@@ -178,31 +200,6 @@ def conclude(
     if advice := next_step(report, command, from_file):
         output.say(f"Next: {advice}")
     return report.exit_code
-
-
-def planned(report: PushReport) -> str:
-    """`10,000 rows = 2,143 timesheets in 3 entities; 2,101 ready, 42 held, 9 causes; 5 requests, 2,101 billable`,
-    and what checking cost."""
-    singular, plural = nouns(report.object)
-    what = f"{counted(report.rows, 'row')} = {counted(report.documents, singular, plural)}"
-    several = [entity for entity in report.by_entity if entity]
-    if len(report.by_entity) > 1:  # "": rows whose entity cannot be read
-        what += f" in {counted(len(several), 'entity', 'entities')}"
-    counts = [f"{report.ready:,} ready"]
-    counts += [f"{n:,} {name}" for name, _, _ in OUTCOMES if name != "pending" and (n := getattr(report, name))]
-    if report.causes:
-        counts.append(counted(report.causes, "cause"))
-    cost = f"{counted(report.planned_requests, 'request')}, {report.ready:,} billable"
-    checks = f"checking took {counted(report.requests, 'request')}, {report.transactions:,} billable"
-    return f"{what}; {', '.join(counts)}; {cost}; {checks}"
-
-
-def nouns(object: str) -> tuple[str, str]:
-    """`general-ledger/journal-entry` -> `journal entry`, `journal entries`."""
-    word = object.rpartition("::")[2].rpartition("/")[2].replace("-", " ")
-    if word.endswith("y") and word[-2:-1] not in "aeiou":
-        return word, f"{word[:-1]}ies"
-    return word, f"{word}es" if word.endswith(("s", "x", "ch")) else f"{word}s"
 
 
 def entities(output: Output, report: PushReport) -> None:
@@ -255,6 +252,8 @@ def corrections(output: Output, report: PushReport) -> None:
 
 def next_step(report: PushReport, command: str = "push", from_file: Path | None = None) -> str:
     """What to do about the records that are not posted; empty where there is nothing to do."""
+    if report.dry_run and report.plan is not None:
+        return push_ahead.next_step(report)
     undone = any(set(counts) - {"posted"} for counts in report.steps.values())
     if (report.gone or undone) and not (report.failed or report.unprocessed or report.held):
         return f"`tieout failed {report.name}` shows which, and what can be done."

@@ -9,7 +9,8 @@ import typer
 
 from tieout.cli.failed import listed_ids
 from tieout.cli.invocation import BudgetOption, ConcurrencyOption, ConnectionOption, budget_of, of, system_user
-from tieout.cli.push import AuditOption, ByOption, conclude, section
+from tieout.cli.push import AuditOption, ByOption, RecordsOption, conclude, section
+from tieout.errors import ConfigurationError
 
 
 def retry(
@@ -28,6 +29,7 @@ def retry(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything and say what would be sent; send nothing.")
     ] = False,
+    records: RecordsOption = False,
     audit: AuditOption = None,
     by: ByOption = None,
     max_transactions: BudgetOption = None,
@@ -36,6 +38,8 @@ def retry(
     """Send the records again that failed, were not processed or were held. What is posted stays as it is."""
     from tieout.push import retry as run
 
+    if records and not dry_run:
+        raise ConfigurationError("--records goes with --dry-run.", advice="Add --dry-run.")
     output = of(ctx).output
     project = of(ctx).project()
     chosen = section(project, name)
@@ -47,6 +51,7 @@ def retry(
             again=listed_ids(project, chosen, again or (), connection),
             connection=connection,
             dry_run=dry_run,
+            list_records=records,
             audit=audit,
             by=by or system_user(),
             budget=budget_of(max_transactions),

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tieout.push.report import FailedRecord, OnProgress, PushReport, Standing
-from tieout.push.settings import PushSettings, settings_of
+from tieout.push.report import FailedRecord, OnProgress, PlannedRecord, PlannedSum, PushReport, Standing
+from tieout.push.settings import PushSettings
 
 if TYPE_CHECKING:
     from tieout.project import Project
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = [
     "FailedRecord",
     "OnProgress",
+    "PlannedRecord",
+    "PlannedSum",
     "PushReport",
     "PushSettings",
     "Standing",
@@ -44,6 +46,7 @@ def push(
     *,
     connection: str | None = None,
     dry_run: bool = False,
+    list_records: bool = False,
     plan: Path | None = None,
     audit: Path | None = None,
     by: str = "",
@@ -62,28 +65,31 @@ def push(
     (docs/templates.md), over which the section's own settings win.
 
     Checks everything against the live model before the first record goes out. With `dry_run` nothing is sent and
-    nothing written; with `plan` the checked records are frozen in that file, for `apply`. `audit` is where to write the
-    audit file of the run, `by` who runs it. Raises SourceError, CheckError and ConfigurationError before anything was
-    sent, BusyError where another run of this push is going on; after NotAuthorisedError, UnreachableError, StoreError
-    and BudgetError (`budget` is what it may spend) a rerun goes on. `concurrency` is how many requests it wants under
-    way at once."""
+    nothing written; with `plan` the checked records are frozen in that file, for `apply`; with `list_records` such a
+    look ahead lists every record. `audit` is where to write the audit file of the run, `by` who runs it. Raises
+    SourceError, CheckError and ConfigurationError before anything was sent, BusyError where another run of this push is
+    going on; after NotAuthorisedError, UnreachableError, StoreError and BudgetError (`budget` is what it may spend) a
+    rerun goes on. `concurrency` is how many requests it wants under way at once."""
     from tieout.push import run
 
-    settings = settings_of(project, name, connection, template=template, source=from_file)
-    job = run.Job(
-        name=name,
-        settings=settings,
-        path=settings.path_in(project.root),
-        dry_run=dry_run,
-        plan_to=plan,
-        audit=audit,
-        by=by,
-        budget=budget,
-        concurrency=concurrency,
-        progress=progress,
-        records=records,
+    return run.run(
+        run.Job(
+            project=project,
+            name=name,
+            connection=connection,
+            from_file=from_file,
+            template=template,
+            dry_run=dry_run,
+            list_records=list_records,
+            plan_to=plan,
+            audit=audit,
+            by=by,
+            budget=budget,
+            concurrency=concurrency,
+            progress=progress,
+            records=records,
+        )
     )
-    return run.run(project, job)
 
 
 def apply(
@@ -92,6 +98,8 @@ def apply(
     plan: Path,
     *,
     connection: str | None = None,
+    dry_run: bool = False,
+    list_records: bool = False,
     audit: Path | None = None,
     by: str = "",
     budget: Budget | None = None,
@@ -103,25 +111,31 @@ def apply(
 ) -> PushReport:
     """Send exactly the records of a plan that `push(plan=...)` wrote, and none that was posted meanwhile.
 
-    The source is read again for its hash alone. Raises SourceError where it changed since, or the plan did;
+    The source is read again for its hash alone: `from_file`, else the file that was planned, or the section's where
+    that is gone. With `dry_run` nothing is sent: the report says what the plan would send now and who made it, with
+    `list_records` record by record. Raises SourceError where the source changed since, or the plan did;
     ConfigurationError where the section or the company is another, or `by` made the plan and the section wants two
     people. Otherwise as `push`."""
     from tieout.push import run
 
-    settings = settings_of(project, name, connection, template=template, source=from_file)
-    job = run.Job(
-        name=name,
-        settings=settings,
-        path=settings.path_in(project.root),
-        plan=plan,
-        audit=audit,
-        by=by,
-        budget=budget,
-        concurrency=concurrency,
-        progress=progress,
-        records=records,
+    return run.run(
+        run.Job(
+            project=project,
+            name=name,
+            connection=connection,
+            from_file=from_file,
+            template=template,
+            dry_run=dry_run,
+            list_records=list_records,
+            plan=plan,
+            audit=audit,
+            by=by,
+            budget=budget,
+            concurrency=concurrency,
+            progress=progress,
+            records=records,
+        )
     )
-    return run.run(project, job)
 
 
 def retry(
@@ -132,6 +146,7 @@ def retry(
     connection: str | None = None,
     again: Sequence[str] = (),
     dry_run: bool = False,
+    list_records: bool = False,
     audit: Path | None = None,
     by: str = "",
     budget: Budget | None = None,
@@ -149,22 +164,24 @@ def retry(
     of them is in Intacct, or not in the source."""
     from tieout.push import run
 
-    settings = settings_of(project, name, connection)
-    job = run.Job(
-        name=name,
-        settings=settings,
-        path=from_file if from_file is not None else settings.path_in(project.root),
-        retry=True,
-        again=tuple(again),
-        dry_run=dry_run,
-        audit=audit,
-        by=by,
-        budget=budget,
-        concurrency=concurrency,
-        progress=progress,
-        records=records,
+    return run.run(
+        run.Job(
+            project=project,
+            name=name,
+            connection=connection,
+            from_file=from_file,
+            retry=True,
+            again=again,
+            dry_run=dry_run,
+            list_records=list_records,
+            audit=audit,
+            by=by,
+            budget=budget,
+            concurrency=concurrency,
+            progress=progress,
+            records=records,
+        )
     )
-    return run.run(project, job)
 
 
 def check_audit(path: Path) -> CheckedAudit:

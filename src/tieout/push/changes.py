@@ -366,10 +366,16 @@ def dress(outgoing: Outgoing, order: Order) -> None:
     """Say in the ledger's entry what is appended: which rows, and what they come to."""
     if order.done != "append":
         return
-    added = decode_exactly(order.body)
-    totals = {path: _sum(added, path) for path in msgspec.json.decode(outgoing.record.totals, type=dict[str, Decimal])}
-    outgoing.record.totals = msgspec.json.encode({path: amount for path, amount in totals.items() if amount}).decode()
+    totals = sums_appended(order, msgspec.json.decode(outgoing.record.totals, type=dict[str, Decimal]))
+    outgoing.record.totals = msgspec.json.encode(totals).decode()
     outgoing.record.facts = msgspec.json.encode({"entries": order.entries}).decode()
+
+
+def sums_appended(order: Order, paths: Iterable[str]) -> dict[str, Decimal]:
+    """What the lines that are appended come to, by field path."""
+    added = decode_exactly(order.body)
+    totals = {path: _sum(added, path) for path in paths}
+    return {path: amount for path, amount in totals.items() if amount}
 
 
 def _sum(body: Mapping[str, Any], path: str) -> Decimal:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tieout.push.stage import Stage
     from tieout.store.ledger import Scope, Seal
 
-VERSION = 1
+VERSION = 2
 _CONTEXT = "push-plan"
 
 
@@ -42,10 +42,19 @@ class PlanHead(msgspec.Struct, kw_only=True):
     planned_at: str
     to_send: int
     held: int
+    derived_from: tuple[str, ...] = ()
+    told_apart: int = 0
+    unnamed: int = 0
+    unused_columns: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What could not be checked, and what looked wrong and was not refused."""
 
 
 def mapping_hash(settings: PushSettings) -> str:
-    """SHA-256 over a whole [push.NAME] section: another mapping makes other records of the same source."""
+    """SHA-256 over a whole [push.NAME] section: another mapping makes other records of the same source. Where a source
+    file lies is no part of it: what it says has a hash of its own."""
+    if isinstance(settings.source, str):
+        settings = msgspec.structs.replace(settings, source=None)
     return hashlib.sha256(msgspec.json.encode(settings, order="deterministic")).hexdigest()
 
 
@@ -92,6 +101,11 @@ def load(stage: Stage, path: Path, seal: Seal) -> PlanHead:
             f"The plan {str(path)!r} was made with another master key, or was changed.",
             advice="Make the plan anew with this installation: tieout push NAME --plan FILE.",
         ) from None
+    if head.version != VERSION:
+        raise SourceError(
+            f"The plan {str(path)!r} was made by another version of tieout.",
+            advice="Make it anew: tieout push NAME --plan FILE.",
+        )
     if digest != _digest(stage, head):
         raise SourceError(
             f"The plan {str(path)!r} was changed after it was made. Nothing was sent.",
@@ -127,12 +141,17 @@ def refuse_changed(head: PlanHead, sha256: str) -> None:
 
 def refuse_alone(head: PlanHead, applied_by: str, name: str) -> None:
     """Raise ConfigurationError where the project wants two people and there is one."""
-    if not applied_by or not head.planned_by or applied_by.casefold() == head.planned_by.casefold():
+    if is_alone(head, applied_by):
         who = head.planned_by or "nobody named"
         raise ConfigurationError(
             f"[push.{name}] wants another person to apply a plan than the one who made it, and {who} made it.",
             advice="Let somebody else run `tieout push --apply`, with --by and their name.",
         )
+
+
+def is_alone(head: PlanHead, by: str) -> bool:
+    """Whether nobody can say that this is another person than the one who made the plan."""
+    return not by or not head.planned_by or by.casefold() == head.planned_by.casefold()
 
 
 def _digest(stage: Stage, head: PlanHead) -> str:

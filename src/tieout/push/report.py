@@ -6,6 +6,7 @@ Knows outcomes, not how they came about.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any, TypeAlias
 
 import msgspec
@@ -13,6 +14,7 @@ import msgspec
 from tieout.errors import Exit, Problem, TieoutError, Whose
 from tieout.project.report import TieOutLine
 from tieout.push.inbox.causes import Fault, problem_faults, refusal_faults, without_personal
+from tieout.push.plan_file import PlanHead
 from tieout.store.ledger_facts import Correction
 
 OnProgress: TypeAlias = Callable[[int, int], None]
@@ -20,6 +22,33 @@ OnProgress: TypeAlias = Callable[[int, int], None]
 
 BUCKETS = ("posted", "skipped", "failed", "unprocessed", "unknown", "held", "changed", "gone", "pending")
 """Every document of a source is in exactly one of these."""
+
+
+class PlannedRecord(msgspec.Struct, kw_only=True, frozen=True):
+    """One record of a dry run, and what is to become of it."""
+
+    source_id: str
+    action: str
+    """As in `PushReport.by_action`; of a record that is not to be sent, its outcome: `held`, `skipped` ..."""
+    entity: str = ""
+    rows: tuple[int, ...] = ()
+    date: str = ""
+    """The posting date, YYYY-MM-DD; "" where the source does not say it."""
+    currency: str = ""
+    """"" where the source does not say it."""
+    amounts: dict[str, Decimal] = {}
+    """Exact sums by field path: of a change what the record will say, of an append what is added."""
+
+
+class PlannedSum(msgspec.Struct, kw_only=True):
+    """What the records of one entity, period and currency come to; "" is what their source does not say."""
+
+    entity: str
+    period: str
+    """YYYY-MM."""
+    currency: str
+    documents: int = 0
+    amounts: dict[str, Decimal] = msgspec.field(default_factory=dict)
 
 
 class PushReport(msgspec.Struct, kw_only=True):
@@ -62,6 +91,10 @@ class PushReport(msgspec.Struct, kw_only=True):
     by_sage_state: dict[str, int] = msgspec.field(default_factory=dict)
     """Documents that Intacct holds, by Intacct's own word for their state, as it was read back: `draft`, `posted` ...
     Empty for objects without a state."""
+    by_action: dict[str, dict[str, int]] = msgspec.field(default_factory=dict)
+    """The `ready` documents by what this run meant to do with them and by outcome: `new`, `update` (of one that is
+    posted, or in Intacct), `append` (lines, to one that is posted), `beside` (new, beside one that is posted and says
+    something else), `delete`, or a workflow action."""
     steps: dict[str, dict[str, int]] = msgspec.field(default_factory=dict)
     """What followed, by step and outcome, of all records of this push that the run did something for."""
     requests: int = 0
@@ -82,6 +115,13 @@ class PushReport(msgspec.Struct, kw_only=True):
     tie_out: list[TieOutLine] = msgspec.field(default_factory=list)
     corrections: list[Correction] = msgspec.field(default_factory=list)
     """Cells that people changed in the corrected file that was read; values of personal columns are None."""
+    plan: PlanHead | None = None
+    """The plan that was made, looked into or applied: by whom, when, of which source."""
+    plan_file: str = ""
+    sums: list[PlannedSum] = msgspec.field(default_factory=list)
+    """Of a dry run: what is to be sent comes to, by entity, period and currency."""
+    records: list[PlannedRecord] = msgspec.field(default_factory=list)
+    """Of a dry run that was asked to list them: every record, in the order of the source."""
     seconds: float = 0.0
     audit_file: str = ""
     """Where the audit file of this run is; "" where none was asked for."""

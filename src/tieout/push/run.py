@@ -8,8 +8,10 @@ from __future__ import annotations
 import contextlib
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,10 +20,10 @@ import msgspec
 
 from tieout.errors import ConfigurationError, TieoutError
 from tieout.push import plan
-from tieout.push.changes import Changes, dress, look_at_reopened, reopen, split_late
-from tieout.push.checks.check import Target
+from tieout.push.changes import reopen
 from tieout.push.checks.checking import Checking
-from tieout.push.dispatch import operations, steps
+from tieout.push.deciding import decide, name_actions, outgoing
+from tieout.push.dispatch import steps
 from tieout.push.dispatch.closings import Closings
 from tieout.push.dispatch.finding import Lookback
 from tieout.push.dispatch.requests import Outgoing, batches, ways
@@ -30,9 +32,9 @@ from tieout.push.dispatch.steps import Steps, Tally
 from tieout.push.documents import without_id_of
 from tieout.push.garbage import only_what_is_new
 from tieout.push.inbox import originals
-from tieout.push.inbox.causes import grouped
 from tieout.push.inbox.returned import Returned, is_returned
-from tieout.push.intake import Check, Intake, take_in, target_of
+from tieout.push.intake import Check, Intake, take_in
+from tieout.push.looking import look
 from tieout.push.opening import Desks, Opened, lease, opened
 from tieout.push.plan_file import PlanHead, mapping_hash, refuse_alone, refuse_changed, refuse_other
 from tieout.push.proof.audit_file import AuditWriter, Head
@@ -43,10 +45,11 @@ from tieout.push.report import (
     changed_facts,
     problem_facts,
 )
-from tieout.push.settings import PushSettings
+from tieout.push.settings import PushSettings, settings_of
 from tieout.push.sources import Source, open_source
-from tieout.push.stage import CREATE, Fate, Stage, Staged
+from tieout.push.stage import Fate, Stage, Staged
 from tieout.push.standing import proof
+from tieout.push.summary import origin, summed_up
 from tieout.rest import Budget
 from tieout.store.ledger import Entry, Result
 from tieout.store.ledger_facts import CHANGES, now_text
@@ -57,15 +60,20 @@ if TYPE_CHECKING:
     from tieout.store.ledger import State
 
 
-class Job(msgspec.Struct, kw_only=True):
-    """What one run was asked to do. See `tieout.push.push` for what each means."""
+@dataclass(kw_only=True)
+class Job:
+    """What one run was asked to do, for `tieout.push.push` and its like: they say what each means."""
 
+    project: Project
     name: str
-    settings: PushSettings
-    path: Path | None
+    connection: str | None = None
+    from_file: Path | None = None
+    """Read in place of the section's source."""
+    template: str | None = None
     retry: bool = False
-    again: tuple[str, ...] = ()
+    again: Sequence[str] = ()
     dry_run: bool = False
+    list_records: bool = False
     plan_to: Path | None = None
     plan: Path | None = None
     audit: Path | None = None
@@ -75,30 +83,42 @@ class Job(msgspec.Struct, kw_only=True):
     concurrency: int | None = None
     records: object = None
 
+    @cached_property
+    def settings(self) -> PushSettings:
+        """Raises as `settings_of`."""
+        # A corrected file stands beside the section's source and is told from it; any other stands in its place.
+        source = None if self.retry else self.from_file
+        return settings_of(self.project, self.name, self.connection, template=self.template, source=source)
 
-def run(project: Project, job: Job) -> PushReport:
+    @cached_property
+    def path(self) -> Path | None:
+        """The file to read; None where the source is none. That of a plan once it was opened."""
+        own = self.settings.path_in(self.project.root)
+        return self.from_file if self.retry and self.from_file is not None else own
+
+
+def run(job: Job) -> PushReport:
     """The whole job. Raises what `tieout.push.push` says."""
     started = time.monotonic()
     job.settings.check(job.name)
     with ExitStack() as stack:
         stack.enter_context(only_what_is_new())
         stage = stack.enter_context(Stage())
-        desks = stack.enter_context(opened(project, job.name, job.settings, job.budget, job.concurrency))
+        desks = stack.enter_context(opened(job.project, job.name, job.settings, job.budget, job.concurrency))
         spent = stack.enter_context(desks.main.client.measure())
         checking = stack.enter_context(Checking(desks))
         if job.dry_run or job.plan_to is not None:
-            report = _look(desks, job, stage, checking)
+            intake, planned = _begun(desks, job, stage, checking)
+            report = look(desks, job, intake, planned, checking.notes())
         else:
             _refuse_without_a_plan(job)
             _refuse_forbidden(desks, job.settings)
             held = stack.enter_context(lease(desks.main))
             audit = stack.enter_context(AuditWriter(job.audit)) if job.audit is not None else None
             # The source first: a file that cannot be read must not start anything.
-            intake, planned = (
-                _applied(desks, job, stage) if job.plan is not None else (_taken(desks, job, stage, checking), None)
-            )
+            intake, planned = _begun(desks, job, stage, checking)
             report = _send(desks, job, intake, held, audit, planned)
-    report.notes += checking.notes()
+    report.notes += planned.notes if planned is not None else checking.notes()
     report.requests = spent.calls
     report.transactions = spent.transactions
     report.seconds = time.monotonic() - started
@@ -112,6 +132,11 @@ def _source(job: Job) -> Source:
 def _checks(settings: PushSettings, desks: Desks) -> tuple[Check, ...]:
     """What is checked of documents beside their fields."""
     return (steps.files_exist(settings, desks.root),) if settings.attachment is not None else ()
+
+
+def _begun(desks: Desks, job: Job, stage: Stage, checking: Checking) -> tuple[Intake, PlanHead | None]:
+    """The checked documents on the stage: those of a plan, or of the source."""
+    return _applied(desks, job, stage) if job.plan is not None else (_taken(desks, job, stage, checking), None)
 
 
 def _taken(desks: Desks, job: Job, stage: Stage, checking: Checking) -> Intake:
@@ -131,43 +156,6 @@ def _returned(desks: Desks, job: Job) -> Returned | None:
     if path is None or not is_returned(path, job.settings):
         return None
     return Returned(path, job.settings, f"[push.{job.name}]", desks.main.ledger.originals, job.by)
-
-
-def _look(desks: Desks, job: Job, stage: Stage, checking: Checking) -> PushReport:
-    """Check everything and send nothing; with `plan_to` keep what was checked."""
-    intake = _taken(desks, job, stage, checking)
-    split_late(desks, stage, job.settings)
-    plan.decide(stage, desks.ledger, desks.object, retry=job.retry)
-    target = target_of(job.settings, desks.main.client)
-    Changes(desks, stage, job.settings, target, retry=job.retry).decide()
-    operations.resolve(desks, stage, job.settings, target)
-    look_at_reopened(desks, stage, job.again)
-    report = _report(desks, intake, dry_run=True)
-    outgoing = _outgoing(desks, stage, job.settings, target, Closings(desks.object, stage, lambda *_: None))
-    report.planned_requests = sum(1 for _ in batches(outgoing, most=job.settings.batch_size))
-    if job.plan_to is not None:
-        scope = desks.main.ledger.scope
-        head = PlanHead(
-            push=job.name,
-            object=desks.object,
-            mapping_sha256=mapping_hash(job.settings),
-            source=report.source,
-            source_sha256=report.sha256,
-            rows=report.rows,
-            company=scope.company,
-            environment=scope.environment,
-            entity=scope.entity,
-            planned_by=job.by,
-            planned_at=now_text(),
-            to_send=report.ready,
-            held=report.held,
-        )
-        desks.save_plan(stage, head, job.plan_to)
-        report.notes.append(
-            f"{report.ready:,} records are planned in {job.plan_to}; "
-            f"`tieout push {job.name} --apply {job.plan_to}` sends exactly these."
-        )
-    return report
 
 
 def _refuse_without_a_plan(job: Job) -> None:
@@ -190,14 +178,24 @@ def _applied(desks: Desks, job: Job, stage: Stage) -> tuple[Intake, PlanHead]:
     assert job.plan is not None
     head = desks.load_plan(stage, job.plan)
     refuse_other(head, job.name, job.settings, desks.main.ledger.scope)
-    if job.settings.two_people:
+    if job.settings.two_people and not job.dry_run:
         refuse_alone(head, job.by, job.name)
+    if job.from_file is None and job.path is not None and Path(head.source).is_file():
+        job.path = Path(head.source)  # the file that was planned, wherever it lay
     source = _source(job)
     rows = source.rows() if source.can_repeat else stage.remember(source.rows())
     for _ in rows:
         pass  # for its hash
     refuse_changed(head, source.sha256)
-    return Intake(source=source, stage=stage), head
+    intake = Intake(
+        source=source,
+        stage=stage,
+        unused_columns=head.unused_columns,
+        derived_from=head.derived_from,
+        told_apart=head.told_apart,
+        unnamed=head.unnamed,
+    )
+    return intake, head
 
 
 def _send(
@@ -207,7 +205,7 @@ def _send(
     stage = intake.stage
     main = desks.main
     reopen(desks, stage, job.again, held)  # before the run begins: who names what cannot be is told, and nothing began
-    main.ledger.start_run(run_id, _origin(intake.source))
+    main.ledger.start_run(run_id, origin(intake.source))
     if intake.returned is not None:
         main.ledger.originals.record(held, run_id, intake.returned.corrections)
     counter = _Counter(job.progress)
@@ -223,18 +221,13 @@ def _send(
     )
     for desk in desks.all_known():
         sender.replay(desk)
-    split_late(desks, stage, job.settings)
-    plan.decide(stage, desks.ledger, desks.object, retry=job.retry, settled=frozenset(sender.settled))
-    target = target_of(job.settings, main.client)
-    changes = Changes(desks, stage, job.settings, target, retry=job.retry)
-    changes.decide()
-    operations.resolve(desks, stage, job.settings, target)
-    kept_back = operations.refuse_what_does_not_fit(stage, job.settings)
+    decided = decide(desks, stage, job.settings, retry=job.retry, settled=frozenset(sender.settled))
+    name_actions(desks, stage, job.settings)
     ready = _announce(desks, intake, job.settings, held, run_id)
-    changes.forget(held)
+    decided.forget(held)
     counter.begin(ready)
-    outgoing = _outgoing(desks, stage, job.settings, target, closings)
-    _send_all(desks, job, intake, held, run_id, sender, outgoing)
+    going = outgoing(desks, stage, job.settings, decided.target, closings)
+    _send_all(desks, job, intake, held, run_id, sender, going)
     if job.settings.steps:
         desks_here = desks.all_known()
         Steps(job.settings, desks.root, sender, held, run_id).run(desks_here, retry=job.retry)
@@ -244,11 +237,12 @@ def _send(
         audit.head(_head(desks, job, intake, run_id, started_at, planned))
     on_read = audit.documents if audit is not None else None
     tie_out, by_sage_state = proof(desks, stage, strict=False, on_read=on_read, held=held)
-    report = _report(desks, intake, dry_run=False)
+    report = summed_up(desks, intake, dry_run=False)
     report.ready, report.replayed = ready, len(sender.settled)
     report.steps = tally.counts(desks.all_known()) if job.settings.steps else {}
-    report.notes += kept_back + sender.notes + not_kept
+    report.notes += decided.kept_back + sender.notes + not_kept
     report.tie_out, report.by_sage_state = tie_out, by_sage_state
+    report.plan, report.plan_file = planned, str(job.plan or "")
     counts: dict[str, int] = {bucket: getattr(report, bucket) for bucket in BUCKETS}
     main.ledger.finish_run(run_id, report.sha256, report.rows, counts)
     if audit is not None:
@@ -272,7 +266,7 @@ def _head(desks: Desks, job: Job, intake: Intake, run_id: str, started_at: str, 
         push=job.name,
         object=desks.object,
         operation=job.settings.operation,
-        source=_origin(source),
+        source=origin(source),
         source_sha256=source.sha256,
         source_rows=source.row_count,
         blank_rows=source.blank_rows,
@@ -297,12 +291,12 @@ def _send_all(
     held: Lease,
     run_id: str,
     sender: Sender,
-    outgoing: Iterable[tuple[Opened, Outgoing]],
+    going: Iterable[tuple[Opened, Outgoing]],
 ) -> None:
     """Send what is to go; what it never came to is pending, in the stage and in the ledger."""
     stage, ledger = intake.stage, desks.main.ledger
     try:
-        sender.send(batches(outgoing, most=job.settings.batch_size))
+        sender.send(batches(going, most=job.settings.batch_size))
     except TieoutError:
         stage.rename_fate("send", "pending")
         with contextlib.suppress(TieoutError):  # what stopped the push is what is to be told
@@ -348,21 +342,6 @@ def _announce(desks: Desks, intake: Intake, settings: PushSettings, held: Lease,
             for entity, documents in plan.by_entity(chunk):
                 steps.announce(desks.ledger(entity), settings.steps, held, run_id, documents, stage)
     return ready
-
-
-def _outgoing(
-    desks: Desks, stage: Stage, settings: PushSettings, target: Target, closings: Closings
-) -> Iterator[tuple[Opened, Outgoing]]:
-    for chunk in stage.chunks("send"):
-        orders = stage.orders(chunk)
-        for document in closings.open(chunk):
-            desk = desks.at(document.entity)
-            order = orders.get(document.seq, CREATE)
-            outgoing = Outgoing.of(document, settings.operation, desks.object, order)
-            if order.done != "create":
-                outgoing.body = operations.body_for(order, document.body, target)
-                dress(outgoing, order)
-            yield desk, outgoing
 
 
 class _Settling:
@@ -411,49 +390,6 @@ def _mark_changed(desks: Desks, stage: Stage, held: Lease) -> None:
             if known:
                 changed = {d.source_id: changed_facts() for d in documents if d.fate == "changed"}
                 desks.ledger(entity).mark_changed(held, known, changed)
-
-
-def _report(desks: Desks, intake: Intake, *, dry_run: bool) -> PushReport:
-    stage, source = intake.stage, intake.source
-    report = PushReport(
-        name=desks.name,
-        object=desks.object,
-        operation=desks.main.ledger.operation,
-        source=_origin(source),
-        sha256=source.sha256,
-        dry_run=dry_run,
-        rows=source.row_count,
-        blank_rows=source.blank_rows,
-        derived_from=intake.derived_from,
-        told_apart=intake.told_apart,
-        unused_columns=intake.unused_columns,
-        rows_by_outcome=dict.fromkeys(BUCKETS, 0),
-    )
-    for entity, fate, documents, rows in stage.counts():
-        bucket = "pending" if fate == "send" else fate
-        setattr(report, bucket, getattr(report, bucket) + documents)
-        report.documents += documents
-        report.rows_by_outcome[bucket] += rows
-        of_entity = report.by_entity.setdefault(entity, dict.fromkeys(BUCKETS, 0))
-        of_entity[bucket] += documents
-        report.ready += documents if fate == "send" else 0
-    report.problems = [problem for chunk in stage.chunks("held") for d in chunk for problem in d.problems]
-    report.causes = len(grouped(report.problems))
-    if not report.rows:
-        report.notes.append(f"{source.subject} has no rows: there is nothing to push.")
-    report.notes += source.notes
-    if intake.unnamed:
-        has = "record has" if intake.unnamed == 1 else "records have"
-        report.notes.append(
-            f"{intake.unnamed:,} {has} no number: what the first row says is what it is known by, and an edit there "
-            "makes another record of it."
-        )
-    report.corrections = intake.returned.public_corrections() if intake.returned is not None else []
-    return report
-
-
-def _origin(source: Source) -> str:
-    return source.name if source.path is None else str(source.path)
 
 
 class _Counter:

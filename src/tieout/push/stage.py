@@ -11,21 +11,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
-
-import msgspec
+from typing import TYPE_CHECKING, Any
 
 from tieout.errors import Problem, StoreError
 from tieout.push.inbox import cells
+from tieout.push.staged import CREATE, ENTRIES, PROBLEMS, Fate, Order, Staged, text_of
 
 if TYPE_CHECKING:
     from tieout.push.documents import Document
     from tieout.push.sources import SourceRow
 
-Fate: TypeAlias = Literal[
-    "send", "posted", "skipped", "failed", "unprocessed", "unknown", "held", "changed", "gone", "pending"
-]
-"""What is to become of a document, or became."""
+__all__ = ["CREATE", "Fate", "Order", "Stage", "Staged"]
 
 _SCHEMA = """
 create table documents (
@@ -44,7 +40,8 @@ create table documents (
     attempt integer not null default 0,
     known integer not null default 0,
     content blob not null,
-    posting_date text not null
+    posting_date text not null,
+    action text not null default ''  -- of those that are to be sent: what is done with them
 );
 create table orders (  -- of documents for which something else is done than to create a record
     seq integer primary key, done text not null, step integer not null, key text not null,
@@ -65,110 +62,6 @@ _COLUMNS = (
     "posting_date"
 )
 _INSERT = f"insert into documents ({_COLUMNS}, row_count) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?, ?)"  # noqa: S608 - our own names
-_ROWS = msgspec.json.Decoder(tuple[int, ...])
-_ENTRIES = msgspec.json.Decoder(tuple[str, ...])
-_TOTALS = msgspec.json.Decoder(dict[str, Decimal])
-_LISTS = msgspec.json.Decoder(dict[str, int])
-_PROBLEMS = msgspec.json.Decoder(list[Problem])
-_encode = msgspec.json.Encoder().encode
-
-
-class Order(msgspec.Struct, frozen=True):
-    """What is to be done for a document."""
-
-    done: str = "create"
-    """create, update, append, delete, or the name of a workflow action."""
-    step: int = 0
-    """0, or the how-manieth change of a posted record this is."""
-    key: str = ""
-    """Of the record that is changed."""
-    body: bytes = b""
-    """What goes out, where that is not the document's own."""
-    entries: tuple[str, ...] = ()
-    """The ids of the rows that are appended."""
-
-
-CREATE = Order()
-
-
-class Staged:
-    """One document of a stage: its bytes, its rows, and what is to become of it.
-
-    What is kept as text is decoded when it is asked for: most documents only pass through to the ledger."""
-
-    __slots__ = (
-        "_entries", "_lists", "_problems", "_rows", "_totals", "attempt", "body", "content", "entity", "fate",
-        "has_moved_rows", "known", "payload_hash", "posting_date", "seq", "source_id",
-    )  # fmt: skip
-
-    def __init__(self, row: tuple[Any, ...]) -> None:
-        self.seq: int
-        """The number of its first row: documents come in this order."""
-        self.entity: str
-        """The entity it belongs to; "" where the push has one."""
-        self.source_id: str
-        self.body: bytes
-        self.payload_hash: str
-        self.fate: Fate
-        self.attempt: int
-        """How often Intacct refused it for certain: the epoch of its next request."""
-        self.known: bool
-        """The ledger had it before this run."""
-        self.content: bytes
-        """A fingerprint of its row, where it has one row."""
-        self.posting_date: str
-        """YYYY-MM-DD; "" where it has none."""
-        (
-            self.seq, self.entity, self.source_id, self._rows, self._entries, self.body, self.payload_hash,
-            self._totals, self._lists, self._problems, self.fate, self.attempt, self.known, self.content,
-            self.posting_date,
-        ) = row  # fmt: skip
-        self.has_moved_rows = False
-        """A row of it is in Intacct already, as part of another document. Not kept on the stage."""
-
-    @property
-    def rows(self) -> tuple[int, ...]:
-        if isinstance(self._rows, str):
-            self._rows = _ROWS.decode(self._rows)
-        return self._rows  # type: ignore[no-any-return]  # a text or what it says
-
-    @rows.setter
-    def rows(self, value: tuple[int, ...]) -> None:
-        self._rows = value
-
-    @property
-    def entries(self) -> tuple[str, ...]:
-        """Ids of its rows, where several rows make one document."""
-        if isinstance(self._entries, str):
-            self._entries = _ENTRIES.decode(self._entries)
-        return self._entries  # type: ignore[no-any-return]  # a text or what it says
-
-    @entries.setter
-    def entries(self, value: tuple[str, ...]) -> None:
-        self._entries = value
-
-    @property
-    def problems(self) -> list[Problem]:
-        if not isinstance(self._problems, list):
-            self._problems = _PROBLEMS.decode(self._problems) if self._problems else []
-        return self._problems
-
-    @property
-    def totals(self) -> dict[str, Decimal]:
-        return _TOTALS.decode(self._totals)
-
-    @property
-    def lists(self) -> dict[str, int]:
-        """How many lines it has, by the name of the list."""
-        return _LISTS.decode(self._lists)
-
-    @property
-    def is_grouped(self) -> bool:
-        return self._entries not in ("[]", ())
-
-    def texts(self) -> tuple[str, str]:
-        """Rows and totals as the ledger writes them, and as this stage has them: JSON."""
-        return self._rows if isinstance(self._rows, str) else _text(self._rows), self._totals
 
 
 class Stage:
@@ -208,7 +101,7 @@ class Stage:
             for entry, row, content in zip(document.entries, document.rows, document.contents, strict=True)
         ]
         self._many("insert into entries values (?, ?, ?, ?)", marks)
-        files = [(document.rows[0], _text(document.files)) for document in documents if document.files]
+        files = [(document.rows[0], text_of(document.files)) for document in documents if document.files]
         self._many("insert into files values (?, ?)", files)
 
     def close_intake(self) -> None:
@@ -277,8 +170,8 @@ class Stage:
         """Put documents in place of one: (id, rows, row ids, body, hash, sums, lines of the list `name`) of each."""
         self._run("delete from documents where seq = ?", (document.seq,))
         for source_id, rows, entries, body, digest, totals, lines in parts:
-            row = (rows[0], document.entity, source_id, _text(rows), _text(entries), body, digest, _text(totals))
-            more = (_text({name: lines}), None, "send", document.content, document.posting_date, len(rows))
+            row = (rows[0], document.entity, source_id, text_of(rows), text_of(entries), body, digest, text_of(totals))
+            more = (text_of({name: lines}), None, "send", document.content, document.posting_date, len(rows))
             self._many(_INSERT, [(*row, *more)])
             moved = [(rows[0], entry) for entry in entries]
             self._many("update entries set seq = ? where entry = ?", moved)
@@ -329,7 +222,7 @@ class Stage:
     def problems(self) -> Iterator[Problem]:
         """What is wrong, in the order of the rows' documents."""
         for (text,) in self._run("select problems from documents where problems is not null order by seq").fetchall():
-            yield from _PROBLEMS.decode(text)
+            yield from PROBLEMS.decode(text)
 
     def raw(self) -> Iterator[tuple[Any, ...]]:
         """Every document and every row id as they are kept, in a fixed order: what a digest is made of."""
@@ -374,10 +267,10 @@ class Stage:
             " where seq = ?",
             [
                 (
-                    _text(d.rows),
+                    text_of(d.rows),
                     len(d.rows),
-                    _text(d.entries),
-                    _text(d.problems) if d.problems else None,
+                    text_of(d.entries),
+                    text_of(d.problems) if d.problems else None,
                     d.fate,
                     d.attempt,
                     d.known,
@@ -399,7 +292,7 @@ class Stage:
 
     def order(self, orders: Mapping[int, Order]) -> None:
         """What is to be done for documents, where it is more or else than to create a record; by their first rows."""
-        rows = [(seq, o.done, o.step, o.key, o.body, _text(o.entries)) for seq, o in orders.items()]
+        rows = [(seq, o.done, o.step, o.key, o.body, text_of(o.entries)) for seq, o in orders.items()]
         self._many("insert or replace into orders values (?, ?, ?, ?, ?, ?)", rows)
 
     def orders(self, documents: Sequence[Staged]) -> dict[int, Order]:
@@ -409,7 +302,7 @@ class Stage:
         between = (documents[0].seq, documents[-1].seq)
         query = "select seq, done, step, key, body, entries from orders where seq between ? and ?"
         return {
-            seq: Order(done, step, key, body, _ENTRIES.decode(entries))
+            seq: Order(done, step, key, body, ENTRIES.decode(entries))
             for seq, done, step, key, body, entries in self._run(query, between)
         }
 
@@ -419,7 +312,29 @@ class Stage:
             return {}
         between = (documents[0].seq, documents[-1].seq)
         found = self._run("select seq, names from files where seq between ? and ?", between)
-        return {seq: _ENTRIES.decode(names) for seq, names in found}
+        return {seq: ENTRIES.decode(names) for seq, names in found}
+
+    def note_actions(self, usual: str) -> None:
+        """Write down what is to be done with each document that is to be sent: `new` where a record is created, else as
+        its order says, and `usual` where it has none."""
+        done = "(select case done when 'create' then 'new' else done end from orders where orders.seq = documents.seq)"
+        self._run(f"update documents set action = coalesce({done}, ?) where fate = 'send'", (usual,))  # noqa: S608 - our own names
+
+    def note_action(self, seqs: Iterable[int], action: str) -> None:
+        """The same for some documents by name."""
+        self._many("update documents set action = ? where seq = ?", [(action, seq) for seq in seqs])
+
+    def actions(self) -> list[tuple[str, Fate, int]]:
+        """(action, fate, documents) for every pair that occurs, of what was to be sent."""
+        query = "select action, fate, count(*) from documents where action != '' group by 1, 2 order by 1, 2"
+        return self._run(query).fetchall()
+
+    def action_of(self, documents: Sequence[Staged]) -> dict[int, str]:
+        """What is to be done with these documents, which come in the order of their first rows; those to be sent."""
+        if not documents:
+            return {}
+        between = (documents[0].seq, documents[-1].seq)
+        return dict(self._run("select seq, action from documents where seq between ? and ? and action != ''", between))
 
     def keep_back(self, entity: str) -> None:
         """Nothing of an entity is sent."""
@@ -459,10 +374,6 @@ class Stage:
 _TWICE = "(select {0} from {1} group by {0} having count(*) > 1)"
 
 
-def _text(value: object) -> str:
-    return _encode(value).decode()
-
-
 def _row(document: Document) -> tuple[Any, ...]:
     body, payload_hash = (b"", "") if document.problems else document.packed()
     lists = document.lists
@@ -470,13 +381,13 @@ def _row(document: Document) -> tuple[Any, ...]:
         document.rows[0],
         document.entity,
         document.source_id,
-        f"[{document.rows[0]}]" if len(document.rows) == 1 else _text(document.rows),
-        _text(document.entries) if document.is_grouped else "[]",
+        f"[{document.rows[0]}]" if len(document.rows) == 1 else text_of(document.rows),
+        text_of(document.entries) if document.is_grouped else "[]",
         body,
         payload_hash,
-        _text(document.totals) if document.totals else "{}",
-        _text(lists) if lists else "{}",
-        _text(document.problems) if document.problems else None,
+        text_of(document.totals) if document.totals else "{}",
+        text_of(lists) if lists else "{}",
+        text_of(document.problems) if document.problems else None,
         "held" if document.problems else "send",
         b"" if document.is_grouped else document.contents[0],
         document.posting_date,

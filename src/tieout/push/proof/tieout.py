@@ -209,7 +209,7 @@ class Proof:
         self._compared += bool(record.sage_id or record.totals or (expected is not None and expected.lists))
         if wrong:
             self._differing.add(f"{spoken(record.source_id)} (key {record.sage_key}): {', '.join(wrong)}")
-        seen = Read(theirs, _text(answer, _STATE), _text(answer, POSTING_DATES), _text(answer, CURRENCIES))
+        seen = Read(theirs, text_at(answer, _STATE), text_at(answer, POSTING_DATES), text_at(answer, CURRENCIES))
         for path, amount in record.totals.items():
             sums = self._groups.setdefault(
                 ((seen.posting_date or "")[:7], seen.currency or "", path), [Decimal(0), Decimal(0)]
@@ -289,7 +289,7 @@ class Proof:
         ]
 
 
-def _text(answer: Mapping[str, Any], paths: Sequence[tuple[str, ...]]) -> str | None:
+def text_at(answer: Mapping[str, Any], paths: Sequence[tuple[str, ...]]) -> str | None:
     """The first of these fields that holds a text."""
     for head, *rest in paths:
         if head in answer:

@@ -1,0 +1,139 @@
+"""What `tieout push` says before anything is sent: a dry run, a plan, a look into one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from tieout.cli.output import Column, Output, counted, money
+
+if TYPE_CHECKING:
+    from tieout.push import PlannedSum, PushReport
+
+SHOWN_SUMS = 24
+OWN = "(own)"
+"""What the entity of the push itself is called where rows say others."""
+
+
+def heading(report: PushReport) -> str:
+    """What was looked at. It is said first that nothing was sent."""
+    what = f"plan {report.plan_file}" if report.plan is not None else "dry run"
+    if report.operation != "create":
+        what += f" of {report.operation}"
+    return f"{report.name}: {what}, nothing was sent"
+
+
+def plan(output: Output, report: PushReport) -> None:
+    """Whose plan it is, and of what."""
+    head = report.plan
+    if head is None:
+        return
+    where = f"company {head.company} ({head.environment}){f', entity {head.entity}' if head.entity else ''}"
+    moment = head.planned_at[:16].replace("T", " ")
+    output.prose(f"planned by {head.planned_by or 'nobody named'}, {moment} UTC, for {where}", indent=2)
+    output.prose(f"source: {head.source}", indent=2)
+    output.line(f"  SHA-256: {head.source_sha256}")
+
+
+def summary(report: PushReport, outcomes: Mapping[str, int]) -> str:
+    """`10,000 rows = 2,143 timesheets in 3 entities; 2,101 ready, 42 held, 9 causes; 5 requests, 2,101 billable`,
+    and what checking cost. `outcomes` are the counts to name beside `ready`."""
+    singular, plural = nouns(report.object)
+    what = f"{counted(report.rows, 'row')} = {counted(report.documents, singular, plural)}"
+    several = [entity for entity in report.by_entity if entity]
+    if len(report.by_entity) > 1:  # "": rows whose entity cannot be read
+        what += f" in {counted(len(several), 'entity', 'entities')}"
+    counts = [f"{report.ready:,} ready"]
+    counts += [f"{n:,} {name}" for name, n in outcomes.items() if n]
+    if report.causes:
+        counts.append(counted(report.causes, "cause"))
+    cost = f"{counted(report.planned_requests, 'request')}, {report.ready:,} billable"
+    checks = f"checking took {counted(report.requests, 'request')}, {report.transactions:,} billable"
+    return f"{what}; {', '.join(counts)}; {cost}; {checks}"
+
+
+def next_step(report: PushReport) -> str:
+    """What to do about a plan; empty where a note of the report says all."""
+    return "what is held is not sent: correct the file and make a new plan." if report.held else ""
+
+
+def nouns(object: str) -> tuple[str, str]:
+    """`general-ledger/journal-entry` -> `journal entry`, `journal entries`."""
+    word = object.rpartition("::")[2].rpartition("/")[2].replace("-", " ")
+    if word.endswith("y") and word[-2:-1] not in "aeiou":
+        return word, f"{word[:-1]}ies"
+    return word, f"{word}es" if word.endswith(("s", "x", "ch")) else f"{word}s"
+
+
+def sums(output: Output, report: PushReport) -> None:
+    """What is to be sent comes to, by entity, period and currency; by currency over all, where there are several."""
+    found = [(each, path) for each in report.sums for path in sorted(each.amounts)]
+    if not found:
+        return
+    rows: list[list[Any]] = [
+        [each.entity or OWN, each.period, each.currency, each.documents, _last(path), each.amounts[path]]
+        for each, path in found[:SHOWN_SUMS]
+    ]
+    rows += _over_all(report.sums)
+    dull = {"entity": {each.entity for each in report.sums} == {""}}
+    dull |= {"period": not any(each.period for each in report.sums)}
+    dull |= {"currency": not any(each.currency for each in report.sums)}
+    dull |= {"field": len({path for _, path in found}) == 1}
+    columns = [Column(title) for title in ("entity", "period", "currency", "records", "field")]
+    columns.append(Column(f"{rows[0][4]} to be sent" if dull["field"] else "to be sent"))
+    kept = [number for number, column in enumerate(columns) if not dull.get(column.title)]
+    output.table([columns[n] for n in kept], [[row[n] for n in kept] for row in rows], indent=2)
+    if len(found) > SHOWN_SUMS:
+        output.line(f"  and {counted(len(found) - SHOWN_SUMS, 'more sum')}; --json lists them all")
+
+
+def _over_all(sums: Sequence[PlannedSum]) -> list[list[Any]]:
+    """A line for each currency and field that has more than one sum."""
+    over: dict[tuple[str, str], list[PlannedSum]] = {}
+    for each in sums:
+        for path in each.amounts:
+            over.setdefault((each.currency, path), []).append(each)
+    return [
+        ["all", "all", currency, sum(one.documents for one in of), _last(path), sum(one.amounts[path] for one in of)]
+        for (currency, path), of in sorted(over.items())
+        if len(of) > 1
+    ]
+
+
+def records(output: Output, report: PushReport) -> None:
+    """Every record, where they were asked for: what is to become of it, and what it comes to."""
+    if not report.records:
+        return
+    from tieout.push.grouping import spoken
+
+    paths = sorted({path for each in report.records for path in each.amounts})
+    columns = [Column(title) for title in ("record", "action", "entity", "date", "currency", "rows")]
+    columns += [Column(_last(path), right=True) for path in paths]
+    rows: list[list[Any]] = [
+        [spoken(each.source_id), each.action, each.entity or OWN, each.date, each.currency, spans(each.rows)]
+        + [money(each.amounts.get(path)) for path in paths]
+        for each in report.records
+    ]
+    dull = {"entity", "date", "currency"} & {
+        column.title for number, column in enumerate(columns) if {row[number] for row in rows} <= {"", OWN}
+    }
+    kept = [number for number, column in enumerate(columns) if column.title not in dull]
+    columns, rows = [columns[n] for n in kept], [[row[n] for n in kept] for row in rows]
+    output.line()
+    dispensable = [column.title for column in columns if column.title in ("rows", "currency", "entity", "date")]
+    output.table(*output.narrowed(columns, rows, dispensable), indent=2)
+
+
+def spans(numbers: Sequence[int]) -> str:
+    """`2-14, 17`: rows as people say them."""
+    found: list[list[int]] = []
+    for number in numbers:
+        if found and number == found[-1][1] + 1:
+            found[-1][1] = number
+        else:
+            found.append([number, number])
+    return ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in found)
+
+
+def _last(path: str) -> str:
+    return path.rpartition(".")[2]
