@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from tieout import catalogue
+from tieout.catalogue.model import Model
 from tieout.push.checks.check import Target
 from tieout.push.documents import Assembly, Document
 from tieout.push.fields.mapping import check_columns, resolve
@@ -46,8 +48,13 @@ def source(folder: Path, content: str | bytes, given: PushSettings) -> Source:
     return open_source(given, path, "[push.times]")
 
 
-def target(object: str) -> Target:
-    return Target(catalogue.load(object), catalogue.load)
+def target(object: str, operation: str = "create", identify: Sequence[str] = ()) -> Target:
+    """The documented object as if a company had answered it."""
+
+    def live(name: str) -> Model:
+        return msgspec.structs.replace(catalogue.load(name), evidence="live")
+
+    return Target(live(object), live, operation, identify)
 
 
 def assemble(folder: Path, content: str | bytes, given: PushSettings) -> list[Document]:

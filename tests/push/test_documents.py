@@ -201,12 +201,12 @@ def test_a_json_record_names_all_its_mistakes(tmp_path: Path) -> None:
     (document,) = assemble(tmp_path, json_lines(record), settings(**CUSTOMERS))
     found = {p.path.rpartition(" ")[2]: p for p in document.problems}
     assert found["nmae"].nearest == "name"
-    assert found["key"].reason == "is read-only in Intacct"
+    assert found["key"].reason == "is read-only in Intacct (REST-1050)"
     assert found["status"].nearest == "active"
     assert found["creditLimit"].reason == "is not a number"
     assert "blank id" in found["term"].reason
-    assert "must be an object" in found["parent"].reason
-    assert found["audit.createdDateTime"].reason == "is read-only in Intacct"
+    assert found["parent"].reason == 'is text where a reference belongs; write {"id": "..."} or {"key": "..."}'
+    assert found["audit.createdDateTime"].reason == "is read-only in Intacct (REST-1050)"
 
 
 def test_a_json_record_without_what_a_create_needs_is_held(tmp_path: Path) -> None:

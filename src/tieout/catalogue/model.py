@@ -98,6 +98,10 @@ class Model(Node, kw_only=True):
         This is what a query can name, apart from `write_only` fields (REST reference 5.6)."""
         return dict(scalars(self))
 
+    def takes(self, method: str) -> bool:
+        """Whether the object's paths allow POST, PATCH or DELETE; also where nobody says."""
+        return not self.methods or method in self.methods
+
     def references(self) -> dict[str, Ref]:
         """Every reference by its dotted path, those inside groups included, those inside references not."""
         return dict(references(self))

@@ -125,7 +125,7 @@ class Changes:
 
     def _refuse_impossible(self) -> None:
         model = self._target.model
-        patches = not model.methods or "PATCH" in model.methods
+        patches = model.takes("PATCH")
         if self._settings.changes == "update" and not patches:
             raise ConfigurationError(
                 f"Intacct does not let anyone change {model.name}, so on_change cannot be update.",

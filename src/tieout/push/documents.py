@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tieout.errors import Problem
-from tieout.push.checks.check import Place, Target, Verbatim, add_total, adds_up, holds, missing
+from tieout.push.checks.check import Place, Target, Verbatim, add_total, adds_up, lacks
 from tieout.push.fields.expressions import cell
 from tieout.push.fields.lookups import At, Wanted
 from tieout.push.fields.mapping import FieldMapping, MappedRow
@@ -23,6 +23,7 @@ from tieout.push.fields.values import Misfit, Wire
 from tieout.push.grouping import Group, Grouping, Key, joined
 from tieout.push.settings import PushSettings
 from tieout.push.sources import SourceRow
+from tieout.rest.body_check import state_refusal
 
 ENCODER = msgspec.json.Encoder(decimal_format="number", order="deterministic")
 """Bodies: Decimal as an exact JSON number, members in a fixed order so that equal records have equal bytes."""
@@ -308,21 +309,40 @@ class Assembly:
         """Add a problem for each required path that is blank, at each row that lacks it and has no other trouble
         there."""
         assert self._mapping is not None
-        named = {problem.path for problem in document.problems}
-        for path in missing(self._target, document.body):
-            rows = document.rows[:1]
-            head, _, inner = path.partition(".")
-            of_lines = head == self._mapping.list
-            if of_lines:
-                lines = document.body[head]
-                rows = [row for row, line in zip(document.rows, lines, strict=True) if not holds(line, inner)]
-            columns = self._mapping.columns_of(path)
-            for row in rows:
-                places = {
-                    f"row {other}, column {c}" for other in ([row] if of_lines else document.rows) for c in columns
-                }
-                if not places & named:
-                    document.problems.append(_row_problem(row, columns[0], f"is blank, but {path} is required"))
+        if "state" in document.body:
+            self._check_state(document, self._mapping)
+        named: set[str] | None = None
+        for lack in lacks(self._target, document.body):
+            if lack.rule.least:
+                if self._settings.on_late_rows == "refuse":  # else these may be a few more for a record that is there
+                    document.problems.append(_problem(document.rows[0], lack.path, lack.reason))
+                continue
+            if named is None:
+                named = {problem.path for problem in document.problems}
+            row = document.rows[lack.position if lack.list else 0]
+            columns = self._mapping.columns_of(lack.path)
+            of = [row] if lack.list else document.rows
+            if named & {f"row {other}, column {column}" for other in of for column in columns}:
+                continue
+            if columns == (lack.path,):
+                document.problems.append(_problem(row, lack.path, f"is missing: {lack.reason}"))
+                continue
+            plain = not (lack.rule.unless or lack.rule.part)
+            reason = f"is blank, but {lack.path} is required" if plain else f"is blank: {lack.reason}"
+            document.problems.append(_row_problem(row, columns[0], reason))
+
+    def _check_state(self, document: Document, mapping: FieldMapping) -> None:
+        """A word in `state` that Intacct does not take there."""
+        operation = self._target.operation
+        word = str(document.body["state"])
+        if operation not in ("create", "update"):
+            return
+        if reason := state_refusal(self._target.model.name, "create" if operation == "create" else "update", word):
+            row, place = document.rows[0], mapping.columns_of("state")[0]
+            where = f"row {row}, {place}" if place == "state" else f"row {row}, column {place}"
+            nearest = "draft" if operation == "create" else ""
+            problem = Problem(path=where, reason=f"{word!r}: {reason}", nearest=nearest, row=row, value=word)
+            document.problems.append(problem)
 
 
 def without_id(row: int, source_name: str) -> str:
@@ -344,4 +364,8 @@ def _fingerprint(values: Mapping[str, Any]) -> bytes:
 
 
 def _row_problem(row: int, column: str, reason: str) -> Problem:
-    return Problem(path=f"row {row}, column {column}", reason=reason, row=row)
+    return _problem(row, f"column {column}", reason)
+
+
+def _problem(row: int, place: str, reason: str) -> Problem:
+    return Problem(path=f"row {row}, {place}", reason=reason, row=row)

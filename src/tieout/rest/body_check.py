@@ -14,7 +14,7 @@ from tieout.catalogue.model import Field, ListOf, Model, Node, Ref
 from tieout.catalogue.personal import personal
 from tieout.errors import Problem
 from tieout.rest.body_values import misfit
-from tieout.rest.required import Rule, merged, missing, rules_of
+from tieout.rest.required import Rule, bites, missing, rules_of, rules_of_lines
 
 Operation = Literal["create", "update"]
 OPERATION = "ia::operation"
@@ -63,11 +63,15 @@ class BodyCheck:
         lines: Mapping[str, Model] | None = None,
         entity: str | None = None,
         keyed: bool = False,
+        complete: bool = True,
     ) -> None:
+        """As `check_body`. Not `complete` are bodies whose record may be there already: what they lack is not asked."""
         self.model, self.operation, self.keyed = model, operation, keyed
         self.problems: list[Problem] = []
         self.warnings: list[Problem] = []
-        self._lines = lines or {}
+        self._lines = {} if lines is None else lines
+        self._complete = complete
+        self._rules = bites(rules_of(model.name), model) if operation == "create" and complete else ()
         self._hints: dict[tuple[int, str], str] = {}
         if entity is not None and model.name == "company-config/entity":
             # INFERRED from section 2: inside an entity there are no entities but itself.
@@ -82,7 +86,7 @@ class BodyCheck:
         if not isinstance(body, Mapping):
             self._find(prefix.removesuffix(".") or "body", f"is {_kind(body)} where an object belongs", sure=sure)
             return self
-        if self.operation == "create" and self.model.methods and "POST" not in self.model.methods:
+        if self.operation == "create" and not self.model.takes("POST"):
             reason = f"nobody can create {self.model.name} directly{_through(self.model)}"
             self._find(prefix + "body", reason, sure=sure)
         if self.keyed and body.get("key") in (None, ""):
@@ -90,8 +94,7 @@ class BodyCheck:
         skip = {"key"} if self.operation == "update" else set()  # Sage's own examples repeat the key in the body
         self._node(body, self.model, prefix, sure=sure, skip=skip, new=self.operation == "create")
         self._state(body, prefix, sure=sure)
-        if self.operation == "create":
-            self._missing(rules_of(self.model.name), self.model, body, prefix, sure=sure)
+        self._missing(self._rules, body, prefix, sure=sure)
         return self
 
     def _find(self, path: str, reason: str, *, sure: bool, near: str = "", value: Any = None) -> None:
@@ -121,11 +124,8 @@ class BodyCheck:
                 self._unknown(name, node, path, sure=sure)
 
     def _scalar(self, value: Any, field: Field, path: str, *, sure: bool, new: bool) -> None:
-        if field.read_only:
-            self._find(path, "is read-only in Intacct (REST-1050)", sure=sure)
-            return
-        if field.create_only and not new:
-            self._find(path, "can be set on create only, never changed", sure=sure)
+        if reason := unwritable(field, new=new):
+            self._find(path, reason, sure=sure)
             return
         if field.deprecated:
             self._find(path, "is deprecated; Intacct still takes it", sure=False)
@@ -141,10 +141,8 @@ class BodyCheck:
             self._find(path, f"is {_kind(value)} where an object with {_some(group)} belongs", sure=sure)
 
     def _reference(self, value: Any, ref: Ref, path: str, *, sure: bool, new: bool) -> None:
-        if ref.read_only:
-            self._find(path, "is read-only in Intacct (REST-1050)", sure=sure)
-        elif (ref.create_only or ref.is_owner) and not new:
-            self._find(path, "can be set on create only, never changed", sure=sure)
+        if reason := unwritable(ref, new=new):
+            self._find(path, reason, sure=sure)
         elif isinstance(value, Mapping):
             if any(value.get(name) == "" for name in ("id", "key")):
                 self._find(path, "names no record: a blank id or key is refused; leave it out, or send null", sure=sure)
@@ -173,20 +171,13 @@ class BodyCheck:
         member = model is not None and model.kind != "ownedObject"
         sure = sure and (model is None or model.evidence == "live") and not member
         known = bool(inner.fields or inner.groups or inner.refs or inner.lists)
-        rules = self._line_rules(name if node is self.model else "", entry.object, member=member)
+        rules = rules_of_lines(self.model.name, name if node is self.model else "", entry, inner)
         for position, line in enumerate(value):
             where = f"{path}[{position}]"
             if not isinstance(line, Mapping):
                 self._find(where, f"is {_kind(line)} where an object belongs", sure=sure)
             elif known and not (member and set(line) <= {"key", "id", OPERATION}):
                 self._line(line, inner, rules, where, sure=sure, new=new)
-
-    def _line_rules(self, name: str, object: str | None, *, member: bool) -> tuple[Rule, ...]:
-        """A list of members names records that exist: what a create of theirs would need is nobody's business here."""
-        if member:
-            return ()
-        own = rules_of(object, owned=True) if object else ()
-        return merged(rules_of(self.model.name, name), own) if name else own
 
     def _line(
         self, line: Mapping[str, Any], node: Node, rules: tuple[Rule, ...], where: str, *, sure: bool, new: bool
@@ -202,26 +193,20 @@ class BodyCheck:
         added = new or key in (None, "")
         skip = {OPERATION} if added else {OPERATION, "key"}
         self._node(line, node, f"{where}.", sure=sure, new=added, skip=skip)
-        if added and operation != "delete":
+        if added and operation != "delete" and self._complete:
             # The lists of 9.2 are those of a create: what a line added by an update must hold is not documented.
-            self._missing(rules, node, line, f"{where}.", sure=sure and self.operation == "create")
+            self._missing(rules, line, f"{where}.", sure=sure and self.operation == "create")
 
-    def _missing(
-        self, rules: tuple[Rule, ...], node: Node, body: Mapping[str, Any], prefix: str, *, sure: bool
-    ) -> None:
-        for lack in missing(rules, node, body):
+    def _missing(self, rules: tuple[Rule, ...], body: Mapping[str, Any], prefix: str, *, sure: bool) -> None:
+        for lack in missing(rules, body):
             self._find(prefix + lack.path, lack.reason, sure=sure and lack.firm)
 
     def _state(self, body: Mapping[str, Any], prefix: str, *, sure: bool) -> None:
         if "state" not in body:
             return
-        name = self.model.name.partition("::")[0]
-        words = DRAFT_ONLY.get(name)
-        if self.operation == "create" and words is not None and body["state"] not in words:
-            reason = f"a create takes {' or '.join(words)} here, or nothing"
-            self._find(f"{prefix}state", reason, sure=sure, near="draft")
-        elif self.operation == "update" and name in MOVED_BY_WORKFLOWS:
-            self._find(f"{prefix}state", "is moved by workflows such as submit, never by an update", sure=sure)
+        reason = state_refusal(self.model.name, self.operation, body["state"])
+        if reason:
+            self._find(f"{prefix}state", reason, sure=sure, near="draft" if self.operation == "create" else "")
 
     def _unknown(self, name: str, node: Node, path: str, *, sure: bool) -> None:
         if name.startswith("ia::"):
@@ -245,6 +230,25 @@ class BodyCheck:
         """A name of the header that was put into a line or a group."""
         model = self.model
         return f"{name} of the record itself" if name in (*model.fields, *model.refs, *model.groups) else ""
+
+
+def unwritable(entry: Field | Ref, *, new: bool) -> str:
+    """Why a field or reference cannot be sent, or "". `new` says that the record or line does not exist yet."""
+    if entry.read_only:
+        return "is read-only in Intacct (REST-1050)"
+    set_once = entry.create_only or (isinstance(entry, Ref) and entry.is_owner)
+    return "can be set on create only, never changed" if set_once and not new else ""
+
+
+def state_refusal(object: str, operation: Operation, state: Any) -> str:
+    """Why Intacct does not take this word in `state`, or ""."""
+    name = object.partition("::")[0]
+    words = DRAFT_ONLY.get(name)
+    if operation == "create" and words is not None and state not in words:
+        return f"a create takes {' or '.join(words)} here, or nothing"
+    if operation == "update" and name in MOVED_BY_WORKFLOWS:
+        return "is moved by workflows such as submit, never by an update"
+    return ""
 
 
 def line_objects(model: Node, bodies: Any, known: Mapping[str, Model]) -> Iterator[str]:

@@ -19,7 +19,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from tieout import catalogue
-from tieout.catalogue.model import Node, Required
+from tieout.catalogue.model import ListOf, Model, Node, Required
 from tieout.errors import UnknownNameError
 
 STAND_INS = {"glAccount": "accountLabel", "dueDate": "term"}
@@ -49,6 +49,8 @@ class Missing(NamedTuple):
     path: str
     reason: str
     firm: bool
+    rule: Rule
+    """What asked for it."""
 
 
 @lru_cache(maxsize=256)
@@ -105,35 +107,62 @@ def _rule(path: str, entry: Required) -> Rule | None:
     return Rule(plain, firm=False, equals=(word[1], word[2])) if word else None
 
 
-def missing(rules: tuple[Rule, ...], node: Node, body: Mapping[str, Any]) -> Iterator[Missing]:
-    """What a body, or a line, lacks. `node` is the model of it."""
+def rules_of_lines(object: str, list_name: str, entry: ListOf, line: Node) -> tuple[Rule, ...]:
+    """What each new line must hold in the list `list_name` of an object; "" for a list further down.
+
+    `entry` is the list, `line` the model of its lines. A list of members names records that exist: what a create of
+    theirs would need is nobody's business here."""
+    if isinstance(line, Model) and line.kind != "ownedObject":
+        return ()
+    own = rules_of(entry.object, owned=True) if entry.object else ()
+    return bites(merged(rules_of(object, list_name), own) if list_name else own, line)
+
+
+def bites(rules: tuple[Rule, ...], node: Node) -> tuple[Rule, ...]:
+    """The rules whose fields the live model has, and does not fill itself. `node` is the model of a body or a line."""
+    return tuple(rule for rule in rules if _bites(node, rule.path))
+
+
+def always(rules: tuple[Rule, ...]) -> tuple[str, ...]:
+    """The paths that every create must hold, whatever else it holds; of a choice the first."""
+    found: list[str] = []
+    for rule in rules:
+        if rule.firm and not rule.part and rule.equals is None and (not rule.unless or rule.unless not in found):
+            found.append(rule.path)
+    return tuple(dict.fromkeys(found))
+
+
+def missing(rules: tuple[Rule, ...], body: Mapping[str, Any]) -> Iterator[Missing]:
+    """What a body, or a line, lacks, by the rules that bite."""
     named: set[str] = set()
     for rule in rules:
-        if rule.unless in named or not _asks(rule, body) or not _bites(node, rule.path):
+        value = body.get(rule.path)
+        if (type(value) is str and value) or rule.unless in named or not _asks(rule, body):
             continue
         if rule.least:
             value = _at(body, rule.path)
             count = len(value) if isinstance(value, list | tuple) else 0
             if value is None or (isinstance(value, list | tuple) and count < rule.least):
                 items = "one item" if rule.least == 1 else f"{rule.least} items"
-                yield Missing(rule.path, f"a create needs at least {items} in it", rule.firm)
+                yield Missing(rule.path, f"a create needs at least {items} in it", rule.firm, rule)
         elif not holds(body, rule.path):
             named.add(rule.path)
-            yield _missing(rule, body)
+            yield Missing(rule.path, *_lack(rule, body), rule)
 
 
-def _missing(rule: Rule, body: Mapping[str, Any]) -> Missing:
+def _lack(rule: Rule, body: Mapping[str, Any]) -> tuple[str, bool]:
+    """(why it is missed, whether that is certain)."""
     name = rule.path.rpartition(".")[2]
     for asked, stand_in in STAND_INS.items():
         if asked in rule.path.split(".") and holds(body, rule.path.replace(asked, stand_in)):
-            return Missing(rule.path, f"a create needs it; whether {stand_in} replaces it is not documented", False)
+            return f"a create needs it; whether {stand_in} replaces it is not documented", False
     if rule.unless:
-        return Missing(rule.path, f"a create needs it, or {rule.unless}", rule.firm)
+        return f"a create needs it, or {rule.unless}", rule.firm
     if rule.equals:
-        return Missing(rule.path, f"a create needs it when {rule.equals[0]} is {rule.equals[1]}", rule.firm)
+        return f"a create needs it when {rule.equals[0]} is {rule.equals[1]}", rule.firm
     if rule.part and rule.part != rule.path:
-        return Missing(rule.path, f"a create that holds {rule.part} needs its {name}", rule.firm)
-    return Missing(rule.path, "a create needs it" if rule.firm else "a create usually needs it", rule.firm)
+        return f"a create that holds {rule.part} needs its {name}", rule.firm
+    return "a create needs it" if rule.firm else "a create usually needs it", rule.firm
 
 
 def _asks(rule: Rule, body: Mapping[str, Any]) -> bool:
@@ -147,9 +176,14 @@ def _asks(rule: Rule, body: Mapping[str, Any]) -> bool:
     return True
 
 
+@lru_cache(maxsize=4096)
+def _parts(path: str) -> tuple[str, ...]:
+    return tuple(path.split("."))
+
+
 def _at(body: Mapping[str, Any], path: str) -> Any:
     here: Any = body
-    for name in path.split("."):
+    for name in _parts(path):
         if not isinstance(here, Mapping):
             return None
         here = here.get(name)
@@ -179,8 +213,10 @@ def _bites(node: Node, path: str) -> bool:
 
 def holds(body: Mapping[str, Any], path: str) -> bool:
     """True where a body holds something at a path; a reference counts by its id or its key."""
-    *parents, last = path.split(".")
-    here = _at(body, ".".join(parents)) if parents else body
+    *parents, last = _parts(path)
+    here: Any = body
+    for name in parents:
+        here = here.get(name) if isinstance(here, Mapping) else None
     if not isinstance(here, Mapping):
         return parents != [] and last in ("id", "key") and here not in (None, "")
     names = ("id", "key") if parents and last in ("id", "key") else (last,)

@@ -5,24 +5,29 @@ Finds every mistake at once, with the nearest right name. Knows models and paths
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tieout import catalogue
-from tieout.catalogue.model import Field, ListOf, Model, Node, Ref, Required
+from tieout.catalogue.model import Field, Model, Node, Ref
 from tieout.errors import ConfigurationError, Problem, UnknownNameError
 from tieout.push.fields.columns import Column
 from tieout.push.fields.values import Misfit, Wire, convert, numeric, shown
+from tieout.rest.body_check import OPERATION, BodyCheck, Operation, line_objects, unwritable
+from tieout.rest.required import Rule, bites, missing, rules_of, rules_of_lines
 from tieout.rest.workflows import named
 
 if TYPE_CHECKING:
     from tieout.push.fields.places import Places
 
+_INDEX = re.compile(r"\[\d+\]")
 _AS_IS = Column()
 _NOTHING = Decimal(0)
 OPERATIONS = ("create", "update", "upsert", "delete")
-LINE_WORDS = ("key", "ia::operation")
+LINE_WORDS = ("key", OPERATION)
 """What says of a line that it is there already, and that it is to be deleted (REST reference 4.5)."""
 
 
@@ -61,14 +66,14 @@ class Target:
         self.places: Places | None = None
         """Where a row's entity is looked up; None where it is not, or not yet asked for."""
         self._line_model = line_model
+        self._line_models: dict[str, Model] = {}
         self._lines: dict[str, Node] = {}
-        self._line_required: dict[str, tuple[str, ...]] = {}
+        self._line_rules: dict[str, tuple[Rule, ...]] = {}
         self._hints: dict[str, str] = {}
-        paths = [r.path.removesuffix("[]") for r in _required(model.name)]
-        self.required: tuple[str, ...] = ()
-        """Paths that every create must hold (REST reference 9.2); what the model has a default for is left out."""
+        self.rules: tuple[Rule, ...] = ()
+        """What every create must hold (REST reference 9.2)."""
         if operation == "create":
-            self.required = tuple(dict.fromkeys(p for p in paths if "[]" not in p and _bites(model, p)))
+            self.rules = bites(rules_of(model.name), model)
         self.parameters: tuple[str, ...] | None = None
         """What a workflow action takes beside the key; None where the operation is none."""
         if operation not in OPERATIONS:
@@ -86,22 +91,27 @@ class Target:
         """The live model of another object of the company."""
         return self._line_model(object)
 
-    def line_required(self, name: str) -> tuple[str, ...]:
-        """Paths that every line of the list `name` must hold, below the line. What the lines of a change must hold is
-        not documented: they may be there already."""
+    def line_rules(self, name: str) -> tuple[Rule, ...]:
+        """What every line of the list `name` must hold. What the lines of a change must hold is not documented: they
+        may be there already."""
         if self.operation != "create":
             return ()
-        if name not in self._line_required:
-            prefix = f"{name}[]."
-            paths = [r.path.removeprefix(prefix) for r in _required(self.model.name) if r.path.startswith(prefix)]
-            line_object = self.model.lists[name].object
-            if line_object is not None:
-                owner = catalogue.owner(line_object)
-                own = [r.path for r in _required(line_object) if owner is None or r.path.split(".")[0] != owner[2]]
-                paths += own
-            node = self.lines(name)
-            self._line_required[name] = tuple(dict.fromkeys(p for p in paths if _bites(node, p)))
-        return self._line_required[name]
+        if name not in self._line_rules:
+            entry = self.model.lists[name]
+            self._line_rules[name] = rules_of_lines(self.model.name, name, entry, self.lines(name))
+        return self._line_rules[name]
+
+    @cached_property
+    def checks(self) -> BodyCheck:
+        """What judges records that are sent as they stand."""
+        operation: Operation = "update" if self.operation == "update" else "create"
+        return BodyCheck(self.model, operation, lines=self._line_models, complete=self.operation == "create")
+
+    def learn_lines(self, body: Mapping[str, Any]) -> None:
+        """Have the models of all lines that a body holds."""
+        while wanted := set(line_objects(self.model, [body], self._line_models)):
+            for object in wanted:
+                self._line_models[object] = self._line_model(object)
 
     def place(self, path: str) -> Place:
         """Where a dotted path leads. Raises UnknownPath, also for what is read-only."""
@@ -137,12 +147,13 @@ class Target:
 
     def _field(self, node: Node, path: str, whole: str) -> Field:
         *parents, last = path.split(".")
+        new = self.operation != "update"
         for name in parents:
             below = node.groups.get(name) or node.refs.get(name)
             if below is None:
                 raise UnknownPath(f"{self.model.name} has no field {whole!r}", self.nearest(whole))
-            if isinstance(below, Ref) and below.read_only:
-                raise UnknownPath("is read-only in Intacct")
+            if isinstance(below, Ref) and whole not in self.identify and (why := unwritable(below, new=new)):
+                raise UnknownPath(why)
             node = below
         field = node.fields.get(last)
         if field is None:
@@ -151,10 +162,8 @@ class Target:
             if last in node.groups:
                 raise UnknownPath("is a group; name one of its fields", self.nearest(whole))
             raise UnknownPath(f"{self.model.name} has no field {whole!r}", self.nearest(whole))
-        if field.read_only and whole not in self.identify:
-            raise UnknownPath("is read-only in Intacct")
-        if field.create_only and self.operation == "update" and whole not in self.identify:
-            raise UnknownPath("can be set on create only, never changed")
+        if whole not in self.identify and (why := unwritable(field, new=new)):
+            raise UnknownPath(why)
         return field
 
     def nearest(self, path: str) -> str:
@@ -181,7 +190,7 @@ class Target:
         """Raise ConfigurationError where the object does not take the operation."""
         needs = {"create": ("POST",), "update": ("PATCH",), "upsert": ("POST", "PATCH"), "delete": ("DELETE",)}
         for method in needs.get(self.operation, ()):
-            if not self.model.methods or method in self.model.methods:
+            if self.model.takes(method):
                 continue
             verb = {"POST": "create", "PATCH": "change", "DELETE": "delete"}[method]
             raise ConfigurationError(
@@ -195,28 +204,6 @@ class Target:
                     f"{self.model.name} has no field {path!r} by which {self.operation} could find its records.",
                     advice="Name one with identify_by, or map the field key.",
                 )
-
-
-def _required(name: str) -> Iterable[Required]:
-    """The formal create list; the model service cannot tell (REST reference 9.2), so the catalogue does."""
-    try:
-        return [r for r in catalogue.load(name).required if not r.when]
-    except UnknownNameError:
-        return ()
-
-
-def _bites(node: Node, path: str) -> bool:
-    """False where the live model fills the field itself, or has no such field."""
-    *parents, last = path.split(".")
-    for name in parents:
-        below = node.groups.get(name) or node.refs.get(name)
-        if below is None:
-            return False
-        node = below
-    field = node.fields.get(last)
-    if field is None:
-        return last in node.refs or last in node.groups or last in node.lists
-    return not field.read_only and not isinstance(field.default, str | int | float)
 
 
 def _writable(node: Node, prefix: str) -> Iterator[str]:
@@ -239,116 +226,128 @@ def _create_only(body: Mapping[str, Any], node: Node, prefix: str) -> Iterator[s
             yield from _create_only(value, below, f"{prefix}{name}.")
 
 
-def holds(body: Mapping[str, Any], path: str) -> bool:
-    """True where a body holds something at a path; a reference counts by its id or its key."""
-    *parents, last = path.split(".")
-    here: Any = body
-    for name in parents:
-        if not isinstance(here, Mapping):
-            return False
-        here = here.get(name)
-    if not isinstance(here, Mapping):
-        return False
-    value = here.get(last)
-    if last == "id" and parents and value in (None, ""):
-        value = here.get("key")
-    if isinstance(value, Mapping):
-        return any(value.get(part) not in (None, "") for part in ("id", "key")) or (
-            "id" not in value and "key" not in value and bool(value)
-        )
-    return value not in (None, "", [])
+class Lack(NamedTuple):
+    """Something that a create needs and a body does not hold."""
+
+    list: str
+    """The list whose line lacks it, "" for the header."""
+    position: int
+    path: str
+    """The whole path: `lines.glAccount`."""
+    reason: str
+    rule: Rule
 
 
-def missing(target: Target, body: Mapping[str, Any]) -> Iterator[str]:
-    """Required paths that a body does not hold. Rules of lines are asked of every line that is there."""
-    for path in target.required:
-        value = body.get(path)
-        if (type(value) is not str or not value) and not holds(body, path):
-            yield path
+def lacks(target: Target, body: Mapping[str, Any]) -> Iterator[Lack]:
+    """What a body certainly lacks. Rules of lines are asked of every line that is there."""
+    for each in missing(target.rules, body):
+        if each.firm:
+            yield Lack("", 0, each.path, each.reason, each.rule)
     for name, lines in body.items():
         if isinstance(lines, list) and name in target.model.lists:
-            for path in target.line_required(name):
-                if not all(holds(line, path) for line in lines):
-                    yield f"{name}.{path}"
+            rules = target.line_rules(name)
+            for position, line in enumerate(lines if rules else ()):
+                for each in missing(rules, line):
+                    if each.firm:
+                        yield Lack(name, position, f"{name}.{each.path}", each.reason, each.rule)
 
 
 class Verbatim:
-    """One record that is sent as it stands: every value is looked up in the model and converted in its place.
+    """One record that is sent as it stands: every value is converted in its place, and all is judged as the body of a
+    program is (`rest.body_check`).
 
     `body` is what to send, `totals` the sums that the tie-out compares; with `problems` it must not be sent."""
 
     def __init__(self, target: Target, record: Mapping[str, Any], row: int) -> None:
         self._target = target
         self._row = row
-        self._changes = target.operation != "create"
         self._adds_up = target.operation in ("create", "upsert")
         """Else Intacct may hold other lines beside those that are sent."""
         self.problems: list[Problem] = []
         self.totals: dict[str, Decimal] = {}
-        self.body = self._node(record, target.model, "")
-        if not self.problems:
-            for path in missing(target, self.body):
-                self._problem(path, "a create needs it")
+        self._named: set[str] = set()
+        """Exact places that are named already."""
+        self.body = self._node(record, target.model, "", "")
+        self._judge()
+
+    def _judge(self) -> None:
+        target = self._target
+        if target.parameters is not None:
+            beside = {name: value for name, value in self.body.items() if name not in target.parameters}
+            for path in _leaves(beside, target.model, ""):
+                try:
+                    target.place(path)
+                except UnknownPath as unknown:
+                    self._problem(path, unknown.reason, unknown.nearest)
+            return
+        target.learn_lines(self.body)
+        checks = target.checks
+        checks.problems.clear()
+        checks.warnings.clear()
+        for problem in checks.run(self.body).problems:
+            path = _INDEX.sub("", problem.path)
+            if problem.path not in self._named and not self._is_of_the_change(path):
+                self._problem(path, problem.reason, problem.nearest, problem.value)
+
+    def _is_of_the_change(self, path: str) -> bool:
+        """Whether it says which record or which line is meant, and is nothing that is written."""
+        if self._target.operation == "create":
+            return False
+        head, _, last = path.rpartition(".")
+        of_line = self._target.operation == "upsert" and head in self._target.model.lists and last in LINE_WORDS
+        return path == "key" or of_line or any(f"{each}.".startswith(f"{path}.") for each in self._target.identify)
 
     def _problem(self, path: str, reason: str, nearest: str = "", value: str = "") -> None:
         where = f"row {self._row}, {path}"
         self.problems.append(Problem(path=where, reason=reason, nearest=nearest, row=self._row, value=value))
 
-    def _node(self, record: Mapping[str, Any], node: Node, prefix: str) -> dict[str, Any]:
+    def _node(self, record: Mapping[str, Any], node: Node, prefix: str, place: str) -> dict[str, Any]:
+        """`prefix` is the path of this level without the positions of lines, `place` with them."""
         body: dict[str, Any] = {}
         for name, value in record.items():
-            path = prefix + name
-            if self._changes and self._beside(name, path):
-                body[name] = value
-                continue
             below = node.groups.get(name) or node.refs.get(name)
-            if name in node.lists:
-                body[name] = self._list(value, node.lists[name], path)
-            elif below is None:
-                self._scalar(name, value, node, path, body)
-            elif isinstance(below, Ref) and below.read_only:
-                self._problem(path, "is read-only in Intacct")
-            elif isinstance(value, Mapping):
-                body[name] = self._node(value, below, f"{path}.")
-                if isinstance(below, Ref) and "" in (body[name].get("id"), body[name].get("key")):
-                    self._problem(path, "holds a blank id; leave it out")
-            elif value is not None:
-                self._problem(path, 'must be an object, such as {"id": "..."}')
+            if name in node.fields:
+                body[name] = self._value(node.fields[name], value, f"{prefix}{name}", f"{place}{name}")
+            elif below is not None:
+                if value is not None:
+                    is_node = isinstance(value, Mapping)
+                    body[name] = self._node(value, below, f"{prefix}{name}.", f"{place}{name}.") if is_node else value
+            elif name in node.lists and isinstance(value, list):
+                path = f"{prefix}{name}"
+                inner: Node = self._target.lines(path) if path in self._target.model.lists else node.lists[name]
+                body[name] = [
+                    self._node(line, inner, f"{path}.", f"{place}{name}[{position}].")
+                    if isinstance(line, Mapping)
+                    else line
+                    for position, line in enumerate(value)
+                ]
+            else:
+                body[name] = value
         return body
 
-    def _beside(self, name: str, path: str) -> bool:
-        """Whether it is a word of the change itself."""
+    def _value(self, field: Field, value: object, path: str, place: str) -> Any:
+        """The value converted; as it is where it does not fit, or is not for anybody to write."""
+        if field.read_only and path not in self._target.identify:
+            return value
         try:
-            return self._target.place(path).field.type == "string" and (
-                path == "key" or name in LINE_WORDS or path in (self._target.parameters or ())
-            )
-        except UnknownPath:
-            return path in (self._target.parameters or ())
+            found = convert(value, field, _AS_IS)
+        except Misfit as misfit:
+            self._named.add(place)
+            self._problem(path, misfit.reason, misfit.nearest, shown(value, path))
+            return value
+        whole = self._adds_up or path.partition(".")[0] not in self._target.model.lists
+        if whole and adds_up(field):
+            add_total(self.totals, path, found)
+        return found
 
-    def _scalar(self, name: str, value: object, node: Node, path: str, body: dict[str, Any]) -> None:
-        field = node.fields.get(name)
-        if field is None:
-            self._problem(path, f"{self._target.model.name} has no such field", self._target.nearest(path))
-        elif field.read_only and path not in self._target.identify:
-            self._problem(path, "is read-only in Intacct")
-        elif field.create_only and self._target.operation == "update" and path not in self._target.identify:
-            self._problem(path, "can be set on create only, never changed")
+
+def _leaves(body: Mapping[str, Any], node: Node, prefix: str) -> Iterator[str]:
+    for name, value in body.items():
+        below = node.groups.get(name) or node.refs.get(name)
+        if below is not None and isinstance(value, Mapping):
+            yield from _leaves(value, below, f"{prefix}{name}.")
         else:
-            try:
-                body[name] = convert(value, field, _AS_IS)
-            except Misfit as misfit:
-                self._problem(path, misfit.reason, misfit.nearest, shown(value, path))
-            else:
-                whole = self._adds_up or path.partition(".")[0] not in self._target.model.lists
-                if whole and adds_up(field):
-                    add_total(self.totals, path, body[name])
-
-    def _list(self, value: object, entry: ListOf, path: str) -> list[dict[str, Any]]:
-        inner: Node = self._target.lines(path) if path in self._target.model.lists else entry
-        if not isinstance(value, list) or not all(isinstance(line, Mapping) for line in value):
-            self._problem(path, "must be a list of objects")
-            return []
-        return [self._node(line, inner, f"{path}.") for line in value]
+            yield prefix + name
 
 
 def adds_up(field: Field) -> bool:

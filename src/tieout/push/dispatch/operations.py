@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tieout.errors import CheckError, ConfigurationError, Problem
-from tieout.push.checks.check import Target, missing
+from tieout.push.checks.check import Target, lacks
 from tieout.push.dispatch import finding
 from tieout.push.documents import ENCODER
 from tieout.push.stage import CREATE, Order, Stage, Staged
@@ -113,8 +113,8 @@ class _Resolving:
         elif self._create is None:
             _hold(document, names, f"{text} is that of no {self._target.model.name} in Intacct")
         else:
-            for path in missing(self._create, body):
-                _hold(document, path, "is missing: there is no such record yet, and a create needs it")
+            for lack in lacks(self._create, body):
+                _hold(document, lack.path, f"is missing: there is no such record yet, and {lack.reason}")
             self._once(document, ("", "\0".join(values)), text)
             orders[document.seq] = CREATE
 

@@ -20,6 +20,7 @@ from tieout.push.fields.columns import Column, Entry, as_column, columns_of
 from tieout.push.fields.lookups import referenced
 from tieout.push.settings import PushSettings
 from tieout.push.templates import fit, template
+from tieout.rest.required import always
 
 _NAMELESS = {"lines", "dimensions", "items"}
 """Parts of a path that people do not write in a column's name."""
@@ -103,9 +104,9 @@ def _fields(target: Target) -> Iterator[_Match]:
     """Every field that can be written; of a reference its id. Required ones first, then in the model's order."""
     found: list[_Match] = []
     list_name = next(iter(target.model.lists), "")
-    required = [*target.required]
+    required = [*always(target.rules)]
     if list_name:
-        required += [f"{list_name}.{path}" for path in target.line_required(list_name)]
+        required += [f"{list_name}.{path}" for path in always(target.line_rules(list_name))]
     for path in target.writable():
         head, _, last = path.rpartition(".")
         if (last == "key" and head) or (

@@ -14,7 +14,7 @@ import msgspec
 from tieout import catalogue
 from tieout.catalogue.model import Field
 from tieout.errors import CheckError, Problem
-from tieout.push.checks.check import Place, Target, UnknownPath
+from tieout.push.checks.check import Place, Target, UnknownPath, lacks
 from tieout.push.fields.columns import Column, as_column, columns_of, every
 from tieout.push.fields.expressions import Step, cell, compiled, is_blank, label
 from tieout.push.fields.fitting import problems
@@ -300,15 +300,25 @@ class _Resolving:
 
 def _unmapped(target: Target, mapped: list[str]) -> list[str]:
     """Required paths that no column and no constant can fill. Rules of lines bite only where lines are mapped."""
-    required = list(target.required)
-    for name in {path.split(".")[0] for path in mapped} & set(target.model.lists):
-        required += [f"{name}.{path}" for path in target.line_required(name)]
-    found = []
-    for path in required:
-        stem = path.removesuffix(".id")
-        if not any(m == path or m.startswith(f"{path}.") or m in (f"{stem}.id", f"{stem}.key") for m in mapped):
-            found.append(path)
-    return found
+    fullest: dict[str, Any] = {}
+    for path in mapped:
+        first, _, rest = path.partition(".")
+        if rest and first in target.model.lists:
+            _put(fullest.setdefault(first, [{}])[0], rest.split("."))
+        else:
+            _put(fullest, path.split("."))
+    # How many lines there are, and whether a part is sent, rows decide.
+    return [
+        f"{lack.path} or {lack.rule.unless}" if lack.rule.unless else lack.path
+        for lack in lacks(target, fullest)
+        if not lack.rule.part and not (lack.rule.least and lack.path in fullest)
+    ]
+
+
+def _put(body: dict[str, Any], path: Sequence[str]) -> None:
+    for name in path[:-1]:
+        body = body.setdefault(name, {})
+    body[path[-1]] = "any"
 
 
 def named_columns(settings: PushSettings, name: str) -> Iterator[tuple[str, str, bool]]:
