@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -239,7 +240,33 @@ def test_what_people_deleted_is_said_and_never_posted_again_by_itself(desk: Desk
     (record,) = push.failed(desk.project, "customers")
     assert (record.source_id, record.state) == ("C0002", "gone")
     assert "does not hold it any more" in record.reason
+    assert "`tieout retry customers --again C0002`" in record.advice
+    assert "`tieout failed customers --dismiss C0002`" in record.advice
     assert desk.held_by_company("customers", "id").keys() == {"C0001", "C0003"}
+
+
+def test_what_people_deleted_on_purpose_is_dismissed_and_left_alone(desk: Desk, tmp_path: Path) -> None:
+    desk.customers([customer(n) for n in (1, 2, 3)])
+    desk.push()
+    remove(desk, "C0002", "C0003")
+    gone = desk.push(audit=tmp_path / "gone.jsonl")
+    assert (gone.gone, gone.exit_code) == (2, 1)
+    assert {line.what: line.ties for line in push.check_audit(tmp_path / "gone.jsonl").lines}["rows accounted for"]
+    assert push.dismiss(desk.project, "customers", ["C0002"]) == ["C0002"]
+    assert push.dismiss(desk.project, "customers", ["C0003"]) == ["C0003"]
+    desk.customers([customer(1), customer(2, name="and changed"), customer(3)])
+    audit = tmp_path / "audit.jsonl"
+    for report in (desk.push(dry_run=True), desk.push(audit=audit), desk.retry()):
+        assert (report.dismissed, report.gone, report.skipped, report.exit_code) == (2, 0, 1, 0)
+        assert report.rows == sum(report.rows_by_outcome.values()) == 3
+    assert push.failed(desk.project, "customers") == []
+    assert push.check_audit(audit).ties
+    lines = {line.what: line for line in push.verify(desk.project, "customers")}
+    assert all(line.ties for line in lines.values())
+    assert lines["documents"].note == "2 dismissed, not counted here"
+    assert desk.held_by_company("customers", "id").keys() == {"C0001"}
+    assert desk.retry(again=["C0003"]).posted == 1, "whoever thinks better of it names it"
+    assert desk.push().dismissed == 1
 
 
 def test_what_people_deleted_can_be_posted_again_on_purpose(desk: Desk, line: Line) -> None:

@@ -29,6 +29,7 @@ OUTCOMES = (
     ("unknown", "unknown: sent, no answer; the next push settles them", "bad"),
     ("changed", "changed since they were posted; Intacct keeps what it has", "bad"),
     ("gone", "gone: posted before, and people deleted them in Intacct", "bad"),
+    ("dismissed", "dismissed: people deleted them in Intacct, and they are left alone", ""),
     ("pending", "ready, not sent", ""),
 )
 """Attribute of the report, what it means, how it looks. In this order."""

@@ -228,10 +228,11 @@ def write_csv(project: Project, name: str, path: Path, *, connection: str | None
 
 
 def dismiss(project: Project, name: str, source_ids: Sequence[str], *, connection: str | None = None) -> list[str]:
-    """Take records that never arrived off the list of what is not posted, as nobody means to post them -> their ids.
+    """Take records off the list of what is not posted, as nobody means to post them -> their ids.
 
-    Should one come back in a source, it is sent like a new one. Raises UnknownNameError for an id that the ledger does
-    not know, ConfigurationError for one that is posted or in flight."""
+    Should one that never arrived come back in a source, it is sent like a new one; one that people deleted in Intacct
+    is left alone from then on, until `retry(again=...)` names it. Raises UnknownNameError for an id that the ledger
+    does not know, ConfigurationError for one that is posted or in flight."""
     from tieout.push import standing
 
     return standing.dismiss(project, name, source_ids, connection)

@@ -65,6 +65,11 @@ def refined(document: Staged, main: LedgerRecord, changes: Sequence[LedgerRecord
     return "failed" if again and not retry else "changed"
 
 
+def gone_fate(record: LedgerRecord) -> Fate:
+    """The fate of a document whose record people deleted in Intacct: they are asked once whether that was meant."""
+    return "gone" if record.dismissed_at is None else "dismissed"
+
+
 def is_sibling(owner: str, source_id: str) -> bool:
     """Whether a ledger id is that of a record made in place of another."""
     head, apart, number = owner.rpartition(APART)
@@ -269,7 +274,7 @@ def _fate_in_place(document: Staged, record: LedgerRecord | None, *, retry: bool
         return "send"
     alike = record.payload_hash == document.payload_hash
     if record.state == "posted":
-        return ("gone" if record.gone_at else "skipped") if alike else None
+        return (gone_fate(record) if record.gone_at else "skipped") if alike else None
     if record.state in IN_FLIGHT:
         return "unknown"
     return "failed" if record.state == "failed" and alike and not retry else "send"
@@ -311,7 +316,7 @@ def reopen(desks: Desks, stage: Stage, source_ids: Sequence[str], held: Lease) -
 def look_at_reopened(desks: Desks, stage: Stage, source_ids: Sequence[str]) -> None:
     """The same for a dry run: they would be sent, and the ledger stays as it is."""
     again = {record.source_id for _, record in to_reopen(desks, stage, source_ids)}
-    for chunk in stage.chunks("gone", "skipped", "changed") if again else ():
+    for chunk in stage.chunks("gone", "dismissed", "skipped", "changed") if again else ():
         stage.settle({document.seq: "send" for document in chunk if document.source_id in again})
 
 

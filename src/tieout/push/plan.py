@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tieout.errors import Problem
-from tieout.push.changes import is_sibling, refined
+from tieout.push.changes import gone_fate, is_sibling, refined
 from tieout.push.documents import is_without_id
 from tieout.push.stage import Fate, Stage, Staged
 
@@ -87,7 +87,7 @@ def by_entity(documents: Iterable[Staged]) -> list[tuple[str, list[Staged]]]:
 def _fate(document: Staged, known: LedgerRecord | None, *, retry: bool, settled: bool, looking: bool) -> Fate:
     if known is not None and known.state == "posted":
         if known.gone_at is not None:
-            return "gone"
+            return gone_fate(known)
         same = not document.problems and known.payload_hash == document.payload_hash
         if not same:
             return "changed"

@@ -5,6 +5,7 @@ Knows outcomes, not how they came about.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, TypeAlias
@@ -13,6 +14,7 @@ import msgspec
 
 from tieout.errors import Exit, Problem, TieoutError, Whose
 from tieout.project.report import TieOutLine
+from tieout.push.grouping import spoken
 from tieout.push.inbox.causes import Fault, problem_faults, refusal_faults, without_personal
 from tieout.push.plan_file import PlanHead
 from tieout.store.ledger_facts import Correction
@@ -20,7 +22,7 @@ from tieout.store.ledger_facts import Correction
 OnProgress: TypeAlias = Callable[[int, int], None]
 """Told (documents settled, documents to settle)."""
 
-BUCKETS = ("posted", "skipped", "failed", "unprocessed", "unknown", "held", "changed", "gone", "pending")
+BUCKETS = ("posted", "skipped", "failed", "unprocessed", "unknown", "held", "changed", "gone", "dismissed", "pending")
 """Every document of a source is in exactly one of these."""
 
 
@@ -57,7 +59,8 @@ class PushReport(msgspec.Struct, kw_only=True):
     `posted` in this run; `skipped` because posted before with the same content; `failed` refused by Intacct, now or
     before; `unprocessed` not tried by Intacct; `unknown` sent without an answer; `held` for a mistake found before
     sending; `changed` posted before with other content, which stays as it is; `gone` posted before, and people deleted
-    it in Intacct; `pending` ready and not sent. `posted` says that Intacct holds the record, not that it is in the
+    it in Intacct; `dismissed` likewise, and somebody dismissed it, so it is left alone; `pending` ready and not sent.
+    `posted` says that Intacct holds the record, not that it is in the
     general ledger: see `by_sage_state` and `steps`."""
 
     name: str
@@ -81,6 +84,7 @@ class PushReport(msgspec.Struct, kw_only=True):
     held: int = 0
     changed: int = 0
     gone: int = 0
+    dismissed: int = 0
     pending: int = 0
     replayed: int = 0
     """Records of earlier, interrupted runs whose outcome this run settled."""
@@ -169,7 +173,7 @@ class Standing(msgspec.Struct, kw_only=True, frozen=True):
     left: int = 0
     """Documents that the latest run had ready and did not send."""
     dismissed: int = 0
-    """Records that never arrived and were dismissed."""
+    """Records that were dismissed: they never arrived, or people deleted them in Intacct."""
 
     @property
     def row_count(self) -> int:
@@ -190,11 +194,13 @@ def changed_facts() -> dict[str, Any]:
     }
 
 
-def gone_facts(key: str | None) -> dict[str, Any]:
+def gone_facts(push: str, source_id: str, key: str | None) -> dict[str, Any]:
     """What is to be said of a posted record that Intacct does not hold any more."""
+    id = shlex.quote(spoken(source_id))
     return {
         "reason": f"it was posted as key {key}, and Intacct does not hold it any more",
-        "advice": "If it is to be there, `tieout retry NAME --again ID` posts it once more; nothing else does.",
+        "advice": f"If it is to be there, `tieout retry {push} --again {id}` posts it once more, nothing else does; if "
+        f"not, `tieout failed {push} --dismiss {id}` takes it off the list.",
     }
 
 

@@ -13,7 +13,7 @@ import msgspec
 from tieout.errors import Problem
 
 Fate: TypeAlias = Literal[
-    "send", "posted", "skipped", "failed", "unprocessed", "unknown", "held", "changed", "gone", "pending"
+    "send", "posted", "skipped", "failed", "unprocessed", "unknown", "held", "changed", "gone", "dismissed", "pending"
 ]
 """What is to become of a document, or became."""
 

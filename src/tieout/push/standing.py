@@ -150,7 +150,7 @@ def _posted_otherwise(name: str, ledger: Ledger) -> Iterator[FailedRecord]:
     """Posted records that are not in Intacct as the source has them."""
     for record in ledger.records(("posted",)):
         if record.gone_at is not None:
-            gone = msgspec.structs.replace(record, error=gone_facts(record.sage_key), href=None)
+            gone = msgspec.structs.replace(record, error=gone_facts(name, record.source_id, record.sage_key), href=None)
             yield _failed(name, gone, "gone", ledger.scope.entity)
         elif record.error:
             yield _failed(name, record, "changed", ledger.scope.entity)
@@ -291,6 +291,9 @@ def proof(
     entities = stage.entities()
     made = {entity: _begun(desks, entity, alone=len(entities) == 1) for entity in entities}
     for entity, fate, documents, rows in stage.counts():
+        if fate == "dismissed":
+            made[entity].dismissed += documents
+            continue
         outcome = "pending" if fate == "send" else fate
         made[entity].documents[outcome] += documents
         made[entity].rows[outcome] += rows
@@ -331,6 +334,8 @@ def _prove(
 ) -> None:
     ledger = desks.ledger(documents[0].entity)
     for document in documents:
+        if document.fate == "dismissed":
+            continue
         tieout.add_up(made.totals, document.totals)
         made.has_gaps = made.has_gaps or bool(document.problems)
         if document.fate == "changed":

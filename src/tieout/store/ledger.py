@@ -245,7 +245,7 @@ class Ledger(Reading):
         before = {"key": record.sage_key, "id": record.sage_id, "gone_at": record.gone_at}
         facts["deleted"] = [*facts.get("deleted", ()), before]
         fresh: dict[str, object] = {"batch_id": None, "position": None, "sage_key": None, "sage_id": None, "href": None}
-        fresh |= {"sage_state": None, "error": None, "gone_at": None, "updated_at": now_text()}
+        fresh |= {"sage_state": None, "error": None, "gone_at": None, "dismissed_at": None, "updated_at": now_text()}
         one = (self._in_scope(push_records), columns.source_id == record.source_id)
         with self._store.begin() as connection:
             lease.assure(connection)

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from tieout.errors import Detail, Problem, RefusedError
-from tieout.push.inbox.causes import causes, row_reasons, without_values
-from tieout.push.report import FailedRecord, error_facts, failed_record, problem_facts
+from tieout.push.inbox.causes import Tally, causes, row_reasons, without_values
+from tieout.push.report import FailedRecord, error_facts, failed_record, gone_facts, problem_facts
 
 
 def refused(source_id: str, rows: tuple[int, ...], *details: dict[str, str], **facts: Any) -> FailedRecord:
@@ -125,3 +125,18 @@ def test_what_is_not_personal_keeps_intaccts_words() -> None:
     facts = refusal(detail, ACCOUNT="4010")
     assert facts["details"][0]["message"] == detail.message
     assert facts["placeholders"] == {"ACCOUNT": "4010"}
+
+
+def test_the_advice_for_several_records_names_none_of_them() -> None:
+    gone = [
+        failed_record("customers", source_id, (row,), "gone", gone_facts("customers", source_id, str(row)), None)
+        for row, source_id in enumerate(("Acme", "Apex & Co", "C0003"), 1)
+    ]
+    (cause,) = causes(gone)
+    assert "`tieout retry customers --again …`" in cause.advice
+    (alone,) = causes(gone[1:2])
+    assert "`tieout retry customers --again 'Apex & Co'`" in alone.advice
+    tally = Tally()
+    for record in gone:
+        tally.add(record)
+    assert [summary.advice for summary in tally.causes()] == [cause.advice]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tieout.catalogue.personal import personal
+from tieout.push.grouping import spoken
 
 if TYPE_CHECKING:
     from tieout.errors import Problem
@@ -92,6 +93,8 @@ class Summary(msgspec.Struct):
     reason: str
     advice: str
     whose_move: str
+    first_id: str
+    """Of the first record."""
     documents: int = 0
     rows: int = 0
     """Rows of all its documents."""
@@ -107,12 +110,12 @@ class Tally:
         """Count one record, once in each of its causes."""
         faults = {fault.key: fault for fault in record.faults or (Fault(record.reason, record.error_id),)}
         for key, fault in faults.items():
-            made = Summary(fault.code, fault.field, fault.reason, record.advice, record.whose_move)
+            made = Summary(fault.code, fault.field, fault.reason, record.advice, record.whose_move, record.source_id)
             same = self._found.setdefault((*key, record.whose_move), made)
             if same.reason != fault.reason:
                 same.reason = without_values(same.reason)
             if same.advice != record.advice:
-                same.advice = without_values(same.advice)
+                same.advice = without_values(same.advice, [spoken(record.source_id), spoken(same.first_id)])
             same.documents += 1
             same.rows += len(record.rows)
 
@@ -132,7 +135,7 @@ def _cause(pairs: Sequence[tuple[FailedRecord, Fault]]) -> Cause:
         code=fault.code,
         field=fault.field,
         reason=_common([fault.reason for _, fault in pairs]),
-        advice=_common([record.advice for record, _ in pairs]),
+        advice=_common([record.advice for record, _ in pairs], [spoken(record.source_id)]),
         whose_move=record.whose_move,
         states=tuple(dict.fromkeys(record.state for record, _ in pairs)),
         records=[record for record, _ in pairs],
@@ -140,10 +143,10 @@ def _cause(pairs: Sequence[tuple[FailedRecord, Fault]]) -> Cause:
     )
 
 
-def _common(texts: Sequence[str]) -> str:
-    """The first, with what differs cut out where the others say it of other values."""
+def _common(texts: Sequence[str], values: Iterable[str] = ()) -> str:
+    """The first, with what differs cut out where the others say it of other values; `values` are such."""
     first = texts[0]
-    return first if all(text == first for text in texts) else without_values(first)
+    return first if all(text == first for text in texts) else without_values(first, values)
 
 
 def row_reasons(record: FailedRecord) -> dict[int, str]:

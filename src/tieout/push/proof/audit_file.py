@@ -22,6 +22,7 @@ import msgspec
 
 from tieout.errors import SourceError
 from tieout.project.report import TieOutLine
+from tieout.push.report import BUCKETS
 
 if TYPE_CHECKING:
     from tieout.push.proof.tieout import Read
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 VERSION = 1
 _encode = msgspec.json.Encoder(order="deterministic").encode
-_ACCOUNTED = ("posted", "skipped", "failed", "unprocessed", "unknown", "held", "changed", "pending")
 
 
 class Head(msgspec.Struct, kw_only=True):
@@ -157,7 +157,7 @@ class AuditWriter:
         """Write the foot and put the file into its place."""
         foot = Foot(
             finished_at=finished_at,
-            documents={bucket: getattr(report, bucket) for bucket in _ACCOUNTED},
+            documents={bucket: getattr(report, bucket) for bucket in BUCKETS},
             rows=dict(report.rows_by_outcome),
             sums=[
                 {
@@ -316,7 +316,7 @@ def _adds_up(
         for name in sorted(there)
         if rows[name] != foot.rows.get(name, 0) or documents[name] != foot.documents.get(name, 0)
     ]
-    stated = "; ".join(told) or ", ".join(f"{rows[name]:,} {name}" for name in _ACCOUNTED if rows[name])
+    stated = "; ".join(told) or ", ".join(f"{rows[name]:,} {name}" for name in BUCKETS if rows[name])
     every = _line(subject, "rows accounted for", head.source_rows, rows.total(), stated)
     found = [every if not told else msgspec.structs.replace(every, ties=False)]
     good = documents["posted"] + documents["skipped"]

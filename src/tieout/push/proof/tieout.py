@@ -107,6 +107,8 @@ class Proof:
         """Source rows by what became of them."""
         self.documents: Counter[str] = Counter()
         """Documents by the same words."""
+        self.dismissed = 0
+        """Documents that people deleted in Intacct and dismissed: neither side has them."""
         self.totals: dict[str, Decimal] = {}
         """Sums over all documents as the source has them, posted or not."""
         self.names: dict[str, Some] = {}
@@ -244,7 +246,8 @@ class Proof:
             ]
         gone = f"not in Intacct any more: {self._missing.spoken()}" if self._missing.count else ""
         others = {outcome: count for outcome, count in self.documents.items() if outcome != "gone"}
-        note = "; ".join(part for part in (_why_not(others, self.names), gone) if part)
+        apart = f"{self.dismissed:,} dismissed, not counted here" if self.dismissed else ""
+        note = "; ".join(part for part in (_why_not(others, self.names), gone, apart) if part)
         found = []
         if self._rows_there is not None:
             found.append(_line(self.subject, "rows", rows, self._rows_there, _why_not(self.rows)))
