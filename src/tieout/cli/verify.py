@@ -119,7 +119,7 @@ def compare(
 
 def split(project: Project, words: list[str], destination: str | None) -> tuple[list[str], list[str]]:
     """Names of pulls and of pushes that the words mean. A bare word means both where both have it."""
-    from tieout.pull.verifying import Holdings
+    from tieout.pull.proof.verifying import Holdings
 
     known = project.names("push")
     pushes = [word.removeprefix("push.") for word in words if word.removeprefix("push.") in known]

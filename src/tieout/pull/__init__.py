@@ -3,9 +3,9 @@
 Refuses to know how Intacct is reached (rest, connections) and how rows are scheduled (jobs).
 """
 
+from tieout.pull.proof.verifying import verify
 from tieout.pull.report import OnProgress, Progress, PullReport
 from tieout.pull.run import pull
 from tieout.pull.settings import PullSettings
-from tieout.pull.verifying import verify
 
 __all__ = ["OnProgress", "Progress", "PullReport", "PullSettings", "pull", "verify"]

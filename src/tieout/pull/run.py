@@ -23,13 +23,13 @@ from tieout.errors import (
     UnknownNameError,
     redacted,
 )
-from tieout.pull.columns import choose, table_name
-from tieout.pull.duckdb_file import DuckFile
+from tieout.pull.destinations.duckdb import DuckFile
 from tieout.pull.failures import is_connection_wide
+from tieout.pull.proof.compare import Proof, subject_of, tie_out, unproven
 from tieout.pull.report import OnProgress, Phase, Progress, PullReport
+from tieout.pull.schema.columns import choose, table_name
 from tieout.pull.settings import DEFAULT_DESTINATION, PullSettings
 from tieout.pull.table import TableJob, TablePull
-from tieout.pull.tieout import Proof, subject_of, tie_out, unproven
 
 if TYPE_CHECKING:
     from tieout.project import Project

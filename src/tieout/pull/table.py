@@ -15,14 +15,14 @@ import msgspec
 
 from tieout.catalogue.model import Model, references
 from tieout.errors import ConfigurationError, IntacctError
-from tieout.pull.columns import MODIFIED, Column, choose, name_columns
-from tieout.pull.duckdb_file import DuckFile, OwnedLines
-from tieout.pull.loading import Loader
-from tieout.pull.pages import PageReader
-from tieout.pull.reading import Place, read
+from tieout.pull.destinations.commit import Loader
+from tieout.pull.destinations.duckdb import DuckFile, OwnedLines
+from tieout.pull.destinations.state import TableState
+from tieout.pull.reading.decode import PageReader
+from tieout.pull.reading.reader import Place, read
+from tieout.pull.reading.selection import Selection
 from tieout.pull.report import OnProgress, Phase, Progress, PullReport
-from tieout.pull.selection import Selection
-from tieout.pull.state import TableState
+from tieout.pull.schema.columns import MODIFIED, Column, choose, name_columns
 
 if TYPE_CHECKING:
     from tieout.rest import Filter, Intacct, Query

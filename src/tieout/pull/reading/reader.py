@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tieout.errors import ReplyError
-from tieout.pull.pages import PageReader, Table
+from tieout.pull.reading.decode import PageReader, Table
 
 if TYPE_CHECKING:
     from tieout.rest import Intacct, Query, Reply

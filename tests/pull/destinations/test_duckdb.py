@@ -18,8 +18,8 @@ from tests.pull.conftest import Pull
 from tests.pull.scripted import BILL, ScriptedCompany, bill
 from tieout.errors import StoreError
 from tieout.project import Project
-from tieout.pull import duckdb_file
-from tieout.pull.duckdb_file import explain
+from tieout.pull.destinations import duckdb as duckdb_file
+from tieout.pull.destinations.duckdb import explain
 from tieout.pull.run import Source, pull
 
 HOLDER = "import duckdb, sys; db = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from tieout.catalogue.model import Field
 from tieout.errors import ReplyError
-from tieout.pull.cells import Misfit, convert
-from tieout.pull.columns import Column, Kind, name_columns
-from tieout.pull.pages import PageReader, Table
+from tieout.pull.reading.cells import Misfit, convert
+from tieout.pull.reading.decode import PageReader, Table
+from tieout.pull.schema.columns import Column, Kind, name_columns
 
 COLUMNS = name_columns(
     {

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Self
 
 import msgspec
 
-from tieout.pull.columns import Column
-from tieout.pull.duckdb_file import Commit, Committed, DuckFile, OwnedLines, Seen
-from tieout.pull.pages import Misfit, Table
-from tieout.pull.reading import Place
+from tieout.pull.destinations.duckdb import Commit, Committed, DuckFile, OwnedLines, Seen
+from tieout.pull.destinations.state import TableState, Unfinished
+from tieout.pull.reading.decode import Misfit, Table
+from tieout.pull.reading.reader import Place
 from tieout.pull.report import PullReport
-from tieout.pull.state import TableState, Unfinished
+from tieout.pull.schema.columns import Column
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -168,7 +168,7 @@ class Loader:
         """Each key once, its last appearance."""
         import pyarrow as pa
 
-        from tieout.pull.pages import arrow_type
+        from tieout.pull.reading.decode import arrow_type
 
         if not pages:
             return pa.table({c.name: pa.array([], arrow_type(c)) for c in self.columns})

@@ -70,9 +70,9 @@ def test_many_documents_are_asked_for_in_parts_and_each_line_is_still_read_once(
 def test_lines_beyond_one_commit_are_not_taken_for_removed(
     it: ScriptedCompany, pull_bills: Pull, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tieout.pull import loading
+    from tieout.pull.destinations import commit
 
-    monkeypatch.setattr(loading, "ROWS_A_COMMIT", 5)
+    monkeypatch.setattr(commit, "ROWS_A_COMMIT", 5)
     pull_bills(it, page_size=5)
     change(it, 3, 4, 5, 6)
     lines = pull_bills(it, page_size=5).children[0]

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 
 from tieout.errors import ReplyError
-from tieout.pull import cells
-from tieout.pull.columns import Column, Kind
+from tieout.pull.reading import cells
+from tieout.pull.schema.columns import Column, Kind
 
 if TYPE_CHECKING:
     import pyarrow as pa

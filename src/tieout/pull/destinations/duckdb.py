@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tieout.errors import BusyError, StoreError
-from tieout.pull.columns import DELETED, Column, Kind
-from tieout.pull.pages import Misfit
-from tieout.pull.state import FORMAT, TableState
+from tieout.pull.destinations.state import FORMAT, TableState
+from tieout.pull.reading.decode import Misfit
+from tieout.pull.schema.columns import DELETED, Column, Kind
 from tieout.store.crashpoints import reached
 
 if TYPE_CHECKING:

@@ -13,13 +13,13 @@ import msgspec
 from tieout import catalogue
 from tieout.errors import ConfigurationError, StoreError, TieoutError, UnknownNameError
 from tieout.project.report import TieOutLine
-from tieout.pull.duckdb_file import DuckFile
+from tieout.pull.destinations.duckdb import DuckFile
+from tieout.pull.destinations.state import TableState
 from tieout.pull.failures import is_connection_wide
+from tieout.pull.proof.compare import subject_of, tie_out, unproven
+from tieout.pull.reading.selection import Selection
 from tieout.pull.run import Source, destination_path, sources, table_of
-from tieout.pull.selection import Selection
 from tieout.pull.settings import DEFAULT_DESTINATION, PullSettings
-from tieout.pull.state import TableState
-from tieout.pull.tieout import subject_of, tie_out, unproven
 
 if TYPE_CHECKING:
     from tieout.project import Project

@@ -11,7 +11,8 @@ import tieout
 from tests.pull.conftest import Pull
 from tests.pull.scripted import BILL, LINE, ScriptedCompany, bill, field, line, ref
 from tieout.project import Project
-from tieout.pull import PullReport, loading
+from tieout.pull import PullReport
+from tieout.pull.destinations import commit
 from tieout.pull.run import Source, pull
 
 Select = Callable[..., list[tuple[Any, ...]]]
@@ -99,7 +100,7 @@ def test_a_reference_within_a_group_counts_too(it: ScriptedCompany, pull_bills: 
 def test_an_interrupted_read_begins_again(
     it: ScriptedCompany, pull_bills: Pull, select: Select, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loading, "ROWS_A_COMMIT", 2)
+    monkeypatch.setattr(commit, "ROWS_A_COMMIT", 2)
 
     def lose_the_third_page(company: ScriptedCompany, payload: dict[str, Any]) -> None:
         if len(company.pages()) == 3:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from tieout.pull.columns import Column
+from tieout.pull.schema.columns import Column
 
 FORMAT = 1
 """Rises when an older tieout could misread the state."""

@@ -15,8 +15,8 @@ from tieout.errors import ForbiddenError, StoreError, UnknownNameError
 from tieout.project import Project
 from tieout.project.report import TieOutLine
 from tieout.pull import verify
+from tieout.pull.reading.selection import Selection
 from tieout.pull.run import Source, pull
-from tieout.pull.selection import Selection
 from tieout.rest import F, Filter
 
 SECTIONS = "[pull.bills]\nobject = 'bills'\n[pull.terms]\nobject = 'accounts-payable/term'\n"

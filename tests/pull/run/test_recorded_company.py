@@ -17,7 +17,7 @@ from tieout.project import Project
 from tieout.pull import PullReport
 from tieout.pull.run import Source, pull
 
-RECORDINGS = Path(__file__).parents[2].parent / "shared" / "reference" / "recordings"
+RECORDINGS = Path(__file__).parents[3].parent / "shared" / "reference" / "recordings"
 FILES = {"accounts-receivable/customer": "customers.json", "general-ledger/account": "gl-accounts.json"}
 Select = Callable[..., list[tuple[Any, ...]]]
 

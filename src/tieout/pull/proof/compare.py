@@ -14,9 +14,9 @@ import msgspec
 from tieout.catalogue.model import Model
 from tieout.errors import CheckError, IntacctError, ReplyError, TieoutError
 from tieout.project.report import TieOutLine
-from tieout.pull.columns import Column, own_sums, table_name
-from tieout.pull.duckdb_file import DuckFile
+from tieout.pull.destinations.duckdb import DuckFile
 from tieout.pull.failures import is_connection_wide
+from tieout.pull.schema.columns import Column, own_sums, table_name
 
 if TYPE_CHECKING:
     from tieout.rest import Filter, Intacct

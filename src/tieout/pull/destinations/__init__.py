@@ -1,0 +1,1 @@
+"""Where rows go: each database one module, all behind one protocol. Knows nothing of Intacct."""

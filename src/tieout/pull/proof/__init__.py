@@ -1,0 +1,1 @@
+"""That a copy and Intacct agree, now and afterwards."""

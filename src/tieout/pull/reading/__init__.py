@@ -1,0 +1,1 @@
+"""Intacct -> typed pages, in order, none missing. Knows no database."""
