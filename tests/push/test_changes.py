@@ -12,6 +12,8 @@ from tests.push.desk import CUSTOMERS, SHEETS, Desk
 from tests.push.test_push import customer
 from tests.push.wire import Line, lost_answer, lost_request
 from tieout import push
+from tieout.cli import push as command
+from tieout.cli.output import Output
 from tieout.connections import connect
 from tieout.errors import ConfigurationError
 from tieout.project import load
@@ -304,3 +306,50 @@ def test_a_record_that_is_back_is_no_longer_gone(desk: Desk, monkeypatch: pytest
     with open_store(desk.project.state_url) as store, store.begin() as connection:
         connection.execute(text("update push_records set gone_at = '2026-11-01T00:00:00Z'"))
     assert (desk.push().skipped, push.failed(desk.project, "customers")) == (1, [])
+
+
+def test_new_records_and_changes_are_told_apart_before_and_after(
+    desk: Desk, line: Line, capsys: pytest.CaptureFixture[str]
+) -> None:
+    set_up(desk, sheets='on_change = "update"\non_late_rows = "append"')
+    desk.sheets(["1,A,2026-11-16,8,", "2,B,2026-11-16,7,", "3,C,2026-11-16,6,"])
+    assert desk.push("times").by_action == {"new": {"posted": 3}}
+    rows = ["1,A,2026-11-16,7.5,", "2,B,2026-11-16,7,", "4,B,2026-11-17,5,", "3,C,2026-11-16,6,", "5,D,2026-11-17,4,"]
+    desk.sheets([*rows, "6,E,2026-11-17,3,NONE", "7,F,2026-11-17,x,"])
+    looked = desk.push("times", dry_run=True)
+    assert looked.by_action == {a: {"pending": n} for a, n in (("append", 1), ("new", 2), ("update", 1))}
+    command.conclude(Output(), looked, dry_run=True)
+    words = (
+        "4 ready (2 new, 1 change of a posted one, 1 adding lines to a posted one), 1 posted before, skipped, 1 held"
+    )
+    assert words.replace("posted before, skipped", "skipped") in " ".join(capsys.readouterr().out.split())
+    sent = desk.push("times")
+    assert sent.by_action == {
+        "append": {"posted": 1},
+        "new": {"posted": 1, "failed": 1},
+        "update": {"posted": 1},
+    }
+    assert (sent.ready, sent.posted, sent.failed) == (4, 3, 1)
+    command.conclude(Output(), sent, dry_run=False)
+    shown = [" ".join(text.split()) for text in capsys.readouterr().out.splitlines()]
+    assert "3 posted (1 new, 1 change of a posted one, 1 adding lines to a posted one)" in shown
+    assert "1 failed: Intacct refused them" in shown
+    assert desk.push("times").by_action == {}, "what is not sent is not counted as sent"
+
+
+def test_what_is_posted_beside_another_and_what_an_earlier_run_sent_is_said(
+    desk: Desk, line: Line, capsys: pytest.CaptureFixture[str]
+) -> None:
+    set_up(desk, customers='on_change = "new"')
+    desk.customers([customer(1)])
+    line.fault = lost_answer
+    assert desk.push().unknown == 1
+    line.fault = None
+    desk.customers([customer(1), customer(2)])
+    report = desk.push()
+    command.conclude(Output(), report, dry_run=False)
+    assert "2 posted (1 new, 1 sent by an earlier run)" in " ".join(capsys.readouterr().out.split())
+    desk.customers([customer(1, name="other"), customer(2)])
+    looked = desk.push(dry_run=True, list_records=True)
+    assert (looked.by_action, looked.skipped) == ({"beside": {"pending": 1}}, 1)
+    assert [(each.source_id, each.action) for each in looked.records] == [("C0001~2", "beside"), ("C0002", "skipped")]

@@ -34,7 +34,7 @@ def test_what_it_announces_is_what_is_sent(demo: Ground, capsys: pytest.CaptureF
     command.conclude(Output(), dry, dry_run=True)
     shown = " ".join(capsys.readouterr().out.split())
     assert (
-        "509 rows = 509 bills in 3 entities; 505 ready, 4 held, 3 causes; 3 requests, 505 billable; "
+        "509 rows = 509 bills in 3 entities; 505 ready (all new), 4 held, 3 causes; 3 requests, 505 billable; "
         f"checking took {dry.requests} requests, {dry.transactions} billable"
     ) in shown
     before = demo.posts("accounts-payable/bill")

@@ -175,7 +175,7 @@ def conclude(
         )
         push_ahead.plan(output, report)
     rows = [
-        [Styled(f"{count:,}", look) if look else f"{count:,}", DONE.get(report.operation, {}).get(attribute, text)]
+        [Styled(f"{count:,}", look) if look else f"{count:,}", _became(report, attribute, text, count)]
         for attribute, text, look in OUTCOMES
         if (count := getattr(report, attribute)) and not (dry_run and attribute == "pending")
     ]
@@ -201,6 +201,19 @@ def conclude(
     if advice := next_step(report, command, from_file):
         output.say(f"Next: {advice}")
     return report.exit_code
+
+
+def _became(report: PushReport, outcome: str, text: str, count: int) -> str:
+    """What became of so many records, told apart by what was to be done with them."""
+    words = DONE.get(report.operation, {}).get(outcome, text)
+    parts = [push_ahead.told_apart(report, outcome, count)] if not report.dry_run else []
+    earlier = report.posted - sum(counts.get("posted", 0) for counts in report.by_action.values())
+    if outcome == "posted" and report.replayed and earlier > 0:
+        parts.append(f"{earlier:,} sent by an earlier run")
+    if outcome != "posted" and parts and parts[0] in ("new", "all new"):
+        parts = []
+    of_which = ", ".join(part for part in parts if part)
+    return f"{words} ({of_which})" if of_which else words
 
 
 def entities(output: Output, report: PushReport) -> None:

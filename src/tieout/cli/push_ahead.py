@@ -11,6 +11,13 @@ if TYPE_CHECKING:
     from tieout.push import PlannedSum, PushReport
 
 SHOWN_SUMS = 24
+ACTIONS = {
+    "new": ("new", "new"),
+    "update": ("change of a {} one", "changes of {} ones"),
+    "append": ("adding lines to a {} one", "adding lines to {} ones"),
+    "beside": ("new beside a {} one that differs", "new beside {} ones that differ"),
+}
+"""What is done with records, of one and of several; in this order."""
 OWN = "(own)"
 """What the entity of the push itself is called where rows say others."""
 
@@ -43,13 +50,31 @@ def summary(report: PushReport, outcomes: Mapping[str, int]) -> str:
     several = [entity for entity in report.by_entity if entity]
     if len(report.by_entity) > 1:  # "": rows whose entity cannot be read
         what += f" in {counted(len(several), 'entity', 'entities')}"
-    counts = [f"{report.ready:,} ready"]
+    of_which = told_apart(report, "pending", report.ready)
+    counts = [f"{report.ready:,} ready{f' ({of_which})' if of_which else ''}"]
     counts += [f"{n:,} {name}" for name, n in outcomes.items() if n]
     if report.causes:
         counts.append(counted(report.causes, "cause"))
     cost = f"{counted(report.planned_requests, 'request')}, {report.ready:,} billable"
     checks = f"checking took {counted(report.requests, 'request')}, {report.transactions:,} billable"
     return f"{what}; {', '.join(counts)}; {cost}; {checks}"
+
+
+def told_apart(report: PushReport, outcome: str, total: int) -> str:
+    """`2,050 new, 51 changes of posted ones`: what was to be done with the records of an outcome, of which there are
+    `total`; "" where the operation says it."""
+    found = {action: n for action, counts in report.by_action.items() if (n := counts.get(outcome, 0))}
+    if not found or set(found) == {report.operation}:
+        return ""
+    if found == {"new": total}:
+        return "new" if total == 1 else "all new"
+    theirs = "posted" if report.operation == "create" else "existing"
+    words = [
+        f"{n:,} {(one if n == 1 else several).format(theirs)}"
+        for action, (one, several) in ACTIONS.items()
+        if (n := found.pop(action, 0))
+    ]
+    return ", ".join([*words, *(f"{n:,} {action}" for action, n in found.items())])
 
 
 def next_step(report: PushReport) -> str:
