@@ -51,6 +51,9 @@ def test_the_workbook_is_written_corrected_and_taken_back(pushed: Run, tmp_path:
     assert (done.code, done.json["posted"]) == (0, 1)
     (change,) = done.json["corrections"]
     assert (change["source_id"], change["column"], change["before"], change["after"]) == ("002", "Limit", "much", "7")
+    again = pushed("push")
+    assert again.code == 0
+    assert "1  hold what was corrected in the workbook; the source still says the old" in again.out
     clean = pushed("failed", "--workbook", "after.xlsx", "--json")
     assert clean.code == 0
     assert clean.json[0]["documents"] == {"Posted": 2, "Draft": 0, "Failed": 0, "Open": 0}

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 OUTCOMES = (
     ("posted", "posted", "good"),
     ("skipped", "posted before, skipped", ""),
+    ("corrected", "hold what was corrected in the workbook; the source still says the old", ""),
     ("failed", "failed: Intacct refused them", "bad"),
     ("unprocessed", "unprocessed: Intacct did not try them", "bad"),
     ("held", "held: a row is wrong, so nothing of the record was sent", "bad"),

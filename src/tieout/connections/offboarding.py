@@ -35,6 +35,8 @@ KEPT = {
     "push_batches": "idempotency keys and times of requests, for the same reason. The bytes are erased",
     "push_runs": "when a push ran and how it ended. The name of its source is erased",
     "push_corrections": "who changed which cell of a row before it was posted. What stood there is erased",
+    "push_corrected": "hashes of source rows that were corrected before they were posted: without them the same source "
+    "could undo a correction, or post a record twice whose id was corrected",
 }
 """What offboarding leaves, and why."""
 SHARED = "the company is another account's too"

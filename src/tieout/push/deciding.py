@@ -14,6 +14,7 @@ from tieout.push import plan
 from tieout.push.changes import APART, Changes, dress, split_late
 from tieout.push.dispatch import operations
 from tieout.push.dispatch.requests import Outgoing
+from tieout.push.inbox import corrected
 from tieout.push.intake import target_of
 from tieout.push.stage import CREATE, Stage
 
@@ -31,11 +32,16 @@ class Decided(msgspec.Struct):
     target: Target
     kept_back: list[str]
     """Why documents that are ready are not sent, where they are not."""
+    _desks: Desks
     _changes: Changes
+    _superseded: dict[str, list[str]]
+    """Entity -> records that never arrived, in whose place documents of the source go out."""
 
     def forget(self, held: Lease) -> None:
         """Take out of the ledger what was decided about these documents before and never done."""
         self._changes.forget(held)
+        for entity, source_ids in self._superseded.items():
+            self._desks.ledger(entity).forget(held, source_ids)
 
 
 def decide(
@@ -50,11 +56,13 @@ def decide(
     writes no ledger. Raises ConfigurationError where it cannot be done as the section wants it."""
     split_late(desks, stage, settings)
     plan.decide(stage, desks.ledger, desks.object, retry=retry, settled=settled)
+    superseded = corrected.leave_alone(desks, stage)
     target = target_of(settings, desks.main.client)
     changes = Changes(desks, stage, settings, target, retry=retry)
     changes.decide()
     operations.resolve(desks, stage, settings, target)
-    return Decided(target, operations.refuse_what_does_not_fit(stage, settings), changes)
+    kept_back = operations.refuse_what_does_not_fit(stage, settings)
+    return Decided(target, kept_back, desks, changes, superseded)
 
 
 def name_actions(desks: Desks, stage: Stage, settings: PushSettings) -> None:

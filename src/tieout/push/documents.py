@@ -10,7 +10,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -24,6 +24,9 @@ from tieout.push.grouping import Group, Grouping, Key, joined
 from tieout.push.settings import PushSettings
 from tieout.push.sources import SourceRow
 from tieout.rest.body_check import state_refusal
+
+if TYPE_CHECKING:
+    from tieout.push.inbox.corrected import Watch
 
 ENCODER = msgspec.json.Encoder(decimal_format="number", order="deterministic")
 """Bodies: Decimal as an exact JSON number, members in a fixed order so that equal records have equal bytes."""
@@ -121,13 +124,19 @@ class Assembly:
     Ids that come twice are not its business: it forgets what it gave away (`intake` finds them)."""
 
     def __init__(
-        self, settings: PushSettings, target: Target, mapping: FieldMapping | None, source_name: str = "the source"
+        self,
+        settings: PushSettings,
+        target: Target,
+        mapping: FieldMapping | None,
+        source_name: str = "the source",
+        watch: Watch | None = None,
     ) -> None:
         self._settings = settings
         self._target = target
         self._mapping = mapping
         self._places = {path: self._put_of(place) for path, place in mapping.places().items()} if mapping else {}
         self._source_name = source_name
+        self._watch = watch
         self._grouping = Grouping(settings) if settings.is_grouped else None
         self._entity_above = ""
         self.derived = 0
@@ -146,6 +155,9 @@ class Assembly:
         group = self._grouping.of(row.values) if self._grouping is not None else None
         entry = self._entry(row, group, problems)
         content = _fingerprint(row.values) if self._fingerprints else b""
+        if self._watch is not None:
+            of_document = entry if group is None else group.id or without_id(row.number, self._source_name)
+            self._watch.see(of_document, row)
         if self._mapping is None:
             checked = Verbatim(self._target, row.values, row.number)
             problems += checked.problems

@@ -25,6 +25,7 @@ from tieout.push.stage import Stage, Staged
 from tieout.push.templates import fit
 
 if TYPE_CHECKING:
+    from tieout.push.inbox.corrected import Watch
     from tieout.push.inbox.returned import Returned
     from tieout.rest import Intacct
 
@@ -65,6 +66,7 @@ def take_in(
     stage: Stage,
     checks: tuple[Check, ...] = (),
     checking: Checks | None = None,
+    watch: Watch | None = None,
 ) -> Intake:
     """Read and check a whole source into a stage. Nothing is sent, nothing written that lasts.
 
@@ -73,7 +75,7 @@ def take_in(
     settings.check(name)
     rows = source.rows()  # a file that cannot be read must not cost a request
     if not source.can_repeat:
-        rows = stage.remember(rows)
+        rows = stage.rows.remember(rows)
     unused = check_columns(settings, name, source) if source.columns else ()
     target = target_of(settings, client)
     target.accepts()
@@ -87,7 +89,7 @@ def take_in(
         checks = (*checks, checking)
     if settings.looks_up:  # first, because what a look-up gives is checked like what a file holds
         checks = (Lookups(client).fill, *checks)
-    told_apart, unnamed = fill(stage, settings, name, source, rows, target, checks)
+    told_apart, unnamed = fill(stage, settings, name, source, rows, target, checks, watch)
     derived = settings.id_columns if len(settings.id_columns) > 1 else ()
     return Intake(
         source=source, stage=stage, unused_columns=unused, derived_from=derived, told_apart=told_apart, unnamed=unnamed
@@ -120,11 +122,12 @@ def fill(
     rows: Iterable[SourceRow],
     target: Target,
     checks: Sequence[Check] = (),
+    watch: Watch | None = None,
 ) -> tuple[int, int]:
     """The rows of a source into a stage -> how many identical ones were numbered, and how many documents nothing in the
     source names."""
     mapping = None if settings.verbatim else resolve(settings, name, target)
-    assembly = Assembly(settings, target, mapping, source.name)
+    assembly = Assembly(settings, target, mapping, source.name, watch)
     unseen = set() if source.columns or mapping is None else _json_columns(settings)
     waiting: list[Document] = []
     for count, row in enumerate(rows, 1):
@@ -136,6 +139,10 @@ def fill(
             while len(waiting) >= GROUP:
                 _put(stage, waiting[:GROUP], checks)
                 del waiting[:GROUP]
+            if watch is not None:
+                stage.rows.note_said(watch.taken_down())
+    if watch is not None:
+        stage.rows.note_said(watch.taken_down())
     if unseen and source.row_count:
         _refuse_unseen(name, source, mapping, unseen)
     waiting += assembly.rest()

@@ -105,6 +105,11 @@ class Desks:
     def ledger(self, entity: str) -> Ledger:
         return self.at(entity).ledger
 
+    def of_ledger(self, entity: str) -> Opened:
+        """The desk whose ledger is that of an entity, as the ledger calls it."""
+        here = (desk for desk in self._opened.values() if desk.ledger.scope.entity == entity)
+        return next(here, None) or self.at(entity)
+
     def save_plan(self, stage: Stage, head: PlanHead, path: Path) -> None:
         """Freeze what is on the stage. Raises SourceError."""
         desk = self.main

@@ -124,12 +124,11 @@ def _hold_fragments(known: Sequence[Staged], stage: Stage, ledger: Ledger) -> No
     """Hold documents that never arrived and lack rows they had before: what is missing would be lost for ever."""
     grouped = [d for d in known if d.is_grouped]
     before = ledger.entries([d.source_id for d in grouped])
-    lost = {entry for d in grouped for entry in before.get(d.source_id, ())} - {e for d in grouped for e in d.entries}
-    here = stage.holds_entries(lost)
+    here = {entry for document in grouped for entry in document.entries}
+    here |= stage.holds_entries({entry for entries in before.values() for entry in entries} - here)
     for document in grouped:
-        mine = {*document.entries, *here}
         # A row without an id is known by its number, which means something in its own file only.
-        gone = [e for e in before.get(document.source_id, ()) if e not in mine and not is_without_id(e)]
+        gone = [e for e in before.get(document.source_id, ()) if e not in here and not is_without_id(e)]
         if not gone:
             continue
         more = f" and {len(gone) - _SHOWN} more" if len(gone) > _SHOWN else ""

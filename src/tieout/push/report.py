@@ -22,7 +22,10 @@ from tieout.store.ledger_facts import Correction
 OnProgress: TypeAlias = Callable[[int, int], None]
 """Told (documents settled, documents to settle)."""
 
-BUCKETS = ("posted", "skipped", "failed", "unprocessed", "unknown", "held", "changed", "gone", "dismissed", "pending")
+BUCKETS = (
+    "posted", "skipped", "corrected", "failed", "unprocessed", "unknown", "held", "changed", "gone", "dismissed",
+    "pending",
+)  # fmt: skip
 """Every document of a source is in exactly one of these."""
 
 
@@ -56,7 +59,8 @@ class PlannedSum(msgspec.Struct, kw_only=True):
 class PushReport(msgspec.Struct, kw_only=True):
     """What became of one source. Counts are documents, if the name does not say otherwise.
 
-    `posted` in this run; `skipped` because posted before with the same content; `failed` refused by Intacct, now or
+    `posted` in this run; `skipped` because posted before with the same content; `corrected` because posted before as
+    somebody corrected it in a workbook, while the source says what it said then; `failed` refused by Intacct, now or
     before; `unprocessed` not tried by Intacct; `unknown` sent without an answer; `held` for a mistake found before
     sending; `changed` posted before with other content, which stays as it is; `gone` posted before, and people deleted
     it in Intacct; `dismissed` likewise, and somebody dismissed it, so it is left alone; `pending` ready and not sent.
@@ -78,6 +82,7 @@ class PushReport(msgspec.Struct, kw_only=True):
     """Documents that this run meant to send."""
     posted: int = 0
     skipped: int = 0
+    corrected: int = 0
     failed: int = 0
     unprocessed: int = 0
     unknown: int = 0

@@ -31,7 +31,7 @@ from tieout.push.dispatch.sending import Request, Sender
 from tieout.push.dispatch.steps import Steps, Tally
 from tieout.push.documents import without_id_of
 from tieout.push.garbage import only_what_is_new
-from tieout.push.inbox import originals
+from tieout.push.inbox import corrected, originals
 from tieout.push.inbox.returned import Returned, is_returned
 from tieout.push.intake import Check, Intake, take_in
 from tieout.push.looking import look
@@ -145,8 +145,11 @@ def _taken(desks: Desks, job: Job, stage: Stage, checking: Checking) -> Intake:
     if returned is not None:
         checks = (returned.check, *checks)
     source = returned if returned is not None else _source(job)
-    intake = take_in(job.settings, job.name, source, desks.main.client, stage, checks, checking)
+    watch = corrected.watch(desks, job.settings) if returned is None else None
+    intake = take_in(job.settings, job.name, source, desks.main.client, stage, checks, checking, watch)
     intake.returned = returned
+    if returned is not None:
+        stage.rows.note_returned(returned.origins())
     return intake
 
 
@@ -183,7 +186,7 @@ def _applied(desks: Desks, job: Job, stage: Stage) -> tuple[Intake, PlanHead]:
     if job.from_file is None and job.path is not None and Path(head.source).is_file():
         job.path = Path(head.source)  # the file that was planned, wherever it lay
     source = _source(job)
-    rows = source.rows() if source.can_repeat else stage.remember(source.rows())
+    rows = source.rows() if source.can_repeat else stage.rows.remember(source.rows())
     for _ in rows:
         pass  # for its hash
     refuse_changed(head, source.sha256)
@@ -223,6 +226,7 @@ def _send(
         sender.replay(desk)
     decided = decide(desks, stage, job.settings, retry=job.retry, settled=frozenset(sender.settled))
     name_actions(desks, stage, job.settings)
+    corrected.remember(desks, stage, held, run_id)
     ready = _announce(desks, intake, job.settings, held, run_id)
     decided.forget(held)
     counter.begin(ready)
@@ -253,8 +257,7 @@ def _send(
 
 def _keep(desks: Desks, job: Job, intake: Intake, held: Lease) -> list[str]:
     """Keep the rows of what is not posted -> what is to be said about it."""
-    generation_of = intake.returned.generation_of if intake.returned is not None else None
-    note = originals.keep(desks, intake.stage, intake.source, held, lambda: _source(job), generation_of)
+    note = originals.keep(desks, intake.stage, intake.source, held, lambda: _source(job))
     return [note] if note else []
 
 

@@ -14,12 +14,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from tieout.errors import Problem, StoreError
-from tieout.push.inbox import cells
+from tieout.push import stage_rows
 from tieout.push.staged import CREATE, ENTRIES, PROBLEMS, Fate, Order, Staged, text_of
 
 if TYPE_CHECKING:
     from tieout.push.documents import Document
-    from tieout.push.sources import SourceRow
 
 __all__ = ["CREATE", "Fate", "Order", "Stage", "Staged"]
 
@@ -49,7 +48,6 @@ create table orders (  -- of documents for which something else is done than to 
 );
 create table files (seq integer primary key, names text not null);  -- to be attached
 create table entries (entry text not null, seq integer not null, row integer not null, content blob not null);
-create table originals (row integer primary key, cells blob not null);  -- rows as they were read, where they are kept
 """
 _INDEXES = """
 create index documents_source_id on documents (source_id);
@@ -75,8 +73,9 @@ class Stage:
         self._database = sqlite3.connect("file:", uri=True, isolation_level=None, check_same_thread=False)
         for pragma in ("journal_mode=off", "synchronous=off", "cache_size=-16000"):
             self._database.execute(f"pragma {pragma}")
-        self._database.executescript(_SCHEMA)
+        self._database.executescript(_SCHEMA + stage_rows.SCHEMA)
         self._database.execute("begin")  # one transaction, never committed: nobody else reads it
+        self.rows = stage_rows.StageRows(self._run, self._many)
 
     def __enter__(self) -> Stage:
         return self
@@ -108,30 +107,6 @@ class Stage:
         """After the last document: make what reading needs."""
         for statement in _INDEXES.strip().splitlines():
             self._run(statement)
-
-    def remember(self, rows: Iterable[SourceRow]) -> Iterator[SourceRow]:
-        """Rows as they come, each kept on its way: for sources that can be read once."""
-        waiting: list[tuple[int, bytes]] = []
-        for row in rows:
-            waiting.append((row.number, cells.packed(row.values)))
-            if len(waiting) >= _CHUNK:
-                self.put_originals(waiting)
-                waiting.clear()
-            yield row
-        self.put_originals(waiting)
-
-    def put_originals(self, rows: Sequence[tuple[int, bytes]]) -> None:
-        """Keep rows, packed, by their numbers."""
-        self._many("insert or replace into originals values (?, ?)", rows)
-
-    def originals(self, numbers: Sequence[int]) -> dict[int, bytes]:
-        """What is kept of these rows."""
-        found: dict[int, bytes] = {}
-        for start in range(0, len(numbers), _CHUNK):
-            part = numbers[start : start + _CHUNK]
-            marks = ", ".join("?" * len(part))
-            found.update(self._run(f"select row, cells from originals where row in ({marks})", part))  # noqa: S608 - our own names
-        return found
 
     # Ids that came twice -------------------------------------------------------------------------------------------
 
@@ -229,6 +204,7 @@ class Stage:
         yield from self._run(f"select {_COLUMNS}, row_count from documents order by seq")  # noqa: S608 - our own names
         yield from self._run("select entry, seq, row, content from entries order by row, entry")
         yield from self._run("select seq, names from files order by seq")
+        yield from self.rows.raw()
 
     # On file ---------------------------------------------------------------------------------------------------------
 
@@ -250,6 +226,7 @@ class Stage:
             )
             self._database.execute("insert into entries select entry, seq, row, content from kept.entries")
             self._database.execute("insert into files select seq, names from kept.files")
+            self.rows.copy("kept")
             self._database.execute("commit")
         finally:
             if self._database.in_transaction:

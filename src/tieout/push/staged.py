@@ -13,7 +13,18 @@ import msgspec
 from tieout.errors import Problem
 
 Fate: TypeAlias = Literal[
-    "send", "posted", "skipped", "failed", "unprocessed", "unknown", "held", "changed", "gone", "dismissed", "pending"
+    "send",
+    "posted",
+    "skipped",
+    "failed",
+    "unprocessed",
+    "unknown",
+    "held",
+    "changed",
+    "corrected",
+    "gone",
+    "dismissed",
+    "pending",
 ]
 """What is to become of a document, or became."""
 

@@ -6,8 +6,8 @@ Asks the ledger, and for a proof also the source and Intacct.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 from sqlalchemy import select
@@ -20,9 +20,11 @@ from tieout.push import plan
 from tieout.push.changes import effective
 from tieout.push.dispatch.requests import chunks
 from tieout.push.dispatch.steps import step_names
+from tieout.push.inbox import corrected
 from tieout.push.intake import take_in
 from tieout.push.opening import Desks, Opened, lease, opened
 from tieout.push.proof import tieout
+from tieout.push.proof.holders import Holders, OnRead
 from tieout.push.proof.reading_back import ReadingBack
 from tieout.push.report import BUCKETS, FailedRecord, Standing, failed_record, gone_facts
 from tieout.push.settings import settings_of
@@ -219,11 +221,12 @@ def verify(project: Project, name: str, connection: str | None = None) -> list[T
         trouble = ""
         try:
             source = open_source(settings, path, f"[push.{name}]")
-            take_in(settings, name, source, desk.client, stage)
+            take_in(settings, name, source, desk.client, stage, watch=corrected.watch(desks, settings))
         except SourceError as error:
             trouble = error.message
         else:
             plan.decide(stage, desks.ledger, desk.object, retry=False, looking=True)
+            corrected.leave_alone(desks, stage)
             stage.rename_fate("send", "pending")
             lines, _ = proof(desks, stage, strict=True)
         earlier = [line for each in desks.all() for line in _earlier(each, stage, settings)]
@@ -245,7 +248,8 @@ def _earlier(desk: Opened, stage: Stage, settings: PushSettings) -> list[TieOutL
     reading = ReadingBack(desk.client.limiter.ceiling, strict=True)
     filled = ""
     for records in chunks(desk.ledger.records(("posted", *_NOT_POSTED))):
-        here = stage.holds(record.source_id for record in records)
+        ids = [record.source_id for record in records]
+        here = stage.holds(ids) | stage.rows.held_ids(ids)
         posted: list[LedgerRecord] = []
         if desk.ledger.has_changes():
             records = effective(records, desk.ledger.changes([record.source_id for record in records]))
@@ -278,10 +282,6 @@ def _filled(desk: Opened, settings: PushSettings) -> str:
     return next(iter(heads.intersection(desk.client.model(desk.object).lists)), "") if heads else ""
 
 
-OnRead: TypeAlias = Callable[[Sequence["Staged"], Mapping[str, "LedgerRecord"], Mapping[str, tieout.Read]], None]
-"""Told a group of documents of one entity, what the ledger has of them, and what Intacct returned."""
-
-
 def proof(
     desks: Desks, stage: Stage, *, strict: bool, on_read: OnRead | None = None, held: Lease | None = None
 ) -> tuple[list[TieOutLine], dict[str, int]]:
@@ -298,10 +298,15 @@ def proof(
         made[entity].documents[outcome] += documents
         made[entity].rows[outcome] += rows
     reading = ReadingBack(desks.main.client.limiter.ceiling, strict=strict)
+    holders = Holders(desks, stage, reading, on_read, held)
     for chunk in stage.chunks(size=MAX_BATCH):
         for entity, documents_of in plan.by_entity(chunk):
+            own = [document for document in documents_of if document.fate != "corrected"]
             try:
-                _prove(reading, made[entity], desks, documents_of, stage, on_read, held)
+                if own:
+                    _prove(reading, made[entity], desks, own, stage, on_read, held)
+                if len(own) < len(documents_of):
+                    holders.prove(made[entity], [d for d in documents_of if d.fate == "corrected"])
             except tieout.CONNECTION_WIDE as error:
                 if strict:
                     raise
@@ -409,9 +414,7 @@ def _part_with(
             fate = "skipped" if same else "changed"
         if fate != document.fate:
             moved[document.seq] = fate
-            for counts, number in ((made.documents, 1), (made.rows, len(document.rows))):
-                counts[document.fate] -= number
-                counts[fate] += number
+            made.move(document.fate, fate, len(document.rows))
             document.fate = fate
     stage.settle(moved)
     if held is not None and (gone or any(records[source_id].gone_at for source_id in read)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
@@ -140,6 +140,16 @@ class LastRun(msgspec.Struct, kw_only=True, frozen=True):
     counts: dict[str, int] = msgspec.field(default_factory=dict)
 
 
+class Origin(NamedTuple):
+    """The record that a row was of before anybody corrected it."""
+
+    entity: str
+    """As the ledger has it."""
+    source_id: str
+    said: str
+    """A hash of what all rows of that record said."""
+
+
 class Original(msgspec.Struct, kw_only=True):
     """The rows of one record as its source has them. `rows` is what the push room packed; None once it is settled."""
 
@@ -149,6 +159,8 @@ class Original(msgspec.Struct, kw_only=True):
     rows: bytes | None
     entity: str = ""
     """As read; what is written goes to the scope's own."""
+    origins: tuple[Origin, ...] = ()
+    """Row by row, where they are not as the source has them: they were corrected before, and not posted."""
 
 
 class Correction(msgspec.Struct, kw_only=True, frozen=True):

@@ -9,12 +9,12 @@ import base64
 import hashlib
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from sqlalchemy import and_, delete, insert, select, update
 
-from tieout.store.ledger_facts import Correction, Original, Scope, Seal, now_text
+from tieout.store.ledger_facts import Correction, Origin, Original, Scope, Seal, now_text
 from tieout.store.ledger_tables import push_corrections, push_originals, push_records
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _CHUNK = 500
 _decode_names = msgspec.json.Decoder(tuple[str, ...]).decode
 _decode_change = msgspec.json.Decoder(tuple[str | None, str | None]).decode
+_decode_origins = msgspec.json.Decoder(tuple[tuple[Origin, ...], tuple[int, ...]]).decode
 
 
 def original_id(scope: Scope, source_id: str) -> str:
@@ -43,7 +44,7 @@ class Originals:
     def keep(self, lease: Lease, originals: Sequence[Original]) -> None:
         """Write the rows of records, in place of what was kept of them before."""
         moment = now_text()
-        rows = []
+        rows: list[dict[str, Any]] = []
         seal = self._sealing()
         for original in originals:
             id = original_id(self._scope, original.source_id)
@@ -56,6 +57,7 @@ class Originals:
                     "generation": original.generation,
                     "columns": msgspec.json.encode(original.columns).decode(),
                     "rows_sealed": sealed,
+                    "origins": _packed(original.origins),
                     "kept_at": moment,
                 }
             )
@@ -107,6 +109,7 @@ class Originals:
                         columns=_decode_names(row.columns),
                         rows=None if sealed is None else zlib.decompress(seal.decrypt(sealed, rows_context(row.id))),
                         entity=row.entity,
+                        origins=_unpacked(row.origins),
                     )
         return found
 
@@ -182,3 +185,18 @@ def rows_context(id: str) -> str:
 
 def change_context(id: str) -> str:
     return f"push_corrections/{id}/change"
+
+
+def _packed(origins: Sequence[Origin]) -> str | None:
+    """Each origin once, and for each row which it is: most documents have one, some have thousands of rows."""
+    if not origins:
+        return None
+    places = {origin: place for place, origin in enumerate(dict.fromkeys(origins))}
+    return msgspec.json.encode((tuple(places), [places[origin] for origin in origins])).decode()
+
+
+def _unpacked(text: str | None) -> tuple[Origin, ...]:
+    if text is None:
+        return ()
+    origins, places = _decode_origins(text)
+    return tuple(origins[place] for place in places)

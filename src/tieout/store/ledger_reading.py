@@ -17,6 +17,7 @@ from sqlalchemy import LABEL_STYLE_TABLENAME_PLUS_COL, and_, func, select
 from tieout.store import ledger_planned
 from tieout.store.access_tables import DEFAULT_OWNER
 from tieout.store.bulk import among
+from tieout.store.ledger_corrected import Corrected
 from tieout.store.ledger_facts import CHANGES, IN_FLIGHT, Batch, LastRun, LedgerRecord, Scope, Seal, State
 from tieout.store.ledger_originals import Originals
 from tieout.store.ledger_planned import Part
@@ -61,6 +62,11 @@ class Reading:
     def originals(self) -> Originals:
         """The source rows of what is not posted."""
         return Originals(self._store, self.scope, self._seal, self._owner)
+
+    @property
+    def corrected(self) -> Corrected:
+        """What the source said of records that were corrected outside it."""
+        return Corrected(self._store, self.scope)
 
     def known(self, source_ids: Sequence[str]) -> dict[str, LedgerRecord]:
         """What the ledger has of these records, by source id."""

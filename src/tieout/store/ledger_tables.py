@@ -135,6 +135,7 @@ push_originals = Table(
     Column("generation", String(8), nullable=False, comment="another one where a source says something else"),
     Column("columns", Text, nullable=False, comment="names of columns in the source's order, a JSON array"),
     Column("rows_sealed", LargeBinary, comment="compressed and encrypted; dropped when the record is posted"),
+    Column("origins", Text, comment="of rows that were corrected before: the records that they came from, JSON"),
     Column("kept_at", String(32), nullable=False),
     Index("ix_push_originals_scope", "company", "environment", "push", "entity"),
     comment="The source rows of records that are not posted, so that people can correct them.",
@@ -155,4 +156,16 @@ push_corrections = Table(
     Column("at", String(32), nullable=False),
     Index("ix_push_corrections_scope", "company", "environment", "push", "entity"),
     comment="What people changed in rows that were not posted. Append-only.",
+)
+
+push_corrected = Table(
+    "push_corrected",
+    metadata,
+    *_scope(primary_key=True),
+    Column("source_id", String(1024), primary_key=True, comment="of the record, as the source has it"),
+    Column("said", String(64), primary_key=True, comment="a hash of what its rows said when they were corrected"),
+    Column("became", Text, nullable=False, comment="the records they went out in: entity, id, hash of content, JSON"),
+    Column("run_id", String(36), nullable=False),
+    Column("at", String(32), nullable=False),
+    comment="What the source said of records that were corrected outside it: while it says so still, it changes none.",
 )

@@ -21,6 +21,7 @@ from tieout.store.ledger_originals import original_id
 if TYPE_CHECKING:
     from tieout.push.opening import Desks
     from tieout.push.sources import Source, SourceRow
+    from tieout.push.stage_rows import ReturnedRow
     from tieout.store.leases import Lease
     from tieout.store.ledger import Scope
 
@@ -78,12 +79,11 @@ def keep(
     source: Source,
     held: Lease,
     reopen: Callable[[], Source],
-    generation_of: Callable[[int], str] | None = None,
 ) -> str:
     """After a run: keep what is not posted, drop what is -> a note where that could not be done, else "".
 
     A file is read once more, and only rows that wait are kept of it; what can be read once was remembered on the stage.
-    `generation_of` a row where the rows are corrected ones, which go by the names that they had."""
+    Corrected rows go by the names that they had, and it is remembered where they came from."""
     wanted, count = _wanted(stage)
     if count and source.can_repeat and (note := _read_again(stage, source, wanted, reopen)):
         return note
@@ -91,7 +91,8 @@ def keep(
         for entity, documents in by_entity(chunk):
             ledger = desks.ledger(entity)
             found = _found(stage, documents)
-            kept = [_original(d, found, generation_of) for d in documents if all(row in found for row in d.rows)]
+            came = stage.rows.returned([row for document in documents for row in document.rows])
+            kept = [_original(d, found, came) for d in documents if all(row in found for row in d.rows)]
             if kept:
                 ledger.originals.keep(held, kept)
     for entity in stage.entities() or [""]:
@@ -120,21 +121,26 @@ def _read_again(stage: Stage, source: Source, wanted: bytearray, reopen: Callabl
         if row.number < len(wanted) and wanted[row.number]:
             waiting.append((row.number, cells.packed(row.values)))
             if len(waiting) >= 1_000:
-                stage.put_originals(waiting)
+                stage.rows.put(waiting)
                 waiting.clear()
     if again.sha256 != source.sha256:
         return f"{source.subject} was changed while it was pushed, so the rows that are not posted were not kept."
-    stage.put_originals(waiting)
+    stage.rows.put(waiting)
     return ""
 
 
 def _found(stage: Stage, documents: Sequence[Staged]) -> dict[int, bytes]:
-    return stage.originals([row for document in documents for row in document.rows])
+    return stage.rows.cells([row for document in documents for row in document.rows])
 
 
-def _original(document: Staged, found: Mapping[int, bytes], generation_of: Callable[[int], str] | None) -> Original:
-    rows = [(row, found[row]) for row in document.rows]
-    return _packed(document.source_id, rows, generation_of(document.rows[0]) if generation_of is not None else "")
+def _original(document: Staged, found: Mapping[int, bytes], came: Mapping[int, ReturnedRow]) -> Original:
+    made = _packed(document.source_id, [(row, found[row]) for row in document.rows])
+    returned = [came[row] for row in document.rows if row in came]
+    if returned:
+        made.generation = returned[0].generation
+    if any(row.corrected for row in returned):
+        made.origins = tuple(row.origin for row in returned)
+    return made
 
 
 def original_of(source_id: str, rows: Iterable[SourceRow]) -> Original:
@@ -142,10 +148,10 @@ def original_of(source_id: str, rows: Iterable[SourceRow]) -> Original:
     return _packed(source_id, [(row.number, cells.packed(row.values)) for row in rows])
 
 
-def _packed(source_id: str, rows: Sequence[tuple[int, bytes]], generation: str = "") -> Original:
+def _packed(source_id: str, rows: Sequence[tuple[int, bytes]]) -> Original:
     data = packed_rows(rows)
     columns = dict.fromkeys(name for _, row in rows for name in _names(row))
-    return Original(source_id=source_id, generation=generation or _generation(data), columns=tuple(columns), rows=data)
+    return Original(source_id=source_id, generation=_generation(data), columns=tuple(columns), rows=data)
 
 
 _decode_names = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode

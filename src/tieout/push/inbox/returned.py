@@ -9,6 +9,8 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,14 +20,16 @@ from tieout.catalogue.personal import personal
 from tieout.errors import CheckError, Problem, SourceError
 from tieout.push.fields.columns import columns_of
 from tieout.push.inbox import cells
-from tieout.push.inbox.originals import Token, kept_rows, token_of
+from tieout.push.inbox.corrected import Words, saying
+from tieout.push.inbox.originals import KeptRow, Token, kept_rows, token_of
 from tieout.push.inbox.retyped import Doubt, Reading, compare, readings
 from tieout.push.settings import format_of
 from tieout.push.sources import Source, SourceRow
 from tieout.push.sources.csv_file import CsvSource
 from tieout.push.sources.workbook import WorkbookSource
 from tieout.push.sources.xlsx import Book, NotAWorkbook
-from tieout.store.ledger_facts import Correction, Original, now_text
+from tieout.push.stage_rows import ReturnedRow
+from tieout.store.ledger_facts import Correction, Origin, Original, now_text
 
 if TYPE_CHECKING:
     from tieout.push.documents import Document
@@ -43,7 +47,8 @@ _CHUNK = 500
 _SHOWN = 20
 _SCHEMA = """
 create table rows (id text not null, position integer not null, number integer not null, place text not null,
-    generation text not null, cells blob not null, doubts text, primary key (id, position));
+    generation text not null, cells blob not null, doubts text, said blob not null, corrected integer not null,
+    primary key (id, position));
 create index rows_number on rows (number);
 """
 
@@ -81,13 +86,13 @@ class Returned(Source):
         self.settled: Counter[str] = Counter()
         """Rows of records that were posted, dismissed or renamed since the file was written; they are left out."""
         self._originals = originals
+        self._words = Words(settings)
         self._how = readings(settings.columns().values())
         self._personal = _personal_columns(settings)
         self._database = sqlite3.connect("", isolation_level=None)  # a file without a name
         self._database.executescript(_SCHEMA)
         self._known: dict[str, Original] = {}
         self._doubts: dict[int, list[Problem]] = {}
-        self._generations: dict[int, str] = {}
         self._added: dict[str, None] = {}
         self._read_file()
         if settings.source_format not in ("jsonl", "records"):
@@ -111,8 +116,16 @@ class Returned(Source):
             for row in document.rows:
                 document.problems += self._doubts.get(row, ())
 
-    def generation_of(self, row: int) -> str:
-        return self._generations.get(row, "")
+    def origins(self) -> Iterator[tuple[int, ReturnedRow]]:
+        """(Number of a row, where it came from) for every row."""
+        query = "select id, number, position, generation, said, corrected from rows order by id, position"
+        for id, found in groupby(self._database.execute(query), itemgetter(0)):
+            original, rows = self._known[id], list(found)
+            itself = Origin(original.entity, original.source_id, saying(said for *_, said, _ in rows))
+            is_corrected = bool(original.origins) or any(corrected for *_, corrected in rows)
+            for _, number, position, generation, _, _ in rows:
+                origin = original.origins[position - 1] if original.origins else itself
+                yield number, ReturnedRow(origin, generation, is_corrected)
 
     def superseded(self, stage: Stage) -> dict[str, list[str]]:
         """Entity -> records of the file whose rows are all in other documents by now, as their ids were corrected."""
@@ -204,7 +217,7 @@ class Returned(Source):
         row = self._database.execute(query, (token.id, token.position)).fetchone()
         return str(row[0]) if row else ""
 
-    def _settle(self, found: _Found, original: Original, kept: Any, columns: Sequence[str]) -> None:
+    def _settle(self, found: _Found, original: Original, kept: KeptRow, columns: Sequence[str]) -> None:
         """One row: each cell against what it was."""
         if missing := [name for name in original.columns if name not in columns]:
             raise SourceError(
@@ -216,6 +229,7 @@ class Returned(Source):
         )
         values = dict(kept.values)
         doubts: list[str] = []
+        before_it = len(self.corrections)
         for name in original.columns:
             before = kept.values.get(name)
             verdict = compare(before, found.values.get(name), self._how.get(name, Reading()), typed=found.typed)
@@ -241,11 +255,15 @@ class Returned(Source):
                     file=self.name,
                 )
             )
-        self._insert(found.token, kept.number, found.place, cells.packed(values), doubts)
+        is_corrected = len(self.corrections) > before_it
+        self._insert(found.token, kept, found.place, cells.packed(values), doubts, is_corrected=is_corrected)
 
-    def _insert(self, token: Token, number: int, place: str, data: bytes, doubts: Sequence[str]) -> None:
-        row = (token.id, token.position, number, place, token.generation, data, "\n".join(doubts) or None)
-        self._database.execute("insert into rows values (?, ?, ?, ?, ?, ?, ?)", row)
+    def _insert(
+        self, token: Token, kept: KeptRow, place: str, data: bytes, doubts: Sequence[str], *, is_corrected: bool
+    ) -> None:
+        said = self._words.of(kept.values)
+        row = (token.id, token.position, kept.number, place, token.generation, data, "\n".join(doubts) or None)
+        self._database.execute("insert into rows values (?, ?, ?, ?, ?, ?, ?, ?, ?)", (*row, said, is_corrected))
 
     def _complete(self) -> None:
         """A document of which rows were deleted gets them back and is held: half of it must not go out, and rows that
@@ -261,7 +279,7 @@ class Returned(Source):
                     reason = "was deleted from the corrected file, but other rows of its document were not"
                     doubt = msgspec.json.encode(("", reason)).decode()
                     token = Token(id, position, original.generation)
-                    self._insert(token, row.number, "", cells.packed(row.values), [doubt])
+                    self._insert(token, row, "", cells.packed(row.values), [doubt], is_corrected=False)
         self._known = {id: original for id, original in self._known.items() if id in there}
 
     def _number(self) -> None:
@@ -277,9 +295,8 @@ class Returned(Source):
                 f"{self.name}: {len(again):,} rows have numbers of other rows, as they come from several sources; they "
                 f"are counted from {beyond + 1:,} on."
             )
-        for number, generation, doubts in run("select number, generation, doubts from rows"):
-            self._generations[number] = generation
-            for text in (doubts or "").split("\n") if doubts else ():
+        for number, doubts in run("select number, doubts from rows where doubts is not null"):
+            for text in doubts.split("\n"):
                 column, reason = msgspec.json.decode(text)
                 path = f"row {number}, column {column}" if column else f"row {number}"
                 self._doubts.setdefault(number, []).append(Problem(path=path, reason=reason, row=number))

@@ -230,8 +230,10 @@ class _Inbox:
         for found in chunks(_identified(self.settings, self._source())):
             ids = list({id for id, _ in found})
             known = [(desk, desk.ledger.known(ids)) for desk in self.desks.all()]
+            instead = self._corrected([id for id in ids if not any(id in records for _, records in known)])
             for id, row in found:
                 there = [(desk, r[id]) for desk, r in known if id in r and r[id].state == "posted"]
+                there += instead.get(id, [])
                 if not there:
                     continue
                 desk, here = next((pair for pair in there if row.number in pair[1].rows), there[0])
@@ -243,6 +245,18 @@ class _Inbox:
                     is_new = (desk.entity, id) not in seen
                     seen.add((desk.entity, id))
                 yield sheet, is_new, self._sent_cells(desk, here, row), _link(here)
+
+    def _corrected(self, ids: Sequence[str]) -> dict[str, list[tuple[Opened, LedgerRecord]]]:
+        """What is posted of records whose ids were corrected in a workbook, by the ids that the source gives them."""
+        found: dict[str, list[tuple[Opened, LedgerRecord]]] = {}
+        for desk in self.desks.all() if ids else ():
+            for (id, _), became in desk.ledger.corrected.of(ids).items():
+                for each in became:
+                    there = self.desks.of_ledger(each.entity)
+                    record = there.ledger.known([each.source_id]).get(each.source_id)
+                    if record is not None and record.state == "posted":
+                        found.setdefault(id, []).append((there, record))
+        return found
 
     def _sent_without_rows(self) -> Iterator[tuple[str, bool, list[str], str]]:
         self.notes.append("Without the source, of what is posted only ids and keys are listed.")

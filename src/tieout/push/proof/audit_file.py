@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 VERSION = 1
 _encode = msgspec.json.Encoder(order="deterministic").encode
+_GOOD = ("posted", "skipped", "corrected")
+"""Outcomes of documents that Intacct holds as they are to be."""
 
 
 class Head(msgspec.Struct, kw_only=True):
@@ -205,6 +207,8 @@ class AuditWriter:
 
 
 def _reason(document: Staged, record: LedgerRecord | None) -> str | None:
+    if document.fate == "corrected":
+        return "Intacct holds what was corrected in the workbook, and the source still says the old"
     if document.problems:
         return "; ".join(str(problem) for problem in document.problems)
     error = record.error if record is not None else None
@@ -287,7 +291,7 @@ def _count(
     if (line.entity, line.id) in seen:
         unlike.append(f"{line.id} is there twice")
     seen.add((line.entity, line.id))
-    if line.outcome not in ("posted", "skipped"):
+    if line.outcome not in _GOOD:
         return
     if line.read_back is None:
         unlike.append(f"{line.id} was not read back")
@@ -319,7 +323,7 @@ def _adds_up(
     stated = "; ".join(told) or ", ".join(f"{rows[name]:,} {name}" for name in BUCKETS if rows[name])
     every = _line(subject, "rows accounted for", head.source_rows, rows.total(), stated)
     found = [every if not told else msgspec.structs.replace(every, ties=False)]
-    good = documents["posted"] + documents["skipped"]
+    good = sum(documents[outcome] for outcome in _GOOD)
     agreeing = good - len({text.partition(":")[0] for text in unlike})
     found.append(_line(subject, "records agree", good, agreeing, "; ".join(unlike[:5])))
     found += [_line(subject, f"sum {path}", ours, theirs) for path, (ours, theirs) in sorted(sums.items())]

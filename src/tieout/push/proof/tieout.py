@@ -55,6 +55,8 @@ class Expected(msgspec.Struct, frozen=True, gc=False):
     """Source rows that it was made of."""
     lists: Mapping[str, int] = {}
     """How many lines it was sent with, by the name of the list."""
+    documents: int = 1
+    """Of the source, that it stands for."""
 
 
 class Read(msgspec.Struct, frozen=True, gc=False):
@@ -140,6 +142,12 @@ class Proof:
     def name(self, outcome: str, source_id: str) -> None:
         self.names.setdefault(outcome, Some()).add(spoken(source_id))
 
+    def move(self, before: str, after: str, rows: int) -> None:
+        """A document of so many rows turned out to be something else."""
+        for counts, number in ((self.documents, 1), (self.rows, rows)):
+            counts[before] -= number
+            counts[after] += number
+
     def told(self, posted: Sequence[LedgerRecord], expected: Mapping[str, Expected]) -> None:
         """Our side of some posted records. `expected` has those that are posted as the source has them."""
         for record in posted:
@@ -199,7 +207,7 @@ class Proof:
                 wrong.append(f"{count} {'line' if count == 1 else 'lines'} here, {there} in Intacct")
         self.states[str(answer.get("state") or "")] += 1
         if expected is not None:
-            self._there += 1
+            self._there += expected.documents
             if self._rows_there is not None:
                 self._rows_there += lines if _is_lined(expected) else 1
         theirs = self._amounts(answer, record.totals)
@@ -349,7 +357,7 @@ def _why_not(counts: Mapping[str, int], names: Mapping[str, Some] | None = None)
     """`3 failed, 1 changed (C-7)`: what is not in Intacct as it should be, so that a difference explains itself."""
     parts = []
     for outcome, count in counts.items():
-        if count and outcome not in ("posted", "skipped"):
+        if count and outcome not in ("posted", "skipped", "corrected"):
             named = (names or {}).get(outcome)
             parts.append(f"{count} {outcome} ({named.spoken()})" if named else f"{count} {outcome}")
     return ", ".join(parts)

@@ -1,4 +1,4 @@
--- 0016
+-- 0017
 --
 CREATE TABLE tieout_version (
 	version_num VARCHAR(32) NOT NULL, 
@@ -439,7 +439,7 @@ CREATE TABLE push_originals (
 	generation VARCHAR(8) NOT NULL, 
 	columns TEXT NOT NULL, 
 	rows_sealed BLOB, 
-	kept_at VARCHAR(32) NOT NULL, 
+	kept_at VARCHAR(32) NOT NULL, origins TEXT, 
 	CONSTRAINT pk_push_originals PRIMARY KEY (id)
 )
 --
@@ -478,3 +478,16 @@ CREATE TABLE push_planned (
 )
 --
 CREATE INDEX ix_push_planned_scope ON push_planned (company, environment, push, entity)
+--
+CREATE TABLE push_corrected (
+	company VARCHAR(255) NOT NULL, 
+	environment VARCHAR(64) NOT NULL, 
+	entity VARCHAR(255) NOT NULL, 
+	push VARCHAR(255) NOT NULL, 
+	source_id VARCHAR(1024) NOT NULL, 
+	said VARCHAR(64) NOT NULL, 
+	became TEXT NOT NULL, 
+	run_id VARCHAR(36) NOT NULL, 
+	at VARCHAR(32) NOT NULL, 
+	CONSTRAINT pk_push_corrected PRIMARY KEY (company, environment, entity, push, source_id, said)
+)

@@ -1,0 +1,146 @@
+"""The proof of documents that are left alone because they were corrected outside their source: the records that hold
+the corrections are read back in their place, and compared with what was posted.
+
+Knows stage, ledgers and proofs; which documents these are was decided before (`inbox/corrected`).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+import msgspec
+
+from tieout.push.changes import effective
+from tieout.push.proof import tieout
+
+if TYPE_CHECKING:
+    from tieout.push.opening import Desks
+    from tieout.push.proof.reading_back import ReadingBack
+    from tieout.push.stage import Stage, Staged
+    from tieout.store.leases import Lease
+    from tieout.store.ledger import LedgerRecord
+
+OnRead: TypeAlias = Callable[[Sequence["Staged"], Mapping[str, "LedgerRecord"], Mapping[str, tieout.Read]], None]
+"""Told a group of documents of one entity, what the ledger has of them, and what Intacct returned."""
+
+
+class _View(NamedTuple):
+    """A record as it stands for a document."""
+
+    document: Staged
+    record: LedgerRecord
+    """Under a name of the document's, and without rows and sums where another document brought them already."""
+    source_id: str
+    """The record's own."""
+    expected: tieout.Expected
+
+
+class Holders:
+    """The corrected documents of one proof. Rows of several documents may be in one record by now, and those of one in
+    several: each record's rows and sums count once, and so does each document."""
+
+    def __init__(
+        self, desks: Desks, stage: Stage, reading: ReadingBack, on_read: OnRead | None, held: Lease | None
+    ) -> None:
+        self._desks, self._stage, self._reading = desks, stage, reading
+        self._on_read, self._held = on_read, held
+        self._counted: set[tuple[str, str]] = set()
+
+    def prove(self, made: tieout.Proof, documents: Sequence[Staged]) -> None:
+        """Read back what holds these documents. Raises as `ReadingBack.add`."""
+        by_entity: dict[str, list[_View]] = defaultdict(list)
+        holders = self._stage.rows.holders([document.seq for document in documents])
+        known = self._known({record for records in holders.values() for record in records})
+        for document in documents:
+            for place, key in enumerate(holders.get(document.seq, ())):
+                if key in known:
+                    by_entity[key[0]].append(self._view(document, place, key, known[key]))
+        for entity, views in by_entity.items():
+            for view in views:
+                tieout.add_up(made.totals, view.record.totals)
+            desk, records = self._desks.at(entity), [view.record for view in views]
+            expected = {view.record.source_id: view.expected for view in views}
+            deleted = desk.ledger.operation == "delete"
+            self._reading.add(desk, made, records, None if deleted else expected, self._then(made, entity, views))
+
+    def _known(self, keys: set[tuple[str, str]]) -> dict[tuple[str, str], LedgerRecord]:
+        ids: dict[str, list[str]] = defaultdict(list)
+        for entity, source_id in sorted(keys):
+            ids[entity].append(source_id)
+        found = {}
+        for entity, source_ids in ids.items():
+            ledger = self._desks.ledger(entity)
+            records = effective(ledger.known(source_ids).values(), ledger.changes(source_ids))
+            found.update({(entity, record.source_id): record for record in records})
+        return found
+
+    def _view(self, document: Staged, place: int, key: tuple[str, str], record: LedgerRecord) -> _View:
+        is_new = key not in self._counted
+        self._counted.add(key)
+        name = document.source_id if place == 0 else f"{document.source_id} ({record.source_id})"
+        rows = record.rows if is_new else ()
+        view = msgspec.structs.replace(record, source_id=name, rows=rows, totals=record.totals if is_new else {})
+        lists = document.lists
+        # A change says nothing of lines that were there before.
+        whole = self._desks.ledger(key[0]).operation in ("create", "upsert")
+        is_lined = whole and len(document.rows) > 1 and sum(lists.values()) == len(document.rows)
+        lines = dict.fromkeys(lists, len(rows)) if is_lined and is_new else {}
+        return _View(document, view, record.source_id, tieout.Expected(len(rows), lines, int(place == 0)))
+
+    def _then(
+        self, made: tieout.Proof, entity: str, views: Sequence[_View]
+    ) -> Callable[[Mapping[str, tieout.Read]], None]:
+        def then(read: Mapping[str, tieout.Read]) -> None:
+            ledger = self._desks.ledger(entity)
+            missing = set(made.gone) if ledger.operation != "delete" else set()
+            gone = [view for view in views if view.record.source_id in missing]
+            for document in {view.document.seq: view.document for view in gone}.values():
+                made.move(document.fate, "gone", len(document.rows))
+                document.fate = "gone"
+                self._stage.settle({document.seq: "gone"})
+            if self._held is not None:
+                ledger.mark_gone(self._held, sorted({view.source_id for view in gone}))
+                ledger.note_states(self._held, _new_states(views, read))
+            if self._on_read is not None:
+                self._tell(self._on_read, views, read)
+
+        return then
+
+    def _tell(self, on_read: OnRead, views: Sequence[_View], read: Mapping[str, tieout.Read]) -> None:
+        """Documents with all that this entity has of them."""
+        records: dict[str, LedgerRecord] = {}
+        seen: dict[str, tieout.Read] = {}
+        documents: dict[int, Staged] = {}
+        for view in views:
+            document, name = view.document, view.document.source_id
+            answer = read.get(view.record.source_id)
+            if document.seq not in documents:
+                documents[document.seq], records[name] = document, view.record
+                if answer is not None:
+                    seen[name] = answer
+                continue
+            records[name] = msgspec.structs.replace(
+                records[name], totals=_sum(records[name].totals, view.record.totals)
+            )
+            if answer is not None and name in seen:
+                seen[name] = msgspec.structs.replace(seen[name], amounts=_sum(seen[name].amounts, answer.amounts))
+        on_read(list(documents.values()), records, seen)
+
+
+def _new_states(views: Sequence[_View], read: Mapping[str, tieout.Read]) -> dict[str, str]:
+    """Sage's own states that the ledger does not have yet, of records that are or were drafts."""
+    found = {}
+    for view in views:
+        answer, before = read.get(view.record.source_id), view.record.sage_state
+        if answer is not None and answer.state and answer.state != before and "draft" in (answer.state, before):
+            found[view.source_id] = answer.state
+    return found
+
+
+def _sum(one: Mapping[str, Decimal], other: Mapping[str, Decimal]) -> dict[str, Decimal]:
+    both = dict(one)
+    tieout.add_up(both, other)
+    return both
