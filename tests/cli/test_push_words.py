@@ -42,7 +42,7 @@ def test_derived_ids_and_entities_are_spoken_of(project: Run) -> None:
     with Simulator("demo") as simulator, SimulatorThread(simulator) as running:
         assert project("connect", "demo", "--simulator", running.url).code == 0
         looked = project("push", "--dry-run")
-        assert "Ids are made of Sheet, Day, Hours" in looked.out
+        assert "Ids are made of Sheet, Day, Hours: a row in which one of these is edited" in looked.out
         assert "1 row repeats another one in every column" in looked.out
         sent = project("push")
         assert sent.code == 1
@@ -51,6 +51,8 @@ def test_derived_ids_and_entities_are_spoken_of(project: Run) -> None:
         assert ["entity", "posted", "held"] in lines
         assert ["E110", "1", "0"] in lines
         assert ["E120", "1", "0"] in lines
+        again = project("push", "--dry-run")
+        assert "ids are made of Sheet, Day, Hours\n" in again.out, "briefly, once records are known by them"
         report = project("push", "--json").json
     assert (report["derived_from"], report["told_apart"]) == (["Sheet", "Day", "Hours"], 1)
     assert report["by_entity"]["E120"]["skipped"] == 1
@@ -91,3 +93,16 @@ def test_a_plan_is_looked_into_and_applied_by_its_file_alone(project: Run, tmp_p
     assert "--records goes with --dry-run or --plan" in project("push", "--records").err
     assert "--plan and --apply exclude each other" in project("push", "--plan", "a", "--apply", "b").err
     assert "--plan sends nothing as it is" in project("push", "--plan", "a", "--dry-run").err
+
+
+def test_a_file_that_was_named_and_is_not_there_is_no_mistake_of_the_section(project: Run) -> None:
+    for command in (
+        ["push", "--from", "none.csv"],
+        ["push", "--from", "none.csv", "--dry-run"],
+        ["retry", "--from", "no"],
+    ):
+        shown = project(*command)
+        assert shown.code == 2
+        assert "There is no file" in shown.err
+        assert "Name another file; it is looked for in the working directory." in shown.err
+        assert "source in" not in shown.err

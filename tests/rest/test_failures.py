@@ -69,6 +69,21 @@ def test_a_wrapped_refusal_is_explained_by_what_it_wraps(details: list[Any], adv
     assert found.action is Action.STOP
 
 
+@pytest.mark.parametrize(
+    ("words", "advice"),
+    [
+        ("State must be draft or not included in the request.", "Leave `state` out"),
+        ("State cannot be approved in a create request.", "Leave `state` out"),
+        ("unitOfMeasure cannot be Weeks.", "Correct what the details name."),
+    ],
+)
+def test_a_value_that_is_not_allowed_is_no_state_where_nobody_says_so(words: str, advice: str) -> None:
+    details = [{"code": "invalidParameter", "message": words, "target": "/x"}]
+    found = refusal(400, nested(code="invalidParameter", message="Not valid", details=details))
+    assert advice in found.error.advice
+    assert "submit" not in found.error.advice, "a timesheet has no such action"
+
+
 def test_a_path_through_a_list_is_sent_to_the_lines_own_object() -> None:
     found = refusal(400, nested(errorId="REST-1107", message="Invalid field reference lines.item.id"))
     assert "bill-line" in found.error.advice

@@ -242,9 +242,13 @@ def derived(report: PushReport, *, dry_run: bool) -> list[str]:
     """What a reader must know where the source has no ids of its own."""
     words = []
     if report.derived_from and dry_run:
+        made = ", ".join(report.derived_from)
+        is_first = not (report.skipped or report.changed or report.gone or report.dismissed)
         words.append(
-            f"Ids are made of {', '.join(report.derived_from)}: a row in which one of these is edited is a new one to "
-            "tieout, and the old one stays in Intacct."
+            f"Ids are made of {made}: a row in which one of these is edited is a new one to tieout, and the old one "
+            "stays in Intacct."
+            if is_first  # of which nothing is posted yet: the time to choose other columns
+            else f"ids are made of {made}"
         )
     if report.told_apart:
         these = f"{report.told_apart:,} rows repeat" if report.told_apart != 1 else "1 row repeats"

@@ -47,6 +47,7 @@ from tieout.push.report import (
 )
 from tieout.push.settings import PushSettings, settings_of
 from tieout.push.sources import Source, open_source
+from tieout.push.sources.text import refuse_unreadable
 from tieout.push.stage import Fate, Stage, Staged
 from tieout.push.standing import proof
 from tieout.push.summary import origin, summed_up
@@ -101,6 +102,8 @@ def run(job: Job) -> PushReport:
     """The whole job. Raises what `tieout.push.push` says."""
     started = time.monotonic()
     job.settings.check(job.name)
+    if job.from_file is not None and job.records is None:
+        refuse_unreadable(job.from_file)
     with ExitStack() as stack:
         stack.enter_context(only_what_is_new())
         stage = stack.enter_context(Stage())

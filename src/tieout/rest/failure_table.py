@@ -186,9 +186,10 @@ REQUEST: tuple[Rule, ...] = (
     _yours("invalidKey", "The key in the path is not a key.", "Use the system key, not the business id.", "8.5", "DOC"),
     _yours(
         "invalidParameter",
-        "A value is not allowed here, such as a state on create.",
-        "Leave `state` out or send `draft`; afterwards it moves by actions such as submit.",
+        "A value is not allowed here; the details say which.",
+        "Correct what the details name.",
         "4.4",
+        wrapper=True,
     ),
     _yours(
         "unprocessed",
@@ -283,9 +284,9 @@ WORDS: tuple[Rule, ...] = (
         "8.4",
     ),
     _said(
-        ("not a valid state", "state must be draft"),
-        "A record is created as a draft or without a state.",
-        "Leave `state` out or send `draft`; afterwards it moves by actions such as submit.",
+        ("not a valid state", "state must be draft", "state cannot be"),
+        "A record cannot be created in this state.",
+        "Leave `state` out, or send one that a create takes: for most objects only `draft`.",
         "4.4",
     ),
     _said(

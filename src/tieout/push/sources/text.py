@@ -156,14 +156,22 @@ class TextFile:
         )
 
 
-def unreadable(path: Path, error: OSError, section: str) -> SourceError:
-    """Why a file cannot be opened or read, and what to do."""
+def refuse_unreadable(path: Path) -> None:
+    """Raise SourceError where a file that somebody named in place of a section's source cannot be opened."""
+    try:
+        with path.open("rb"):
+            return
+    except OSError as error:
+        raise unreadable(path, error) from None
+
+
+def unreadable(path: Path, error: OSError, section: str = "") -> SourceError:
+    """Why a file cannot be opened or read, and what to do. `section` is what names it, if that is a section."""
+    correct = f"Correct source in {section}" if section else "Name another file"
     if isinstance(error, FileNotFoundError):
-        return SourceError(
-            f"There is no file {str(path)!r}.",
-            advice=f"Correct source in {section}; it is relative to the project file.",
-        )
+        relative = "it is relative to the project file" if section else "it is looked for in the working directory"
+        return SourceError(f"There is no file {str(path)!r}.", advice=f"{correct}; {relative}.")
     if isinstance(error, IsADirectoryError):
-        return SourceError(f"{str(path)!r} is a directory, not a file.", advice=f"Correct source in {section}.")
+        return SourceError(f"{str(path)!r} is a directory, not a file.", advice=f"{correct}.")
     reason = error.strerror or type(error).__name__
     return SourceError(f"{str(path)!r} cannot be read: {reason}.", advice="Check the file and its permissions.")
