@@ -84,6 +84,29 @@ def test_what_was_sent_can_be_sent_again_byte_for_byte_and_is_dropped_when_resol
         assert connection.scalar(select(push_batches.c.body_sealed)) is None
 
 
+def test_what_a_killed_run_sent_is_in_flight_for_all_who_look_and_for_the_next_run(
+    ledger: Ledger, lease: Lease, store: Store
+) -> None:
+    sums = '{"amount":1.5}'
+    ledger.begin_batch(lease, "run", batch(1, 2), [record("B", totals=sums), record("A", entries=("1",), attempt=3)])
+    other = Ledger(store, msgspec.structs.replace(SCOPE, push="hours"), Reverse())
+    for _ in range(2):  # as the killed run left it, and as the next one takes it over
+        assert not ledger.is_empty()
+        assert ledger.entities() == {""}
+        assert {r.source_id: (r.state, r.attempt, r.position) for r in ledger.records()} == {
+            "A": ("sending", 3, 1),
+            "B": ("sending", 0, 0),
+        }
+        assert [r.source_id for r in ledger.records(["posted", "failed"])] == []
+        assert ledger.known(["B"])["B"].totals == {"amount": Decimal("1.5")}
+        assert [r.source_id for r in ledger.of_batch("b1")] == ledger.source_ids("b1") == ["B", "A"]
+        assert ledger.owners(["1"]) == {"1": "A"}
+        assert other.elsewhere("time/timesheet", ["A", "C"]) == {"A": ("push times", None)}
+        ledger.settle_left(lease)
+    ledger.resolve(lease, "b1", [Result(position=0, state="posted", sage_key="7"), Result(position=1, state="failed")])
+    assert {r.source_id: (r.state, r.attempt) for r in ledger.records()} == {"A": ("failed", 4), "B": ("posted", 0)}
+
+
 def test_outcomes_land_on_their_positions(ledger: Ledger, lease: Lease) -> None:
     names = [f"S{n:03}" for n in range(250)][::-1]
     ledger.begin_batch(lease, "run", batch(1, 250), [record(name) for name in names])
@@ -252,7 +275,7 @@ def test_what_a_run_plans_is_pending_until_it_is_sent_and_becomes_so_where_it_ne
     assert ledger.entities() == {"", "E110"}
     ledger.begin_batch(lease, "run 2", batch(2, 1), [record("B", entries=("1",))])
     assert [(r.source_id, r.state) for r in ledger.records()] == [("A", "failed"), ("B", "sending"), ("C", "pending")]
-    ledger.settle_planned(lease)
+    ledger.settle_left(lease)
     assert {s: r.state for s, r in ledger.known(["A", "B", "C"]).items()} == {
         "A": "failed",
         "B": "sending",
@@ -265,7 +288,7 @@ def test_what_a_run_plans_is_pending_until_it_is_sent_and_becomes_so_where_it_ne
 def test_rows_of_planned_records_belong_to_them_once_they_are_pending(ledger: Ledger, lease: Lease) -> None:
     ledger.begin_batch(lease, "run 1", batch(1, 1), [record("A", entries=("1", "2"))])
     ledger.plan(lease, "run 2", [record("A", entries=("1",)), record("B", entries=("3", "4"))])
-    ledger.settle_planned(lease)
+    ledger.settle_left(lease)
     assert ledger.owners(["1", "2", "3", "4"]) == {"1": "A", "2": "A", "3": "B", "4": "B"}
 
 

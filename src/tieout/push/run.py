@@ -306,12 +306,12 @@ def _send_all(
     except TieoutError:
         stage.rename_fate("send", "pending")
         with contextlib.suppress(TieoutError):  # what stopped the push is what is to be told
-            ledger.settle_planned(held)
+            ledger.settle_left(held)
             _keep(desks, job, intake, held)
         raise
     stage.rename_fate("send", "pending")
     if any(fate == "pending" for _, fate, _, _ in stage.counts()):
-        ledger.settle_planned(held)
+        ledger.settle_left(held)
     else:
         ledger.drop_planned(held, run_id)
 

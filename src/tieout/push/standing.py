@@ -34,7 +34,7 @@ from tieout.rest.batch import MAX_BATCH
 from tieout.store import open_store
 from tieout.store.ledger import Ledger, Scope
 from tieout.store.ledger_facts import CHANGES, NOT_ARRIVED
-from tieout.store.ledger_tables import push_planned, push_records
+from tieout.store.ledger_tables import push_batches, push_planned, push_records
 
 if TYPE_CHECKING:
     from tieout.project import Project
@@ -116,7 +116,7 @@ def _pushes(store: Store, scope: Scope, without: Sequence[str]) -> list[Scope]:
     """The pushes that the ledger holds records of, in the company and entity of this scope."""
     names: set[str] = set()
     with store.read() as reading:
-        for table in (push_records, push_planned):
+        for table in (push_records, push_planned, push_batches):
             columns = table.c
             mine = (columns.company == scope.company, columns.environment == scope.environment)
             query = select(columns.push).distinct().where(*mine, columns.entity == scope.entity)

@@ -1,13 +1,15 @@
 """Many rows in one statement, on SQLite and PostgreSQL, past SQLAlchemy's own parameter handling.
 
 The ledger writes each record twice, before it is sent and after; compiled statements with a dictionary a row cost five
-times the database's own work (docs/performance.md). SQLite takes tuples one by one, PostgreSQL whole columns as arrays.
+times the database's own work (docs/performance.md). SQLite takes many tuples in one statement, PostgreSQL whole columns
+as arrays.
 Names of tables and columns come from our own schema; values are always parameters.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -15,6 +17,9 @@ from sqlalchemy import Integer, and_, bindparam, text
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection, Table, TextClause
+
+_AT_ONCE = 100
+"""Rows of one statement on SQLite, whose own work on each then outweighs ours. It takes 32,766 values at most."""
 
 
 def insert_many(
@@ -32,10 +37,13 @@ def insert_many(
         return
     columns = ", ".join(f'"{name}"' for name in (*same, *names))
     if connection.dialect.name == "sqlite":
-        marks = ", ".join("?" * (len(same) + len(names)))
-        shared = tuple(same.values())
-        statement = f"insert into {table.name} ({columns}) values ({marks}) {conflict}"  # noqa: S608 - our own names
-        connection.exec_driver_sql(statement, [shared + row for row in rows])
+        shared = "".join(f"?{place}, " for place in range(1, len(same) + 1))  # each bound once for all rows
+        marks = f"({shared}{', '.join('?' * len(names))})"
+        into = f"insert into {table.name} ({columns}) values "  # noqa: S608 - our own names
+        for start in range(0, len(rows), _AT_ONCE):
+            part = rows[start : start + _AT_ONCE]
+            values = (*same.values(), *chain.from_iterable(part))
+            connection.exec_driver_sql(f"{into}{', '.join([marks] * len(part))} {conflict}", values)
         return
     shared_marks = ", ".join(f"%s::{_type(table, name)}" for name in same)
     arrays = ", ".join(f"%s::{_type(table, name)}[]" for name in names)

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy import delete, func, insert, or_, select, update
 
 from tieout.errors import StoreError
-from tieout.store import ledger_planned
+from tieout.store import ledger_planned, ledger_sent
 from tieout.store.bulk import among, insert_many, update_many
 from tieout.store.crashpoints import reached
 from tieout.store.ledger_facts import (
@@ -29,6 +29,7 @@ from tieout.store.ledger_facts import (
     State,
     now_text,
 )
+from tieout.store.ledger_packed import pack
 from tieout.store.ledger_reading import CHUNK, Reading, body_context, json_text
 from tieout.store.ledger_tables import push_batches, push_entries, push_records, push_runs
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from tieout.store.leases import Lease
+    from tieout.store.ledger_sent import Sent
 
 __all__ = [
     "IN_FLIGHT",
@@ -50,18 +52,7 @@ __all__ = [
     "Seal",
     "State",
 ]
-_RESULT = (
-    "position",
-    "state",
-    "sage_key",
-    "sage_id",
-    "href",
-    "sage_state",
-    "error",
-    "attempt",
-    "batch_id",
-    "updated_at",
-)
+_OUTCOME = ("state", "sage_key", "sage_id", "href", "sage_state", "error")
 """What an answer says of a record."""
 
 
@@ -71,7 +62,8 @@ class Ledger(Reading):
     def begin_batch(self, lease: Lease, run_id: str, batch: Batch, records: Sequence[Entry]) -> None:
         """Write a batch and its records as `sending`, before the request. After this the bytes outlive a crash.
 
-        Raises StoreError, and writes nothing, where one of the records is posted or in flight already."""
+        Records of step 0 are written with the batch, and each by itself once its outcome is known. Raises StoreError,
+        and writes nothing, where one of them is posted or in flight already."""
         moment = now_text()
         with self._store.begin() as connection:
             lease.assure(connection)
@@ -88,15 +80,14 @@ class Ledger(Reading):
                 "atomic": batch.atomic,
                 "keys": json_text(batch.keys) if any(batch.keys) else None,
                 "record_count": batch.count,
+                "records": pack(records) if self.step == 0 else None,
                 "state": "open",
                 "created_at": batch.created_at or moment,
                 "sent_at": moment,
                 "run_id": run_id,
             }
             connection.execute(insert(push_batches).values(row))
-            self._upsert(connection, records, run_id, "sending", batch.id)
-            written = connection.scalar(select(func.count()).where(push_records.c.batch_id == batch.id))
-            if written != len(records):
+            if not self._take(connection, records, run_id, batch.id):
                 raise StoreError(
                     f"The ledger of push {self.scope.push} holds other states than when the run began.",
                     advice="Run the command again; nothing was sent.",
@@ -118,7 +109,7 @@ class Ledger(Reading):
             self._announce(connection, run_id, records)
 
     def plan(self, lease: Lease, run_id: str, records: Sequence[Entry]) -> None:
-        """Write down what a run will send, lest it be forgotten if the run ends early: `records` and `settle_planned`
+        """Write down what a run will send, lest it be forgotten if the run ends early: `records` and `settle_left`
         take it for `pending` then, where nothing else is known."""
         if not records:
             return
@@ -132,17 +123,28 @@ class Ledger(Reading):
             lease.assure(connection)
             ledger_planned.drop_all(connection, self.scope, run_id)
 
-    def settle_planned(self, lease: Lease) -> None:
-        """Make `pending` records, in every entity, of what runs of this push were to send and never did."""
+    def settle_left(self, lease: Lease) -> None:
+        """Make records of their own, in every entity, of what runs of this push left behind: `sending` ones of what
+        they sent and saw no answer to, `pending` ones of what they never came to."""
         with self._store.read() as connection:
+            under_way = ledger_sent.under_way(connection, self.scope, any_entity=True)
             parts = ledger_planned.parts(connection, self.scope, any_entity=True)
-        for part in parts:
-            scope = Scope(self.scope.company, self.scope.environment, part.entity, self.scope.push)
-            there = type(self)(self._store, scope, self._seal, owner=self._owner, operation=part.operation)
+        for sent in under_way:
             with self._store.begin() as connection:
                 lease.assure(connection)
+                there = self._there(sent.entity, sent.operation)
+                there._upsert(connection, sent.entries(), sent.run_id, "sending", sent.batch_id)
+                ledger_sent.drop(connection, sent.batch_id)
+        for part in parts:
+            with self._store.begin() as connection:
+                lease.assure(connection)
+                there = self._there(part.entity, part.operation)
                 there._announce(connection, part.run_id, part.entries())
                 ledger_planned.drop(connection, part.id)
+
+    def _there(self, entity: str, operation: str) -> Self:
+        scope = Scope(self.scope.company, self.scope.environment, entity, self.scope.push)
+        return type(self)(self._store, scope, self._seal, owner=self._owner, operation=operation)
 
     def pass_over(self, lease: Lease, run_id: str, records: Sequence[Entry]) -> None:
         """Write a step as done of records for which it has nothing to do. What is known of it stays."""
@@ -283,31 +285,59 @@ class Ledger(Reading):
         self, lease: Lease, batch_id: str, results: Sequence[Result], batch: Mapping[str, object]
     ) -> None:
         moment = now_text()
-        sets = dict.fromkeys(_RESULT, "new") | {"attempt": "attempt + new"}
-        rows = [
-            (
-                result.position,
-                result.state,
-                result.sage_key,
-                result.sage_id,
-                result.href,
-                result.sage_state,
-                json_text(result.error),
-                # The epoch rises with a definite failure only (DESIGN rule 1).
-                int(result.state in ("failed", "unprocessed")),
-                batch_id,
-                moment,
-            )
-            for result in results
-        ]
         with self._store.begin() as connection:
             lease.assure(connection)
-            # By batch and position only, so that the index of these two is used: the scope would look better to SQLite.
-            # What is posted stays posted, whatever a later answer says.
-            update_many(connection, push_records, sets, ("batch_id", "position"), _RESULT, rows, "state <> 'posted'")
+            sent = ledger_sent.of_batch(connection, batch_id)
+            if sent is not None:
+                self._write_outcomes(connection, sent, results)
+            else:
+                self._change_outcomes(connection, batch_id, results, moment)
             done = {"resolved_at": moment} if batch["state"] == "resolved" else {}
-            connection.execute(update(push_batches).where(push_batches.c.id == batch_id).values(**batch, **done))
+            values = {**batch, **done, "records": None}
+            connection.execute(update(push_batches).where(push_batches.c.id == batch_id).values(values))
             reached("push.before_result_commit")
+
+    def _write_outcomes(self, connection: Connection, sent: Sent, results: Sequence[Result]) -> None:
+        """Records of their own for those that went out with their batch; what has no result is `sending` still."""
+        found = {result.position: result for result in results}
+        of_epoch: dict[int, list[tuple[Entry, int, Result]]] = {0: [], 1: []}
+        for position, entry in enumerate(sent.entries()):
+            result = found.get(position) or Result(position=position, state="sending")
+            of_epoch[_rises(result)].append((entry, position, result))
+        same = {"batch_id": sent.batch_id, "updated_at": now_text(), "run_id": sent.run_id}
+        for rise, these in of_epoch.items():
+            names = ["source_id", "payload_hash", "rows", "totals", "attempt", "position", *_OUTCOME]
+            rows: list[tuple[Any, ...]] = [
+                (e.source_id, e.payload_hash, e.rows, e.totals, e.attempt + rise, position, *_outcome(result))
+                for e, position, result in these
+            ]
+            if any(entry.facts for entry, _, _ in these):
+                names.append("facts")
+                rows = [(*row, entry.facts) for row, (entry, _, _) in zip(rows, these, strict=True)]
+            self._insert_or_update(connection, same, names, rows, f"push_records.attempt + {rise}")
+
+    def _change_outcomes(self, connection: Connection, batch_id: str, results: Sequence[Result], moment: str) -> None:
+        """The same for records that are there already."""
+        names = ("position", "attempt", "batch_id", "updated_at", *_OUTCOME)
+        sets = dict.fromkeys(names, "new") | {"attempt": "attempt + new"}
+        rows = [(result.position, _rises(result), batch_id, moment, *_outcome(result)) for result in results]
+        # By batch and position only, so that the index of these two is used: the scope would look better to SQLite.
+        # What is posted stays posted, whatever a later answer says.
+        update_many(connection, push_records, sets, ("batch_id", "position"), names, rows, "state <> 'posted'")
+
+    def _take(self, connection: Connection, records: Sequence[Entry], run_id: str, batch_id: str) -> bool:
+        """Whether no record is posted or in flight. Those of later steps become `sending` here."""
+        if self.step:
+            self._upsert(connection, records, run_id, "sending", batch_id)
+            written = connection.scalar(select(func.count()).where(push_records.c.batch_id == batch_id))
+            return written == len(records)
+        ids = [record.source_id for record in records]
+        taken = push_records.c.state.in_(("posted", *IN_FLIGHT))
+        for start in range(0, len(ids), CHUNK):
+            named = self._named(connection, ids[start : start + CHUNK])
+            if connection.execute(select(push_records.c.state).where(named, taken).limit(1)).first() is not None:
+                return False
+        return True
 
     def _announce(self, connection: Connection, run_id: str, records: Sequence[Entry]) -> None:
         if any(record.entries for record in records):
@@ -329,13 +359,7 @@ class Ledger(Reading):
         conflict: str = "",
     ) -> None:
         """Insert, or update what is neither posted nor in flight. Without a batch a record keeps the one it was in."""
-        same = self._identity | {
-            "state": state,
-            "updated_at": now_text(),
-            "run_id": run_id,
-            "dismissed_at": None,
-            "gone_at": None,
-        }
+        same: dict[str, Any] = {"state": state, "updated_at": now_text(), "run_id": run_id}
         names = ["source_id", "payload_hash", "rows", "totals", "attempt", "error"]
         rows: list[tuple[Any, ...]] = [
             (r.source_id, r.payload_hash, r.rows, r.totals, r.attempt, r.error) for r in records
@@ -347,10 +371,23 @@ class Ledger(Reading):
             same |= {"batch_id": batch_id, "error": None}
             names = [*names[:-1], "position"]
             rows = [(*row[:-1], position) for position, row in enumerate(rows)]
+        self._insert_or_update(connection, same, names, rows, conflict=conflict)
+
+    def _insert_or_update(
+        self,
+        connection: Connection,
+        same: Mapping[str, Any],
+        names: Sequence[str],
+        rows: Sequence[tuple[Any, ...]],
+        attempt: str = "push_records.attempt",
+        conflict: str = "",
+    ) -> None:
+        """`attempt` is what becomes of the epoch of a record that is there already."""
+        same = {**self._identity, "dismissed_at": None, "gone_at": None, **same}
         key = [column.name for column in push_records.primary_key.columns]
         fresh = [name for name in (*same, *names) if name not in (*key, "attempt")]
         conflict = conflict or (
-            f"on conflict ({', '.join(key)}) do update set "
+            f"on conflict ({', '.join(key)}) do update set attempt = {attempt}, "
             + ", ".join(f'"{name}" = excluded."{name}"' for name in fresh)
             + " where "
             + " and ".join(f"push_records.state <> '{name}'" for name in ("posted", *IN_FLIGHT))
@@ -367,3 +404,14 @@ class Ledger(Reading):
             connection.execute(delete(push_entries).where(mine))
             rows = [self.scope.values() | {"entry_id": entry, "source_id": owners[entry]} for entry in chunk]
             connection.execute(insert(push_entries), rows)
+
+
+def _outcome(result: Result) -> tuple[Any, ...]:
+    """The columns of _OUTCOME."""
+    error = json_text(result.error)
+    return (result.state, result.sage_key, result.sage_id, result.href, result.sage_state, error)
+
+
+def _rises(result: Result) -> int:
+    """By how much the epoch rises: with a definite failure only (DESIGN rule 1)."""
+    return int(result.state in ("failed", "unprocessed"))

@@ -7,7 +7,6 @@ A part is written before the first request and is gone when all of it was sent. 
 from __future__ import annotations
 
 import uuid
-import zlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +14,11 @@ import msgspec
 from sqlalchemy import delete, insert, select
 
 from tieout.store.ledger_facts import Entry, Scope, now_text
+from tieout.store.ledger_packed import pack, unpack
 from tieout.store.ledger_tables import push_planned
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection
-
-_PART = msgspec.json.Decoder(list[tuple[str, str, str, str, tuple[str, ...], int, str | None]])
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -34,22 +32,16 @@ class Part(msgspec.Struct, frozen=True):
     packed: bytes
 
     def entries(self) -> list[Entry]:
-        return [
-            Entry(source_id, payload_hash, rows, totals, entries, attempt, facts=facts)
-            for source_id, payload_hash, rows, totals, entries, attempt, facts in _PART.decode(
-                zlib.decompress(self.packed)
-            )
-        ]
+        return unpack(self.packed)
 
 
 def write(connection: Connection, scope: Scope, operation: str, run_id: str, records: Sequence[Entry]) -> None:
     """Write down what a run will send."""
-    facts = [(r.source_id, r.payload_hash, r.rows, r.totals, r.entries, r.attempt, r.facts) for r in records]
     row = scope.values() | {
         "id": str(uuid.uuid4()),
         "operation": operation,
         "run_id": run_id,
-        "records": zlib.compress(msgspec.json.encode(facts), 1),
+        "records": pack(records),
         "planned_at": now_text(),
     }
     connection.execute(insert(push_planned).values(row))

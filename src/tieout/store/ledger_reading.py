@@ -6,21 +6,21 @@ Knows no files, no mapping and no wire.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
-from decimal import Decimal
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 from sqlalchemy import LABEL_STYLE_TABLENAME_PLUS_COL, and_, func, select
 
-from tieout.store import ledger_planned
+from tieout.store import ledger_planned, ledger_sent
 from tieout.store.access_tables import DEFAULT_OWNER
 from tieout.store.bulk import among
 from tieout.store.ledger_corrected import Corrected
 from tieout.store.ledger_facts import CHANGES, IN_FLIGHT, Batch, LastRun, LedgerRecord, Scope, Seal, State
 from tieout.store.ledger_originals import Originals
 from tieout.store.ledger_planned import Part
+from tieout.store.ledger_sent import ROWS, TOTALS
 from tieout.store.ledger_tables import push_batches, push_entries, push_records, push_runs
 
 if TYPE_CHECKING:
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from tieout.store.engine import Store
 
 CHUNK = 500
-_ROWS = msgspec.json.Decoder(tuple[int, ...])
-_TOTALS = msgspec.json.Decoder(dict[str, Decimal])
 
 
 class Reading:
@@ -77,6 +75,8 @@ class Reading:
                 query = select(push_records).where(self._named(connection, chunk))
                 for row in connection.execute(query).all():
                     found[row.source_id] = _record(row)
+            under_way = self._under_way(connection)
+        found.update((name, under_way[name]) for name in source_ids if name in under_way)
         return found
 
     def records(self, states: Iterable[State] | None = None) -> Iterator[LedgerRecord]:
@@ -91,33 +91,36 @@ class Reading:
         with self._store.read() as connection:
             # First: what becomes a record meanwhile is then seen twice rather than not at all, and left out below.
             planned = self._planned(connection) if states is None or "pending" in states else []
+            under_way = self._under_way(connection)
             for row in connection.execute(query):
-                yield _record(row)
+                if row.source_id not in under_way:
+                    yield _record(row)
+            if states is None or "sending" in states:
+                yield from under_way.values()
             for part in planned:
-                yield from self._not_begun(connection, part)
+                yield from self._not_begun(connection, part, under_way)
+
+    def _under_way(self, connection: Connection) -> dict[str, LedgerRecord]:
+        """The records of requests that have no answer yet, where they are not yet records of their own."""
+        if self.step:
+            return {}
+        sent = ledger_sent.under_way(connection, self.scope, operation=self.operation)
+        return {record.source_id: record for each in sent for record in each.records()}
 
     def _planned(self, connection: Connection) -> list[Part]:
         return [] if self.step else ledger_planned.parts(connection, self.scope, operation=self.operation)
 
-    def _not_begun(self, connection: Connection, part: Part) -> Iterator[LedgerRecord]:
+    def _not_begun(
+        self, connection: Connection, part: Part, under_way: Mapping[str, LedgerRecord]
+    ) -> Iterator[LedgerRecord]:
         entries = part.entries()
         for start in range(0, len(entries), CHUNK):
             chunk = entries[start : start + CHUNK]
             named = self._named(connection, [entry.source_id for entry in chunk])
             known = set(connection.scalars(select(push_records.c.source_id).where(named)))
             for entry in chunk:
-                if entry.source_id not in known:
-                    yield LedgerRecord(
-                        source_id=entry.source_id,
-                        payload_hash=entry.payload_hash,
-                        state="pending",
-                        rows=_ROWS.decode(entry.rows),
-                        totals=_TOTALS.decode(entry.totals),
-                        attempt=entry.attempt,
-                        updated_at=part.planned_at,
-                        facts=msgspec.json.decode(entry.facts) if entry.facts else None,
-                        operation=self.operation,
-                    )
+                if entry.source_id not in known and entry.source_id not in under_way:
+                    yield ledger_sent.record_of(entry, "pending", self.operation, part.planned_at)
 
     def due(self, earlier: int, *, retry: bool) -> Iterator[tuple[LedgerRecord, LedgerRecord]]:
         """What waits for this step: (its line, the record's own line), where the step `earlier` is posted and the
@@ -200,13 +203,14 @@ class Reading:
         """Whether nothing was ever written of this push here."""
         query = select(push_records.c.source_id).where(self._mine(push_records)).limit(1)
         with self._store.read() as connection:
-            return connection.execute(query).first() is None
+            return connection.execute(query).first() is None and not self._under_way(connection)
 
     def entities(self) -> set[str]:
         """The entities in which this push ever had records."""
         query = select(push_records.c.entity).distinct().where(self._in_any_entity(push_records))
         with self._store.read() as connection:
-            return set(connection.scalars(query)) | ledger_planned.entities(connection, self.scope)
+            under_way = {sent.entity for sent in ledger_sent.under_way(connection, self.scope, any_entity=True)}
+            return set(connection.scalars(query)) | under_way | ledger_planned.entities(connection, self.scope)
 
     def entities_with_open_batches(self) -> set[str]:
         """The entities in which this push has requests whose outcome is not known."""
@@ -249,6 +253,7 @@ class Reading:
             return found
         with self._store.read() as connection:
             for scope in scopes:
+                label = scope.seen_from(self.scope)
                 for start in range(0, len(source_ids), CHUNK):
                     theirs = (
                         select(records.source_id, records.sage_key)
@@ -265,8 +270,10 @@ class Reading:
                             batches.object == object,
                         )
                     )
-                    label = scope.seen_from(self.scope)
                     found.update((row.source_id, (label, row.sage_key)) for row in connection.execute(theirs))
+                sent = ledger_sent.under_way(connection, scope, operation=self.operation, object=object)
+                under_way = {entry.source_id for each in sent for entry in each.entries()}
+                found.update((source_id, (label, None)) for source_id in source_ids if source_id in under_way)
         return found
 
     def other_scopes(self, object: str) -> list[Scope]:
@@ -337,13 +344,15 @@ class Reading:
             .order_by(push_records.c.position)
         )
         with self._store.read() as connection:
-            return list(connection.scalars(query))
+            sent = ledger_sent.of_batch(connection, batch_id)
+            return list(connection.scalars(query)) if sent is None else [entry.source_id for entry in sent.entries()]
 
     def of_batch(self, batch_id: str) -> list[LedgerRecord]:
         """What is known of the records of a batch, in the order sent."""
         query = select(push_records).where(push_records.c.batch_id == batch_id).order_by(push_records.c.position)
         with self._store.read() as connection:
-            return [_record(row) for row in connection.execute(query)]
+            sent = ledger_sent.of_batch(connection, batch_id)
+            return [_record(row) for row in connection.execute(query)] if sent is None else sent.records()
 
     # Inside --------------------------------------------------------------------------------------------------------
 
@@ -436,8 +445,8 @@ def _record(row: Sequence[Any]) -> LedgerRecord:
         source_id=source_id,
         payload_hash=payload_hash,
         state=state,
-        rows=_ROWS.decode(rows),
-        totals=_TOTALS.decode(totals),
+        rows=ROWS.decode(rows),
+        totals=TOTALS.decode(totals),
         batch_id=batch_id,
         position=position,
         sage_key=sage_key,

@@ -89,6 +89,9 @@ push_batches = Table(
     Column("atomic", Boolean, nullable=False, server_default=false()),
     Column("keys", Text, comment="keys that the records have already, a JSON array; null where Intacct gives them"),
     Column("record_count", Integer, nullable=False),
+    Column(
+        "records", LargeBinary, comment="what goes out, until the answer is there: as in push_records, compressed JSON"
+    ),
     Column("state", String(16), nullable=False),
     Column("note", Text, comment="why it is still open"),
     Column("created_at", String(32), nullable=False),

@@ -98,7 +98,7 @@ CREATE TABLE push_batches (
 	created_at VARCHAR(32) NOT NULL, 
 	sent_at VARCHAR(32), 
 	resolved_at VARCHAR(32), 
-	run_id VARCHAR(36) NOT NULL, operation VARCHAR(32) DEFAULT 'create' NOT NULL, step INTEGER DEFAULT '0' NOT NULL, atomic BOOLEAN DEFAULT 0 NOT NULL, keys TEXT, 
+	run_id VARCHAR(36) NOT NULL, operation VARCHAR(32) DEFAULT 'create' NOT NULL, step INTEGER DEFAULT '0' NOT NULL, atomic BOOLEAN DEFAULT 0 NOT NULL, keys TEXT, records BLOB, 
 	CONSTRAINT pk_push_batches PRIMARY KEY (id), 
 	CONSTRAINT ck_push_batches_ck_push_batches_state CHECK (state in ('open', 'resolved'))
 )

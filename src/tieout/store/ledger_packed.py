@@ -1,0 +1,29 @@
+"""The records of a request, or of a part of a run, as one value of one row: compressed JSON, no bodies.
+
+What may never come to be a record of its own, or only for the second that an answer takes, is not worth a row each.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+
+import msgspec
+
+from tieout.store.ledger_facts import Entry
+
+_ENTRIES = msgspec.json.Decoder(list[tuple[str, str, str, str, tuple[str, ...], int, str | None]])
+_encode = msgspec.json.Encoder().encode
+
+
+def pack(records: Sequence[Entry]) -> bytes:
+    """Records in their order; what is wrong with them (`error`) is not kept."""
+    facts = [(r.source_id, r.payload_hash, r.rows, r.totals, r.entries, r.attempt, r.facts) for r in records]
+    return zlib.compress(_encode(facts), 1)
+
+
+def unpack(packed: bytes) -> list[Entry]:
+    return [
+        Entry(source_id, payload_hash, rows, totals, entries, attempt, facts=facts)
+        for source_id, payload_hash, rows, totals, entries, attempt, facts in _ENTRIES.decode(zlib.decompress(packed))
+    ]
