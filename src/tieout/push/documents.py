@@ -21,6 +21,7 @@ from tieout.push.fields.lookups import At, Wanted
 from tieout.push.fields.mapping import FieldMapping, MappedRow
 from tieout.push.fields.values import Misfit, Wire
 from tieout.push.grouping import Group, Grouping, Key, joined
+from tieout.push.plain import Plain
 from tieout.push.settings import PushSettings
 from tieout.push.sources import SourceRow
 from tieout.rest.body_check import state_refusal
@@ -64,7 +65,7 @@ class Document(msgspec.Struct, gc=False):
     @property
     def lists(self) -> dict[str, int]:
         """How many lines it has, by the name of the list."""
-        return {name: len(value) for name, value in self.body.items() if isinstance(value, list)}
+        return {name: len(value) for name, value in self.body.items() if type(value) is list}
 
     @property
     def encoded(self) -> bytes:
@@ -79,9 +80,8 @@ class Document(msgspec.Struct, gc=False):
     def packed(self) -> tuple[bytes, str]:
         """(`encoded`, `payload_hash`) in one go: without lists they are of the same bytes."""
         encoded = ENCODER.encode(self.body)
-        for value in self.body.values():
-            if isinstance(value, list):
-                return encoded, payload_hash_of(self.body)
+        if self.lists:
+            return encoded, payload_hash_of(self.body)
         return encoded, hashlib.sha256(encoded).hexdigest()
 
 
@@ -144,6 +144,9 @@ class Assembly:
         self._id = Key(settings.id_entries)
         self._fingerprints = len(settings.id_entries) > 1
         self._controls = tuple(settings.control)
+        self._plain: Plain | None = None
+        if mapping is not None and self._grouping is None and not self._controls:
+            self._plain = Plain.of(mapping, target, {path: put.adds_up for path, put in self._places.items()})
         self._drafts: OrderedDict[object, _Draft] = OrderedDict()
         """The one that got a row last stands last."""
         self._open_rows = 0
@@ -166,6 +169,10 @@ class Assembly:
             if self._controls:
                 document.controls.append(tuple(cell(row.values, column) for column in self._controls))
             self._whole.append(document)
+            return
+        if self._plain is not None and not problems and (made := self._plain.body(row.values)) is not None:
+            body, totals = made
+            self._whole.append(Document(entry, [row.number], [entry], body, problems, totals, False, "", [content]))
             return
         mapped = self._mapping.row(row, continues=group is not None and group.continues)
         if problems:

@@ -102,6 +102,8 @@ class Staged:
     @property
     def entries(self) -> tuple[str, ...]:
         """Ids of its rows, where several rows make one document."""
+        if self._entries == "[]":
+            return ()
         if isinstance(self._entries, str):
             self._entries = ENTRIES.decode(self._entries)
         return self._entries  # type: ignore[no-any-return]  # a text or what it says
