@@ -260,7 +260,7 @@ class Stage:
     def settle(self, fates: Mapping[int, Fate]) -> None:
         """What became of documents, by their first rows."""
         for fate in set(fates.values()):
-            seqs = _text([seq for seq, found in fates.items() if found == fate])
+            seqs = text_of([seq for seq, found in fates.items() if found == fate])
             self._run("update documents set fate = ? where seq in (select value from json_each(?))", (fate, seqs))
 
     def rename_fate(self, old: Fate, new: Fate) -> None:
