@@ -65,7 +65,11 @@ class Document(msgspec.Struct, gc=False):
     @property
     def lists(self) -> dict[str, int]:
         """How many lines it has, by the name of the list."""
-        return {name: len(value) for name, value in self.body.items() if type(value) is list}
+        found = {}
+        for name, value in self.body.items():
+            if type(value) is list:
+                found[name] = len(value)
+        return found
 
     @property
     def encoded(self) -> bytes:
@@ -77,12 +81,10 @@ class Document(msgspec.Struct, gc=False):
         """Tells whether the content changed since it was posted. The order of lines does not count."""
         return payload_hash_of(self.body)
 
-    def packed(self) -> tuple[bytes, str]:
-        """(`encoded`, `payload_hash`) in one go: without lists they are of the same bytes."""
-        encoded = ENCODER.encode(self.body)
-        if self.lists:
-            return encoded, payload_hash_of(self.body)
-        return encoded, hashlib.sha256(encoded).hexdigest()
+    def packed(self) -> tuple[bytes, str, dict[str, int]]:
+        """(`encoded`, `payload_hash`, `lists`) in one go: without lists the first two are of the same bytes."""
+        encoded, lists = ENCODER.encode(self.body), self.lists
+        return encoded, payload_hash_of(self.body) if lists else hashlib.sha256(encoded).hexdigest(), lists
 
 
 def payload_hash_of(body: Mapping[str, Any]) -> str:
@@ -146,7 +148,7 @@ class Assembly:
         self._controls = tuple(settings.control)
         self._plain: Plain | None = None
         if mapping is not None and self._grouping is None and not self._controls:
-            self._plain = Plain.of(mapping, target, {path: put.adds_up for path, put in self._places.items()})
+            self._plain = Plain.of(mapping, {path: put.adds_up for path, put in self._places.items()})
         self._drafts: OrderedDict[object, _Draft] = OrderedDict()
         """The one that got a row last stands last."""
         self._open_rows = 0
@@ -172,7 +174,9 @@ class Assembly:
             return
         if self._plain is not None and not problems and (made := self._plain.body(row.values)) is not None:
             body, totals = made
-            self._whole.append(Document(entry, [row.number], [entry], body, problems, totals, False, "", [content]))
+            document = Document(entry, [row.number], [entry], body, problems, totals, False, "", [content])
+            self._require(document)
+            self._whole.append(document)
             return
         mapped = self._mapping.row(row, continues=group is not None and group.continues)
         if problems:

@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from tieout.push.checks.check import Target
-from tieout.push.fields.mapping import Assignment, FieldMapping
+from tieout.push.fields.mapping import FieldMapping
 from tieout.push.fields.straight import Straight
 from tieout.push.fields.values import Wire
 
@@ -29,7 +28,6 @@ class _Way(NamedTuple):
     """The group or reference that it stands in; "" for none."""
     last: str
     adds_up: bool
-    needed: bool
 
 
 class Plain:
@@ -39,14 +37,11 @@ class Plain:
         self._ways = ways
 
     @classmethod
-    def of(cls, mapping: FieldMapping, target: Target, adds_up: Mapping[str, bool]) -> Plain | None:
+    def of(cls, mapping: FieldMapping, adds_up: Mapping[str, bool]) -> Plain | None:
         """`adds_up` tells which fields have a sum. None where a mapping has more to it than cells into fields."""
         if mapping.list or mapping.entity is not None:
             return None
         if mapping.settings is not None and mapping.settings.attachment is not None:
-            return None
-        needed = {_filled(path, mapping.assignments) for path in target.required}
-        if None in needed:
             return None
         ways = []
         for each in mapping.assignments:
@@ -55,18 +50,14 @@ class Plain:
                 return None
             path = each.place.path
             above = outer[0] if outer else ""
-            ways.append(
-                _Way(
-                    path, each.cell, each.straight, each.strips, each.fixed, above, last, adds_up[path], path in needed
-                )
-            )
+            ways.append(_Way(path, each.cell, each.straight, each.strips, each.fixed, above, last, adds_up[path]))
         return cls(tuple(ways))
 
     def body(self, values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Decimal]] | None:
-        """What a row says, and its sums; None where it takes judgement, or lacks something."""
+        """What a row says, and its sums; None where it takes judgement."""
         body: dict[str, Any] = {}
         totals: dict[str, Decimal] = {}
-        for path, column, straight, strips, fixed, outer, last, adds_up, needed in self._ways:
+        for path, column, straight, strips, fixed, outer, last, adds_up in self._ways:
             text = values.get(column)
             if type(text) is not str:
                 return None
@@ -78,8 +69,6 @@ class Plain:
             else:
                 value = fixed
                 if value is None:
-                    if needed:
-                        return None
                     continue
             if not outer:
                 body[last] = value
@@ -90,10 +79,3 @@ class Plain:
             if adds_up and not isinstance(value, bool):
                 totals[path] = Decimal(value)
         return body, totals
-
-
-def _filled(path: str, assignments: tuple[Assignment, ...]) -> str | None:
-    """The one field that gives a body what it needs at `path`; None where it is not one."""
-    stem = path.removesuffix(".id")
-    fitting = [a.place.path for a in assignments if a.place.path in (path, f"{stem}.id", f"{stem}.key")]
-    return fitting[0] if len(fitting) == 1 else None

@@ -354,8 +354,7 @@ _TWICE = "(select {0} from {1} group by {0} having count(*) > 1)"
 
 
 def _row(document: Document) -> tuple[Any, ...]:
-    body, payload_hash = (b"", "") if document.problems else document.packed()
-    lists = document.lists
+    body, payload_hash, lists = (b"", "", document.lists) if document.problems else document.packed()
     return (
         document.rows[0],
         document.entity,

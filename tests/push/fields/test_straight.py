@@ -103,6 +103,6 @@ def test_what_most_cells_look_like_goes_the_straight_way(field: Field, text: str
 )
 def test_a_record_has_the_hash_that_ledgers_have_of_it(body: dict[str, object], hashed: bytes) -> None:
     document = Document("A", [2], [], body, [], {})
-    encoded, digest = document.packed()
+    encoded, digest, _ = document.packed()
     assert (encoded, digest) == (document.encoded, hashlib.sha256(hashed).hexdigest())
     assert document.payload_hash == digest
