@@ -1,4 +1,4 @@
--- 0017
+-- 0018
 --
 CREATE TABLE tieout_version (
 	version_num VARCHAR(32) NOT NULL, 
