@@ -16,6 +16,7 @@ from tests.push.test_push import customer
 from tieout import push
 from tieout.errors import ConfigurationError, SourceError
 from tieout.project import load
+from tieout.push.plan_file import VERSION
 
 ROWS = ["1,A,2026-11-16,8,", "2,B,2026-11-16,7.5,", "3,B,2026-11-17,8,", "4,C,2026-11-17,x,"]
 
@@ -85,7 +86,8 @@ def test_a_plan_knows_its_file_and_what_of_it_is_not_sent(desk: Desk, tmp_path: 
 
 def test_a_plan_of_another_version_says_so(desk: Desk, plan: Path) -> None:
     with sqlite3.connect(plan) as database:
-        database.execute("update plan set head = replace(head, '\"version\":2', '\"version\":1')")
+        database.execute("update plan set head = replace(head, ?, ?)", (f'"version":{VERSION}', '"version":1'))
+        database.execute("drop table last_steps")
     with pytest.raises(SourceError, match="another version"):
         push.apply(desk.project, "times", plan, dry_run=True)
 

@@ -16,7 +16,7 @@ import msgspec
 
 from tieout.errors import Problem
 from tieout.push.checks.check import Place, Target, Verbatim, add_total, adds_up, lacks
-from tieout.push.fields.expressions import cell
+from tieout.push.fields.expressions import cell, label
 from tieout.push.fields.lookups import At, Wanted
 from tieout.push.fields.mapping import FieldMapping, MappedRow
 from tieout.push.fields.values import Misfit, Wire
@@ -57,6 +57,8 @@ class Document(msgspec.Struct, gc=False):
     """Names of files to attach, each once."""
     controls: list[tuple[object, ...]] = msgspec.field(default_factory=list)
     """What each row holds in the columns of control totals."""
+    last_step: str = ""
+    """The last action that its rows want carried out, or `draft`; "" where they do not say."""
     posting_date: str = ""
     """YYYY-MM-DD; "" where it has none. Set by the checks."""
     looked_up: dict[At, Wanted] = msgspec.field(default_factory=dict)
@@ -106,6 +108,8 @@ class _Draft(msgspec.Struct, gc=False):
     contents: list[bytes] = msgspec.field(default_factory=list)
     files: list[str] = msgspec.field(default_factory=list)
     controls: list[tuple[object, ...]] = msgspec.field(default_factory=list)
+    last_step: str = ""
+    last_step_row: int = 0
     header: dict[str, Wire] = msgspec.field(default_factory=dict)
     header_row: dict[str, int] = msgspec.field(default_factory=dict)
     lines: list[dict[str, Wire]] = msgspec.field(default_factory=list)
@@ -193,6 +197,8 @@ class Assembly:
         draft.problems.extend(mapped.problems)
         draft.files += [name for name in mapped.files if name not in draft.files]
         self._merge_header(draft, mapped)
+        if mapped.last_step:
+            self._merge_last_step(draft, mapped)
         if self._mapping.list:
             draft.lines.append(mapped.line)
         self._open_rows += 1
@@ -206,8 +212,9 @@ class Assembly:
         files = list(dict.fromkeys(mapped.files)) if mapped.files else []
         rows, contents = [row.number], [content]
         document = Document(
-            entry, rows, [entry], body, mapped.problems, totals, False, mapped.entity, contents, files, controls
-        )
+            entry, rows, [entry], body, mapped.problems, totals, False, mapped.entity, contents, files, controls,
+            mapped.last_step,
+        )  # fmt: skip
         self._require(document)
         return document
 
@@ -279,6 +286,15 @@ class Assembly:
                 reason = f"{value!s} differs from {first} of the same document"
                 draft.problems.append(_row_problem(mapped.number, column, reason))
 
+    def _merge_last_step(self, draft: _Draft, mapped: MappedRow) -> None:
+        if not draft.last_step:
+            draft.last_step, draft.last_step_row = mapped.last_step, mapped.number
+        elif draft.last_step != mapped.last_step:
+            column = self._settings.last_column
+            first = f"{draft.last_step} in row {draft.last_step_row}"
+            reason = f"{mapped.last_step} differs from {first} of the same document"
+            draft.problems.append(_row_problem(mapped.number, label(column) if column else "last_step", reason))
+
     def _finish(self, draft: _Draft) -> Document:
         body, totals = self._body(draft.header, draft.lines)
         document = Document(
@@ -293,6 +309,7 @@ class Assembly:
             draft.contents,
             draft.files,
             draft.controls,
+            draft.last_step,
         )
         self._require(document)
         return document

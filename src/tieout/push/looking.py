@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tieout.push.opening import Desks
     from tieout.push.report import PushReport
     from tieout.push.run import Job
+    from tieout.push.stage import Stage
 
 
 def look(desks: Desks, job: Job, intake: Intake, planned: PlanHead | None, notes: Iterable[str]) -> PushReport:
@@ -33,6 +34,7 @@ def look(desks: Desks, job: Job, intake: Intake, planned: PlanHead | None, notes
     name_actions(desks, stage, settings)
     report = summed_up(desks, intake, dry_run=True)
     report.notes += decided.kept_back
+    report.notes += _followed(stage)
     going = outgoing(desks, stage, settings, decided.target, Closings(desks.object, stage, lambda *_: None))
     report.planned_requests = sum(1 for _ in batches(going, most=settings.batch_size))
     report.sums = planned_sums(planned_records(stage, every=False))
@@ -49,6 +51,12 @@ def look(desks: Desks, job: Job, intake: Intake, planned: PlanHead | None, notes
             f"{'this' if report.ready == 1 else 'these'}, with --dry-run it shows what it would send."
         )
     return report
+
+
+def _followed(stage: Stage) -> list[str]:
+    """What the rows of records that would be sent say of the steps after that."""
+    counts = {step: count for step, count in stage.counts_of_last_steps().items() if step != "draft"}
+    return [f"{_records(count)} to be followed by {step}, as the rows say." for step, count in counts.items()]
 
 
 def _since(planned: PlanHead, report: PushReport, job: Job) -> list[str]:

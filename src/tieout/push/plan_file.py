@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tieout.push.stage import Stage
     from tieout.store.ledger import Scope, Seal
 
-VERSION = 2
+VERSION = 3
 _CONTEXT = "push-plan"
 
 
@@ -91,6 +91,7 @@ def load(stage: Stage, path: Path, seal: Seal) -> PlanHead:
         finally:
             database.close()
         head = msgspec.json.decode(row[0], type=PlanHead)
+        _refuse_other_version(head, path)  # first: its tables may be others
         stage.copy_from(path)
     except (sqlite3.Error, msgspec.MsgspecError, ValueError, TypeError):
         raise _not_a_plan(path) from None
@@ -101,17 +102,20 @@ def load(stage: Stage, path: Path, seal: Seal) -> PlanHead:
             f"The plan {str(path)!r} was made with another master key, or was changed.",
             advice="Make the plan anew with this installation: tieout push NAME --plan FILE.",
         ) from None
-    if head.version != VERSION:
-        raise SourceError(
-            f"The plan {str(path)!r} was made by another version of tieout.",
-            advice="Make it anew: tieout push NAME --plan FILE.",
-        )
     if digest != _digest(stage, head):
         raise SourceError(
             f"The plan {str(path)!r} was changed after it was made. Nothing was sent.",
             advice="Find out who changed it, and make a new plan.",
         )
     return head
+
+
+def _refuse_other_version(head: PlanHead, path: Path) -> None:
+    if head.version != VERSION:
+        raise SourceError(
+            f"The plan {str(path)!r} was made by another version of tieout.",
+            advice="Make it anew: tieout push NAME --plan FILE.",
+        )
 
 
 def refuse_other(head: PlanHead, name: str, settings: PushSettings, scope: Scope) -> None:

@@ -120,6 +120,7 @@ def run(job: Job) -> PushReport:
             audit = stack.enter_context(AuditWriter(job.audit)) if job.audit is not None else None
             # The source first: a file that cannot be read must not start anything.
             intake, planned = _begun(desks, job, stage, checking)
+            _refuse_forbidden_steps(desks, job.settings, stage)
             report = _send(desks, job, intake, held, audit, planned)
     report.notes += planned.notes if planned is not None else checking.notes()
     report.requests = spent.calls
@@ -177,6 +178,16 @@ def _refuse_forbidden(desks: Desks, settings: PushSettings) -> None:
     asks for."""
     for going in ways(settings, desks.object):
         desks.main.client.refuse_forbidden(going.method, going.path)
+
+
+def _refuse_forbidden_steps(desks: Desks, settings: PushSettings, stage: Stage) -> None:
+    """The same for actions that some records of the source want and others do not."""
+    if settings.last_column is None:
+        return
+    wanted = steps.actions_wanted(settings, stage)
+    for going in ways(settings, desks.object, wanted):
+        desks.main.client.refuse_forbidden(going.method, going.path)
+    desks.has_steps = bool(wanted) or steps.ATTACH in settings.steps
 
 
 def _applied(desks: Desks, job: Job, stage: Stage) -> tuple[Intake, PlanHead]:
@@ -346,7 +357,7 @@ def _announce(desks: Desks, intake: Intake, settings: PushSettings, held: Lease,
     if settings.steps:
         for chunk in stage.chunks("send", "posted", "skipped"):
             for entity, documents in plan.by_entity(chunk):
-                steps.announce(desks.ledger(entity), settings.steps, held, run_id, documents, stage)
+                steps.announce(desks.ledger(entity), settings, held, run_id, documents, stage)
     return ready
 
 

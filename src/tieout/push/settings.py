@@ -114,6 +114,8 @@ class PushSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What becomes of rows that come later for a record that is posted."""
     steps: tuple[str, ...] = ()
     """What follows once a record is there: `attach`, or workflow actions such as `submit`."""
+    last_step: str | Column | None = None
+    """The last action among the steps that a record gets, where its rows say so: its name, or `draft` for none."""
     atomic: bool = False
     """All records of an entity in one request, all of them or none."""
     keep_order: bool = False
@@ -157,6 +159,16 @@ class PushSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def changes(self) -> Literal["refuse", "update", "new"]:
         """`on_change`, where it does not follow from the operation: an update of today replaces yesterday's."""
         return self.on_change or ("update" if self.operation in ("update", "upsert") else "refuse")
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """The steps that are workflow actions, in their order."""
+        return tuple(step for step in self.steps if step != "attach")
+
+    @property
+    def last_column(self) -> Column | None:
+        """Where rows say how far the actions go; None where all are carried out."""
+        return None if self.last_step is None else as_column(self.last_step)
 
     @property
     def skips(self) -> tuple[Skip, ...]:
@@ -204,8 +216,9 @@ class PushSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Columns that the section names outside its fields."""
         names = {*self.id_columns, *self.group_columns, *self.control, *(skip.column for skip in self.skips)}
         names |= {self.line_number or "", self.attachment.column if self.attachment is not None else ""}
-        if isinstance(self.entity, Column):
-            names |= {name for name, _ in columns_of(self.entity)}
+        for entry in (self.entity, self.last_column):
+            if isinstance(entry, Column):
+                names |= {name for name, _ in columns_of(entry)}
         return frozenset(names)
 
     @property
@@ -240,6 +253,7 @@ class PushSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 advice='Use separator = ";" or separator = "\\t".',
             )
         self._check_operation(section)
+        self._check_last_step(section)
         for path, entry in self.columns().items():
             self._shape(f"[push.{name}.fields] {path!r}", entry)
         if isinstance(self.entity, Column):
@@ -297,6 +311,28 @@ class PushSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 f"{section} says atomic with upsert, which takes two requests: one that creates, one that changes.",
                 advice="Leave atomic out, or use two pushes.",
             )
+
+    def _check_last_step(self, section: str) -> None:
+        column = self.last_column
+        if column is None:
+            return
+        self._shape(f"{section} last_step", column)
+        if not self.actions:
+            raise ConfigurationError(
+                f"{section} has last_step, but no action among its steps.",
+                advice='Add steps = ["submit"], or leave last_step out.',
+            )
+        if any(part.lookup is not None for part in every(column)):
+            raise ConfigurationError(
+                f"{section} last_step has a lookup.", advice="What is done with a record is for its rows to say."
+            )
+        words = (*(column.map or {}).values(), column.otherwise, column.default, column.constant)
+        for word in words:
+            if isinstance(word, str) and word not in ("", "draft", *self.actions):
+                raise ConfigurationError(
+                    f"{section} last_step gives {word!r}, which is neither draft nor one of {', '.join(self.actions)}.",
+                    advice="Name an action that stands in steps.",
+                )
 
     def _shape(self, where: str, entry: Column) -> None:
         if reason := shape(entry):

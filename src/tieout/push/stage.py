@@ -47,6 +47,7 @@ create table orders (  -- of documents for which something else is done than to 
     body blob not null, entries text not null
 );
 create table files (seq integer primary key, names text not null);  -- to be attached
+create table last_steps (seq integer primary key, step text not null);  -- where rows say how far the steps go
 create table entries (entry text not null, seq integer not null, row integer not null, content blob not null);
 """
 _INDEXES = """
@@ -102,6 +103,8 @@ class Stage:
         self._many("insert into entries values (?, ?, ?, ?)", marks)
         files = [(document.rows[0], text_of(document.files)) for document in documents if document.files]
         self._many("insert into files values (?, ?)", files)
+        steps = [(document.rows[0], document.last_step) for document in documents if document.last_step]
+        self._many("insert into last_steps values (?, ?)", steps)
 
     def close_intake(self) -> None:
         """After the last document: make what reading needs."""
@@ -144,10 +147,13 @@ class Stage:
     ) -> None:
         """Put documents in place of one: (id, rows, row ids, body, hash, sums, lines of the list `name`) of each."""
         self._run("delete from documents where seq = ?", (document.seq,))
+        step = self.last_steps([document]).get(document.seq)
         for source_id, rows, entries, body, digest, totals, lines in parts:
             row = (rows[0], document.entity, source_id, text_of(rows), text_of(entries), body, digest, text_of(totals))
             more = (text_of({name: lines}), None, "send", document.content, document.posting_date, len(rows))
             self._many(_INSERT, [(*row, *more)])
+            if step is not None:
+                self._run("insert or ignore into last_steps values (?, ?)", (rows[0], step))
             moved = [(rows[0], entry) for entry in entries]
             self._many("update entries set seq = ? where entry = ?", moved)
 
@@ -204,6 +210,7 @@ class Stage:
         yield from self._run(f"select {_COLUMNS}, row_count from documents order by seq")  # noqa: S608 - our own names
         yield from self._run("select entry, seq, row, content from entries order by row, entry")
         yield from self._run("select seq, names from files order by seq")
+        yield from self._run("select seq, step from last_steps order by seq")
         yield from self.rows.raw()
 
     # On file ---------------------------------------------------------------------------------------------------------
@@ -226,6 +233,7 @@ class Stage:
             )
             self._database.execute("insert into entries select entry, seq, row, content from kept.entries")
             self._database.execute("insert into files select seq, names from kept.files")
+            self._database.execute("insert into last_steps select seq, step from kept.last_steps")
             self.rows.copy("kept")
             self._database.execute("commit")
         finally:
@@ -292,6 +300,18 @@ class Stage:
         between = (documents[0].seq, documents[-1].seq)
         found = self._run("select seq, names from files where seq between ? and ?", between)
         return {seq: ENTRIES.decode(names) for seq, names in found}
+
+    def last_steps(self, documents: Sequence[Staged]) -> dict[int, str]:
+        """The last action that these documents want carried out, or `draft`, where they say."""
+        if not documents:
+            return {}
+        between = (documents[0].seq, documents[-1].seq)
+        return dict(self._run("select seq, step from last_steps where seq between ? and ?", between))
+
+    def counts_of_last_steps(self) -> dict[str, int]:
+        """How many documents that are to be sent want each last action, or `draft`."""
+        query = "select step, count(*) from last_steps join documents using (seq) where fate = 'send' group by step"
+        return dict(self._run(query))
 
     def note_actions(self, usual: str) -> None:
         """Write down what is to be done with each document that is to be sent: `new` where a record is created, else as

@@ -54,6 +54,9 @@ __all__ = [
 ]
 _OUTCOME = ("state", "sage_key", "sage_id", "href", "sage_state", "error")
 """What an answer says of a record."""
+_KEY = tuple(column.name for column in push_records.primary_key.columns)
+_PASSED_OVER = " where push_records.state = 'posted' and push_records.batch_id is null"
+"""What is done and went out in no request: a step that had nothing to do."""
 
 
 class Ledger(Reading):
@@ -103,7 +106,8 @@ class Ledger(Reading):
         self._store_results(lease, batch_id, results, {"state": "open", "note": note})
 
     def announce(self, lease: Lease, run_id: str, records: Sequence[Entry]) -> None:
-        """Write what a run will send as `pending`, lest it be forgotten if the run ends early. Known ones stay."""
+        """Write what a run will send as `pending`, lest it be forgotten if the run ends early. Known ones stay, but for
+        a step that was passed over: there is something to do by now."""
         with self._store.begin() as connection:
             lease.assure(connection)
             self._announce(connection, run_id, records)
@@ -147,12 +151,27 @@ class Ledger(Reading):
         return type(self)(self._store, scope, self._seal, owner=self._owner, operation=operation)
 
     def pass_over(self, lease: Lease, run_id: str, records: Sequence[Entry]) -> None:
-        """Write a step as done of records for which it has nothing to do. What is known of it stays."""
+        """Write a step as done of records for which it has nothing to do. What was done, or may have been, stays."""
         if not records:
             return
+        undone = ", ".join(f"'{state}'" for state in NOT_ARRIVED)
+        conflict = _on_conflict("state", "error", "updated_at", "run_id") + (
+            f", batch_id = null where push_records.state in ({undone})"
+        )
         with self._store.begin() as connection:
             lease.assure(connection)
-            self._upsert(connection, records, run_id, "posted", conflict="on conflict do nothing")
+            self._upsert(connection, records, run_id, "posted", conflict=conflict)
+
+    def withdraw(self, lease: Lease, source_ids: Sequence[str]) -> None:
+        """Pass a step over of those of these records that it waits for. Its epoch stays, should it be wanted again."""
+        columns = push_records.c
+        fresh = {"state": "posted", "batch_id": None, "error": None, "updated_at": now_text()}
+        with self._store.begin() as connection:
+            lease.assure(connection)
+            for start in range(0, len(source_ids), CHUNK):
+                chunk = source_ids[start : start + CHUNK]
+                mine = (self._named(connection, chunk), columns.state.in_(NOT_ARRIVED))
+                connection.execute(update(push_records).where(*mine).values(fresh))
 
     def note_states(self, lease: Lease, states: Mapping[str, str]) -> None:
         """Sage's own state of posted records, as it was read back."""
@@ -347,7 +366,11 @@ class Ledger(Reading):
                 query = select(push_records.c.source_id).where(self._named(connection, ids[start : start + CHUNK]))
                 known.update(connection.scalars(query))
             self._own(connection, [record for record in records if record.source_id not in known])
-        self._upsert(connection, records, run_id, "pending", conflict="on conflict do nothing")
+        conflict = "on conflict do nothing"
+        if self.step:
+            names = ("facts",) if any(record.facts for record in records) else ()
+            conflict = _on_conflict("state", "payload_hash", "rows", "updated_at", "run_id", *names) + _PASSED_OVER
+        self._upsert(connection, records, run_id, "pending", conflict=conflict)
 
     def _upsert(
         self,
@@ -384,11 +407,10 @@ class Ledger(Reading):
     ) -> None:
         """`attempt` is what becomes of the epoch of a record that is there already."""
         same = {**self._identity, "dismissed_at": None, "gone_at": None, **same}
-        key = [column.name for column in push_records.primary_key.columns]
-        fresh = [name for name in (*same, *names) if name not in (*key, "attempt")]
+        fresh = [name for name in (*same, *names) if name not in (*_KEY, "attempt")]
         conflict = conflict or (
-            f"on conflict ({', '.join(key)}) do update set attempt = {attempt}, "
-            + ", ".join(f'"{name}" = excluded."{name}"' for name in fresh)
+            _on_conflict(*fresh)
+            + f", attempt = {attempt}"
             + " where "
             + " and ".join(f"push_records.state <> '{name}'" for name in ("posted", *IN_FLIGHT))
         )
@@ -415,3 +437,8 @@ def _outcome(result: Result) -> tuple[Any, ...]:
 def _rises(result: Result) -> int:
     """By how much the epoch rises: with a definite failure only (DESIGN rule 1)."""
     return int(result.state in ("failed", "unprocessed"))
+
+
+def _on_conflict(*names: str) -> str:
+    """Of what is there already these columns become what was to be written."""
+    return f"on conflict ({', '.join(_KEY)}) do update set " + ", ".join(f'"{n}" = excluded."{n}"' for n in names)

@@ -56,13 +56,13 @@ def way(operation: str, step: int, done: str, object: str) -> Way:
     return Way(operation, step, "POST", operations.workflow_path(object.partition("::")[0], done))
 
 
-def ways(settings: PushSettings, object: str) -> list[Way]:
-    """All ways that the documents of a push may go."""
+def ways(settings: PushSettings, object: str, actions: Sequence[str] = ()) -> list[Way]:
+    """All ways that the documents of a push may go. Where rows say which actions follow, `actions` are those."""
     done = ["create", "update"] if settings.operation == "upsert" else [settings.operation]
     if "update" not in done and (settings.changes == "update" or settings.on_late_rows == "append"):
         done.append("update")
     found = [way(settings.operation, 0, each, object) for each in done]
-    for step in settings.steps:
+    for step in settings.steps if settings.last_column is None else (*({"attach"} & {*settings.steps}), *actions):
         if step == "attach":
             found += [way(settings.operation, 0, "create", FOLDER), way(settings.operation, 0, "create", ATTACHMENT)]
         found.append(way(settings.operation, 0, "update" if step == "attach" else step, object))

@@ -53,25 +53,46 @@ def files_exist(settings: PushSettings, root: Path) -> Callable[[Sequence[Docume
 
 
 def announce(
-    ledger: Ledger, steps: Sequence[str], held: Lease, run_id: str, documents: Sequence[Staged], stage: Stage
+    ledger: Ledger, settings: PushSettings, held: Lease, run_id: str, documents: Sequence[Staged], stage: Stage
 ) -> None:
-    """Write down what is to follow for documents that are there or will be sent. What is known of a step stays, and
-    where there is nothing to attach, that is done."""
-    if not steps:
-        return
+    """Write down what is to follow for documents that are there or will be sent. What was done of it stays; of the
+    rest the source of today decides: where there is nothing to attach that is done, and an action that the rows do not
+    want any more is taken back."""
+    steps = step_names(settings.steps)
     files = stage.files(documents) if ATTACH in steps else {}
-    for number, name in enumerate(step_names(steps), 1):
+    last = stage.last_steps(documents) if settings.last_column is not None else None
+    for number, name in enumerate(steps, 1):
         wanted: list[Entry] = []
         idle: list[Entry] = []
         for document in documents:
             rows, _ = document.texts()
             entry = Entry(document.source_id, document.payload_hash, rows, "{}")
-            if name == ATTACH and document.seq in files:
+            if name in (ATTACH, LINK):
+                goes = document.seq in files
+            else:
+                goes = last is None or name in _up_to(settings.actions, last.get(document.seq, ""))
+            if name == ATTACH and goes:
                 entry.facts = msgspec.json.encode({"files": files[document.seq]}).decode()
-            (idle if name in (ATTACH, LINK) and document.seq not in files else wanted).append(entry)
+            (wanted if goes else idle).append(entry)
         lines = ledger.at(ledger.operation, number)
-        lines.announce(held, run_id, wanted)
-        lines.pass_over(held, run_id, idle)
+        if wanted:
+            lines.announce(held, run_id, wanted)
+        if name in (ATTACH, LINK) or ATTACH in steps[number:]:  # what comes later waits for its line
+            lines.pass_over(held, run_id, idle)
+        elif idle and not lines.is_empty():
+            lines.withdraw(held, [entry.source_id for entry in idle])
+
+
+def actions_wanted(settings: PushSettings, stage: Stage) -> Sequence[str]:
+    """The actions that records of a source want, where their rows say so."""
+    wanted: Sequence[str] = ()
+    for last in stage.counts_of_last_steps():
+        wanted = max(wanted, _up_to(settings.actions, last), key=len)
+    return wanted
+
+
+def _up_to(actions: Sequence[str], last: str) -> Sequence[str]:
+    return actions[: actions.index(last) + 1] if last in actions else ()
 
 
 class Steps:

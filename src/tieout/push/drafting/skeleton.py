@@ -283,7 +283,7 @@ def _left_over(matches: Sequence[_Match], sample: Sample | None, head: Sequence[
 
 # Templates -----------------------------------------------------------------------------------------------------------
 
-_HEAD = ("encoding", "skip", "id", "group_by", "header", "line_number", "control")
+_HEAD = ("encoding", "skip", "id", "group_by", "header", "line_number", "control", "steps", "last_step")
 
 
 def _from_template(

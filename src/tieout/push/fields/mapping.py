@@ -34,7 +34,7 @@ _AS_IS = Column()
 _ALIKE = 0.8
 _MANY, _SHORT = 4096, 64
 """How many texts of a column are remembered, and how long they may be."""
-_ENTITY = Field()
+_ENTITY = _WORD = Field()
 
 
 class Assignment(msgspec.Struct, frozen=True):
@@ -88,6 +88,8 @@ class MappedRow(msgspec.Struct, gc=False):
     """The entity that the row names; "" where the push has one, and on a row that leaves it to the row above."""
     files: tuple[str, ...] = ()
     """Names of the files that the row wants attached."""
+    last_step: str = ""
+    """The last action that the row wants carried out, or `draft`; "" where it does not say."""
 
 
 class FieldMapping(msgspec.Struct, frozen=True):
@@ -100,6 +102,7 @@ class FieldMapping(msgspec.Struct, frozen=True):
     """Cells are text around which white space means nothing: all but JSON and what a program gives."""
     settings: PushSettings | None = None
     entity: Step | None = None
+    last_step: Step | None = None
 
     def row(self, row: SourceRow, continues: bool = False) -> MappedRow:
         """Apply to one row. A blank cell is left out of the body, so that Intacct's own default applies.
@@ -130,9 +133,29 @@ class FieldMapping(msgspec.Struct, frozen=True):
                 (line if assignment.place.list else header)[assignment.place.path] = value
         if self.entity is not None:
             self._enter(mapped, row, self.entity, continues)
+        if self.last_step is not None:
+            self._end(mapped, row, self.last_step)
         if self.settings is not None and self.settings.attachment is not None:
             mapped.files = _files(row, self.settings)
         return mapped
+
+    def _end(self, mapped: MappedRow, row: SourceRow, step: Step) -> None:
+        """Take over how far the steps of the row's document go."""
+        assert self.settings is not None
+        assert self.settings.last_column is not None
+        raw: object = None
+        try:
+            raw = step(row.values)
+            word = "" if raw is None else text_of(raw)
+            allowed = ("draft", *self.settings.actions)
+            if word and word not in allowed:
+                near = catalogue.nearest(word, allowed, 1)
+                raise Misfit(f"is not one of {', '.join(allowed)}", near[0] if near else "")
+            mapped.last_step = word
+        except Misfit as misfit:
+            if not misfit.column:
+                misfit.column, misfit.raw = label(self.settings.last_column), raw
+            mapped.problems.append(_problem(row.number, "last_step", misfit))
 
     def _enter(self, mapped: MappedRow, row: SourceRow, step: Step, continues: bool) -> None:
         assert self.settings is not None
@@ -220,6 +243,7 @@ class _Resolving:
         if len(lists) > 1:
             self._problems.append(Problem(path=table, reason=f"one push fills one list, not {' and '.join(lists)}"))
         entity = self._entity()
+        last_step = self._last_step()
         if not self._problems:
             mapped = [a.place.path for a in assignments]
             self._problems.extend(
@@ -229,7 +253,12 @@ class _Resolving:
         if self._problems:
             raise CheckError(f"[push.{self._name}]", self._problems)
         return FieldMapping(
-            tuple(assignments), lists[0] if lists else "", self._trims, settings=self._settings, entity=entity
+            tuple(assignments),
+            lists[0] if lists else "",
+            self._trims,
+            settings=self._settings,
+            entity=entity,
+            last_step=last_step,
         )
 
     def _assignment(self, path: str, column: Column) -> Assignment | None:
@@ -294,6 +323,25 @@ class _Resolving:
             return text  # checked before Intacct is asked where things are
         return _placed(text, self._target.places, label(column))
 
+    def _last_step(self) -> Step | None:
+        column = self._settings.last_column
+        if column is None:
+            return None
+        where = f"[push.{self._name}] last_step"
+        for inside, reason, near in problems(column, _WORD):
+            self._add(f"{where}, {inside}" if inside else where, reason, near)
+        step = None if self._problems else self._step(column, _WORD, where, "last_step")
+        fixed = column.constant if column.constant is not None else column.default
+        if step is None or fixed is None or self._is_changed(column):
+            return step
+        plain = step
+
+        def or_fixed(values: Mapping[str, Any]) -> object:
+            found = plain(values)
+            return fixed if found is None else found
+
+        return or_fixed
+
     def _add(self, where: str, reason: str, nearest: str = "", value: str = "") -> None:
         self._problems.append(Problem(path=where, reason=reason, nearest=nearest, value=value))
 
@@ -332,6 +380,9 @@ def named_columns(settings: PushSettings, name: str) -> Iterator[tuple[str, str,
         yield f"{section} line_number", settings.line_number, False
     if isinstance(settings.entity, Column):
         yield from ((f"{section} entity", column, optional) for column, optional in columns_of(settings.entity))
+    if settings.last_column is not None:
+        named = columns_of(settings.last_column)
+        yield from ((f"{section} last_step", column, optional) for column, optional in named)
     if settings.attachment is not None:
         yield f"{section} attachment", settings.attachment.column, False
     yield from ((f"{section} control", column, False) for column in settings.control)

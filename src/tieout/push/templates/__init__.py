@@ -75,6 +75,8 @@ def applied(settings: PushSettings, name: str, written: Collection[str]) -> Push
         own.pop(setting, None)
     if own.get("line_number") == "":
         own["line_number"] = None
+    if "steps" in own:  # said for every record, whatever its rows say
+        own.setdefault("last_step", None)
     fields = {**(found.fields or {}), **(settings.fields or {})}
     own["fields"] = {path: entry for path, entry in fields.items() if not as_column(entry).omit}
     return msgspec.structs.replace(found, **own, template=settings.template)
