@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.push import fixtures, fixtures_time
 from tests.push.fields.test_expressions import ENTRIES
-from tests.push.support import target
+from tests.push.support import assemble, target
 from tieout.errors import CheckError
 from tieout.push.drafting.sampling import Sample, sample
 from tieout.push.drafting.skeleton import default_name, skeleton
@@ -71,8 +71,10 @@ def test_columns_go_to_the_fields_that_are_called_like_them(tmp_path: Path) -> N
 
 def test_formats_are_proposed_beside_and_never_set(tmp_path: Path) -> None:
     text, found = of_file(tmp_path, BILLS, "accounts-payable/bill")
-    assert 'confirm: date = "%d.%m.%Y" reads every value, such as 31.12.2025' in line(text, "createdDate")
-    assert 'confirm: number = { decimal = ",", group = "." }' in line(text, '"lines.txnAmount"')
+    proposed = 'confirm: { column = "Bill Date", date = "%d.%m.%Y" } reads every value, such as 31.12.2025'
+    assert proposed in line(text, "createdDate")
+    number = '{ column = "Amount", number = { decimal = ",", group = "." } }'
+    assert f"confirm: {number} reads" in line(text, '"lines.txnAmount"')
     assert "needed, and blank" not in text
     assert all(column.date is None and column.number is None for column in found.columns().values())
 
@@ -107,7 +109,7 @@ def test_names_and_addresses_are_looked_up(tmp_path: Path) -> None:
     assert "#   Entry ID" not in text  # it goes somewhere: into the id
     names = "Employee,Date,Hours,Week\nAnn Lee,2026-11-17,8,2026-11-16\n"
     text, _ = of_file(tmp_path, names, "time/timesheet")
-    assert 'these look like names and not ids; then add lookup = "name"' in line(text, '"employee.id"')
+    assert 'not ids, and then it is { column = "Employee", lookup = "name" }' in line(text, '"employee.id"')
 
 
 def test_the_demo_company_s_export_needs_three_confirmations(tmp_path: Path) -> None:
@@ -118,7 +120,7 @@ def test_the_demo_company_s_export_needs_three_confirmations(tmp_path: Path) -> 
     sound = "\n".join(row for row in content.splitlines() if "1118/2026" not in row and "7,5h" not in row)
     text, _ = of_file(tmp_path, sound, "time/timesheet")
     confirmed = re.sub(
-        r'^(\S+) = "([^"]+)"  # confirm: (date = "[^"]+") .*$', r'\1 = { column = "\2", \3 }', text, flags=re.M
+        r'^(\S+) = "[^"]+"  # confirm: (\{ column = "[^"]+", date = "[^"]+" \}) .*$', r"\1 = \2", text, flags=re.M
     )
     assert confirmed != text
     found = made(confirmed)
@@ -212,6 +214,50 @@ def test_json_lines_are_mapped_by_their_paths(tmp_path: Path) -> None:
     found = made(skeleton(target("accounts-payable/bill"), "x", source="x.jsonl", sample=sample(path)))
     assert found.columns()["vendor.id"].column == "vendor.id"
     assert found.columns()["lines.txnAmount"].column == "amount"
+
+
+def test_a_supplier_s_name_beside_its_number_is_no_second_vendor(tmp_path: Path) -> None:
+    rows = """Supplier No,Supplier Name,Invoice No.,Invoice Date,Due,Curr,Net Amount,GL Acct,Office,Line Text
+V-2001,Acme,INV-1,2026-11-03,2026-12-03,USD,1250.00,6000,110-NYC,Consulting
+V-2001,Acme,INV-1,2026-11-03,2026-12-03,USD,99.95,6200,110-NYC,Travel
+"""
+    text, found = of_file(tmp_path, rows, "accounts-payable/bill")
+    assert "lines.vendor.id" not in found.columns()
+    assert "#   Supplier Name\n" in text
+    assert found.columns()["currency.txnCurrency"].column == "Curr"
+    assert found.columns()["lines.memo"].column == "Line Text"
+    assert found.id == ("Supplier No", "Invoice No.", "Net Amount", "GL Acct", "Office", "Line Text"), (
+        "a due date that is put right makes no other rows"
+    )
+    assert max(map(len, text[text.index("# Fields that nothing fills") :].splitlines())) <= 90
+
+
+def test_debits_and_credits_in_two_columns_become_amounts_with_a_side(tmp_path: Path) -> None:
+    rows = """Journal,Entry No,Posting Date,Account,Debit,Credit,Memo
+GJ,JE-1,2026-10-31,6000,1000.00,,Accrual
+GJ,JE-1,2026-10-31,2000,,900.00,Accrual
+GJ,JE-1,2026-10-31,2000,-100.00,,Accrual
+"""
+    text, found = of_file(tmp_path, rows, "general-ledger/journal-entry")
+    assert found.group_by == ("Entry No", "Journal")
+    assert found.columns()["lines.description"].column == "Memo"
+    assert "Debit" not in [line.strip("# ") for line in text.splitlines()], "it goes somewhere"
+    path = tmp_path / "x.csv"
+    path.write_text(rows.replace("Journal,", "About,Journal,").replace("GJ,", "October,GJ,"))
+    whole = made(text.replace('# description = "…"', 'description = "About"'))
+    document, *_ = assemble(tmp_path, path.read_bytes(), whole)
+    assert not document.problems
+    sides = [(each["txnType"], str(each["txnAmount"])) for each in document.body["lines"]]
+    assert sides == [("debit", "1000.00"), ("credit", "900.00"), ("credit", "100.00")]
+
+
+def test_whose_address_stands_in_a_timesheet_goes_without_saying(tmp_path: Path) -> None:
+    rows = "Entry ID,Worker,Email,Week,Date,Hours\n1,Ann Lee,ann@x.example,2026-11-16,2026-11-17,8\n"
+    _, found = of_file(tmp_path, rows, "time/timesheet")
+    assert found.columns()["employee.id"] == Column(column="Email", lookup="email")
+    by_id = rows.replace("Ann Lee", "E-7")
+    _, found = of_file(tmp_path, by_id, "time/timesheet")
+    assert found.columns()["employee.id"] == Column(column="Worker"), "an id needs no asking"
 
 
 def test_names_of_sections() -> None:

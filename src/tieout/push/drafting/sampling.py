@@ -124,14 +124,15 @@ def _separator(path: Path, encoding: str) -> str:
 # Formats of a column -----------------------------------------------------------------------------------------------
 
 
-def remark(found: Sequence[object], field: Field) -> str:
-    """What must be said beside a column so that its values fit a field, to be confirmed; "" where they fit already."""
+def remark(found: Sequence[object], field: Field, column: str) -> str:
+    """What must be said beside a column so that its values fit a field, to be confirmed; "" where they fit already.
+    What can be said is written as it goes into the project file."""
     if not found or _all_fit(found, field, Column()):
         return ""
     if field.format == "date":
-        return _dates(found)
+        return _dates(found, column)
     if numeric(field):
-        return _numbers(found, field)
+        return _numbers(found, field, column)
     words = list(dict.fromkeys(_shown(v) for v in found))
     if field.type == "boolean":
         return f'say which words mean yes and no: boolean = {{ true = ["…"], false = ["…"] }}; it holds {_list(words)}'
@@ -142,12 +143,12 @@ def remark(found: Sequence[object], field: Field) -> str:
     return ""
 
 
-def _dates(found: Sequence[object]) -> str:
+def _dates(found: Sequence[object], column: str) -> str:
     texts = [v.strip() for v in found if isinstance(v, str)]
     fitting = [pattern for pattern in _DATES if all(_reads(pattern, word) for word in texts)]
     example = f"such as {texts[0]}" if texts else ""
     if len(fitting) == 1:
-        return f"confirm: date = {text(fitting[0])} reads every value, {example}"
+        return f"confirm: {value(Column(column=column, date=fitting[0]))} reads every value, {example}"
     if fitting:
         return f"the data does not tell: date = {' or '.join(text(p) for p in fitting)}, {example}"
     return f'say how dates are written, {example}: date = ["…"]'
@@ -160,7 +161,7 @@ def _reads(pattern: str, word: str) -> bool:
         return False
 
 
-def _numbers(found: Sequence[object], field: Field) -> str:
+def _numbers(found: Sequence[object], field: Field, column: str) -> str:
     texts = [_shown(one) for one in found]
     fitting = []
     for style, words in NUMBER_STYLES:
@@ -174,7 +175,7 @@ def _numbers(found: Sequence[object], field: Field) -> str:
         return (
             f"the data does not tell: number = {' or '.join(f'{{ {words} }}' for words in fitting[:2])}, for {example}"
         )
-    return f"confirm: number = {{ {fitting[0]} }} reads every value, such as {example}"
+    return f"confirm: {{ column = {text(column)}, number = {{ {fitting[0]} }} }} reads every value, such as {example}"
 
 
 def _all_fit(found: Sequence[object], field: Field, column: Column) -> bool:

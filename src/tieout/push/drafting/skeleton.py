@@ -7,6 +7,7 @@ columns make an id) has a comment beside it that asks a person to confirm it: no
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -33,6 +34,7 @@ _SAME = {
     "ref": "reference", "begin": "start", "begins": "start", "starting": "start", "week": "start", "day": "date",
     "posted": "posting", "worker": "employee", "person": "employee", "staff": "employee", "job": "project",
     "activity": "task", "cust": "customer", "vend": "vendor", "emp": "employee", "proj": "project",
+    "curr": "currency", "cur": "currency", "ccy": "currency",
 }  # fmt: skip
 """Words that mean the same; "" means nothing."""
 _ALSO = {
@@ -48,13 +50,18 @@ _ALSO = {
     "glJournal.id": ("journal",),
     "glAccount.id": ("account",),
     "lines.notes": ("memo", "description"),
-    "lines.memo": ("line description", "notes", "text"),
+    "lines.memo": ("line description", "notes", "text", "line text", "narrative"),
+    "lines.description": ("memo", "line memo", "notes", "text", "line text", "narrative"),
+    "referenceNumber": ("entry number", "journal entry number", "po number"),
     "documentId": ("document",),
 }
 """Other names of fields, by the end of their path."""
 _LOOKED_UP = ("name", "email", "mail")
 _ENOUGH = 0.6
-_NUMBERS = ("billNumber", "invoiceNumber", "referenceNumber", "documentNumber")
+_NUMBERS = ("billNumber", "invoiceNumber")
+_OTHER_NUMBERS = ("referenceNumber", "documentNumber")
+"""What names a document of an object that has no number of its own."""
+_SIDES = ("debit", "credit")
 
 
 class _Match(msgspec.Struct):
@@ -63,6 +70,13 @@ class _Match(msgspec.Struct):
     required: bool
     column: str = ""
     lookup: str = ""
+    entry: Column | None = None
+    """Where its value comes from, if more than a column or a look-up says it."""
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that fill it."""
+        return [self.column] if self.entry is None else [column for column, _ in columns_of(self.entry)]
 
 
 def skeleton(
@@ -80,6 +94,7 @@ def skeleton(
     matches = list(_fields(target))
     if sample is not None:
         _assign(matches, sample)
+        _take_sides(matches, sample)
     head = [f"[push.{key(name)}]" + (f"  # {origin}" if origin else "")]
     head += [f"object = {text(target.model.name)}", f"source = {text(source or 'FILE.csv')}"]
     if sample is not None:
@@ -93,7 +108,7 @@ def skeleton(
     mapped = [match for match in matches if match.column and not match.required]
     if mapped:
         body += ["# By the names of the columns; correct what is wrong.", *(_line(match, sample) for match in mapped)]
-    body += _left_over(matches, sample, head)
+    body += _left_over(matches, sample, head, target.model.name)
     return "\n".join((*head, *body)) + "\n"
 
 
@@ -154,6 +169,8 @@ def _score(column: str, path: str) -> tuple[float, str]:
         by = next((word for word in _LOOKED_UP if word in ours), "")
         # A reference is meant by its name alone, too: "Vendor" is a vendor's id.
         ours = ours - {"id", *_LOOKED_UP}
+        if by and by != "name" and not ours - {"address"} and path == "employee.id":
+            return 1.0, "email"  # whose address it is goes without saying
     best = 0.0
     for position, theirs in enumerate(_names_of(path)):
         theirs = theirs - {"id"} if refers else theirs
@@ -170,6 +187,8 @@ def _assign(matches: list[_Match], sample: Sample) -> None:
         place = 2 if ".dimensions." in match.path else 1 if match.place.list else 0
         for column in sample.columns:
             score, by = _score(column, match.path)
+            if match.path in _OTHER_NUMBERS and _names_rows(column) and sample.is_unique([column]):
+                continue  # it names the rows
             if score >= _ENOUGH:
                 holds_names = match.path.endswith(".id") and _are_names(sample.values(column))
                 kind_of = 1 if by == "email" else 2 if by or holds_names else 0
@@ -179,11 +198,27 @@ def _assign(matches: list[_Match], sample: Sample) -> None:
     for _, _, _, place, position, column, by in sorted(pairs):
         match = matches[position]
         noun = match.path.split(".")[-2] if match.path.endswith(".id") else ""
-        if match.column or column in taken or (place == 2 and noun in referred):
+        if match.column or column in taken or (place and noun in referred):
             continue
         match.column, match.lookup = column, by
         taken.add(column)
         referred |= {noun} - {""}
+
+
+def _take_sides(matches: Sequence[_Match], sample: Sample) -> None:
+    """Amounts of lines that stand in two columns, one for debits and one for credits."""
+    by_path = {match.path: match for match in matches}
+    amount, side = by_path.get("lines.txnAmount"), by_path.get("lines.txnType")
+    named = {word: column for column in sample.columns for word in _SIDES if _words(column) - {"amount"} == {word}}
+    if amount is None or side is None or amount.column or side.column or len(named) < len(_SIDES):
+        return
+    debit, credit = (named[word] for word in _SIDES)
+    both = {"if": {debit: "not zero", credit: "not zero"}, "refuse": "is a debit and a credit"}
+    amounts = [both, {"if": {debit: "not zero"}, "then": {"column": debit}}]
+    amount.entry = msgspec.convert({"when": amounts, "else": {"column": credit}, "absolute": True}, Column)
+    debits = [{"if": {debit: "positive"}, "then": "debit"}, {"if": {credit: "negative"}, "then": "debit"}]
+    side.entry = msgspec.convert({"when": debits, "else": "credit"}, Column)
+    amount.column = side.column = debit
 
 
 def _are_names(found: Sequence[object]) -> bool:
@@ -201,17 +236,30 @@ def _line(match: _Match, sample: Sample | None) -> str:
         return f'# {key(match.path)} = "…"  # {"needed: " if match.required else ""}{kind(match.place.field)}'
     entry: Entry = Column(column=match.column, lookup=match.lookup) if match.lookup else match.column
     notes = []
-    if match.lookup:
+    if match.entry is not None:
+        entry = match.entry
+        if words := _of_sides(match, sample):
+            notes.append(words)
+    elif match.lookup:
         notes.append(f"confirm: looked up by {match.lookup}; if the column holds ids, leave lookup out")
     elif sample is not None:
         found = sample.values(match.column)
-        if words := remark(found, match.place.field):
+        if words := remark(found, match.place.field, match.column):
             notes.append(words)
         elif match.path.endswith(".id") and _are_names(found):
-            notes.append('confirm: these look like names and not ids; then add lookup = "name"')
-    if match.required and sample is not None and not sample.is_filled(match.column):
+            by_name = value(Column(column=match.column, lookup="name"))
+            notes.append(f"confirm: these look like names and not ids, and then it is {by_name}")
+    if match.required and match.entry is None and sample is not None and not sample.is_filled(match.column):
         notes.append("needed, and blank in some rows")
     return f"{key(match.path)} = {value(entry)}" + (f"  # {comment('; '.join(notes))}" if notes else "")
+
+
+def _of_sides(match: _Match, sample: Sample | None) -> str:
+    """What is to be said of numbers in several columns."""
+    if sample is None or match.place.field.enum is not None:
+        return ""
+    notes = [remark(sample.values(column), match.place.field, column) for column in dict.fromkeys(match.columns)]
+    return "; ".join(dict.fromkeys(note for note in notes if note))
 
 
 def _reading(sample: Sample) -> list[str]:
@@ -241,7 +289,8 @@ def _identity(matches: Sequence[_Match], sample: Sample | None, target: Target) 
     elif single and sample.is_filled(single):
         lines.append(f"id = {text(single)}  # confirm: no two rows may ever share it")
     else:
-        mapped = {match.column for match in matches}
+        # Of a document with lines: what is its own once, and what its rows do not have in common.
+        mapped = {*group, *(c for match in matches if match.place.list or not group for c in match.columns)}
         used = [column for column in sample.columns if column in mapped] or sample.columns
         parts: list[Entry] = [c if sample.is_filled(c) else Column(column=c, default="") for c in used]
         lines.append(
@@ -260,7 +309,8 @@ def _names_rows(column: str) -> bool:
 
 def _group(matches: Sequence[_Match]) -> list[str]:
     header = [match for match in matches if match.column and not match.place.list]
-    number = [match.column for match in header if match.path in _NUMBERS[:2]]
+    names = _NUMBERS if any(match.path in _NUMBERS for match in matches) else _OTHER_NUMBERS
+    number = [match.column for match in header if match.path in names]
     references = [match.column for match in header if match.path.endswith(".id") and match.path.count(".") == 1]
     if number:
         return [*number, *references[:1]]
@@ -268,16 +318,18 @@ def _group(matches: Sequence[_Match]) -> list[str]:
     return [*references[:1], *dates[:1]] or [match.column for match in header[:1]]
 
 
-def _left_over(matches: Sequence[_Match], sample: Sample | None, head: Sequence[str]) -> list[str]:
+def _left_over(matches: Sequence[_Match], sample: Sample | None, head: Sequence[str], object: str) -> list[str]:
     lines = []
     if sample is not None:
-        used = {match.column for match in matches}
+        used = {column for match in matches for column in match.columns}
         left = [c for c in sample.columns if c not in used and not any(text(c) in line for line in head)]
         if left:
             lines += ["", "# Columns that go nowhere yet:", *(f"#   {comment(column)}" for column in left)]
-    open_fields = [match for match in matches if not match.column and not match.required]
+    open_fields = [key(match.path) for match in matches if not match.column and not match.required]
     if open_fields:
-        lines += ["", "# Fields that nothing fills:", *(_line(match, sample) for match in open_fields)]
+        lines += ["", f"# Fields that nothing fills; `tieout model {object}` shows what they take:"]
+        names = textwrap.wrap(", ".join(open_fields), 76, break_long_words=False, break_on_hyphens=False)
+        lines += [f"#   {words}" for words in names]
     return lines
 
 
