@@ -65,8 +65,7 @@ def assemble(folder: Path, content: str | bytes, given: PushSettings) -> list[Do
         check_columns(given, "times", found)
     aim = target(catalogue.resolve(given.object))
     assembly = Assembly(given, aim, None if given.verbatim else resolve(given, "times", aim), found.name)
-    for row in rows:
-        assembly.add(row)
+    assembly.add_all(list(rows))
     return assembly.rest()
 
 

@@ -151,12 +151,31 @@ class Assembly:
         self._fingerprints = len(settings.id_entries) > 1
         self._controls = tuple(settings.control)
         self._plain: Plain | None = None
-        if mapping is not None and self._grouping is None and not self._controls:
+        if mapping is not None and self._grouping is None and not self._controls and watch is None:
             self._plain = Plain.of(mapping, {path: put.adds_up for path, put in self._places.items()})
         self._drafts: OrderedDict[object, _Draft] = OrderedDict()
         """The one that got a row last stands last."""
         self._open_rows = 0
         self._whole: list[Document] = []
+
+    def add_all(self, rows: Sequence[SourceRow]) -> None:
+        """Take rows in their order: those that need no judgement all at once, each other by itself."""
+        made = self._plain.bodies([row.values for row in rows]) if self._plain is not None else ()
+        if not any(made):
+            for row in rows:
+                self.add(row)
+            return
+        for row, plain in zip(rows, made, strict=True):
+            problems: list[Problem] = []
+            entry = self._entry(row, None, problems) if plain is not None else ""
+            if plain is None or problems:
+                self.add(row)
+                continue
+            body, totals = plain
+            content = _fingerprint(row.values) if self._fingerprints else b""
+            document = Document(entry, [row.number], [entry], body, problems, totals, False, "", [content])
+            self._require(document)
+            self._whole.append(document)
 
     def add(self, row: SourceRow) -> None:
         """Take one row."""
@@ -174,12 +193,6 @@ class Assembly:
             document.contents.append(content)
             if self._controls:
                 document.controls.append(tuple(cell(row.values, column) for column in self._controls))
-            self._whole.append(document)
-            return
-        if self._plain is not None and not problems and (made := self._plain.body(row.values)) is not None:
-            body, totals = made
-            document = Document(entry, [row.number], [entry], body, problems, totals, False, "", [content])
-            self._require(document)
             self._whole.append(document)
             return
         mapped = self._mapping.row(row, continues=group is not None and group.continues)

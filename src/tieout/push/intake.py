@@ -6,6 +6,7 @@ Asks Intacct for the model, and for what a check needs. Knows no ledger and writ
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import msgspec
@@ -130,17 +131,17 @@ def fill(
     assembly = Assembly(settings, target, mapping, source.name, watch)
     unseen = set() if source.columns or mapping is None else _json_columns(settings)
     waiting: list[Document] = []
-    for count, row in enumerate(rows, 1):
-        assembly.add(row)
+    coming = iter(rows)
+    while part := list(islice(coming, GROUP)):
+        assembly.add_all(part)
         if unseen:
-            unseen = {column for column in unseen if cell(row.values, column) is None}
-        if count % GROUP == 0:
-            waiting += assembly.take()
-            while len(waiting) >= GROUP:
-                _put(stage, waiting[:GROUP], checks)
-                del waiting[:GROUP]
-            if watch is not None:
-                stage.rows.note_said(watch.taken_down())
+            unseen = {column for column in unseen if all(cell(row.values, column) is None for row in part)}
+        waiting += assembly.take()
+        while len(waiting) >= GROUP:
+            _put(stage, waiting[:GROUP], checks)
+            del waiting[:GROUP]
+        if watch is not None:
+            stage.rows.note_said(watch.taken_down())
     if watch is not None:
         stage.rows.note_said(watch.taken_down())
     if unseen and source.row_count:

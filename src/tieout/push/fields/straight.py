@@ -10,7 +10,8 @@ import re
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
-from typing import TypeAlias
+from functools import lru_cache
+from typing import TypeAlias, cast
 
 from tieout.catalogue.model import Field
 from tieout.push.fields.columns import Column
@@ -36,7 +37,7 @@ def straight(field: Field, column: Column) -> Straight | None:
             return None
         if field.type == "integer":
             return lambda text: int(text) if _WHOLE.fullmatch(text) else None
-        return _number if field.type == "number" else _scaled(field.scale or 0)
+        return _number if field.type == "number" else _Scaled(field.scale or 0)
     if (field.format or "").startswith("percent-precision") or field.format == "date-time":
         return None
     if field.format == "date":
@@ -44,15 +45,32 @@ def straight(field: Field, column: Column) -> Straight | None:
     return _text(field)
 
 
+def all_straight(way: Straight, texts: list[str]) -> list[Wire]:
+    """`way` of each text; "" gives anything. A column that is as it should be is seen at a glance."""
+    if isinstance(way, _Text | _Scaled) and way.takes_all(texts):
+        return cast("list[Wire]", texts)
+    return list(map(way, texts))
+
+
+class _Text:
+    """Texts up to a length go as they are."""
+
+    def __init__(self, most: int | None) -> None:
+        self._most = most
+
+    def __call__(self, text: str) -> Wire:
+        return text if self._most is None or len(text) <= self._most else None
+
+    def takes_all(self, texts: list[str]) -> bool:
+        return self._most is None or max(map(len, texts), default=0) <= self._most
+
+
 def _text(field: Field) -> Straight:
     most, words = field.max_length, field.enum
     if words is not None:
         allowed = {word: word for word in words if word is not None and (most is None or len(word) <= most)}
         return allowed.get
-    if most is None:
-        return lambda text: text
-    limit: int = most
-    return lambda text: text if len(text) <= limit else None
+    return _Text(most)
 
 
 def _boolean(field: Field, column: Column) -> Straight | None:
@@ -70,18 +88,23 @@ def _number(text: str) -> Wire:
     return int(number) if number == number.to_integral_value() else number
 
 
-def _scaled(scale: int) -> Straight:
-    fits = re.compile(r"-?(?:0|[1-9][0-9]{0,14})" + (rf"\.[0-9]{{{scale}}}" if scale else "")).fullmatch
-    zeros = "." + "0" * scale if scale else ""
+class _Scaled:
+    """Decimals with as many places as the field has go as they are, whole numbers with noughts."""
 
-    def convert(text: str) -> Wire:
-        if fits(text):
+    def __init__(self, scale: int) -> None:
+        self._fits = re.compile(r"-?(?:0|[1-9][0-9]{0,14})" + (rf"\.[0-9]{{{scale}}}" if scale else "")).fullmatch
+        self._zeros = "." + "0" * scale if scale else ""
+
+    def __call__(self, text: str) -> Wire:
+        if self._fits(text):
             return text
-        return text + zeros if _WHOLE.fullmatch(text) else None
+        return text + self._zeros if _WHOLE.fullmatch(text) else None
 
-    return convert
+    def takes_all(self, texts: list[str]) -> bool:
+        return all(map(self._fits, texts))
 
 
+@lru_cache(maxsize=4096)  # a file has few days
 def _date(text: str) -> Wire:
     if not _DATE.fullmatch(text):
         return None
