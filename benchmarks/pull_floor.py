@@ -19,7 +19,8 @@ from pathlib import Path
 from floors import pull_duckdb, static_server
 from tieout import Intacct
 from tieout.project import Project
-from tieout.pull.run import Source, pull
+from tieout.pull.run import pull
+from tieout.pull.sources import Source
 
 GOAL = 0.5
 """Of the floor's rows a second; 0.8 is the aim."""

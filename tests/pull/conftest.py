@@ -12,7 +12,8 @@ import pytest
 from tests.pull.scripted import ScriptedCompany
 from tieout.project import Project
 from tieout.pull import PullReport
-from tieout.pull.run import Source, pull
+from tieout.pull.run import pull
+from tieout.pull.sources import Source
 
 Pull = Callable[..., PullReport]
 

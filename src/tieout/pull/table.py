@@ -7,34 +7,31 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import msgspec
 
-from tieout.catalogue.model import Model, references
+from tieout.catalogue.model import Model
 from tieout.errors import ConfigurationError, IntacctError
-from tieout.pull.destinations.commit import Loader
-from tieout.pull.destinations.duckdb import DuckFile, OwnedLines
-from tieout.pull.destinations.state import TableState
-from tieout.pull.reading.decode import PageReader
+from tieout.pull.destinations.base import Destination, OwnedLines
+from tieout.pull.destinations.commit import TableWriter
+from tieout.pull.destinations.state import Backfill, TableState
+from tieout.pull.plan.strategy import choose_strategy, looks_elsewhere
+from tieout.pull.proof.conclude import conclude
+from tieout.pull.reading import owned
+from tieout.pull.reading.clock import watermark
+from tieout.pull.reading.decode import Decoder
 from tieout.pull.reading.reader import Place, read
 from tieout.pull.reading.selection import Selection
 from tieout.pull.report import OnProgress, Phase, Progress, PullReport
-from tieout.pull.schema.columns import MODIFIED, Column, choose, name_columns
+from tieout.pull.schema.columns import MODIFIED, choose
+from tieout.pull.schema.names import name_columns
+from tieout.pull.schema.types import Column
 
 if TYPE_CHECKING:
     from tieout.rest import Filter, Intacct, Query
     from tieout.rest.query import Direction
-
-OVERLAP = timedelta(seconds=120)
-"""How far behind the server's clock the watermark stays: a posting shows up when it commits, under a stamp taken
-before (REST reference 10.1)."""
-STAMP = "%Y-%m-%dT%H:%M:%SZ"
-OWNERS_A_QUERY = 500
-MANY_OWNERS = 10_000
-"""Changed documents beyond which all lines are read again: fewer pages, and filters of a size that any server takes."""
 
 
 class TableJob(msgspec.Struct, kw_only=True):
@@ -43,7 +40,7 @@ class TableJob(msgspec.Struct, kw_only=True):
     client: Intacct
     company: str
     model: Model
-    file: DuckFile
+    destination: Destination
     table: str
     fields: Sequence[str] | None
     where: Filter | None = None
@@ -61,23 +58,18 @@ class TableJob(msgspec.Struct, kw_only=True):
     """For documents: tables of their lines."""
 
 
-class Part(msgspec.Struct):
-    """One query of a read, and the documents whose lines it brings, all of them."""
-
-    query: Query
-    lines: OwnedLines | None = None
-
-
 class TablePull:
     """One pull of one table. `report` is filled as it goes; `state` is what the destination holds afterwards."""
 
     def __init__(self, job: TableJob) -> None:
         self.job = job
-        self.report = PullReport(object=job.model.name, table=job.table, destination=str(job.file))
+        self.report = PullReport(object=job.model.name, table=job.table, destination=str(job.destination))
         self.columns: list[Column] = []
+        self._rest_of: Backfill | None = None
+        self._changed: OwnedLines | None = None
         self._run = uuid4().hex
         self._selection = Selection.of(job.where, private=job.private).text()
-        self._unstamped = _unstamped(job)
+        self._elsewhere = looks_elsewhere(job.model, job.where, job.owner)
 
     def run(self) -> PullReport:
         """Read and commit. Raises StoreError, BusyError, CheckError and whatever the client raises."""
@@ -88,7 +80,7 @@ class TablePull:
         while True:
             self._plan(state, refused)
             try:
-                loader = self._read(state)
+                self.state = self._read(state)
                 break
             except IntacctError as error:
                 field = _refused_field(error)
@@ -96,12 +88,11 @@ class TablePull:
                     raise
                 refused[field] = error.message
                 self.job.client.memory.keep_unqueryable(self.job.model.name, field, error.message)
-        self.state = loader.state
         self.report.watermark_after = self.state.watermark
-        if self.state.whole and self.report.strategy == "full":
+        if not self.state.stamped and self.report.strategy == "full":
             self.report.reason = "read in full each time: its records carry no modified stamp"
-        elif self._unstamped:
-            looks_at = ", ".join(self._unstamped)
+        elif self._elsewhere:
+            looks_at = ", ".join(self._elsewhere)
             self.report.reason = (
                 f"read in full each time: its filter looks at {looks_at}, and a change there leaves no stamp here"
             )
@@ -111,12 +102,36 @@ class TablePull:
     @property
     def stamped(self) -> tuple[str, str] | None:
         """This table and its column of modified stamps, if every row has one. After `run`."""
-        stamp = self._stamp_column()
-        return (self.job.table, stamp) if stamp is not None and not self.state.whole else None
+        return (self.job.table, self.state.stamp) if self.state.stamped else None
+
+    def prove(self) -> None:
+        """Compare the table with Intacct. After `run`."""
+        job, report = self.job, self.report
+        began = time.monotonic()
+        self.tell("proving")
+        whole = report.strategy == "full" and not report.resumed
+        proof = conclude(
+            job.client,
+            job.model,
+            job.destination,
+            self.state,
+            self.columns,
+            where=job.where,
+            private=job.private,
+            whole=whole,
+        )
+        report.tie_out = proof.lines
+        report.transactions += proof.transactions
+        report.seconds += time.monotonic() - began
+        self.tell("done")
+
+    def tell(self, phase: Phase) -> None:
+        """Progress: as many rows as there are came."""
+        self._tell(self.report.rows_read, self.report.rows_read, phase)
 
     def _state(self) -> TableState:
         job = self.job
-        found = job.file.state(job.table)
+        found = job.destination.state(job.table)
         if found is None:
             return TableState(
                 table=job.table,
@@ -133,13 +148,14 @@ class TablePull:
         ):
             if ours != theirs:
                 raise ConfigurationError(
-                    f"Table {job.table} of {job.file.path} holds {what} {theirs or '(top level)'!r}, not {ours!r}.",
+                    f"Table {job.table} of {job.destination.place} holds {what} {theirs or '(top level)'!r}, "
+                    f"not {ours!r}.",
                     advice="Set `table` to another name, or name another destination.",
                 )
         if found.selection != self._selection and found.parent != job.parent:
             whose = f"the lines of table {found.parent}" if found.parent else "what was pulled into it by itself"
             raise ConfigurationError(
-                f"Table {job.table} of {job.file.path} holds {whose}, by another filter.",
+                f"Table {job.table} of {job.destination.place} holds {whose}, by another filter.",
                 advice="Give --table NAME, set `table` for one of them, or name another destination.",
             )
         return msgspec.structs.replace(found, parent=job.parent, lines=job.lines)
@@ -149,34 +165,25 @@ class TablePull:
         fields, self.report.left_out = choose(self.job.model, self.job.fields, refused)
         known = {column.path: column for column in state.columns}
         self.columns = [known.get(column.path, column) for column in name_columns(fields, state.names())]
-        current = state.fields or known
-        added = [column.path for column in self.columns if column.path not in current] if state.version else []
-        self._resume: Place | None = None
-        self._changed: OwnedLines | None = None
-        self.report.strategy, self.report.reason = "full", ""
-        if self.job.full or not state.version:
-            return
-        if self._unstamped:  # not even an interrupted read goes on: what it has may have left the filter since
-            return
-        if added:
-            self.report.reason = f"new fields: {', '.join(added[:5])}{' ...' if len(added) > 5 else ''}"
-        elif state.selection != self._selection:
-            self.report.reason = "the filter is another one than last time"
-        elif state.unfinished is not None:
-            self._resume = Place(state.unfinished.position, state.unfinished.last_key)
-            self.report.resumed = True
-        elif self.job.owner is not None and self.job.owner_table is None:
-            self.report.reason = "its documents have no complete modified stamps"
-        elif state.watermark and not state.whole and MODIFIED in fields:
+        decision = choose_strategy(
+            state,
+            self.columns,
+            selection=self._selection,
+            full=self.job.full,
+            elsewhere=self._elsewhere,
+            documents_stamped=self.job.owner is None or self.job.owner_table is not None,
+        )
+        self.report.strategy, self.report.reason = decision.strategy, decision.reason
+        self._rest_of, self._changed = decision.rest_of, None
+        self.report.resumed = decision.rest_of is not None
+        if decision.strategy == "incremental":
             self._changed = self._changed_documents(state.watermark)
-            if self._changed is not None and len(self._changed.owners) > MANY_OWNERS:
+            if self._changed is not None and len(self._changed.owners) > owned.MANY_OWNERS:
+                self.report.strategy = "full"
                 self.report.reason = f"{len(self._changed.owners):,} documents changed"
-            else:
-                self.report.strategy = "incremental"
 
     def _changed_documents(self, watermark: str) -> OwnedLines | None:
-        """For lines: their documents that changed since this table's watermark, before it moves. Whether a line's own
-        stamp moves with its document's is not known, and a removed line leaves no trace (REST reference 10.1, 10.2)."""
+        """For lines: their documents that changed since this table's watermark, before it moves."""
         owner, documents = self.job.owner, self.job.owner_table
         if owner is None or documents is None:
             return None
@@ -184,54 +191,59 @@ class TablePull:
         if column is None:
             self.report.notes.append(f"{owner}.key is not read, so lines that were removed stay")
             return None
-        changed = self.job.file.keys_since(*documents, watermark)
-        return OwnedLines(column, changed, []) if changed else None
+        changed = self.job.destination.keys_since(*documents, watermark)
+        return _lines(column, changed) if changed else None
 
-    def _read(self, state: TableState) -> Loader:
+    def _read(self, state: TableState) -> TableState:
         """The main read: everything, or everything since the watermark."""
         job, report = self.job, self.report
-        full = report.strategy == "full"
-        reader = PageReader(self.columns)
-        begun = state.unfinished if self._resume else None
+        full, begun = report.strategy == "full", self._rest_of
+        decoder = Decoder(self.columns)
         marking = full and (begun.marking if begun else state.rows > 0)
         since = begun.since if begun else None
+        after = Place(begun.position, begun.last_key) if begun else None
         lines: OwnedLines | None = None
-        loading = Loader(job.file, state, self.columns, report, self._run, marking=marking, resumed=begun is not None)
-        with loading as loader:
-            for part in [Part(self._query(), self._changed)] if full else self._changes(state.watermark):
+        with TableWriter(
+            job.destination, state, self.columns, report, self._run, marking=marking, resumed=begun is not None
+        ) as writer:
+            for query, owned_lines in self._queries(state.watermark):
                 if lines is not None:
-                    loader.replace_lines(lines)
-                lines, before = part.lines, report.rows_read
-                for step in read(job.client, part.query, reader, size=job.page_size, after=self._resume):
+                    writer.replace_lines(lines)
+                lines, before = owned_lines, report.rows_read
+                for step in read(job.client, query, decoder, size=job.page_size, after=after):
                     if since is None:
-                        since = (step.asked_at - OVERLAP).strftime(STAMP) if step.asked_at else ""
+                        since = watermark(step.asked_at)
                     report.pages += 1
                     report.transactions += 1
-                    loader.add(step.page)
                     if lines is not None:
-                        lines.present += step.page.keys
+                        lines.present += step.page.batch.keys
+                    writer.add(step.page.batch, step.page.misfits, step.asked_at)
                     self._tell(before + step.place.position, before + step.page.total, "reading")
-                    if loader.due:
-                        loader.checkpoint(full=full, selection=self._selection, since=since, place=step.place)
+                    if writer.due:
+                        writer.checkpoint(
+                            full=full,
+                            selection=self._selection,
+                            since=since,
+                            position=step.place.position,
+                            last_key=step.place.last_key,
+                        )
             self._tell(report.rows_read, report.rows_read, "writing")
-            watermark = max(since or "", state.watermark if not full else "")
-            loader.finish(selection=self._selection, watermark=watermark, stamp=self._stamp_column(), lines=lines)
-        return loader
+            reached_until = max(since or "", state.watermark if not full else "")
+            writer.finish(selection=self._selection, watermark=reached_until, lines=lines)
+        return writer.state
 
-    def _changes(self, watermark: str) -> list[Part]:
-        """What changed, each row in one query only: lines by their documents, the others by their own stamps."""
+    def _queries(self, watermark: str) -> list[tuple[Query, OwnedLines | None]]:
+        """Each query of the read, with the documents all of whose lines it brings: everything, or what changed, each
+        row once; lines by their documents, the others by their own stamps."""
         from tieout.rest import F
 
-        rest = F(MODIFIED) >= watermark
-        if self._changed is None:
-            return [Part(self._query(rest, ((MODIFIED, "asc"),)))]
-        column, owners = self._changed.column, self._changed.owners
-        document = F(f"{self.job.owner}.key")
-        *early, last = [owners[at : at + OWNERS_A_QUERY] for at in range(0, len(owners), OWNERS_A_QUERY)]
-        for chunk in early:
-            rest = rest & document.not_in(chunk)
-        parts = [Part(self._query(document.in_(chunk)), OwnedLines(column, chunk, [])) for chunk in early]
-        return [*parts, Part(self._query(document.in_(last) | rest), OwnedLines(column, last, []))]
+        if self.report.strategy == "full":
+            return [(self._query(), self._changed)]
+        owner, changed = self.job.owner, self._changed
+        if owner is None or changed is None:
+            return [(self._query(F(MODIFIED) >= watermark, ((MODIFIED, "asc"),)), None)]
+        found = owned.parts(owner, changed.owners, watermark)
+        return [(self._query(part.where), _lines(changed.column, part.owners)) for part in found]
 
     def _query(self, narrow: Filter | None = None, order: tuple[tuple[str, Direction], ...] = ()) -> Query:
         from tieout.rest import Query
@@ -247,10 +259,6 @@ class TablePull:
             private=self.job.private,
         )
 
-    def _stamp_column(self) -> str | None:
-        """The column that tells what changed, if there is one."""
-        return next((column.name for column in self.columns if column.path == MODIFIED), None)
-
     def _needed(self, field: str) -> bool:
         return self.job.where is not None and any(c.path == field for c in self.job.where.conditions())
 
@@ -259,17 +267,8 @@ class TablePull:
             self.job.progress(Progress(self.job.model.name, self.job.table, rows, total, phase))
 
 
-def _unstamped(job: TableJob) -> tuple[str, ...]:
-    """What the filter looks at in other records: a change there moves no stamp here, though it brings rows into the
-    filter and takes others out. A reference's `key` is the record's own. For lines their document is not another
-    record, since all lines of changed documents are read; what the document refers to is."""
-    if job.where is None:
-        return ()
-    others = job.model.references()
-    if job.owner is not None and (document := others.pop(job.owner, None)) is not None:
-        others |= dict(references(document, f"{job.owner}."))
-    paths = dict.fromkeys(condition.path for condition in job.where.conditions())
-    return tuple(p for p in paths if any(p.startswith(f"{other}.") and p != f"{other}.key" for other in others))
+def _lines(column: str, owners: Sequence[str]) -> OwnedLines:
+    return OwnedLines(column=column, owners=owners, present=[], hard=True)
 
 
 def _refused_field(error: IntacctError) -> str:

@@ -20,7 +20,8 @@ from tieout.errors import StoreError
 from tieout.project import Project
 from tieout.pull.destinations import duckdb as duckdb_file
 from tieout.pull.destinations.duckdb import explain
-from tieout.pull.run import Source, pull
+from tieout.pull.run import pull
+from tieout.pull.sources import Source
 
 HOLDER = "import duckdb, sys; db = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
 

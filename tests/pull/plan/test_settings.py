@@ -11,7 +11,8 @@ from tests.pull.conftest import Pull
 from tests.pull.scripted import company
 from tieout.errors import CheckError, ConfigurationError, UnknownNameError
 from tieout.project import Project
-from tieout.pull.run import Source, pull
+from tieout.pull.run import pull
+from tieout.pull.sources import Source
 
 Select = Callable[..., list[tuple[Any, ...]]]
 

@@ -16,7 +16,8 @@ from tieout.project import Project
 from tieout.project.report import TieOutLine
 from tieout.pull import verify
 from tieout.pull.reading.selection import Selection
-from tieout.pull.run import Source, pull
+from tieout.pull.run import pull
+from tieout.pull.sources import Source
 from tieout.rest import F, Filter
 
 SECTIONS = "[pull.bills]\nobject = 'bills'\n[pull.terms]\nobject = 'accounts-payable/term'\n"

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from tieout.catalogue.model import Field
 from tieout.errors import ReplyError
 from tieout.pull.reading.cells import Misfit, convert
-from tieout.pull.reading.decode import PageReader, Table
-from tieout.pull.schema.columns import Column, Kind, name_columns
+from tieout.pull.reading.decode import Decoder, Page
+from tieout.pull.schema.names import name_columns
+from tieout.pull.schema.types import Column, Kind
 
 COLUMNS = name_columns(
     {
@@ -50,13 +51,13 @@ def page(*rows: dict[str, Any] | str, total: int | None = None) -> bytes:
     return ('{"ia::result":[' + ",".join(texts) + '],"ia::meta":' + meta + "}").encode()
 
 
-def rows(table: Table) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = table.data.to_pylist()
+def rows(table: Page) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = table.batch.arrow().to_pylist()
     return found
 
 
 def test_every_type_arrives_exactly() -> None:
-    table = PageReader(COLUMNS).read(page(GOOD, {"key": "2"}, total=77))
+    table = Decoder(COLUMNS).read(page(GOOD, {"key": "2"}, total=77))
     first, second = rows(table)
     assert first == {
         "key": "1",
@@ -75,13 +76,13 @@ def test_every_type_arrives_exactly() -> None:
 
 @pytest.mark.parametrize("number", ["0.1", "123456789012345.6789", "-0.0000000001", "1e3", "9007199254740993"])
 def test_json_numbers_keep_every_digit(number: str) -> None:
-    table = PageReader(COLUMNS).read(page(f'{{"key":"1","rate":{number}}}'))
+    table = Decoder(COLUMNS).read(page(f'{{"key":"1","rate":{number}}}'))
     assert rows(table)[0]["rate"] == Decimal(number)
 
 
 def test_columns_nobody_asked_for_are_dropped() -> None:
-    table = PageReader(COLUMNS).read(page(GOOD | {"API_QUERY_ALIAS__25": "2"}))
-    assert table.data.column_names == [c.name for c in COLUMNS]
+    table = Decoder(COLUMNS).read(page(GOOD | {"API_QUERY_ALIAS__25": "2"}))
+    assert table.batch.arrow().column_names == [c.name for c in COLUMNS]
 
 
 @pytest.mark.parametrize(
@@ -105,7 +106,7 @@ def test_columns_nobody_asked_for_are_dropped() -> None:
 )
 def test_a_misfit_is_null_in_its_column_and_kept_raw(field: str, value: Any) -> None:
     odd = {**GOOD, "key": "2", field: value}
-    table = PageReader(COLUMNS).read(page(GOOD, odd, GOOD | {"key": "3"}))
+    table = Decoder(COLUMNS).read(page(GOOD, odd, GOOD | {"key": "3"}))
     name = next(c.name for c in COLUMNS if c.path == field)
     one, two, three = rows(table)
     assert one | {"key": "3"} == three
@@ -128,7 +129,7 @@ def test_a_misfit_is_null_in_its_column_and_kept_raw(field: str, value: Any) -> 
     ],
 )
 def test_another_spelling_of_the_same_value_is_no_misfit(field: str, value: Any, expected: Any) -> None:
-    reader = PageReader(COLUMNS)
+    reader = Decoder(COLUMNS)
     name = next(c.name for c in COLUMNS if c.path == field)
     for _ in range(2):  # the second page is read knowing about the column
         table = reader.read(page({**GOOD, field: value}))
@@ -137,21 +138,21 @@ def test_another_spelling_of_the_same_value_is_no_misfit(field: str, value: Any,
 
 
 def test_only_the_odd_column_is_read_slowly_from_then_on() -> None:
-    reader = PageReader(COLUMNS)
+    reader = Decoder(COLUMNS)
     reader.read(page({**GOOD, "days": "12"}, GOOD | {"key": "2"}))
     assert reader.loose == ("days",)
 
 
 def test_text_that_is_no_text_is_a_misfit() -> None:
-    table = PageReader(COLUMNS).read(page('{"key":"1","name":"a\\ud800b","total":"1.00"}'))
+    table = Decoder(COLUMNS).read(page('{"key":"1","name":"a\\ud800b","total":"1.00"}'))
     assert rows(table)[0]["name"] is None
     assert rows(table)[0]["total"] == Decimal("1.00")
     assert table.misfits[0].raw == '"a\\ud800b"'
 
 
 def test_a_row_without_a_key_is_kept_as_a_misfit() -> None:
-    table = PageReader(COLUMNS).read(page(GOOD, GOOD | {"key": None, "name": "lost"}))
-    assert table.keys == ["1"]
+    table = Decoder(COLUMNS).read(page(GOOD, GOOD | {"key": None, "name": "lost"}))
+    assert table.batch.keys == ["1"]
     assert table.rows == 2
     assert json.loads(table.misfits[0].raw)["name"] == "lost"
 
@@ -162,7 +163,7 @@ def test_a_row_without_a_key_is_kept_as_a_misfit() -> None:
 )
 def test_what_is_no_page_is_refused(body: bytes) -> None:
     with pytest.raises(ReplyError):
-        PageReader(COLUMNS).read(body)
+        Decoder(COLUMNS).read(body)
 
 
 JSON_VALUES = st.one_of(
@@ -179,7 +180,7 @@ JSON_VALUES = st.one_of(
 @given(st.lists(st.fixed_dictionaries({c.path: JSON_VALUES for c in COLUMNS[1:]}), min_size=1, max_size=4))
 def test_whole_pages_and_single_values_agree(values: list[dict[str, Any]]) -> None:
     """Whatever comes: each cell is the value itself or null beside a misfit, in whichever way the page was read."""
-    table = PageReader(COLUMNS).read(page(*({"key": str(i)} | row for i, row in enumerate(values))))
+    table = Decoder(COLUMNS).read(page(*({"key": str(i)} | row for i, row in enumerate(values))))
     found = rows(table)
     odd = {(m.key, m.field) for m in table.misfits}
     for index, row in enumerate(values):

@@ -16,7 +16,8 @@ from tests.pull.scripted import BILL, LINE, ScriptedCompany, bill, company, fiel
 from tieout.errors import BusyError, ConfigurationError, InvalidRequestError
 from tieout.project import Project
 from tieout.pull import verify
-from tieout.pull.run import Source, pull
+from tieout.pull.run import pull
+from tieout.pull.sources import Source
 
 Select = Callable[..., list[tuple[Any, ...]]]
 LATER = "2026-02-01T12:00:00Z"

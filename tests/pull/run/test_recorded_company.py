@@ -15,7 +15,8 @@ import tieout
 from tieout.catalogue.model import Field, Model
 from tieout.project import Project
 from tieout.pull import PullReport
-from tieout.pull.run import Source, pull
+from tieout.pull.run import pull
+from tieout.pull.sources import Source
 
 RECORDINGS = Path(__file__).parents[3].parent / "shared" / "reference" / "recordings"
 FILES = {"accounts-receivable/customer": "customers.json", "general-ledger/account": "gl-accounts.json"}

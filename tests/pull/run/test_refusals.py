@@ -13,7 +13,8 @@ from tests.pull.scripted import BILL, LINE, ScriptedCompany, bill, line
 from tieout.errors import ForbiddenError, UnreachableError
 from tieout.project import Project
 from tieout.pull import verify
-from tieout.pull.run import Source, pull
+from tieout.pull.run import pull
+from tieout.pull.sources import Source
 
 
 @pytest.fixture

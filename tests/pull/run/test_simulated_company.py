@@ -11,7 +11,8 @@ import pytest
 import tieout
 from tieout import Intacct
 from tieout.project import Project
-from tieout.pull.run import Source, pull
+from tieout.pull.run import pull
+from tieout.pull.sources import Source
 from tieout.simulator import Simulator
 
 Select = Callable[..., list[tuple[Any, ...]]]

@@ -10,7 +10,9 @@ from tests.pull.scripted import BILL_MODEL
 from tieout.catalogue import load
 from tieout.catalogue.model import Field, Model
 from tieout.errors import CheckError
-from tieout.pull.schema.columns import Kind, choose, kind_of, name_columns, own_sums, table_name
+from tieout.pull.schema.columns import choose, own_sums
+from tieout.pull.schema.names import name_columns, table_name
+from tieout.pull.schema.types import Kind, kind_of
 
 PATHS = st.lists(
     st.one_of(

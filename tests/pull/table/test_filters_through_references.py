@@ -12,8 +12,10 @@ from tests.pull.conftest import Pull
 from tests.pull.scripted import BILL, LINE, ScriptedCompany, bill, field, line, ref
 from tieout.project import Project
 from tieout.pull import PullReport
-from tieout.pull.destinations import commit
-from tieout.pull.run import Source, pull
+from tieout.pull.destinations.base import Takes
+from tieout.pull.destinations.duckdb import DuckFile
+from tieout.pull.run import pull
+from tieout.pull.sources import Source
 
 Select = Callable[..., list[tuple[Any, ...]]]
 LATER = {"audit.modifiedDateTime": "2026-02-01T12:00:00Z"}
@@ -100,7 +102,7 @@ def test_a_reference_within_a_group_counts_too(it: ScriptedCompany, pull_bills: 
 def test_an_interrupted_read_begins_again(
     it: ScriptedCompany, pull_bills: Pull, select: Select, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(commit, "ROWS_A_COMMIT", 2)
+    monkeypatch.setattr(DuckFile, "takes", Takes(commit_rows=2))
 
     def lose_the_third_page(company: ScriptedCompany, payload: dict[str, Any]) -> None:
         if len(company.pages()) == 3:

@@ -13,7 +13,8 @@ import pytest
 from tests.forks import Forks
 from tests.pull.conftest import Pull
 from tests.pull.scripted import BILL, ScriptedCompany, bill
-from tieout.pull.destinations import commit
+from tieout.pull.destinations.base import Takes
+from tieout.pull.destinations.duckdb import DuckFile
 
 Select = Callable[..., list[tuple[Any, ...]]]
 Crash = Callable[..., int]
@@ -23,10 +24,12 @@ CHILD = """
 import sys
 from tests.pull.scripted import ScriptedCompany, bill
 from tieout.project import Project
-from tieout.pull.destinations import commit
-from tieout.pull.run import Source, pull
+from tieout.pull.destinations.base import Takes
+from tieout.pull.destinations.duckdb import DuckFile
+from tieout.pull.run import pull
+from tieout.pull.sources import Source
 from pathlib import Path
-commit.ROWS_A_COMMIT = 20
+DuckFile.takes = Takes(commit_rows=20)
 changed = {"description": "later", "audit.modifiedDateTime": "2026-02-01T12:00:00Z"} if "changed" in sys.argv else {}
 company = ScriptedCompany([bill(i, **changed) for i in range(1, 101)])
 text = "[pull.bills]\\nobject = 'bills'\\nlines = false\\npage_size = 10\\n"
@@ -48,7 +51,7 @@ def crash(forked: Forks) -> Crash:
 
 @pytest.fixture(autouse=True)
 def small_commits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(commit, "ROWS_A_COMMIT", 20)
+    monkeypatch.setattr(DuckFile, "takes", Takes(commit_rows=20))
 
 
 @pytest.mark.parametrize(

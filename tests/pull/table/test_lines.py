@@ -10,7 +10,9 @@ import pytest
 
 from tests.pull.conftest import Pull
 from tests.pull.scripted import BILL, LINE, ScriptedCompany, bill, line
-from tieout.pull import table
+from tieout.pull.destinations.base import Takes
+from tieout.pull.destinations.duckdb import DuckFile
+from tieout.pull.reading import owned
 
 Select = Callable[..., list[tuple[Any, ...]]]
 LATER = {"audit.modifiedDateTime": "2026-02-01T12:00:00Z"}
@@ -56,7 +58,7 @@ def test_a_line_that_moved_while_its_document_did_not_arrives(
 def test_many_documents_are_asked_for_in_parts_and_each_line_is_still_read_once(
     it: ScriptedCompany, pull_bills: Pull, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(table, "OWNERS_A_QUERY", 3)
+    monkeypatch.setattr(owned, "OWNERS_A_QUERY", 3)
     pull_bills(it)
     change(it, *range(1, 9))
     it.rows[LINE][20] |= LATER | {"txnAmount": "500.00"}
@@ -70,9 +72,7 @@ def test_many_documents_are_asked_for_in_parts_and_each_line_is_still_read_once(
 def test_lines_beyond_one_commit_are_not_taken_for_removed(
     it: ScriptedCompany, pull_bills: Pull, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tieout.pull.destinations import commit
-
-    monkeypatch.setattr(commit, "ROWS_A_COMMIT", 5)
+    monkeypatch.setattr(DuckFile, "takes", Takes(commit_rows=5))
     pull_bills(it, page_size=5)
     change(it, 3, 4, 5, 6)
     lines = pull_bills(it, page_size=5).children[0]
@@ -83,7 +83,7 @@ def test_lines_beyond_one_commit_are_not_taken_for_removed(
 def test_very_many_changed_documents_read_all_lines_and_still_drop_the_removed(
     it: ScriptedCompany, pull_bills: Pull, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(table, "MANY_OWNERS", 5)
+    monkeypatch.setattr(owned, "MANY_OWNERS", 5)
     pull_bills(it)
     change(it, *range(1, 9))
     gone = it.rows[LINE].pop(0)

@@ -1,4 +1,4 @@
-"""Collects pages and commits them in large steps, each with the state that is true once its rows are in.
+"""Collects batches and commits them in large steps, each with the state that is true once its rows are in.
 
 Knows when to commit and what the state then says; the destination knows how, the reader what comes. One commit is
 written while the next pages are read.
@@ -9,34 +9,28 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import msgspec
 
-from tieout.pull.destinations.duckdb import Commit, Committed, DuckFile, OwnedLines, Seen
-from tieout.pull.destinations.state import TableState, Unfinished
-from tieout.pull.reading.decode import Misfit, Table
-from tieout.pull.reading.reader import Place
+from tieout.pull.destinations.base import Commit, Committed, Destination, OwnedLines, Seen
+from tieout.pull.destinations.batch import Batch, Misfit
+from tieout.pull.destinations.state import Backfill, TableState
 from tieout.pull.report import PullReport
-from tieout.pull.schema.columns import Column
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-ROWS_A_COMMIT = 100_000
-BYTES_A_COMMIT = 96 * 2**20
-SECONDS_A_COMMIT = 5.0
-"""A commit follows whichever is reached first: a crash loses no more than that, and memory stays bounded."""
+from tieout.pull.schema.columns import MODIFIED
+from tieout.pull.schema.types import Column
+from tieout.store.crashpoints import reached
 
 
-class Loader:
-    """Takes the pages of one read into one table. `state` is what the destination held at the last look; inside a
+class TableWriter:
+    """Takes the rows of one read into one table. `state` is what the destination held at the last look; inside a
     `with` block it follows, after it it is final."""
 
     def __init__(
         self,
-        file: DuckFile,
+        destination: Destination,
         state: TableState,
         columns: Sequence[Column],
         report: PullReport,
@@ -46,11 +40,14 @@ class Loader:
         resumed: bool = False,
     ) -> None:
         """`marking`: what this read does not bring is marked deleted at its end; `resumed`: it began in another run."""
-        self.file, self.state, self.columns, self.report, self.run = file, state, tuple(columns), report, run
+        self.destination, self.state, self.columns = destination, state, tuple(columns)
+        self.report, self.run = report, run
         self._paths = tuple(column.path for column in self.columns)
-        self._pages: list[pa.Table] = []
+        self._stamp = next((column.name for column in self.columns if column.path == MODIFIED), "")
+        self._batches: list[Batch] = []
         self._misfits: list[Misfit] = []
         self._rows = self._bytes = 0
+        self._synced: datetime | None = None
         self._last = time.monotonic()
         self._marking, self._first = marking, not resumed
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tieout-commit")
@@ -67,89 +64,87 @@ class Loader:
         if kind is None:
             self._settle()
 
-    def add(self, page: Table) -> None:
-        """Keep a page until the next commit."""
-        if page.data.num_rows:
-            self._pages.append(page.data)
-        self._misfits += page.misfits
-        self._rows += page.data.num_rows
-        self._bytes += page.data.nbytes
-        self.report.rows_read += page.data.num_rows
-        self.report.misfits += len(page.misfits)
+    def add(self, batch: Batch, misfits: Sequence[Misfit] = (), asked_at: datetime | None = None) -> None:
+        """Keep rows until the next commit. `asked_at`: Intacct's clock when they were asked for."""
+        if batch.rows:
+            self._batches.append(batch)
+        self._misfits += misfits
+        self._rows += batch.rows
+        self._bytes += batch.nbytes
+        self._synced = asked_at or self._synced
+        self.report.rows_read += batch.rows
+        self.report.misfits += len(misfits)
+        reached("pull.page_taken")
 
     @property
     def due(self) -> bool:
+        """Whether it is time to commit."""
+        takes = self.destination.takes
         return (
-            self._rows >= ROWS_A_COMMIT
-            or self._bytes >= BYTES_A_COMMIT
-            or time.monotonic() - self._last >= SECONDS_A_COMMIT
+            self._rows >= takes.commit_rows
+            or self._bytes >= takes.commit_bytes
+            or time.monotonic() - self._last >= takes.commit_seconds
         )
 
-    def checkpoint(self, *, full: bool, selection: str, since: str, place: Place) -> None:
-        """Commit what is there, in the middle of a read. An interrupted full read goes on from `place`; an
-        interrupted incremental one starts again from its old watermark."""
+    def checkpoint(self, *, full: bool, selection: str, since: str, position: int, last_key: str) -> None:
+        """Commit what is there, in the middle of a read. An interrupted full read goes on after `position` and
+        `last_key`; an interrupted incremental one starts again from its old watermark."""
 
         def change(before: TableState) -> TableState:
-            after = msgspec.structs.replace(before, columns=self._all_columns(before), run=self.run)
+            after = self._in(before)
             if not full:
                 return after
-            unfinished = Unfinished(since, place.position, place.last_key, self._marking)
+            backfill = Backfill(since=since, position=position, last_key=last_key, marking=self._marking)
             return msgspec.structs.replace(
-                after, selection=selection, fields=self._paths, watermark="", unfinished=unfinished
+                after, selection=selection, fields=self._paths, watermark="", backfill=backfill
             )
 
         self._commit(change)
 
-    def finish(self, *, selection: str, watermark: str, stamp: str | None, lines: OwnedLines | None = None) -> None:
-        """Commit the rest: the read is complete up to `watermark`. `stamp` names the column of modified stamps."""
+    def finish(self, *, selection: str, watermark: str, lines: OwnedLines | None = None) -> None:
+        """Commit the rest: the read is complete up to `watermark`."""
 
         def change(before: TableState) -> TableState:
             return msgspec.structs.replace(
-                before,
-                columns=self._all_columns(before),
-                run=self.run,
-                selection=selection,
-                fields=self._paths,
-                watermark=watermark,
-                unfinished=None,
-                whole=stamp is None,
+                self._in(before), selection=selection, fields=self._paths, watermark=watermark, backfill=None
             )
 
-        self._commit(change, stamp=stamp, lines=lines, last=True)
+        self._commit(change, lines=lines, last=True)
 
     def replace_lines(self, lines: OwnedLines) -> None:
-        """Commit what is there, and delete the lines that these documents no longer have."""
-        self._commit(lambda before: msgspec.structs.replace(before, run=self.run), lines=lines)
+        """Commit what is there; the lines that these documents no longer have are gone."""
+        self._commit(self._in, lines=lines)
+
+    def _in(self, before: TableState) -> TableState:
+        """The state once rows are in, whatever else is true then."""
+        had = set(before.names())
+        columns = (*before.columns, *(column for column in self.columns if column.path not in had))
+        return msgspec.structs.replace(before, columns=columns, run=self.run, stamp=self._stamp)
 
     def _commit(
-        self,
-        change: Callable[[TableState], TableState],
-        *,
-        stamp: str | None = None,
-        lines: OwnedLines | None = None,
-        last: bool = False,
+        self, change: Callable[[TableState], TableState], *, lines: OwnedLines | None = None, last: bool = False
     ) -> None:
         self._settle()
-        pages, misfits, before = self._pages, self._misfits, self.state
-        seen = Seen(self._first, last) if self._marking else None
+        batches, misfits, before = self._batches, self._misfits, self.state
+        seen = Seen(first=self._first, last=last) if self._marking else None
+        synced = (self._synced or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%SZ")
         self._first = False
 
         def write() -> Committed:
-            return self.file.commit(
+            return self.destination.commit(
                 Commit(
                     before=before,
                     after=change(before),
-                    columns=self.columns,
-                    rows=self._batch(pages),
+                    batch=Batch.joined(self.columns, batches).unique(),
+                    synced=synced,
                     misfits=misfits,
-                    stamp=stamp,
                     lines=lines,
                     seen=seen,
                 )
             )
 
         self._pending = self._writer.submit(write)
-        self._pages, self._misfits, self._rows, self._bytes = [], [], 0, 0
+        self._batches, self._misfits, self._rows, self._bytes = [], [], 0, 0
         self._last = time.monotonic()
 
     def _settle(self) -> None:
@@ -161,24 +156,5 @@ class Loader:
         self.state = done.state
         self.report.new += done.new
         self.report.changed += done.changed
-        self.report.deleted += done.deleted
-        self.report.missing += done.marked
-
-    def _batch(self, pages: Sequence[pa.Table]) -> pa.Table:
-        """Each key once, its last appearance."""
-        import pyarrow as pa
-
-        from tieout.pull.reading.decode import arrow_type
-
-        if not pages:
-            return pa.table({c.name: pa.array([], arrow_type(c)) for c in self.columns})
-        table = pa.concat_tables(pages)
-        keys: list[str] = table.column("key").to_pylist()
-        if len(set(keys)) == len(keys):
-            return table
-        last = {key: index for index, key in enumerate(keys)}
-        return table.take(pa.array(sorted(last.values())))
-
-    def _all_columns(self, before: TableState) -> tuple[Column, ...]:
-        had = set(before.names())
-        return (*before.columns, *(column for column in self.columns if column.path not in had))
+        self.report.deleted += done.lines_gone
+        self.report.missing += done.gone

@@ -12,16 +12,16 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from tieout.errors import BusyError, StoreError
-from tieout.pull.destinations.state import FORMAT, TableState
-from tieout.pull.reading.decode import Misfit
-from tieout.pull.schema.columns import DELETED, Column, Kind
+from tieout.errors import StoreError
+from tieout.pull.destinations.base import Commit, Committed, Found, Measure, Takes, Window
+from tieout.pull.destinations.batch import Plain, plain
+from tieout.pull.destinations.duckdb_commit import write
+from tieout.pull.destinations.duckdb_system import check, damage, every, has_table, live, number, quote, stored
+from tieout.pull.destinations.state import TableState
+from tieout.pull.schema.types import Column, Kind
 from tieout.store.crashpoints import reached
 
 if TYPE_CHECKING:
@@ -31,67 +31,19 @@ if TYPE_CHECKING:
 MEMORY_LIMIT = "256MB"
 LOCK_WAIT = 10.0
 """Seconds to wait for another program to let go of the file."""
+KEYS_A_LOT = 50_000
 
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "memory_limit": MEMORY_LIMIT,
     "preserve_insertion_order": False,
     "autoinstall_known_extensions": False,
 }
-_SYSTEM_TABLES = (
-    "CREATE TABLE IF NOT EXISTS _tieout_state (table_name VARCHAR NOT NULL, object VARCHAR, company VARCHAR,"
-    " entity VARCHAR, watermark VARCHAR, rows BIGINT, run VARCHAR, version BIGINT NOT NULL, state VARCHAR NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS _tieout_misfits (table_name VARCHAR NOT NULL, object VARCHAR, key VARCHAR,"
-    ' field VARCHAR, raw VARCHAR, run VARCHAR, "at" VARCHAR)',
-)
-
-
-class Seen(msgspec.Struct, frozen=True):
-    """What a commit means to a full read of a table that had rows."""
-
-    first: bool
-    last: bool
-    """All rows are read: those that were not among them are marked deleted."""
-
-
-class OwnedLines(msgspec.Struct):
-    """All lines that some documents have now: other lines of theirs are gone and are deleted."""
-
-    column: str
-    """The column that holds the key of a line's document."""
-    owners: Sequence[str]
-    present: list[str]
-    """Keys of the lines there are, those of other documents too."""
-
-
-class Commit(msgspec.Struct, kw_only=True):
-    """One transaction: rows, their misfits, and the state that is true once they are in."""
-
-    before: TableState
-    after: TableState
-    columns: Sequence[Column]
-    """The columns of `rows`, in order."""
-    rows: pa.Table
-    """Each key once."""
-    misfits: Sequence[Misfit] = ()
-    stamp: str | None = None
-    """Column of modified stamps; a row without one makes the table `whole`."""
-    lines: OwnedLines | None = None
-    seen: Seen | None = None
-    """Set where rows that do not come are gone."""
-
-
-class Committed(msgspec.Struct):
-    """What a commit did. `state` is the stored one; the next commit's `before`."""
-
-    new: int
-    changed: int
-    deleted: int
-    marked: int
-    state: TableState
 
 
 class DuckFile:
     """One DuckDB file. Every method opens it, works, and closes it again. Raises StoreError, BusyError."""
+
+    takes = Takes(commit_rows=100_000)
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -99,87 +51,16 @@ class DuckFile:
     def __str__(self) -> str:
         return f"duckdb:///{self.path}"
 
-    def state(self, table: str) -> TableState | None:
-        """The state of a table, None where tieout has not written it.
+    @property
+    def place(self) -> str:
+        """The path."""
+        return str(self.path)
 
-        Raises StoreError if the table is not as tieout left it: removed, or a column gone or of another type."""
-        self._check_place()
-        if not self.path.exists():
-            return None
-        with self._open(read_only=True) as db:
-            found = self._state(db, table)
-            if found is not None:
-                self._check(db, found)
-            return found
+    def identity(self) -> str:
+        """The same file, the same text."""
+        return f"duckdb:{self.path.resolve()}"
 
-    def states(self) -> list[tuple[TableState, str]]:
-        """Every table tieout has written, and what is wrong with it, in a sentence, or nothing. Empty where there is
-        no file."""
-        if not self.path.exists():
-            return []
-        self._check_place()
-        with self._open(read_only=True) as db:
-            if not _has_state(db):
-                return []
-            names = [str(name) for (name,) in db.execute("SELECT table_name FROM _tieout_state ORDER BY 1").fetchall()]
-            found = [state for name in names if (state := self._state(db, name)) is not None]
-            return [(state, self._damage(db, state)) for state in found]
-
-    def misfits(self, table: str) -> dict[str, int]:
-        """How many values of each field are kept raw because they fit no column."""
-        with self._open(read_only=True) as db:
-            sql = "SELECT field, count(*) FROM _tieout_misfits WHERE lower(table_name) = lower(?) GROUP BY field"
-            return {str(field): int(number) for field, number in db.execute(sql, [table]).fetchall()}
-
-    def commit(self, commit: Commit) -> Committed:
-        """Write it all or nothing. Raises BusyError if another run has moved the state since it was read."""
-        with self._open() as db:
-            db.execute("BEGIN")
-            for statement in _SYSTEM_TABLES:
-                db.execute(statement)
-            found = self._state(db, commit.before.table)
-            if (found.version if found else 0) != commit.before.version or (found.watermark if found else "") != (
-                commit.before.watermark
-            ):
-                raise BusyError(
-                    f"Another run has written table {commit.before.table} of {self.path} while this one was reading.",
-                    advice="Nothing was overwritten. Run the command again.",
-                )
-            if found is not None:
-                self._check(db, found)
-            self._ensure_table(db, commit, exists=found is not None)
-            new, changed = self._merge(db, commit)
-            deleted = self._delete_lines(db, commit)
-            marked = self._mark(db, commit)
-            self._keep_misfits(db, commit)
-            total = _number(db, f"SELECT count(*) FROM {quote(commit.after.table)} WHERE {DELETED} IS NULL")
-            state = msgspec.structs.replace(commit.after, version=commit.before.version + 1, rows=total)
-            unstamped = f"{quote(commit.stamp or '')} IS NULL AND {DELETED} IS NULL"
-            if commit.stamp and _number(db, f"SELECT count(*) FROM {quote(state.table)} WHERE {unstamped}"):
-                state = msgspec.structs.replace(state, whole=True)
-            self._keep_state(db, state)
-            self._reserve_log()
-            reached("pull.before_commit")
-            db.execute("COMMIT")
-            reached("pull.after_commit")
-        return Committed(new, changed, deleted, marked, state)
-
-    def keys_since(self, table: str, stamp: str, since: str) -> list[str]:
-        """Keys of rows stamped at or after a moment (ISO 8601 UTC)."""
-        with self._open(read_only=True) as db:
-            sql = f'SELECT "key" FROM {quote(table)} WHERE {quote(stamp)} >= CAST(? AS TIMESTAMPTZ) ORDER BY "key"'
-            return [str(key) for (key,) in db.execute(sql, [since]).fetchall()]
-
-    def sums(self, table: str, columns: Sequence[str]) -> tuple[int, dict[str, Decimal | None]]:
-        """Row count and exact sums of decimal columns, of one snapshot and without rows marked deleted. None is the
-        sum of nothing."""
-        parts = "".join(f", sum({quote(name)})" for name in columns)
-        with self._open(read_only=True) as db:
-            live = f" WHERE {DELETED} IS NULL" if _has_mark(db, table) else ""
-            (row,) = db.execute(f"SELECT count(*){parts} FROM {quote(table)}{live}").fetchall()
-        return int(row[0]), dict(zip(columns, row[1:], strict=True))
-
-    def _check_place(self) -> None:
+    def check(self) -> None:
         """What would only be found out when the first rows are written, found before any are read."""
         folder = self.path.parent
         if not folder.is_dir():
@@ -194,6 +75,136 @@ class DuckFile:
                 head = file.read(12)
             if head[8:] != b"DUCK":  # DuckDB itself would try to download a reader for some other formats
                 raise explain(self.path, "not a valid DuckDB")
+
+    def tables(self) -> list[Found]:
+        """Every table tieout has written. Empty where there is no file."""
+        if not self.path.exists():
+            return []
+        self.check()
+        with self._open(read_only=True) as db:
+            return [Found(state, damage(db, state, self.place)) for state in every(db)]
+
+    def state(self, table: str) -> TableState | None:
+        """The state of a table, None where tieout has not written it."""
+        self.check()
+        if not self.path.exists():
+            return None
+        with self._open(read_only=True) as db:
+            found = stored(db, table)
+            if found is not None:
+                check(db, found, self.place)
+            return found
+
+    def commit(self, commit: Commit) -> Committed:
+        """Write it all or nothing."""
+        with self._open() as db:
+            db.execute("BEGIN")
+            done = write(db, commit, self.place)
+            self._reserve_log()
+            reached("pull.before_commit")
+            db.execute("COMMIT")
+            reached("pull.after_commit")
+        return done
+
+    def measure(
+        self,
+        table: str,
+        columns: Sequence[Column],
+        *,
+        by: Column | None = None,
+        within: Window | None = None,
+        stamp: Column | None = None,
+    ) -> list[Measure]:
+        """Counts, exact sums and the latest stamp: of all rows, or by the values of a column."""
+        parts = [
+            quote(by.name) if by is not None else "NULL",
+            "count(*)",
+            f"max({quote(stamp.name)})" if stamp is not None else "NULL",
+            *(f"sum({quote(column.name)})" for column in columns),
+        ]
+        listed = ", ".join(f"{part} AS c{at}" for at, part in enumerate(parts))
+        with self._open(read_only=True) as db:
+            where, values = _where(db, table, within)
+            grouped = " GROUP BY 1 ORDER BY 1" if by is not None else ""
+            found = _arrow(db, f"SELECT {listed} FROM {quote(table)} WHERE {where}{grouped}", values)
+        groups = found.column(0).to_pylist()
+        newest = found.column(2).to_pylist()
+        if by is not None:
+            groups = plain(by, groups)
+        if stamp is not None:
+            newest = plain(stamp, newest)
+        sums = [found.column(at + 3).to_pylist() for at in range(len(columns))]
+        return [
+            Measure(
+                group=None if group is None else str(group),
+                count=int(count),
+                sums={column.name: sums[at][row] for at, column in enumerate(columns)},
+                newest=newest[row],
+            )
+            for row, (group, count) in enumerate(zip(groups, found.column(1).to_pylist(), strict=True))
+        ]
+
+    def keys(self, table: str, *, within: Window | None = None) -> Iterator[list[str]]:
+        """All keys, in lots."""
+        with self._open(read_only=True) as db:
+            where, values = _where(db, table, within)
+            found = db.execute(f'SELECT "key" FROM {quote(table)} WHERE {where}', values)
+            while lot := found.fetchmany(KEYS_A_LOT):
+                yield [str(key) for (key,) in lot]
+
+    def keys_since(self, table: str, stamp: str, since: str) -> list[str]:
+        """Keys of rows stamped at or after a moment (ISO 8601 UTC)."""
+        with self._open(read_only=True) as db:
+            sql = f'SELECT "key" FROM {quote(table)} WHERE {quote(stamp)} >= CAST(? AS TIMESTAMPTZ) ORDER BY "key"'
+            return [str(key) for (key,) in db.execute(sql, [since]).fetchall()]
+
+    def quantiles(self, table: str, parts: int) -> list[str]:
+        """Keys that cut the rows into about equal parts."""
+        with self._open(read_only=True) as db:
+            of = f"FROM {quote(table)} WHERE {live(db, table)}"
+            digits = number(db, f"SELECT count(*) {of} AND NOT regexp_full_match(\"key\", '[0-9]+')") == 0
+            order = 'length(ltrim("key", \'0\')), ltrim("key", \'0\'), "key"' if digits else '"key"'
+            over = f"OVER (ORDER BY {order})"
+            cut = f'SELECT "key", ntile(?) {over} AS part, row_number() {over} AS at {of}'
+            sql = f'SELECT arg_min("key", at) FROM ({cut}) GROUP BY part HAVING part > 1 ORDER BY part'
+            return [str(key) for (key,) in db.execute(sql, [parts]).fetchall()]
+
+    def rows(self, table: str, keys: Sequence[str], columns: Sequence[Column]) -> dict[str, dict[str, Plain]]:
+        """Some rows, by key and path."""
+        listed = "".join(f", {quote(column.name)}" for column in columns)
+        with self._open(read_only=True) as db:
+            sql = f'SELECT "key"{listed} FROM {quote(table)} WHERE list_contains(?, "key") AND {live(db, table)}'
+            found = _arrow(db, sql, [list(keys)])
+        values = [plain(column, found.column(at).to_pylist()) for at, column in enumerate(columns, start=1)]
+        paths = [column.path for column in columns]
+        rows = zip(*values, strict=True) if values else [()] * found.num_rows
+        there = zip(found.column(0).to_pylist(), rows, strict=True)
+        return {str(key): dict(zip(paths, row, strict=True)) for key, row in there}
+
+    def misfits(self, table: str) -> dict[str, int]:
+        """How many values of each field are kept raw because they fit no column."""
+        with self._open(read_only=True) as db:
+            sql = "SELECT field, count(*) FROM _tieout_misfits WHERE lower(table_name) = lower(?) GROUP BY field"
+            return {str(field): int(count) for field, count in db.execute(sql, [table]).fetchall()}
+
+    def drop(self, table: str) -> None:
+        """The table and all that is kept of it."""
+        self.check()
+        if not self.path.exists():
+            return
+        with self._open() as db:
+            db.execute("BEGIN")
+            found = stored(db, table)
+            if found is not None:
+                db.execute(f"DROP TABLE IF EXISTS {quote(found.table)}")
+                for name in ("_tieout_state", "_tieout_misfits", "_tieout_seen"):
+                    if has_table(db, name):
+                        db.execute(f"DELETE FROM {name} WHERE lower(table_name) = lower(?)", [table])
+            self._reserve_log()
+            db.execute("COMMIT")
+
+    def close(self) -> None:
+        """Nothing is open between two calls."""
 
     @contextmanager
     def _open(self, *, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -256,191 +267,6 @@ class DuckFile:
         ) as error:
             raise explain(self.path, str(error)) from None
 
-    @staticmethod
-    def _state(db: duckdb.DuckDBPyConnection, table: str) -> TableState | None:
-        if not _has_state(db):
-            return None
-        rows = db.execute("SELECT state FROM _tieout_state WHERE lower(table_name) = lower(?)", [table]).fetchall()
-        if not rows:
-            return None
-        (row,) = rows
-        if msgspec.json.decode(row[0]).get("format", FORMAT) > FORMAT:
-            raise StoreError(f"Table {table} was written by a newer tieout.", advice="Upgrade tieout.")
-        return msgspec.json.decode(row[0], type=TableState)
-
-    def _damage(self, db: duckdb.DuckDBPyConnection, state: TableState) -> str:
-        try:
-            self._check(db, state)
-        except StoreError as error:
-            return error.message
-        return ""
-
-    def _check(self, db: duckdb.DuckDBPyConnection, state: TableState) -> None:
-        types = dict(
-            db.execute(
-                "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = ? AND schema_name = 'main'",
-                [state.table],
-            ).fetchall()
-        )
-        again = "Undo the change, or drop the table and its row in _tieout_state; `tieout pull` then reads all of it."
-        if not types:
-            raise StoreError(f"Table {state.table} is gone from {self.path}, but its state is not.", advice=again)
-        for column in state.columns:
-            found = types.get(column.name)
-            if found is None:
-                raise StoreError(f"Table {state.table} has lost its column {column.name}.", advice=again)
-            if found != sql_type(column):
-                raise StoreError(
-                    f"Column {column.name} of table {state.table} is {found}; tieout made it {sql_type(column)}.",
-                    advice=again,
-                )
-
-    def _ensure_table(self, db: duckdb.DuckDBPyConnection, commit: Commit, *, exists: bool) -> None:
-        table = quote(commit.after.table)
-        if not exists:
-            taken = db.execute(
-                "SELECT 1 FROM duckdb_columns() WHERE lower(table_name) = lower(?)", [commit.after.table]
-            ).fetchall()
-            if taken:
-                raise StoreError(
-                    f"{self.path} already has a table {commit.after.table} that tieout did not make.",
-                    advice="Set `table` to another name, or remove that table.",
-                )
-            body = ", ".join(f"{quote(c.name)} {sql_type(c)}" for c in commit.after.columns)
-            db.execute(f"CREATE TABLE {table} ({body}, {DELETED} TIMESTAMP WITH TIME ZONE)")
-            return
-        if not _has_mark(db, commit.after.table):
-            db.execute(f"ALTER TABLE {table} ADD COLUMN {DELETED} TIMESTAMP WITH TIME ZONE")
-        had = {column.name for column in commit.before.columns}
-        for column in commit.after.columns:
-            if column.name not in had:
-                db.execute(f"ALTER TABLE {table} ADD COLUMN {quote(column.name)} {sql_type(column)}")
-
-    @staticmethod
-    def _merge(db: duckdb.DuckDBPyConnection, commit: Commit) -> tuple[int, int]:
-        table = quote(commit.after.table)
-        if not commit.rows.num_rows:
-            return 0, 0
-        before = _number(db, f"SELECT count(*) FROM {table}")
-        db.register("batch", commit.rows)
-        names = [quote(column.name) for column in commit.columns]
-        listed = ", ".join(names)
-        if before == 0:
-            db.execute(f"INSERT INTO {table} ({listed}) SELECT {listed} FROM batch")
-            return commit.rows.num_rows, 0
-        others = [name for name in names if name != '"key"']
-        differs = " OR ".join([*(f"t.{name} IS DISTINCT FROM s.{name}" for name in others), f"t.{DELETED} IS NOT NULL"])
-        values = ", ".join([*(f"{name} = s.{name}" for name in others), f"{DELETED} = NULL"])
-        update = f"WHEN MATCHED AND ({differs}) THEN UPDATE SET {values}"
-        insert = f"WHEN NOT MATCHED THEN INSERT ({listed}) VALUES ({', '.join(f's.{name}' for name in names)})"
-        touched = _number(db, f'MERGE INTO {table} t USING batch s ON t."key" = s."key" {update} {insert}')
-        new = _number(db, f"SELECT count(*) FROM {table}") - before
-        return new, touched - new
-
-    @staticmethod
-    def _delete_lines(db: duckdb.DuckDBPyConnection, commit: Commit) -> int:
-        lines = commit.lines
-        if lines is None:
-            return 0
-        import pyarrow as pa
-
-        db.register("owners", pa.table({"key": pa.array(list(lines.owners), pa.string())}))
-        db.register("present", pa.table({"key": pa.array(lines.present, pa.string())}))
-        return _number(
-            db,
-            f"DELETE FROM {quote(commit.after.table)} WHERE {quote(lines.column)} IN (SELECT key FROM owners)"
-            ' AND "key" NOT IN (SELECT key FROM present)',
-        )
-
-    @staticmethod
-    def _mark(db: duckdb.DuckDBPyConnection, commit: Commit) -> int:
-        """Mark rows that a full read, now at its end, did not bring. Its keys are kept with its rows until then, so
-        that an interrupted read can go on."""
-        if commit.seen is None:
-            return 0
-        table = commit.after.table
-        db.execute("CREATE TABLE IF NOT EXISTS _tieout_seen (table_name VARCHAR NOT NULL, key VARCHAR NOT NULL)")
-        if commit.seen.first:
-            db.execute("DELETE FROM _tieout_seen WHERE table_name = ?", [table])
-        if commit.rows.num_rows:
-            db.register("arrived", commit.rows.select(["key"]))
-            db.execute("INSERT INTO _tieout_seen SELECT ?, key FROM arrived", [table])
-        if not commit.seen.last:
-            return 0
-        marked = _number(
-            db,
-            f'UPDATE {quote(table)} SET {DELETED} = now() WHERE {DELETED} IS NULL AND "key" NOT IN'
-            " (SELECT key FROM _tieout_seen WHERE table_name = ?)",
-            [table],
-        )
-        db.execute("DELETE FROM _tieout_seen WHERE table_name = ?", [table])
-        return marked
-
-    @staticmethod
-    def _keep_misfits(db: duckdb.DuckDBPyConnection, commit: Commit) -> None:
-        table, state = commit.after.table, commit.after
-        if commit.rows.num_rows and _number(db, "SELECT count(*) FROM _tieout_misfits WHERE table_name = ?", [table]):
-            db.register("reread", commit.rows.select(["key"]))
-            db.execute("DELETE FROM _tieout_misfits WHERE table_name = ? AND key IN (SELECT key FROM reread)", [table])
-        if not commit.misfits:
-            return
-        import pyarrow as pa
-
-        found = pa.table(
-            {
-                "key": [m.key for m in commit.misfits],
-                "field": [m.field for m in commit.misfits],
-                "raw": [m.raw for m in commit.misfits],
-            },
-            schema=pa.schema([("key", pa.string()), ("field", pa.string()), ("raw", pa.string())]),
-        )
-        db.register("misfits", found)
-        db.execute(
-            "INSERT INTO _tieout_misfits SELECT ?, ?, key, field, raw, ?, strftime(now(), '%Y-%m-%dT%H:%M:%SZ')"
-            " FROM misfits",
-            [table, state.object, state.run],
-        )
-
-    @staticmethod
-    def _keep_state(db: duckdb.DuckDBPyConnection, state: TableState) -> None:
-        db.execute("DELETE FROM _tieout_state WHERE table_name = ?", [state.table])
-        db.execute(
-            "INSERT INTO _tieout_state VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [
-                state.table,
-                state.object,
-                state.company,
-                state.entity,
-                state.watermark,
-                state.rows,
-                state.run,
-                state.version,
-                msgspec.json.encode(state).decode(),
-            ],
-        )
-
-
-def quote(name: str) -> str:
-    """An SQL identifier, whatever is in it."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def sql_type(column: Column) -> str:
-    """The DuckDB type of a column, spelt as DuckDB's catalogue spells it."""
-    match column.kind:
-        case Kind.INTEGER:
-            return "BIGINT"
-        case Kind.DECIMAL:
-            return f"DECIMAL(38,{column.scale})"
-        case Kind.BOOLEAN:
-            return "BOOLEAN"
-        case Kind.DATE:
-            return "DATE"
-        case Kind.TIMESTAMP:
-            return "TIMESTAMP WITH TIME ZONE"
-        case _:
-            return "VARCHAR"
-
 
 def explain(path: Path, reason: str) -> StoreError:
     """One sentence for what DuckDB said."""
@@ -469,16 +295,20 @@ _REASONS = (
 )
 
 
-def _has_state(db: duckdb.DuckDBPyConnection) -> bool:
-    return bool(db.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = '_tieout_state'").fetchall())
+def _arrow(db: duckdb.DuckDBPyConnection, sql: str, values: Sequence[Any]) -> pa.Table:
+    return db.sql(sql, params=list(values)).to_arrow_table()
 
 
-def _has_mark(db: duckdb.DuckDBPyConnection, table: str) -> bool:
-    """Whether the table has the column of deletion marks: those made by the first tieouts have none."""
-    sql = "SELECT 1 FROM duckdb_columns() WHERE lower(table_name) = lower(?) AND column_name = ?"
-    return bool(db.execute(sql, [table, DELETED]).fetchall())
-
-
-def _number(db: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any] = ()) -> int:
-    rows = db.execute(sql, list(parameters)).fetchall()
-    return int(rows[0][0]) if rows else 0
+def _where(db: duckdb.DuckDBPyConnection, table: str, within: Window | None) -> tuple[str, list[Any]]:
+    """The condition for live rows in a window, and the values to bind."""
+    conditions, values = [live(db, table)], []
+    if within is not None:
+        name = quote(within.column.name)
+        kind = {Kind.DATE: "DATE", Kind.TIMESTAMP: "TIMESTAMPTZ"}.get(within.column.kind, "VARCHAR")
+        if within.null:
+            conditions.append(f"{name} IS NULL")
+        for bound, sign in ((within.low, ">="), (within.high, "<")):
+            if bound is not None:
+                conditions.append(f"{name} {sign} CAST(? AS {kind})")
+                values.append(bound)
+    return " AND ".join(conditions), values

@@ -5,55 +5,128 @@ The state lies in the destination, beside the rows, and is committed with them (
 
 from __future__ import annotations
 
+from decimal import Decimal
+from typing import Any, Literal
+
 import msgspec
 
-from tieout.pull.schema.columns import Column
+from tieout.errors import StoreError
+from tieout.pull.schema.columns import MODIFIED
+from tieout.pull.schema.types import Column
 
-FORMAT = 1
+FORMAT = 2
 """Rises when an older tieout could misread the state."""
 
 
-class Unfinished(msgspec.Struct, frozen=True):
-    """A first read that has committed some rows but not all."""
+class Backfill(msgspec.Struct, frozen=True, kw_only=True):
+    """A long read that has committed some rows but not all. The next run goes on after them."""
 
+    kind: Literal["full", "fill", "sweep"] = "full"
+    """Every row; the new fields of every row; the keys of every row."""
     since: str
-    """The watermark the read will leave when it is complete."""
+    """Intacct's clock when it began, less the look-back: the watermark it leaves when it is complete."""
     position: int
     """Rows read in the read's own order."""
     last_key: str
     marking: bool = False
-    """The table had rows before: the keys read so far lie in `_tieout_seen`, and the end marks the others deleted."""
+    """The table had rows before: the keys read so far are kept (`Seen`), and the end marks the others deleted."""
+    size: int = 0
+    """Rows a page; 0 where that does not matter."""
+    rows_at_start: int = 0
+    """Rows Intacct counted when it began."""
+    filter: str = ""
+    """The windows not read yet, where the read was cut into some; "" for one read of everything."""
+
+
+class Proven(msgspec.Struct, frozen=True, kw_only=True):
+    """What Intacct said of all rows when they were last compared, and whether the table said the same."""
+
+    version: int
+    """The table's, at that moment: another one means that the comparison is of earlier rows."""
+    count: int
+    sums: dict[str, Decimal | None]
+    """By path."""
+    newest: str
+    """The latest modified stamp, "" for none."""
+    at: str
+    ties: bool
 
 
 class TableState(msgspec.Struct, frozen=True, kw_only=True):
-    """One table. Stamps are ISO 8601 UTC with Z, the server's clock."""
+    """One table. Stamps are ISO 8601 UTC with Z, the server's clock; "" is never, or not known."""
 
     table: str
     object: str
     company: str
+    environment: str = ""
+    """Of the company's connection; "" where the table is from before it was kept."""
     entity: str
-    selection: str = ""
-    """Canonical text of filter and scope; another one means reading everything again."""
-    watermark: str = ""
-    """Everything changed before this moment has been read; empty before the first complete read."""
-    columns: tuple[Column, ...] = ()
-    """Every column the table ever got: names and types never change."""
-    fields: tuple[str, ...] = ()
-    """Paths the last read kept up to date in every row; a column outside of them may be stale."""
-    whole: bool = False
-    """Rows without a modified stamp were seen, or there is none: every run reads all rows."""
-    unfinished: Unfinished | None = None
-    rows: int = 0
-    """Without those marked deleted."""
-    run: str = ""
-    version: int = 0
-    """Rises with every commit; the compare-and-set that keeps a late writer from moving the watermark back."""
     parent: str = ""
     """For lines: the table of their documents."""
     lines: tuple[str, ...] = ()
     """Tables of the lines that are pulled with it."""
+    selection: str = ""
+    """Canonical text of filter and scope; another one means reading everything again."""
+    columns: tuple[Column, ...] = ()
+    """Every column the table ever got: names never change."""
+    fields: tuple[str, ...] = ()
+    """Paths the last read kept up to date in every row; a column outside of them may be stale."""
+    gone: tuple[str, ...] = ()
+    """Paths whose field the company's model no longer has; their columns keep the last values."""
+    stamp: str = ""
+    """The column of modified stamps, "" where the read brings none."""
+    watermark: str = ""
+    """Everything changed before this moment has been read; "" before the first complete read."""
+    tail: str = ""
+    """While a backfill is open: changes before this moment were read beside it."""
+    backfill: Backfill | None = None
+    proven: Proven | None = None
+    unstamped: int = 0
+    """Rows whose modified stamp is null, without those marked deleted. Counted by the destination."""
+    swept_at: str = ""
+    """When all keys were last looked through."""
+    deep_at: str = ""
+    """When the long look-back was last taken."""
+    unstamped_at: str = ""
+    """When rows without a stamp were last read."""
+    rows: int = 0
+    """Without those marked deleted. Counted by the destination."""
+    run: str = ""
+    version: int = 0
+    """Rises with every commit; the compare-and-set that keeps a late writer from moving the watermark back."""
     format: int = FORMAT
 
     def names(self) -> dict[str, str]:
         """path -> column name, as given once and for all."""
         return {column.path: column.name for column in self.columns}
+
+    @property
+    def stamped(self) -> bool:
+        """Whether every row tells when it was modified, so that reading what changed is enough."""
+        return bool(self.stamp) and not self.unstamped
+
+    def text(self) -> str:
+        """How a destination keeps it."""
+        return msgspec.json.encode(self).decode()
+
+
+def read_state(table: str, text: str) -> TableState:
+    """The state behind a text, also one of an earlier format. Raises StoreError for that of a newer tieout."""
+    raw: dict[str, Any] = msgspec.json.decode(text)
+    if raw.get("format", 1) > FORMAT:
+        raise StoreError(f"Table {table} was written by a newer tieout.", advice="Upgrade tieout.")
+    if raw.get("format", 1) == 1:
+        raw = _from_first(raw)
+    return msgspec.convert(raw, TableState)
+
+
+def _from_first(raw: dict[str, Any]) -> dict[str, Any]:
+    """Format 1 had `whole` (rows without a stamp, or none with one) and `unfinished` (a full read under way)."""
+    raw = {**raw, "format": FORMAT}
+    names = {column["path"]: column["name"] for column in raw.get("columns", ())}
+    read = raw.get("fields") or list(names)
+    raw["stamp"] = names.get(MODIFIED, "") if MODIFIED in read else ""
+    if raw.pop("whole", False) and raw["stamp"]:
+        raw["unstamped"] = max(raw.get("rows", 0), 1)  # how many they are was not kept: the next commit counts
+    raw["backfill"] = raw.pop("unfinished", None)
+    return raw

@@ -14,9 +14,11 @@ import msgspec
 from tieout.catalogue.model import Model
 from tieout.errors import CheckError, IntacctError, ReplyError, TieoutError
 from tieout.project.report import TieOutLine
-from tieout.pull.destinations.duckdb import DuckFile
+from tieout.pull.destinations.base import Destination
 from tieout.pull.failures import is_connection_wide
-from tieout.pull.schema.columns import Column, own_sums, table_name
+from tieout.pull.schema.columns import own_sums
+from tieout.pull.schema.names import table_name
+from tieout.pull.schema.types import Column
 
 if TYPE_CHECKING:
     from tieout.rest import Filter, Intacct
@@ -44,7 +46,7 @@ class _Sums(msgspec.Struct):
 def tie_out(
     client: Intacct,
     model: Model,
-    file: DuckFile,
+    destination: Destination,
     table: str,
     columns: Sequence[Column],
     *,
@@ -58,7 +60,8 @@ def tie_out(
 
     Raises StoreError, and what the client raises where the rows cannot even be counted."""
     summed = own_sums(columns, model)
-    rows, ours = file.sums(table, [column.name for column in summed])
+    (measure,) = destination.measure(table, summed)
+    rows, ours = measure.count, measure.sums
     subject = subject_of(model.name, table)
     proof = Proof([_rows(subject, rows, client.count(model.name, where, private=private), whole)], transactions=1)
     if not summed:
@@ -73,7 +76,7 @@ def tie_out(
             note = f"Intacct would not sum it ({sums.refused[column.path]})"
             proof.lines.append(unproven(subject, f"sum {column.path}", mine or Decimal(0), note))
     if any(line.ties is False for line in proof.lines[1:]):
-        raw = file.misfits(table)
+        raw = destination.misfits(table)
         proof.lines = [_explain_sum(line, raw.get(line.what.removeprefix("sum "), 0)) for line in proof.lines]
     return proof
 

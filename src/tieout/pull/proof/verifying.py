@@ -13,13 +13,15 @@ import msgspec
 from tieout import catalogue
 from tieout.errors import ConfigurationError, StoreError, TieoutError, UnknownNameError
 from tieout.project.report import TieOutLine
-from tieout.pull.destinations.duckdb import DuckFile
+from tieout.pull.destinations.base import Destination
+from tieout.pull.destinations.open import open_destination
 from tieout.pull.destinations.state import TableState
 from tieout.pull.failures import is_connection_wide
+from tieout.pull.plan.targets import table_of
 from tieout.pull.proof.compare import subject_of, tie_out, unproven
 from tieout.pull.reading.selection import Selection
-from tieout.pull.run import Source, destination_path, sources, table_of
 from tieout.pull.settings import DEFAULT_DESTINATION, PullSettings
+from tieout.pull.sources import Source, sources
 
 if TYPE_CHECKING:
     from tieout.project import Project
@@ -30,7 +32,7 @@ class Holding(msgspec.Struct, kw_only=True):
 
     object: str
     table: str
-    file: DuckFile
+    destination: Destination
     pull: str
     """What to give `tieout pull` for it."""
     connection: str | None = None
@@ -45,19 +47,27 @@ class Holdings:
         """Raises StoreError for a destination that cannot be read, ConfigurationError for a bad section."""
         sections = {name: project.section("pull", name, PullSettings) for name in project.names("pull")}
         urls = [destination or section.destination for section in sections.values()]
-        files = [DuckFile(destination_path(project, url)) for url in [*urls, destination or DEFAULT_DESTINATION]]
-        self._files = {str(file.path): file for file in files}
+        urls.append(destination or DEFAULT_DESTINATION)
+        every = [open_destination(project.root, url) for url in urls]
+        self._places = {one.identity(): one for one in every}
         self.tables = [
-            Holding(object=state.object, table=state.table, file=file, pull=state.object, state=state, damage=damage)
-            for file in self._files.values()
-            for state, damage in file.states()
+            Holding(
+                object=found.state.object,
+                table=found.state.table,
+                destination=one,
+                pull=found.state.object,
+                state=found.state,
+                damage=found.damage,
+            )
+            for one in self._places.values()
+            for found in one.tables()
         ]
         self.sections: dict[str, Holding] = {}
-        for (name, section), file in zip(sections.items(), files, strict=False):
+        for (name, section), one in zip(sections.items(), every, strict=False):
             table = table_of(section)
-            found = self._at(file, table)
+            found = self._at(one, table)
             if found is None:
-                found = Holding(object=catalogue.resolve(section.object), table=table, file=file, pull=name)
+                found = Holding(object=catalogue.resolve(section.object), table=table, destination=one, pull=name)
             found.pull, found.connection = name, section.connection
             for line in self._lines(found):
                 line.pull, line.connection = name, section.connection
@@ -66,7 +76,7 @@ class Holdings:
     @property
     def places(self) -> str:
         """The destinations, for a message."""
-        return ", ".join(self._files)
+        return ", ".join(one.place for one in self._places.values())
 
     def names(self) -> tuple[str, ...]:
         """Every name that `find` answers to, aliases of objects apart."""
@@ -94,8 +104,8 @@ class Holdings:
         found += [holding for main in mains for holding in (main, *self._lines(main))]
         return [*found, *self.tables]
 
-    def _at(self, file: DuckFile, table: str) -> Holding | None:
-        same = (t for t in self.tables if t.file.path == file.path and t.table.lower() == table.lower())
+    def _at(self, place: Destination, table: str) -> Holding | None:
+        same = (t for t in self.tables if _same(t.destination, place) and t.table.lower() == table.lower())
         return next(same, None)
 
     def _lines(self, main: Holding) -> Iterator[Holding]:
@@ -103,14 +113,18 @@ class Holdings:
         if main.state is None:
             return
         for name in main.state.lines:
-            found = self._at(main.file, name)
+            found = self._at(main.destination, name)
             if found is None:
                 found = msgspec.structs.replace(main, object=f"{main.object} lines", table=name, state=None)
             yield found
         for table in self.tables:
             named = table.state is not None and table.state.parent.lower() == main.table.lower()
-            if named and table.file.path == main.file.path and table.table not in main.state.lines:
+            if named and _same(table.destination, main.destination) and table.table not in main.state.lines:
                 yield table
+
+
+def _same(one: Destination, other: Destination) -> bool:
+    return one.identity() == other.identity()
 
 
 def verify(
@@ -166,7 +180,7 @@ def _chosen(holdings: Holdings, names: Sequence[str] | None) -> list[Holding]:
             )
         found += answers
     found = found if names else holdings.every()
-    return list({(str(one.file.path), one.table.lower()): one for one in found}.values())
+    return list({(one.destination.identity(), one.table.lower()): one for one in found}.values())
 
 
 def _verify(
@@ -189,7 +203,7 @@ def _verify(
     return tie_out(
         found.client,
         model,
-        holding.file,
+        holding.destination,
         state.table,
         [column for column in state.columns if column.path in known],
         where=selection.where(),

@@ -14,7 +14,7 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from tieout.pull.schema.columns import Column, Kind
+from tieout.pull.schema.types import Column, Kind
 
 Cell: TypeAlias = str | int | Decimal | bool | date | datetime | None
 

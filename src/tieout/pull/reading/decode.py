@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 
 from tieout.errors import ReplyError
+from tieout.pull.destinations.batch import Batch, Misfit
 from tieout.pull.reading import cells
-from tieout.pull.schema.columns import Column, Kind
+from tieout.pull.schema.types import Column, Kind, arrow_type
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,26 +25,17 @@ if TYPE_CHECKING:
     from tieout.rest.rows import Meta
 
 
-class Misfit(msgspec.Struct, frozen=True):
-    """A value that fits no column type: `raw` is its JSON text. A row without a key is one misfit of field `key`."""
+class Page(msgspec.Struct):
+    """One decoded page. `rows` counts what Intacct sent; `batch` may hold fewer (rows without a key)."""
 
-    key: str
-    field: str
-    raw: str
-
-
-class Table(msgspec.Struct):
-    """One decoded page. `rows` counts what Intacct sent; `data` may hold fewer (rows without a key)."""
-
-    data: pa.Table
-    keys: list[str]
+    batch: Batch
     misfits: list[Misfit]
     rows: int
     total: int
     next: int | None
 
 
-class PageReader:
+class Decoder:
     """Reads the pages of one query. Not for two threads at once: it learns which columns need the slow way."""
 
     def __init__(self, columns: Sequence[Column]) -> None:
@@ -58,7 +50,7 @@ class PageReader:
         """Paths of the columns that are read value by value."""
         return tuple(self.columns[i].path for i in sorted(self._loose))
 
-    def read(self, body: bytes) -> Table:
+    def read(self, body: bytes) -> Page:
         """Raises ReplyError when the body is no page of a query at all."""
         try:
             rows, meta = self._decode(body)
@@ -69,9 +61,9 @@ class PageReader:
         else:
             values = [list(map(get, rows)) for get in self._getters]
             loose = self._loose
-        return self._table(values, loose, len(rows), meta)
+        return self._page(values, loose, len(rows), meta)
 
-    def _table(self, values: list[list[Any]], loose: Collection[int], count: int, meta: Meta) -> Table:
+    def _page(self, values: list[list[Any]], loose: Collection[int], count: int, meta: Meta) -> Page:
         import pyarrow as pa
 
         from tieout.rest.rows import whole as number
@@ -84,9 +76,8 @@ class PageReader:
             if array is None:
                 array = self._slow(index, whole[index], keys, misfits)
             arrays.append(array)
-        return Table(
-            data=pa.table(arrays, names=[column.name for column in self.columns]),
-            keys=keys,
+        return Page(
+            batch=Batch(self.columns, pa.table(arrays, names=[column.name for column in self.columns]), keys),
             misfits=misfits,
             rows=count,
             total=number(meta.totalCount),
@@ -169,25 +160,6 @@ class PageReader:
         ):  # UnicodeDecodeError and JSONDecodeError are ValueErrors
             pass
         raise ReplyError("Intacct answered a query with something that is not a page of rows.", advice="Try again.")
-
-
-def arrow_type(column: Column) -> pa.DataType:
-    """The Arrow type of a column. Stamps are UTC in microseconds."""
-    import pyarrow as pa
-
-    match column.kind:
-        case Kind.INTEGER:
-            return pa.int64()
-        case Kind.DECIMAL:
-            return pa.decimal128(38, column.scale)
-        case Kind.BOOLEAN:
-            return pa.bool_()
-        case Kind.DATE:
-            return pa.date32()
-        case Kind.TIMESTAMP:
-            return pa.timestamp("us", "UTC")
-        case _:
-            return pa.string()
 
 
 def _wire_type(column: Column) -> Any:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tieout.errors import ReplyError
-from tieout.pull.reading.decode import PageReader, Table
+from tieout.pull.reading.decode import Decoder, Page
 
 if TYPE_CHECKING:
     from tieout.rest import Intacct, Query, Reply
@@ -34,13 +34,13 @@ class Place(msgspec.Struct, frozen=True):
 class Step(msgspec.Struct):
     """One page, without rows that the page before it already brought."""
 
-    page: Table
+    page: Page
     place: Place
     asked_at: datetime | None
     """The server's clock when the page was asked for, as near as its Date header and our stopwatch can tell."""
 
 
-def read(client: Intacct, query: Query, reader: PageReader, *, size: int, after: Place | None = None) -> Iterator[Step]:
+def read(client: Intacct, query: Query, decoder: Decoder, *, size: int, after: Place | None = None) -> Iterator[Step]:
     """The pages of `query`, from the first or after a place where an earlier read stopped. `size` is 2 to 4000 rows.
 
     One billable transaction a page. Raises what `Intacct.call` raises, and ReplyError if rows never stop moving.
@@ -49,8 +49,9 @@ def read(client: Intacct, query: Query, reader: PageReader, *, size: int, after:
     known = {after.last_key} if after else set()
     steps_back = 0
     while True:
-        page, asked_at = _ask(client, query, reader, start, size)
-        if start > 1 and not known.intersection(page.keys) and (page.keys or not page.rows):
+        page, asked_at = _ask(client, query, decoder, start, size)
+        keys = page.batch.keys
+        if start > 1 and not known.intersection(keys) and (keys or not page.rows):
             steps_back += 1
             if steps_back > MAX_STEPS_BACK:
                 raise ReplyError(
@@ -61,10 +62,8 @@ def read(client: Intacct, query: Query, reader: PageReader, *, size: int, after:
             continue
         end = start + page.rows - 1
         more = page.rows > 0 and (end < page.total or (page.next or 0) > end)
-        overlap = 1 if page.keys and page.keys[0] in known else 0
-        keys = page.keys
-        if overlap:
-            page.data, page.keys = page.data.slice(1), page.keys[1:]
+        if keys and keys[0] in known:
+            page.batch = page.batch.after(1)
             page.misfits = [misfit for misfit in page.misfits if misfit.key != keys[0]]
         if keys or page.rows == 0 or page.misfits:
             yield Step(page, Place(max(end, 0), keys[-1] if keys else ""), asked_at)
@@ -74,13 +73,13 @@ def read(client: Intacct, query: Query, reader: PageReader, *, size: int, after:
         start = end if page.rows > 1 else end + 1
 
 
-def _ask(client: Intacct, query: Query, reader: PageReader, start: int, size: int) -> tuple[Table, datetime | None]:
+def _ask(client: Intacct, query: Query, decoder: Decoder, start: int, size: int) -> tuple[Page, datetime | None]:
     from tieout.rest.operations import query_page
-    from tieout.rest.rows import Page
+    from tieout.rest.rows import Page as RestPage
 
-    def parse(reply: Reply) -> RestPage[Table]:
-        table = reader.read(reply.body)
-        return Page(rows=[table], total=table.total, start=start, next=table.next, date=reply.date)
+    def parse(reply: Reply) -> RestPage[Page]:
+        table = decoder.read(reply.body)
+        return RestPage(rows=[table], total=table.total, start=start, next=table.next, date=reply.date)
 
     began = time.monotonic()
     answer = client.call(query_page(query, start, size, parse))

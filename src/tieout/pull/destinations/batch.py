@@ -1,0 +1,102 @@
+"""Rows on their way into a table: typed columns in Arrow, or as Python values for databases that take those.
+
+Knows columns; knows neither pages nor databases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import msgspec
+
+from tieout.pull.schema.types import Column, Kind, arrow_type
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Plain: TypeAlias = str | int | bool | None
+"""A value without a database's types: exact numbers, dates and stamps are text, as `Batch.columns` spells them."""
+
+
+class Misfit(msgspec.Struct, frozen=True):
+    """A value that fits no column type: `raw` is its JSON text. A row without a key is one misfit of field `key`."""
+
+    key: str
+    field: str
+    raw: str
+
+
+class Batch:
+    """Some rows, with all of `of` as columns. A key may come twice until `unique`; then the later row counts."""
+
+    def __init__(self, of: Sequence[Column], data: pa.Table, keys: list[str]) -> None:
+        """`data` has the columns of `of`, in their order and with their types."""
+        self.of, self.keys = tuple(of), keys
+        self._data = data
+
+    @classmethod
+    def empty(cls, of: Sequence[Column]) -> Batch:
+        """No rows."""
+        import pyarrow as pa
+
+        return cls(of, pa.table({c.name: pa.array([], arrow_type(c)) for c in of}), [])
+
+    @classmethod
+    def joined(cls, of: Sequence[Column], batches: Sequence[Batch]) -> Batch:
+        """All of them, one after the other."""
+        import pyarrow as pa
+
+        if not batches:
+            return cls.empty(of)
+        return cls(of, pa.concat_tables([b.arrow() for b in batches]), [key for b in batches for key in b.keys])
+
+    @property
+    def rows(self) -> int:
+        return len(self.keys)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory it takes, about."""
+        return int(self._data.nbytes)
+
+    def arrow(self) -> pa.Table:
+        """The rows, one Arrow column each by its name in the table."""
+        return self._data
+
+    def columns(self) -> list[list[Plain]]:
+        """The rows by column: whole numbers and booleans as they are, all else as text. Amounts have all the digits
+        after the point that their column has; dates are `2026-03-20`, stamps `2026-03-20T10:00:00Z`, with microseconds
+        where they have any."""
+        return [plain(column, self._data.column(at).to_pylist()) for at, column in enumerate(self.of)]
+
+    def unique(self) -> Batch:
+        """Each key once, its last appearance."""
+        if len(set(self.keys)) == len(self.keys):
+            return self
+        import pyarrow as pa
+
+        last = sorted({key: index for index, key in enumerate(self.keys)}.values())
+        return Batch(self.of, self._data.take(pa.array(last)), [self.keys[index] for index in last])
+
+    def after(self, rows: int) -> Batch:
+        """Without so many rows at its beginning."""
+        return Batch(self.of, self._data.slice(rows), self.keys[rows:])
+
+
+def plain_text(value: Decimal | date | datetime) -> str:
+    """An exact number, a date or a stamp (UTC) as `Batch.columns` spells it."""
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return value.isoformat()
+
+
+def plain(column: Column, values: list[Any]) -> list[Plain]:
+    if column.kind not in (Kind.DECIMAL, Kind.DATE, Kind.TIMESTAMP):
+        return values
+    spell: Callable[[Any], str] = plain_text
+    return [None if value is None else spell(value) for value in values]

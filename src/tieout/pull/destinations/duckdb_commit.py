@@ -1,0 +1,207 @@
+"""One commit into a DuckDB file: statements of one transaction, which the caller begins and ends."""
+
+# ruff: noqa: S608 - statements are built from quoted identifiers only; values are bound
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+import msgspec
+
+from tieout.errors import StoreError
+from tieout.pull.destinations.base import Child, Commit, Committed, counted, refuse_overtaken
+from tieout.pull.destinations.duckdb_system import (
+    check,
+    ensure_system,
+    has_mark,
+    has_table,
+    keep,
+    number,
+    quote,
+    sql_type,
+    stored,
+)
+from tieout.pull.destinations.state import TableState
+from tieout.pull.schema.names import DELETED
+
+if TYPE_CHECKING:
+    import duckdb
+
+Connection: TypeAlias = "duckdb.DuckDBPyConnection"
+
+_STAMP = "TIMESTAMP WITH TIME ZONE"
+
+
+def write(db: Connection, commit: Commit, place: str) -> Committed:
+    """All of a commit. Raises BusyError and StoreError; then the transaction is to be rolled back."""
+    ensure_system(db)
+    _compare_and_check(db, [commit.before, *(child.state for child in commit.children)], place)
+    _ensure_table(db, commit, place)
+    new, changed = _merge(db, commit)
+    done = Committed(state=commit.after, new=new, changed=changed, lines_gone=_replace_lines(db, commit))
+    hard, gone = _find_gone(db, commit)
+    if gone:
+        for child in commit.children:
+            state, lines = _follow(db, child, commit, hard=hard)
+            done.children[state.table], done.children_gone = state, done.children_gone + lines
+        done.gone = _remove(db, commit.after.table, '"key" IN (SELECT key FROM _tieout_gone)', commit.synced, hard=hard)
+    _keep_misfits(db, commit)
+    rows, unstamped = _count(db, commit.after)
+    done.state = counted(commit, rows=rows, unstamped=unstamped)
+    keep(db, done.state)
+    return done
+
+
+def _compare_and_check(db: Connection, befores: Iterable[TableState], place: str) -> None:
+    for before in befores:
+        found = stored(db, before.table)
+        refuse_overtaken(before, found, place)
+        if found is not None:
+            check(db, found, place)
+
+
+def _ensure_table(db: Connection, commit: Commit, place: str) -> None:
+    table = quote(commit.after.table)
+    if not commit.before.version:
+        if has_table(db, commit.after.table):
+            raise StoreError(
+                f"{place} already has a table {commit.after.table} that tieout did not make.",
+                advice="Set `table` to another name, or remove that table.",
+            )
+        body = ", ".join(f"{quote(c.name)} {sql_type(c)}" for c in commit.after.columns)
+        db.execute(f"CREATE TABLE {table} ({body}, {DELETED} {_STAMP})")
+        return
+    _ensure_mark(db, commit.after.table)
+    had = {column.name for column in commit.before.columns}
+    for column in commit.after.columns:
+        if column.name not in had:
+            db.execute(f"ALTER TABLE {table} ADD COLUMN {quote(column.name)} {sql_type(column)}")
+
+
+def _ensure_mark(db: Connection, table: str) -> None:
+    if not has_mark(db, table):
+        db.execute(f"ALTER TABLE {quote(table)} ADD COLUMN {DELETED} {_STAMP}")
+
+
+def _merge(db: Connection, commit: Commit) -> tuple[int, int]:
+    table = quote(commit.after.table)
+    if not commit.batch.rows:
+        return 0, 0
+    before = number(db, f"SELECT count(*) FROM {table}")
+    db.register("_tieout_batch_in", commit.batch.arrow())
+    names = [quote(column.name) for column in commit.batch.of]
+    listed = ", ".join(names)
+    if before == 0:
+        db.execute(f"INSERT INTO {table} ({listed}) SELECT {listed} FROM _tieout_batch_in")
+        return commit.batch.rows, 0
+    others = [name for name in names if name != '"key"']
+    differs = " OR ".join([*(f"t.{name} IS DISTINCT FROM s.{name}" for name in others), f"t.{DELETED} IS NOT NULL"])
+    values = ", ".join([*(f"{name} = s.{name}" for name in others), f"{DELETED} = NULL"])
+    update = f"WHEN MATCHED AND ({differs}) THEN UPDATE SET {values}"
+    insert = f"WHEN NOT MATCHED THEN INSERT ({listed}) VALUES ({', '.join(f's.{name}' for name in names)})"
+    touched = number(db, f'MERGE INTO {table} t USING _tieout_batch_in s ON t."key" = s."key" {update} {insert}')
+    new = number(db, f"SELECT count(*) FROM {table}") - before
+    return new, touched - new
+
+
+def _replace_lines(db: Connection, commit: Commit) -> int:
+    lines = commit.lines
+    if lines is None:
+        return 0
+    _keys(db, "_tieout_owners_in", lines.owners)
+    _keys(db, "_tieout_present_in", lines.present)
+    owned = f"{quote(lines.column)} IN (SELECT key FROM _tieout_owners_in)"
+    left = f'{owned} AND "key" NOT IN (SELECT key FROM _tieout_present_in)'
+    return _remove(db, commit.after.table, left, commit.synced, hard=lines.hard)
+
+
+def _find_gone(db: Connection, commit: Commit) -> tuple[bool, int]:
+    """Leave the keys of live rows that are gone in a temporary table -> whether they go hard, how many."""
+    table, selects, hard = commit.after.table, [], False
+    if commit.gone is not None and commit.gone.keys:
+        _keys(db, "_tieout_missing_in", commit.gone.keys)
+        selects.append('"key" IN (SELECT key FROM _tieout_missing_in)')
+        hard = commit.gone.hard
+    if _keep_seen(db, commit):
+        selects.append('"key" NOT IN (SELECT key FROM _tieout_seen WHERE lower(table_name) = lower($1))')
+        hard = hard or (commit.seen is not None and commit.seen.hard)
+    db.execute("DROP TABLE IF EXISTS temp._tieout_gone")
+    if not selects:
+        return hard, 0
+    found = f'SELECT "key" AS key FROM {quote(table)} WHERE {DELETED} IS NULL AND ({" OR ".join(selects)})'
+    gone = number(db, f"CREATE TEMP TABLE _tieout_gone AS {found}", [table] if "$1" in found else [])
+    if commit.seen is not None and commit.seen.last:
+        db.execute("DELETE FROM _tieout_seen WHERE lower(table_name) = lower(?)", [table])
+    return hard, gone
+
+
+def _keep_seen(db: Connection, commit: Commit) -> bool:
+    """Keep the keys of a read whose end tells which rows are gone -> whether this is its end."""
+    if commit.seen is None:
+        return False
+    if commit.seen.first:
+        db.execute("DELETE FROM _tieout_seen WHERE lower(table_name) = lower(?)", [commit.after.table])
+    if commit.batch.rows:
+        db.register("_tieout_arrived_in", commit.batch.arrow().select(["key"]))
+        db.execute("INSERT INTO _tieout_seen SELECT ?, key FROM _tieout_arrived_in", [commit.after.table])
+    return commit.seen.last
+
+
+def _follow(db: Connection, child: Child, commit: Commit, *, hard: bool) -> tuple[TableState, int]:
+    """Lines of documents that are gone go with them."""
+    table = child.state.table
+    _ensure_mark(db, table)
+    owned = f"{quote(child.owner)} IN (SELECT key FROM _tieout_gone)"
+    lines = _remove(db, table, owned, commit.synced, hard=hard)
+    rows, unstamped = _count(db, child.state)
+    state = msgspec.structs.replace(child.state, version=child.state.version + 1, rows=rows, unstamped=unstamped)
+    keep(db, state)
+    return state, lines
+
+
+def _remove(db: Connection, table: str, which: str, moment: str, *, hard: bool) -> int:
+    """Mark live rows deleted, or delete them -> how many."""
+    if hard:
+        return _forget(db, table, f"{DELETED} IS NULL AND {which}")
+    sql = f"UPDATE {quote(table)} SET {DELETED} = CAST(? AS TIMESTAMPTZ) WHERE {DELETED} IS NULL AND {which}"
+    return number(db, sql, [moment])
+
+
+def _forget(db: Connection, table: str, which: str) -> int:
+    """Delete rows, with what is kept of their misfits -> how many."""
+    left = f'SELECT "key" FROM {quote(table)} WHERE {which}'
+    db.execute(f"DELETE FROM _tieout_misfits WHERE lower(table_name) = lower(?) AND key IN ({left})", [table])
+    return number(db, f"DELETE FROM {quote(table)} WHERE {which}")
+
+
+def _keep_misfits(db: Connection, commit: Commit) -> None:
+    table, state = commit.after.table, commit.after
+    of_table = "FROM _tieout_misfits WHERE lower(table_name) = lower(?)"
+    if commit.batch.rows and number(db, f"SELECT count(*) {of_table}", [table]):
+        db.register("_tieout_reread_in", commit.batch.arrow().select(["key"]))
+        db.execute(f"DELETE {of_table} AND key IN (SELECT key FROM _tieout_reread_in)", [table])
+    if not commit.misfits:
+        return
+    import pyarrow as pa
+
+    names = ("key", "field", "raw")
+    found = pa.table({name: pa.array([getattr(m, name) for m in commit.misfits], pa.string()) for name in names})
+    db.register("_tieout_misfits_in", found)
+    sql = "INSERT INTO _tieout_misfits SELECT ?, ?, key, field, raw, ?, ? FROM _tieout_misfits_in"
+    db.execute(sql, [table, state.object, state.run, commit.synced])
+
+
+def _count(db: Connection, state: TableState) -> tuple[int, int]:
+    """Live rows, and those of them without a stamp."""
+    unstamped = f"count(*) FILTER ({quote(state.stamp)} IS NULL)" if state.stamp else "0"
+    ((rows, without),) = db.execute(
+        f"SELECT count(*), {unstamped} FROM {quote(state.table)} WHERE {DELETED} IS NULL"
+    ).fetchall()
+    return int(rows), int(without)
+
+
+def _keys(db: Connection, name: str, keys: Sequence[str]) -> None:
+    import pyarrow as pa
+
+    db.register(name, pa.table({"key": pa.array(list(keys), pa.string())}))

@@ -1,0 +1,130 @@
+"""What tieout keeps in a DuckDB file beside the rows: its own tables, the states, and how a table must look.
+
+Statements only: which file they run in, and in which transaction, the caller knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from tieout.errors import StoreError
+from tieout.pull.destinations.state import TableState, read_state
+from tieout.pull.schema.names import DELETED
+from tieout.pull.schema.types import Column, Kind
+
+if TYPE_CHECKING:
+    import duckdb
+
+_TABLES = (
+    "CREATE TABLE IF NOT EXISTS _tieout_state (table_name VARCHAR NOT NULL, object VARCHAR, company VARCHAR,"
+    " entity VARCHAR, watermark VARCHAR, rows BIGINT, run VARCHAR, version BIGINT NOT NULL, state VARCHAR NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS _tieout_misfits (table_name VARCHAR NOT NULL, object VARCHAR, key VARCHAR,"
+    ' field VARCHAR, raw VARCHAR, run VARCHAR, "at" VARCHAR)',
+    "CREATE TABLE IF NOT EXISTS _tieout_seen (table_name VARCHAR NOT NULL, key VARCHAR NOT NULL)",
+)
+
+
+def ensure_system(db: duckdb.DuckDBPyConnection) -> None:
+    """Make tieout's own tables where they are not there yet."""
+    for statement in _TABLES:
+        db.execute(statement)
+
+
+def has_table(db: duckdb.DuckDBPyConnection, name: str) -> bool:
+    """Whether the file has a table or a view of that name, whoever made it; case does not count."""
+    sql = "SELECT 1 FROM duckdb_columns() WHERE lower(table_name) = lower(?) AND NOT internal LIMIT 1"
+    return bool(db.execute(sql, [name]).fetchall())
+
+
+def has_mark(db: duckdb.DuckDBPyConnection, table: str) -> bool:
+    """Whether the table has the column of deletion marks: those made by the first tieouts have none."""
+    sql = "SELECT 1 FROM duckdb_columns() WHERE lower(table_name) = lower(?) AND column_name = ?"
+    return bool(db.execute(sql, [table, DELETED]).fetchall())
+
+
+def live(db: duckdb.DuckDBPyConnection, table: str) -> str:
+    """The condition that leaves out rows marked deleted."""
+    return f"{DELETED} IS NULL" if has_mark(db, table) else "true"
+
+
+def stored(db: duckdb.DuckDBPyConnection, table: str) -> TableState | None:
+    """The state of a table. Raises StoreError for that of a newer tieout."""
+    if not has_table(db, "_tieout_state"):
+        return None
+    rows = db.execute("SELECT state FROM _tieout_state WHERE lower(table_name) = lower(?)", [table]).fetchall()
+    return read_state(table, rows[0][0]) if rows else None
+
+
+def every(db: duckdb.DuckDBPyConnection) -> list[TableState]:
+    """The states of all tables, by name."""
+    if not has_table(db, "_tieout_state"):
+        return []
+    rows = db.execute("SELECT table_name, state FROM _tieout_state ORDER BY 1").fetchall()
+    return [read_state(name, text) for name, text in rows]
+
+
+def keep(db: duckdb.DuckDBPyConnection, state: TableState) -> None:
+    """Store a state in the place of the one before."""
+    db.execute("DELETE FROM _tieout_state WHERE lower(table_name) = lower(?)", [state.table])
+    values = [state.table, state.object, state.company, state.entity, state.watermark, state.rows, state.run]
+    db.execute("INSERT INTO _tieout_state VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", [*values, state.version, state.text()])
+
+
+def check(db: duckdb.DuckDBPyConnection, state: TableState, place: str) -> None:
+    """Raises StoreError where a table is not as its state says."""
+    types = dict(
+        db.execute(
+            "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = ? AND schema_name = 'main'",
+            [state.table],
+        ).fetchall()
+    )
+    again = "Undo the change, or drop the table and its row in _tieout_state; `tieout pull` then reads all of it."
+    if not types:
+        raise StoreError(f"Table {state.table} is gone from {place}, but its state is not.", advice=again)
+    for column in state.columns:
+        found = types.get(column.name)
+        if found is None:
+            raise StoreError(f"Table {state.table} has lost its column {column.name}.", advice=again)
+        if found != sql_type(column):
+            raise StoreError(
+                f"Column {column.name} of table {state.table} is {found}; tieout made it {sql_type(column)}.",
+                advice=again,
+            )
+
+
+def damage(db: duckdb.DuckDBPyConnection, state: TableState, place: str) -> str:
+    """What `check` finds, as a sentence."""
+    try:
+        check(db, state, place)
+    except StoreError as error:
+        return error.message
+    return ""
+
+
+def quote(name: str) -> str:
+    """An SQL identifier, whatever is in it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def sql_type(column: Column) -> str:
+    """The DuckDB type of a column, spelt as DuckDB's catalogue spells it."""
+    match column.kind:
+        case Kind.INTEGER:
+            return "BIGINT"
+        case Kind.DECIMAL:
+            return f"DECIMAL(38,{column.scale})"
+        case Kind.BOOLEAN:
+            return "BOOLEAN"
+        case Kind.DATE:
+            return "DATE"
+        case Kind.TIMESTAMP:
+            return "TIMESTAMP WITH TIME ZONE"
+        case _:
+            return "VARCHAR"
+
+
+def number(db: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any] = ()) -> int:
+    """The first value of the answer, 0 where there is none."""
+    rows = db.execute(sql, list(parameters)).fetchall()
+    return int(rows[0][0]) if rows else 0

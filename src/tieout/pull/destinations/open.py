@@ -1,0 +1,25 @@
+"""A destination by its URL: `duckdb:///company.duckdb`. Each kind has its module, loaded when it is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tieout.errors import ConfigurationError, redacted
+from tieout.pull.destinations.base import Destination
+from tieout.pull.settings import DEFAULT_DESTINATION
+
+
+def open_destination(root: Path, url: str) -> Destination:
+    """The destination, not looked into yet. Three slashes and a path below `root`, the project's folder; four make it
+    absolute. A plain name that ends in .duckdb will do. Raises ConfigurationError for anything else."""
+    scheme, separator, rest = url.partition(":///")
+    if not separator and url.endswith(".duckdb"):
+        scheme, rest = "duckdb", url
+    if scheme == "duckdb" and rest:
+        from tieout.pull.destinations.duckdb import DuckFile
+
+        return DuckFile(root / Path(rest).expanduser())
+    raise ConfigurationError(
+        f"There is no destination for {redacted(url)!r} yet.",
+        advice=f"A DuckDB file is one: {DEFAULT_DESTINATION}. Others come later.",
+    )

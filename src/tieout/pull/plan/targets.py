@@ -1,0 +1,101 @@
+"""What a run pulls: sections of the project, or objects named directly, each with the table it writes.
+
+Every mistake that can be found without Intacct is found here. Asks nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tieout import catalogue
+from tieout.errors import ConfigurationError
+from tieout.pull.destinations.open import open_destination
+from tieout.pull.schema.names import table_name
+from tieout.pull.settings import PullSettings
+
+if TYPE_CHECKING:
+    from tieout.project import Project
+
+
+class Target(msgspec.Struct, frozen=True):
+    """One section, or one object named directly."""
+
+    name: str
+    settings: PullSettings
+
+
+def targets(
+    project: Project,
+    names: Sequence[str] | None,
+    objects: Sequence[str] | None,
+    over: dict[str, str],
+) -> list[Target]:
+    """`names` and `objects` as `pull` takes them; the settings in `over` go before what the sections say.
+
+    Raises UnknownNameError and ConfigurationError."""
+    sections = [name.removeprefix("pull.") for name in names or ()]
+    if not sections and not objects:
+        sections = list(project.names("pull"))
+        if not sections:
+            raise ConfigurationError(
+                "Nothing says what to pull.",
+                advice="Name objects (`tieout pull vendors bills`) or add [pull.NAME] sections to tieout.toml.",
+            )
+    found = [Target(name, project.section("pull", name, PullSettings)) for name in sections]
+    found += [Target(name, PullSettings(object=name)) for name in objects or ()]
+    if "table" in over and len(found) > 1:
+        raise ConfigurationError(
+            f"One table cannot hold {len(found)} objects.", advice="Name one object or section with --table."
+        )
+    try:
+        found = [Target(t.name, msgspec.convert({**_members(t.settings), **over}, PullSettings)) for t in found]
+    except msgspec.ValidationError as error:
+        raise ConfigurationError(f"{str(error).partition(' - at')[0]}.") from None
+    seen: dict[tuple[str, str], str] = {}
+    for target in found:  # every name is looked up before anything is asked of Intacct
+        place = _place(project, target.settings)
+        if place in seen:
+            raise ConfigurationError(
+                f"{seen[place]} and {target.name} both write table {place[1]}.", advice="Set `table` for one of them."
+            )
+        seen[place] = target.name
+    _refuse_taken(project, found)
+    return found
+
+
+def _members(settings: PullSettings) -> dict[str, object]:
+    return {name: getattr(settings, name) for name in settings.__struct_fields__}
+
+
+def _refuse_taken(project: Project, targets: Sequence[Target]) -> None:
+    """What a section keeps in a table, with its own filter and fields, nothing else may overwrite."""
+    sections = {name: project.section("pull", name, PullSettings) for name in project.names("pull")}
+    for target in targets:
+        place = _place(project, target.settings)
+        for name, section in sections.items():
+            if name == target.name or _place(project, section) != place or _same(section, target.settings):
+                continue
+            raise ConfigurationError(
+                f"[pull.{name}] keeps table {place[1]}, with settings of its own, so {target.name} is not pulled into "
+                "it.",
+                advice=f"`tieout pull {name}` runs the section; --table NAME or --destination URL writes elsewhere.",
+            )
+
+
+def _same(one: PullSettings, other: PullSettings) -> bool:
+    """Whether both bring the same rows and columns."""
+    return catalogue.resolve(one.object) == catalogue.resolve(other.object) and (
+        (one.fields, one.where, one.private, one.lines) == (other.fields, other.where, other.private, other.lines)
+    )
+
+
+def _place(project: Project, settings: PullSettings) -> tuple[str, str]:
+    return open_destination(project.root, settings.destination).identity(), table_of(settings).lower()
+
+
+def table_of(settings: PullSettings) -> str:
+    """The table a section writes."""
+    return settings.table or table_name(catalogue.resolve(settings.object))
