@@ -59,6 +59,24 @@ def test_the_workbook_is_written_corrected_and_taken_back(pushed: Run, tmp_path:
     assert clean.json[0]["documents"] == {"Posted": 2, "Draft": 0, "Failed": 0, "Open": 0}
 
 
+def test_two_people_correct_and_apply(pushed: Run, tmp_path: Path) -> None:
+    (tmp_path / "tieout.toml").write_text(SECTION.replace('id = "Vendor"\n[', 'id = "Vendor"\ntwo_people = true\n['))
+    shown = pushed("failed", "--workbook", "inbox.xlsx")
+    assert "`tieout retry vendors --from inbox.xlsx --plan PLAN`" in " ".join((shown.out + shown.err).split())
+    book = openpyxl.load_workbook(tmp_path / "inbox.xlsx")
+    book["Failed"]["C2"] = "7"
+    book.save(tmp_path / "inbox.xlsx")
+    refused = pushed("retry", "--from", "inbox.xlsx")
+    assert refused.code == 2
+    assert "`tieout retry vendors --from inbox.xlsx --plan PLAN`" in " ".join(refused.err.split())
+    planned = pushed("retry", "--from", "inbox.xlsx", "--plan", "my.plan", "--by", "Ann")
+    assert planned.code == 0
+    assert "tieout push vendors --apply my.plan" in " ".join((planned.out + planned.err).split())
+    looked = pushed("push", "--apply", "my.plan", "--dry-run", "--by", "Bo")
+    assert "row 3, Limit: 'much' -> '7' by Ann" in looked.out
+    assert pushed("push", "--apply", "my.plan", "--by", "Bo", "--json").json["posted"] == 1
+
+
 def test_csv_lists_what_is_not_posted(pushed: Run, tmp_path: Path) -> None:
     assert pushed("failed", "vendors", "--csv", "rest.csv").code == 1
     header, row = (tmp_path / "rest.csv").read_text().splitlines()

@@ -74,6 +74,7 @@ def _write(
 ) -> int:
     """Write the files that were asked for. Exit code 1 where one of them lists a record that is not posted."""
     from tieout import push
+    from tieout.push.settings import settings_of
 
     if workbook is not None and workbook.suffix.lower() != ".xlsx":
         raise SourceError(
@@ -97,7 +98,8 @@ def _write(
         for note in file.notes:
             output.say(note)
         if file.documents.get("Failed"):
-            again = f"tieout retry {name} --from {shlex.quote(str(file.path))}"
+            plan = " --plan PLAN" if settings_of(project, name, connection).two_people else ""
+            again = f"tieout retry {name} --from {shlex.quote(str(file.path))}{plan}"
             output.say(f"Next: correct the source's cells, then `{again}`.")
         elif file.documents.get("Open"):
             output.say(f"Next: `tieout failed {name}` says what can be done about what is open.")

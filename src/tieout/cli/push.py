@@ -46,6 +46,9 @@ STEP_WORDS = {"posted": "done", "failed": "refused", "pending": "not done", "unp
 
 SHOWN_PROBLEMS = 10
 
+PlanOption: TypeAlias = Annotated[
+    Path | None, typer.Option("--plan", metavar="FILE", help="Check everything, freeze it in FILE, send nothing.")
+]
 AuditOption: TypeAlias = Annotated[
     Path | None, typer.Option("--audit", metavar="FILE", help="Write the audit file of this run to FILE, a new one.")
 ]
@@ -68,10 +71,7 @@ def push(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything and say what would be sent; send nothing.")
     ] = False,
-    plan: Annotated[
-        Path | None,
-        typer.Option("--plan", metavar="FILE", help="Check everything, freeze it in FILE, send nothing."),
-    ] = None,
+    plan: PlanOption = None,
     apply: Annotated[
         Path | None,
         typer.Option(
@@ -106,7 +106,9 @@ def push(
         return push_init.init(
             of(ctx), init, name, from_file=from_file, template=template, connection=connection, write=write
         )
-    _refuse_contradictions(write, dry_run, plan, apply, records)
+    if write:
+        raise ConfigurationError("--write goes with --init.", advice="Say which object: --init bills --write.")
+    refuse_contradictions(dry_run=dry_run, plan=plan, records=records, apply=apply)
     output, project = of(ctx).output, of(ctx).project()
     chosen = section(project, name)
     with output.progress() as progress, of(ctx).doubts_as_messages():
@@ -128,9 +130,8 @@ def push(
     return conclude(output, report, dry_run=dry_run or plan is not None, from_file=from_file)
 
 
-def _refuse_contradictions(write: bool, dry_run: bool, plan: Path | None, apply: Path | None, records: bool) -> None:
-    if write:
-        raise ConfigurationError("--write goes with --init.", advice="Say which object: --init bills --write.")
+def refuse_contradictions(*, dry_run: bool, plan: Path | None, records: bool, apply: Path | None = None) -> None:
+    """Raise ConfigurationError for options that do not go together."""
     if plan is not None and (dry_run or apply is not None):
         other = "--dry-run" if dry_run else "--apply"
         raise ConfigurationError(

@@ -9,8 +9,7 @@ import typer
 
 from tieout.cli.failed import listed_ids
 from tieout.cli.invocation import BudgetOption, ConcurrencyOption, ConnectionOption, budget_of, of, system_user
-from tieout.cli.push import AuditOption, ByOption, RecordsOption, conclude, section
-from tieout.errors import ConfigurationError
+from tieout.cli.push import AuditOption, ByOption, PlanOption, RecordsOption, conclude, refuse_contradictions, section
 
 
 def retry(
@@ -29,6 +28,7 @@ def retry(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything and say what would be sent; send nothing.")
     ] = False,
+    plan: PlanOption = None,
     records: RecordsOption = False,
     audit: AuditOption = None,
     by: ByOption = None,
@@ -38,8 +38,7 @@ def retry(
     """Send the records again that failed, were not processed or were held. What is posted stays as it is."""
     from tieout.push import retry as run
 
-    if records and not dry_run:
-        raise ConfigurationError("--records goes with --dry-run.", advice="Add --dry-run.")
+    refuse_contradictions(dry_run=dry_run, plan=plan, records=records)
     output = of(ctx).output
     project = of(ctx).project()
     chosen = section(project, name)
@@ -52,10 +51,11 @@ def retry(
             connection=connection,
             dry_run=dry_run,
             list_records=records,
+            plan=plan,
             audit=audit,
             by=by or system_user(),
             budget=budget_of(max_transactions),
             concurrency=concurrency,
             progress=lambda done, total: progress.advance(chosen, done, total, "records"),
         )
-    return conclude(output, report, dry_run=dry_run, command="retry", from_file=from_file)
+    return conclude(output, report, dry_run=dry_run or plan is not None, command="retry", from_file=from_file)

@@ -109,13 +109,14 @@ def apply(
     template: str | None = None,
     from_file: Path | None = None,
 ) -> PushReport:
-    """Send exactly the records of a plan that `push(plan=...)` wrote, and none that was posted meanwhile.
+    """Send exactly the records of a plan that `push(plan=...)` or `retry(plan=...)` wrote, and none that was posted
+    meanwhile.
 
     The source is read again for its hash alone: `from_file`, else the file that was planned, or the section's where
-    that is gone. With `dry_run` nothing is sent: the report says what the plan would send now and who made it, with
-    `list_records` record by record. Raises SourceError where the source changed since, or the plan did;
-    ConfigurationError where the section or the company is another, or `by` made the plan and the section wants two
-    people. Otherwise as `push`."""
+    that is gone; a plan of a corrected file needs that file. With `dry_run` nothing is sent: the report says what the
+    plan would send now and who made it, with `list_records` record by record. Raises SourceError where the source
+    changed since, or the plan did; ConfigurationError where the section or the company is another, or `by` made the
+    plan and the section wants two people. Otherwise as `push`."""
     from tieout.push import run
 
     return run.run(
@@ -147,6 +148,7 @@ def retry(
     again: Sequence[str] = (),
     dry_run: bool = False,
     list_records: bool = False,
+    plan: Path | None = None,
     audit: Path | None = None,
     by: str = "",
     budget: Budget | None = None,
@@ -161,7 +163,7 @@ def retry(
     `tieout_record`; changed cells are recorded under the name `by` and listed in the report's `corrections`. Raises
     CheckError naming rows that are unknown or there twice; nothing was sent then. `again` names records that people
     deleted in Intacct and that are to be posted once more, under another idempotency key; ConfigurationError where one
-    of them is in Intacct, or not in the source."""
+    of them is in Intacct, or not in the source. With `plan` nothing is sent: `apply` sends what that file holds."""
     from tieout.push import run
 
     return run.run(
@@ -174,6 +176,7 @@ def retry(
             again=again,
             dry_run=dry_run,
             list_records=list_records,
+            plan_to=plan,
             audit=audit,
             by=by,
             budget=budget,

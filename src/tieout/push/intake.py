@@ -27,7 +27,6 @@ from tieout.push.templates import fit
 
 if TYPE_CHECKING:
     from tieout.push.inbox.corrected import Watch
-    from tieout.push.inbox.returned import Returned
     from tieout.rest import Intacct
 
 Check: TypeAlias = Callable[[Sequence[Document]], None]
@@ -55,8 +54,6 @@ class Intake(msgspec.Struct, kw_only=True):
     """Identical rows that only an occurrence number tells apart."""
     unnamed: int = 0
     """Documents that nothing in the source names."""
-    returned: Returned | None = None
-    """Where the source is a corrected file that came back: the same, with what people changed."""
 
 
 def take_in(

@@ -97,6 +97,9 @@ def _head(desks: Desks, job: Job, intake: Intake, report: PushReport, notes: tup
         unnamed=intake.unnamed,
         unused_columns=intake.unused_columns,
         notes=notes,
+        retry=job.retry,
+        again=tuple(job.again),
+        is_returned=intake.stage.rows.came_back(),
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from tieout.push.stage import Stage
     from tieout.store.ledger import Scope, Seal
 
-VERSION = 3
+VERSION = 4
 _CONTEXT = "push-plan"
 
 
@@ -48,6 +49,20 @@ class PlanHead(msgspec.Struct, kw_only=True):
     unused_columns: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     """What could not be checked, and what looked wrong and was not refused."""
+    retry: bool = False
+    """Made by a retry: what Intacct refused goes out again also where it did not change."""
+    again: tuple[str, ...] = ()
+    """Records that people deleted in Intacct and that are posted once more."""
+    is_returned: bool = False
+    """Made of a corrected file that `tieout failed` wrote: `source` is where that lay."""
+
+    @property
+    def remade(self) -> str:
+        """The command that makes such a plan."""
+        if not self.retry:
+            return f"tieout push {self.push} --plan FILE"
+        source = f" --from {shlex.quote(self.source)}" if self.is_returned else ""
+        return f"tieout retry {self.push}{source} --plan FILE"
 
 
 def mapping_hash(settings: PushSettings) -> str:
@@ -80,8 +95,12 @@ def save(stage: Stage, head: PlanHead, seal: Seal, owner: str, path: Path) -> st
     return digest
 
 
-def load(stage: Stage, path: Path, seal: Seal) -> PlanHead:
-    """A plan into an empty stage. Raises SourceError where the file is none, or is not as it was written."""
+def head_of(path: Path) -> PlanHead:
+    """What a file says that was planned; `load` tells whether it was changed. Raises SourceError where it is none."""
+    return _opened(path)[0]
+
+
+def _opened(path: Path) -> tuple[PlanHead, bytes]:
     if not path.is_file():
         raise SourceError(f"There is no plan {str(path)!r}.", advice="Make one: tieout push NAME --plan FILE.")
     try:
@@ -90,13 +109,22 @@ def load(stage: Stage, path: Path, seal: Seal) -> PlanHead:
             row = database.execute("select head, sealed from plan").fetchone()
         finally:
             database.close()
-        head = msgspec.json.decode(row[0], type=PlanHead)
-        _refuse_other_version(head, path)  # first: its tables may be others
-        stage.copy_from(path)
+        head, sealed = msgspec.json.decode(row[0], type=PlanHead), bytes(row[1])
     except (sqlite3.Error, msgspec.MsgspecError, ValueError, TypeError):
         raise _not_a_plan(path) from None
+    _refuse_other_version(head, path)  # first: its tables may be others
+    return head, sealed
+
+
+def load(stage: Stage, path: Path, seal: Seal) -> PlanHead:
+    """A plan into an empty stage. Raises SourceError where the file is none, or is not as it was written."""
+    head, sealed = _opened(path)
     try:
-        digest = seal.decrypt(row[1], _CONTEXT).decode()
+        stage.copy_from(path)
+    except sqlite3.Error:
+        raise _not_a_plan(path) from None
+    try:
+        digest = seal.decrypt(sealed, _CONTEXT).decode()
     except ConfigurationError:
         raise SourceError(
             f"The plan {str(path)!r} was made with another master key, or was changed.",
@@ -130,7 +158,7 @@ def refuse_other(head: PlanHead, name: str, settings: PushSettings, scope: Scope
         if is_so:
             raise ConfigurationError(
                 f"This plan cannot be applied: {why}. Nothing was sent.",
-                advice=f"Make a new one: tieout push {name} --plan FILE.",
+                advice=f"Make a new one: {msgspec.structs.replace(head, push=name).remade}.",
             )
 
 

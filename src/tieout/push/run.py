@@ -6,6 +6,7 @@ Strings the steps together; each step's rules are in its own module.
 from __future__ import annotations
 
 import contextlib
+import shlex
 import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tieout.errors import ConfigurationError, TieoutError
-from tieout.push import plan
+from tieout.push import plan, plan_file
 from tieout.push.changes import reopen
 from tieout.push.checks.checking import Checking
 from tieout.push.deciding import decide, name_actions, outgoing
@@ -32,7 +33,7 @@ from tieout.push.dispatch.steps import Steps, Tally
 from tieout.push.documents import without_id_of
 from tieout.push.garbage import only_what_is_new
 from tieout.push.inbox import corrected, originals
-from tieout.push.inbox.returned import Returned, is_returned
+from tieout.push.inbox.returned import RECORD, Planned, Returned, is_returned
 from tieout.push.intake import Check, Intake, take_in
 from tieout.push.looking import look
 from tieout.push.opening import Desks, Opened, lease, opened
@@ -87,6 +88,8 @@ class Job:
     @cached_property
     def settings(self) -> PushSettings:
         """Raises as `settings_of`."""
+        if self.plan is not None:  # as it was made, so is it applied
+            self.retry = plan_file.head_of(self.plan).retry
         # A corrected file stands beside the section's source and is told from it; any other stands in its place.
         source = None if self.retry else self.from_file
         return settings_of(self.project, self.name, self.connection, template=self.template, source=source)
@@ -145,31 +148,35 @@ def _begun(desks: Desks, job: Job, stage: Stage, checking: Checking) -> tuple[In
 
 def _taken(desks: Desks, job: Job, stage: Stage, checking: Checking) -> Intake:
     checks = _checks(job.settings, desks)
-    returned = _returned(desks, job)
+    returned = _returned(desks, job, stage)
     if returned is not None:
         checks = (returned.check, *checks)
     source = returned if returned is not None else _source(job)
     watch = corrected.watch(desks, job.settings) if returned is None else None
-    intake = take_in(job.settings, job.name, source, desks.main.client, stage, checks, checking, watch)
-    intake.returned = returned
-    if returned is not None:
-        stage.rows.note_returned(returned.origins())
-    return intake
+    return take_in(job.settings, job.name, source, desks.main.client, stage, checks, checking, watch)
 
 
-def _returned(desks: Desks, job: Job) -> Returned | None:
-    """The corrected file that a retry was given, where it is one that `tieout failed` wrote."""
-    path = job.path if job.retry and job.path != job.settings.path_in(desks.root) else None
-    if path is None or not is_returned(path, job.settings):
+def _returned(desks: Desks, job: Job, stage: Stage) -> Returned | None:
+    """The corrected file that was given, where it is one that `tieout failed` wrote. Only a retry takes it."""
+    path = job.from_file
+    if path is None or (job.retry and path == job.settings.path_in(desks.root)) or not is_returned(path, job.settings):
         return None
-    return Returned(path, job.settings, f"[push.{job.name}]", desks.main.ledger.originals, job.by)
+    if not job.retry:
+        plan = f" --plan {shlex.quote(str(job.plan_to))}" if job.plan_to is not None else ""
+        raise ConfigurationError(
+            f"{path.name} is a file that `tieout failed` wrote: its rows are known by their column {RECORD}.",
+            advice=f"`tieout retry {job.name} --from {shlex.quote(str(path))}{plan}` takes it back. Nothing was sent.",
+        )
+    return Returned(path, job.settings, f"[push.{job.name}]", desks.main.ledger.originals, job.by, stage.rows)
 
 
 def _refuse_without_a_plan(job: Job) -> None:
     if job.settings.two_people and job.plan is None:
+        source = f" --from {shlex.quote(str(job.from_file))}" if job.from_file is not None else ""
+        command = f"tieout {'retry' if job.retry else 'push'} {job.name}{source} --plan PLAN"
         raise ConfigurationError(
             f"[push.{job.name}] wants two people: one who plans, another who applies the plan.",
-            advice=f"Run `tieout push {job.name} --plan FILE`, and let the other run `--apply FILE`.",
+            advice=f"Run `{command}`, and let the other run `tieout push {job.name} --apply PLAN`. Nothing was sent.",
         )
 
 
@@ -197,13 +204,10 @@ def _applied(desks: Desks, job: Job, stage: Stage) -> tuple[Intake, PlanHead]:
     refuse_other(head, job.name, job.settings, desks.main.ledger.scope)
     if job.settings.two_people and not job.dry_run:
         refuse_alone(head, job.by, job.name)
-    if job.from_file is None and job.path is not None and Path(head.source).is_file():
-        job.path = Path(head.source)  # the file that was planned, wherever it lay
-    source = _source(job)
-    rows = source.rows() if source.can_repeat else stage.rows.remember(source.rows())
-    for _ in rows:
-        pass  # for its hash
+    job.again = head.again
+    source = _planned(job, head, stage)
     refuse_changed(head, source.sha256)
+    corrected.refuse_superseded(desks, stage, head)
     intake = Intake(
         source=source,
         stage=stage,
@@ -215,6 +219,18 @@ def _applied(desks: Desks, job: Job, stage: Stage) -> tuple[Intake, PlanHead]:
     return intake, head
 
 
+def _planned(job: Job, head: PlanHead, stage: Stage) -> Source:
+    """The source of a plan, read for its hash: the file that was planned, wherever it lay, unless another was named."""
+    if head.is_returned:
+        return Planned(job.from_file or Path(head.source), job.settings, f"[push.{job.name}]", head.rows)
+    if job.from_file is None and job.path is not None and Path(head.source).is_file():
+        job.path = Path(head.source)
+    source = _source(job)
+    for _ in source.rows() if source.can_repeat else stage.rows.remember(source.rows()):
+        pass
+    return source
+
+
 def _send(
     desks: Desks, job: Job, intake: Intake, held: Lease, audit: AuditWriter | None, planned: PlanHead | None
 ) -> PushReport:
@@ -223,8 +239,7 @@ def _send(
     main = desks.main
     reopen(desks, stage, job.again, held)  # before the run begins: who names what cannot be is told, and nothing began
     main.ledger.start_run(run_id, origin(intake.source))
-    if intake.returned is not None:
-        main.ledger.originals.record(held, run_id, intake.returned.corrections)
+    corrected.record(desks, stage, held, run_id)
     counter = _Counter(job.progress)
     closings = Closings(main.object, stage, _holder(desks, held, run_id))
     tally = Tally(job.settings.steps)
@@ -342,10 +357,8 @@ def _announce(desks: Desks, intake: Intake, settings: PushSettings, held: Lease,
             continue
         ledger.forget(held, plan.superseded(stage, entity, ledger))
         ledger.forget_rows_without_id(held, without_id_of(intake.source.name))
-    if intake.returned is not None:
-        for desk in desks.all():
-            gone = intake.returned.superseded(stage).get(desk.ledger.scope.entity, [])
-            desk.ledger.forget(held, gone)
+    for ledger, gone in corrected.renamed(desks, stage):
+        ledger.forget(held, gone)
     ready = 0
     for chunk in stage.chunks("send", "held"):
         for entity, documents in plan.by_entity(chunk):

@@ -7,11 +7,14 @@ file where each row came from. Knows rows and documents, no ledger.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+
+import msgspec
 
 from tieout.push.inbox import cells
 from tieout.store.ledger_corrected import Became, Saying
-from tieout.store.ledger_facts import Origin
+from tieout.store.ledger_facts import Correction, Origin
 
 if TYPE_CHECKING:
     from tieout.push.sources import SourceRow
@@ -21,7 +24,13 @@ create table originals (row integer primary key, cells blob not null);  -- rows 
 create table said (row integer primary key, digest blob not null);  -- of what the source says in it
 create table returned (  -- rows of a corrected file
     row integer primary key, entity text not null, source_id text not null, said text not null,
-    generation text not null, corrected integer not null
+    kept_id text not null, kept_entity text not null, kept_source_id text not null, generation text not null,
+    corrected integer not null
+);
+create table corrections (  -- cells that people changed in a corrected file
+    number integer primary key, source_id text not null, row integer not null, name text not null,
+    before text, after text, by text not null, at text not null, file text not null, entity text not null,
+    is_hidden integer not null
 );
 create table became (  -- records of a corrected file: what they were before, and what they are now
     entity text not null, source_id text not null, said text not null,
@@ -33,9 +42,19 @@ create table holders (  -- of documents that are left alone: the records that ho
     primary key (seq, place)
 );
 """
-_LASTING = {"originals": "row", "said": "row", "returned": "row"}
+_LASTING = {"originals": "row", "said": "row", "returned": "row", "corrections": "number"}
 """What belongs to a plan, and what it is ordered by; the rest is found out anew."""
 _CHUNK = 1_000
+
+
+class Kept(NamedTuple):
+    """What a corrected file calls a record by: its rows as they were kept when the file was written."""
+
+    id: str
+    entity: str
+    """As the ledger has it."""
+    source_id: str
+    generation: str
 
 
 class ReturnedRow(NamedTuple):
@@ -43,8 +62,7 @@ class ReturnedRow(NamedTuple):
 
     origin: Origin
     """The record that its source has it in, and what that said."""
-    generation: str
-    """Of what was kept of it, by which the file names it."""
+    kept: Kept
     corrected: bool
     """Somebody changed a cell of its record, now or in an earlier file."""
 
@@ -99,19 +117,34 @@ class StageRows:
 
     def note_returned(self, rows: Iterable[tuple[int, ReturnedRow]]) -> None:
         """Where the rows of a corrected file came from, by their numbers."""
-        facts = [(number, *row.origin, row.generation, row.corrected) for number, row in rows]
-        self._many("insert or replace into returned values (?, ?, ?, ?, ?, ?)", facts)
+        left = iter(rows)
+        while some := list(islice(left, _CHUNK)):
+            facts = [(number, *row.origin, *row.kept, row.corrected) for number, row in some]
+            self._many("insert or replace into returned values (?, ?, ?, ?, ?, ?, ?, ?, ?)", facts)
 
     def came_back(self) -> bool:
         """Whether the rows are those of a corrected file."""
         return self._run("select 1 from returned limit 1").fetchone() is not None
 
     def returned(self, numbers: Sequence[int]) -> dict[int, ReturnedRow]:
-        query = "select row, entity, source_id, said, generation, corrected from returned where row in ({})"
-        return {
-            row: ReturnedRow(Origin(entity, source_id, said), generation, bool(corrected))
-            for row, entity, source_id, said, generation, corrected in self._among(query, numbers)
-        }
+        found = self._among("select * from returned where row in ({})", numbers)
+        return {row: ReturnedRow(Origin(*f[:3]), Kept(*f[3:7]), bool(f[7])) for row, *f in found}
+
+    def kept(self) -> Iterator[Kept]:
+        """The records that the rows of a corrected file were of when it was written."""
+        query = "select distinct kept_id, kept_entity, kept_source_id, generation from returned"
+        yield from (Kept(*row) for row in self._run(query))
+
+    def note_corrections(self, corrections: Sequence[tuple[Correction, bool]]) -> None:
+        """Cells that people changed, and whether their values are hidden from reports."""
+        rows = [(None, *msgspec.structs.astuple(each), hidden) for each, hidden in corrections]
+        self._many("insert into corrections values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+
+    def corrections(self, *, public: bool = False) -> Iterator[Correction]:
+        """Cells that people changed, in the order of the file; with `public` without values that are to be hidden."""
+        for _, *facts, is_hidden in self._run("select * from corrections order by number"):
+            made = Correction(**dict(zip(Correction.__struct_fields__, facts, strict=True)))
+            yield msgspec.structs.replace(made, before=None, after=None) if public and is_hidden else made
 
     def note_became(self, origins: Iterable[Origin], record: Became) -> None:
         """A record that rows of these records became."""

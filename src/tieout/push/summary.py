@@ -63,7 +63,7 @@ def summed_up(desks: Desks, intake: Intake, *, dry_run: bool) -> PushReport:
             f"{intake.unnamed:,} {has} no number: what the first row says is what it is known by, and an edit there "
             "makes another record of it."
         )
-    report.corrections = intake.returned.public_corrections() if intake.returned is not None else []
+    report.corrections = list(stage.rows.corrections(public=True))
     return report
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import uuid
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -126,8 +127,8 @@ class Originals:
         """Write down what was changed, for good."""
         rows = []
         seal = self._sealing()
-        for number, correction in enumerate(corrections):
-            id = hashlib.sha256(f"{run_id}/{number}".encode()).hexdigest()[:32]
+        for correction in corrections:
+            id = str(uuid.uuid4())
             change = msgspec.json.encode((correction.before, correction.after))
             rows.append(
                 self._scope.values()

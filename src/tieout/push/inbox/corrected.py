@@ -7,12 +7,15 @@ the source says so still, the record is left alone. Knows stage and ledgers, ask
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from tieout.errors import SourceError
 from tieout.push.changes import APART, History, gone_fate, is_sibling
+from tieout.push.dispatch.requests import chunks
 from tieout.push.fields.columns import columns_of
 from tieout.push.fields.expressions import cell
+from tieout.push.grouping import spoken
 from tieout.push.inbox import cells
 from tieout.push.plan import by_entity
 from tieout.push.stage import Fate, Stage, Staged
@@ -21,10 +24,11 @@ from tieout.store.ledger_corrected import Became, Saying
 
 if TYPE_CHECKING:
     from tieout.push.opening import Desks
+    from tieout.push.plan_file import PlanHead
     from tieout.push.settings import PushSettings
     from tieout.push.sources import SourceRow
     from tieout.store.leases import Lease
-    from tieout.store.ledger import LedgerRecord
+    from tieout.store.ledger import Ledger, LedgerRecord
 
 _CHUNK = 1_000
 
@@ -200,3 +204,38 @@ def remember(desks: Desks, stage: Stage, held: Lease, run_id: str) -> None:
                 if name:  # a record in place of another has the other's id in the source
                     sayings[name, said] = [*kept, *records]
         ledger.corrected.write(held, run_id, sayings)
+
+
+def renamed(desks: Desks, stage: Stage) -> Iterator[tuple[Ledger, list[str]]]:
+    """(Ledger of an entity, records of a corrected file whose rows are all in other documents by now): their ids were
+    corrected."""
+    for kept in chunks(stage.rows.kept()):
+        here = stage.holds(each.source_id for each in kept)
+        gone: dict[str, list[str]] = {}
+        for each in kept:
+            if each.source_id not in here:
+                gone.setdefault(each.entity, []).append(each.source_id)
+        for entity, source_ids in gone.items():
+            yield desks.of_ledger(entity).ledger, source_ids
+
+
+def refuse_superseded(desks: Desks, stage: Stage, head: PlanHead) -> None:
+    """Raise SourceError where the source said something else of a record since a plan was made of its correction."""
+    originals = desks.main.ledger.originals
+    for kept in chunks(stage.rows.kept()):
+        now = originals.by_id(each.id for each in kept)
+        for each in kept:
+            there = now.get(each.id)
+            if there is not None and there.rows is not None and there.generation != each.generation:
+                raise SourceError(
+                    f"The source said something else of {spoken(each.source_id)} since this plan was made of its "
+                    "correction, so the plan is void. Nothing was sent.",
+                    advice=f"Write the workbook anew (`tieout failed {head.push} --workbook FILE`), correct it, and "
+                    "make a new plan.",
+                )
+
+
+def record(desks: Desks, stage: Stage, held: Lease, run_id: str) -> None:
+    """Write down for good what people changed in a corrected file."""
+    for some in chunks(stage.rows.corrections()):
+        desks.main.ledger.originals.record(held, run_id, some)

@@ -137,7 +137,7 @@ def _original(document: Staged, found: Mapping[int, bytes], came: Mapping[int, R
     made = _packed(document.source_id, [(row, found[row]) for row in document.rows])
     returned = [came[row] for row in document.rows if row in came]
     if returned:
-        made.generation = returned[0].generation
+        made.generation = returned[0].kept.generation
     if any(row.corrected for row in returned):
         made.origins = tuple(row.origin for row in returned)
     return made

@@ -6,6 +6,7 @@ kept of a push; mapping and sending are the same as for any source.
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,13 +29,13 @@ from tieout.push.sources import Source, SourceRow
 from tieout.push.sources.csv_file import CsvSource
 from tieout.push.sources.workbook import WorkbookSource
 from tieout.push.sources.xlsx import Book, NotAWorkbook
-from tieout.push.stage_rows import ReturnedRow
+from tieout.push.stage_rows import Kept, ReturnedRow
 from tieout.store.ledger_facts import Correction, Origin, Original, now_text
 
 if TYPE_CHECKING:
     from tieout.push.documents import Document
     from tieout.push.settings import PushSettings
-    from tieout.push.stage import Stage
+    from tieout.push.stage_rows import StageRows
     from tieout.store.ledger_originals import Originals
 
 RECORD = "tieout_record"
@@ -69,6 +70,12 @@ def is_returned(path: Path, settings: PushSettings) -> bool:
         return False  # whoever reads it says what is wrong with it
 
 
+def hashed(path: Path) -> Any:
+    """SHA-256 of a file, so far."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256")
+
+
 class Returned(Source):
     """The rows of a corrected file, whole documents in the order of their source, with the types they had.
 
@@ -77,12 +84,15 @@ class Returned(Source):
 
     path: Path
 
-    def __init__(self, path: Path, settings: PushSettings, section: str, originals: Originals, by: str) -> None:
+    def __init__(
+        self, path: Path, settings: PushSettings, section: str, originals: Originals, by: str, stage: StageRows
+    ) -> None:
+        """What people changed, and where the rows came from, is noted on the stage."""
         super().__init__(path.name, settings, section)
         self.path = path
         self.by = by
-        self.corrections: list[Correction] = []
-        """What was changed, with its values."""
+        self._stage = stage
+        self._read_at = now_text()
         self.settled: Counter[str] = Counter()
         """Rows of records that were posted, dismissed or renamed since the file was written; they are left out."""
         self._originals = originals
@@ -116,42 +126,13 @@ class Returned(Source):
             for row in document.rows:
                 document.problems += self._doubts.get(row, ())
 
-    def origins(self) -> Iterator[tuple[int, ReturnedRow]]:
-        """(Number of a row, where it came from) for every row."""
-        query = "select id, number, position, generation, said, corrected from rows order by id, position"
-        for id, found in groupby(self._database.execute(query), itemgetter(0)):
-            original, rows = self._known[id], list(found)
-            itself = Origin(original.entity, original.source_id, saying(said for *_, said, _ in rows))
-            is_corrected = bool(original.origins) or any(corrected for *_, corrected in rows)
-            for _, number, position, generation, _, _ in rows:
-                origin = original.origins[position - 1] if original.origins else itself
-                yield number, ReturnedRow(origin, generation, is_corrected)
-
-    def superseded(self, stage: Stage) -> dict[str, list[str]]:
-        """Entity -> records of the file whose rows are all in other documents by now, as their ids were corrected."""
-        here = stage.holds(original.source_id for original in self._known.values())
-        found: dict[str, list[str]] = {}
-        for original in self._known.values():
-            if original.source_id not in here and original.rows is not None:
-                found.setdefault(original.entity, []).append(original.source_id)
-        return found
-
-    def public_corrections(self) -> list[Correction]:
-        """What was changed, without values of columns that may be personal: for reports and audit files."""
-        return [
-            msgspec.structs.replace(each, before=None, after=None) if self._hides(each.column) else each
-            for each in self.corrections
-        ]
-
     def _hides(self, column: str) -> bool:
         return column in self._personal or personal(column)
 
     # Reading and matching ------------------------------------------------------------------------------------------
 
     def _read_file(self) -> None:
-        with self.path.open("rb") as file:
-            for block in iter(lambda: file.read(1 << 17), b""):
-                self._digest.update(block)
+        self._digest = hashed(self.path)
         _refuse_without_records(self.path, self._settings, self.section)
         problems: list[Problem] = []
         self._database.execute("begin")
@@ -167,6 +148,7 @@ class Returned(Source):
             raise CheckError(self.name, problems)
         self._complete()
         self._number()
+        self._stage.note_returned(self._origins())
         self._say()
 
     def _tokens(self, part: Source, problems: list[Problem]) -> Iterator[_Found]:
@@ -229,7 +211,7 @@ class Returned(Source):
         )
         values = dict(kept.values)
         doubts: list[str] = []
-        before_it = len(self.corrections)
+        corrections: list[tuple[Correction, bool]] = []
         for name in original.columns:
             before = kept.values.get(name)
             verdict = compare(before, found.values.get(name), self._how.get(name, Reading()), typed=found.typed)
@@ -242,21 +224,20 @@ class Returned(Source):
                 doubts.append(msgspec.json.encode((name, f"{reason} ({found.place})")).decode())
                 continue
             values[name] = verdict.value
-            self.corrections.append(
-                Correction(
-                    source_id=original.source_id,
-                    entity=original.entity,
-                    row=kept.number,
-                    column=name,
-                    before=cells.shown(before),
-                    after=cells.shown(verdict.value),
-                    by=self.by,
-                    at=now_text(),
-                    file=self.name,
-                )
+            made = Correction(
+                source_id=original.source_id,
+                entity=original.entity,
+                row=kept.number,
+                column=name,
+                before=cells.shown(before),
+                after=cells.shown(verdict.value),
+                by=self.by,
+                at=self._read_at,
+                file=self.name,
             )
-        is_corrected = len(self.corrections) > before_it
-        self._insert(found.token, kept, found.place, cells.packed(values), doubts, is_corrected=is_corrected)
+            corrections.append((made, self._hides(name)))
+        self._stage.note_corrections(corrections)
+        self._insert(found.token, kept, found.place, cells.packed(values), doubts, is_corrected=bool(corrections))
 
     def _insert(
         self, token: Token, kept: KeptRow, place: str, data: bytes, doubts: Sequence[str], *, is_corrected: bool
@@ -300,6 +281,18 @@ class Returned(Source):
                 column, reason = msgspec.json.decode(text)
                 path = f"row {number}, column {column}" if column else f"row {number}"
                 self._doubts.setdefault(number, []).append(Problem(path=path, reason=reason, row=number))
+
+    def _origins(self) -> Iterator[tuple[int, ReturnedRow]]:
+        """(Number of a row, where it came from) for every row."""
+        query = "select id, number, position, said, corrected from rows order by id, position"
+        for id, found in groupby(self._database.execute(query), itemgetter(0)):
+            original, rows = self._known[id], list(found)
+            itself = Origin(original.entity, original.source_id, saying(said for *_, said, _ in rows))
+            kept = Kept(id, original.entity, original.source_id, original.generation)
+            is_corrected = bool(original.origins) or any(corrected for *_, corrected in rows)
+            for _, number, position, *_ in rows:
+                origin = original.origins[position - 1] if original.origins else itself
+                yield number, ReturnedRow(origin, kept, is_corrected)
 
     def _say(self) -> None:
         if self.settled:
@@ -364,3 +357,26 @@ def _personal_columns(settings: PushSettings) -> frozenset[str]:
     for path, column in settings.columns().items():
         found |= {name for name, _ in columns_of(column) if personal(path)}
     return frozenset(found)
+
+
+class Planned(Source):
+    """A corrected file whose rows are on a plan by now: nothing but its hash is wanted. Raises SourceError where it
+    cannot be read."""
+
+    path: Path
+
+    def __init__(self, path: Path, settings: PushSettings, section: str, rows: int) -> None:
+        super().__init__(path.name, settings, section)
+        self.path = path
+        self.row_count = rows
+        try:
+            self._digest = hashed(path)
+        except OSError as error:
+            raise SourceError(
+                f"{str(path)!r}, of which the plan was made, cannot be read: {error.strerror or type(error).__name__}.",
+                advice="Say with --from where it lies by now. Nothing was sent.",
+            ) from None
+
+    @property
+    def can_repeat(self) -> bool:
+        return False
