@@ -165,8 +165,8 @@ class DuckFile:
             digits = number(db, f"SELECT count(*) {of} AND NOT regexp_full_match(\"key\", '[0-9]+')") == 0
             order = 'length(ltrim("key", \'0\')), ltrim("key", \'0\'), "key"' if digits else '"key"'
             over = f"OVER (ORDER BY {order})"
-            cut = f'SELECT "key", ntile(?) {over} AS part, row_number() {over} AS at {of}'
-            sql = f'SELECT arg_min("key", at) FROM ({cut}) GROUP BY part HAVING part > 1 ORDER BY part'
+            cut = f'SELECT "key", ntile(?) {over} AS part, row_number() {over} AS position {of}'
+            sql = f'SELECT arg_min("key", position) FROM ({cut}) GROUP BY part HAVING part > 1 ORDER BY part'
             return [str(key) for (key,) in db.execute(sql, [parts]).fetchall()]
 
     def rows(self, table: str, keys: Sequence[str], columns: Sequence[Column]) -> dict[str, dict[str, Plain]]:

@@ -1,0 +1,398 @@
+"""What every destination promises, by number. A destination's own tests subclass `DestinationSuite` and say how to make
+one: `place(folder)`; two calls with one folder are two programs at the same place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pytest
+
+from tieout.errors import BusyError, StoreError
+from tieout.pull.destinations.base import Child, Commit, Committed, Destination, Gone, OwnedLines, Seen, Window
+from tieout.pull.destinations.batch import Batch, Misfit
+from tieout.pull.destinations.state import FORMAT, Backfill, Proven, TableState
+from tieout.pull.schema.columns import MODIFIED
+from tieout.pull.schema.types import Column, Kind, arrow_type
+
+KEY = Column(path="key", name="key", kind=Kind.TEXT)
+NAME = Column(path="name", name="name", kind=Kind.TEXT)
+TOTAL = Column(path="total", name="total", kind=Kind.DECIMAL, scale=2, money=True)
+DAYS = Column(path="days", name="days", kind=Kind.INTEGER)
+PAID = Column(path="paid", name="paid", kind=Kind.BOOLEAN)
+DAY = Column(path="day", name="day", kind=Kind.DATE)
+STAMP = Column(path=MODIFIED, name="audit__modifiedDateTime", kind=Kind.TIMESTAMP)
+OWNER = Column(path="bill.key", name="bill__key", kind=Kind.TEXT)
+COLUMNS = (KEY, NAME, TOTAL, DAYS, PAID, DAY, STAMP)
+NEWER = f'{{"format": {FORMAT + 1}, "table": "bill"}}'
+"""A state in a format to come."""
+SYNCED = "2026-03-20T10:00:00Z"
+NOON = datetime(2026, 3, 20, 12, 0, 0, tzinfo=UTC)
+
+
+def batch(rows: Sequence[dict[str, Any]], columns: Sequence[Column] = COLUMNS) -> Batch:
+    """Rows by column name, as pyarrow takes them; what is not given is null."""
+    arrays = [pa.array([row.get(column.name) for row in rows], arrow_type(column)) for column in columns]
+    return Batch(columns, pa.table(arrays, names=[c.name for c in columns]), [row["key"] for row in rows])
+
+
+def bill(key: int | str, **values: Any) -> dict[str, Any]:
+    """A row with something in each column."""
+    row = {"name": f"bill {key}", "total": Decimal("10.00"), "days": 30, "paid": False, "day": date(2026, 3, 1)}
+    return {"key": str(key), **row, STAMP.name: NOON} | values
+
+
+class Table:
+    """One table that is written step by step, each commit on the state that the one before left."""
+
+    def __init__(self, to: Destination, name: str = "bill", columns: Sequence[Column] = COLUMNS) -> None:
+        self.to, self.columns = to, tuple(columns)
+        self.state = TableState(table=name, object="accounts-payable/bill", company="demo", entity="", stamp=STAMP.name)
+
+    def commit(self, *rows: dict[str, Any], columns: Sequence[Column] | None = None, **more: Any) -> Committed:
+        """Commit rows; `after` changes the state besides."""
+        of = tuple(columns or self.columns)
+        had = self.state.names()
+        every = (*self.state.columns, *(c for c in of if c.path not in had))
+        after = msgspec.structs.replace(self.state, columns=every, **more.pop("after", {}))
+        before = more.pop("before", self.state)
+        done = self.to.commit(Commit(before=before, after=after, batch=batch(rows, of), **({"synced": SYNCED} | more)))
+        self.state = done.state
+        return done
+
+    def keys(self) -> list[str]:
+        """Live keys."""
+        return sorted(key for lot in self.to.keys(self.state.table) for key in lot)
+
+    def row(self, key: str) -> dict[str, Any]:
+        """A row by path."""
+        return self.to.rows(self.state.table, [key], self.state.columns)[key]
+
+
+class DestinationSuite:
+    """Subclassed by each destination."""
+
+    def place(self, folder: Path) -> Destination:
+        """The destination to test, in a folder of its own."""
+        raise NotImplementedError
+
+    def marks(self, folder: Path, table: str) -> dict[str, str | None]:
+        """key -> `_tieout_deleted` as text, read without the destination's own methods."""
+        raise NotImplementedError
+
+    def alter(self, folder: Path, table: str, change: str) -> None:
+        """What a person does to a table: `drop NAME`, `retype NAME`, `add NAME`, `make` (a table of theirs), `remove`,
+        or `newer` (a state in a format to come)."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def to(self, tmp_path: Path) -> Destination:
+        return self.place(tmp_path)
+
+    @pytest.fixture
+    def it(self, to: Destination) -> Table:
+        return Table(to)
+
+    # D1: compare and set
+
+    def test_d1_one_of_two_commits_on_the_same_state_wins(self, it: Table, tmp_path: Path) -> None:
+        it.commit(bill(1))
+        other = Table(self.place(tmp_path))
+        other.state = before = it.state
+        it.commit(bill(2), after={"watermark": "2026-03-20T09:00:00Z"})
+        with pytest.raises(BusyError, match="Another run has written table bill"):
+            other.commit(bill(1, name="older"), bill(3))
+        assert (other.keys(), it.row("1")["name"]) == (["1", "2"], "bill 1")
+        assert it.to.state("bill") == it.state
+        assert it.state.version == before.version + 1
+
+    def test_d1_two_first_commits_are_one(self, it: Table, tmp_path: Path) -> None:
+        other = Table(self.place(tmp_path))
+        it.commit(bill(1))
+        with pytest.raises(BusyError):
+            other.commit(bill(2))
+        assert it.keys() == ["1"]
+
+    def test_d1_a_child_that_moved_stops_all_of_it(self, it: Table, to: Destination) -> None:
+        it.commit(bill(1))
+        lines = Table(to, "bill_line", (KEY, OWNER, STAMP))
+        lines.commit({"key": "11", "bill__key": "1", STAMP.name: NOON})
+        stale = lines.state
+        lines.commit()
+        with pytest.raises(BusyError, match="bill_line"):
+            it.commit(gone=Gone(keys=["1"]), children=[Child(state=stale, owner=OWNER.name)])
+        assert (it.keys(), lines.keys()) == (["1"], ["11"])
+
+    # D2, D3: merge and counts
+
+    def test_d2_rows_are_merged_by_key_and_counted(self, it: Table) -> None:
+        first = it.commit(bill(1), bill(2))
+        second = it.commit(bill(2), bill(1, total=Decimal("11.00")), bill(3))
+        assert [(d.new, d.changed, d.state.rows) for d in (first, second)] == [(2, 0, 2), (1, 1, 3)]
+        assert it.row("1")["total"] == "11.00"
+
+    def test_d2_null_equals_null_and_empty_text_is_not_null(self, it: Table) -> None:
+        it.commit(bill(1, name=None), bill(2, name=""))
+        assert it.commit(bill(1, name=None), bill(2, name="")).changed == 0
+        assert it.commit(bill(1, name=""), bill(2, name=None)).changed == 2
+        assert (it.row("1")["name"], it.row("2")["name"]) == ("", None)
+
+    def test_d2_columns_that_do_not_come_stay(self, it: Table) -> None:
+        it.commit(bill(1, total=Decimal("7.00")))
+        it.commit({"key": "1", "name": "other"}, columns=(KEY, NAME))
+        assert (it.row("1")["name"], it.row("1")["total"]) == ("other", "7.00")
+
+    def test_d2_a_row_marked_deleted_that_comes_back_is_live_and_changed(self, it: Table) -> None:
+        it.commit(bill(1), bill(2))
+        it.commit(gone=Gone(keys=["2"]))
+        done = it.commit(bill(2))
+        assert (done.new, done.changed, it.keys()) == (0, 1, ["1", "2"])
+
+    def test_d3_rows_without_a_stamp_are_counted(self, it: Table) -> None:
+        assert it.commit(bill(1), bill(2, **{STAMP.name: None})).state.unstamped == 1
+        assert not it.state.stamped
+        assert it.commit(gone=Gone(keys=["2"])).state.unstamped == 0
+        assert it.commit(bill(1), after={"stamp": ""}).state.unstamped == 0
+
+    # D4: columns
+
+    def test_d4_a_new_column_is_added_in_the_same_commit(self, it: Table) -> None:
+        it.commit({"key": "1", "name": "a"}, {"key": "2"}, columns=(KEY, NAME), after={"stamp": ""})
+        it.commit({"key": "1", "name": "a", "days": 5}, columns=(KEY, NAME, DAYS))
+        assert (it.row("1")["days"], it.row("2")["days"]) == (5, None)
+
+    # D5: state
+
+    def test_d5_the_state_is_kept_as_it_was_committed(self, it: Table, tmp_path: Path) -> None:
+        proven = Proven(version=1, count=1, sums={"total": Decimal("10.00")}, newest=SYNCED, at=SYNCED, ties=True)
+        after = {
+            "watermark": "2026-03-20T09:58:00Z",
+            "backfill": Backfill(since="2026-03-20T09:58:00Z", position=7, last_key="1"),
+            "proven": proven,
+            "lines": ("bill_line",),
+            "fields": ("key", "name"),
+        }
+        it.commit(bill(1), after=after)
+        assert self.place(tmp_path).state("BILL") == it.state
+        assert self.place(tmp_path).state("other") is None
+
+    def test_d5_tables_are_listed_by_name(self, to: Destination) -> None:
+        assert to.tables() == []
+        for name in ("vendor", "bill"):
+            Table(to, name).commit(bill(1))
+        assert [(found.state.table, found.damage) for found in to.tables()] == [("bill", ""), ("vendor", "")]
+
+    def test_d5_a_state_of_a_newer_tieout_is_refused(self, it: Table, tmp_path: Path) -> None:
+        it.commit(bill(1))
+        self.alter(tmp_path, "bill", "newer")
+        with pytest.raises(StoreError, match="newer tieout"):
+            it.to.state("bill")
+        with pytest.raises(StoreError, match="newer tieout"):
+            it.commit(bill(2))
+
+    # D6: misfits
+
+    def test_d6_misfits_of_rows_that_come_are_replaced(self, it: Table) -> None:
+        it.commit(bill(1), bill(2), misfits=[Misfit("1", "days", '"x"'), Misfit("2", "days", '"y"')])
+        it.commit(bill(1), misfits=[Misfit("1", "total", '"z"')])
+        assert it.to.misfits("bill") == {"days": 1, "total": 1}
+        it.commit(gone=Gone(keys=["2"], hard=True))
+        assert it.to.misfits("bill") == {"total": 1}
+
+    # D7: what a read did not see
+
+    def test_d7_rows_that_no_commit_of_a_read_held_are_marked_at_its_end(self, it: Table, tmp_path: Path) -> None:
+        it.commit(*(bill(i) for i in range(1, 6)))
+        it.commit(bill(1), bill(2), seen=Seen(first=True, last=False))
+        again = Table(self.place(tmp_path))  # another program goes on with the read
+        again.state = it.state
+        done = again.commit(bill(5), seen=Seen(first=False, last=True))
+        assert (done.gone, done.state.rows, again.keys()) == (2, 3, ["1", "2", "5"])
+        marks = self.marks(tmp_path, "bill")
+        assert {key for key, mark in marks.items() if mark} == {"3", "4"}
+
+    def test_d7_a_new_read_forgets_what_an_earlier_one_saw(self, it: Table) -> None:
+        it.commit(bill(1), bill(2))
+        it.commit(bill(2), seen=Seen(first=True, last=False))
+        assert it.commit(bill(1), seen=Seen(first=True, last=True)).gone == 1
+        assert it.keys() == ["1"]
+
+    # D8, D9: rows and lines that are gone
+
+    def test_d8_gone_rows_are_marked_once_with_intaccts_clock(self, it: Table, tmp_path: Path) -> None:
+        it.commit(bill(1), bill(2))
+        assert it.commit(gone=Gone(keys=["2", "unknown"])).gone == 1
+        first = self.marks(tmp_path, "bill")["2"]
+        assert it.commit(gone=Gone(keys=["2"]), synced="2026-04-01T00:00:00Z").gone == 0
+        assert self.marks(tmp_path, "bill") == {"1": None, "2": first}
+        assert str(first).startswith("2026-03-20")
+
+    def test_d8_gone_for_good(self, it: Table, tmp_path: Path) -> None:
+        it.commit(bill(1), bill(2))
+        assert it.commit(gone=Gone(keys=["2"], hard=True)).gone == 1
+        assert self.marks(tmp_path, "bill") == {"1": None}
+
+    @pytest.mark.parametrize("hard", [False, True])
+    def test_d8_lines_of_documents_that_are_gone_go_with_them(self, it: Table, to: Destination, hard: bool) -> None:
+        it.commit(bill(1), bill(2))
+        lines = Table(to, "bill_line", (KEY, OWNER, STAMP))
+        lines.commit(*({"key": f"{o}{n}", "bill__key": str(o), STAMP.name: NOON} for o in (1, 2) for n in (1, 2)))
+        child = Child(state=lines.state, owner=OWNER.name)
+        done = it.commit(gone=Gone(keys=["2"], hard=hard), children=[child])
+        assert (done.gone, done.children_gone, lines.keys()) == (1, 2, ["11", "12"])
+        assert done.children["bill_line"] == to.state("bill_line")
+        assert (done.children["bill_line"].rows, done.children["bill_line"].version) == (2, 2)
+
+    @pytest.mark.parametrize("hard", [False, True])
+    def test_d9_lines_that_left_their_document_are_gone(self, to: Destination, tmp_path: Path, hard: bool) -> None:
+        lines = Table(to, "bill_line", (KEY, OWNER, STAMP))
+        row = {STAMP.name: NOON}
+        lines.commit(*(row | {"key": k, "bill__key": o} for k, o in (("1", "a"), ("2", "a"), ("3", "b"))))
+        left = OwnedLines(column=OWNER.name, owners=["a"], present=["1"], hard=hard)
+        done = lines.commit(row | {"key": "1", "bill__key": "a"}, lines=left)
+        assert (done.lines_gone, lines.keys()) == (1, ["1", "3"])
+        assert ("2" in self.marks(tmp_path, "bill_line")) is not hard
+
+    # D10, D11: exact measures of live rows
+
+    def test_d10_sums_are_exact_and_of_live_rows_only(self, it: Table) -> None:
+        big = Decimal("1234567890123456789012345678901234.56")
+        it.commit(bill(1, total=big), bill(2, total=Decimal("0.01")), bill(3, total=Decimal("-5.00")), bill(4))
+        it.commit(gone=Gone(keys=["4"]))
+        (found,) = it.to.measure("bill", [TOTAL], stamp=STAMP)
+        assert (found.count, found.sums) == (3, {"total": Decimal("1234567890123456789012345678901229.57")})
+        assert found.newest == "2026-03-20T12:00:00Z"
+
+    def test_d10_of_nothing_the_sum_is_none(self, it: Table) -> None:
+        it.commit(bill(1, total=None))
+        assert it.to.measure("bill", [TOTAL])[0].sums == {"total": None}
+        it.commit(gone=Gone(keys=["1"]))
+        (found,) = it.to.measure("bill", [TOTAL], stamp=STAMP)
+        assert (found.count, found.sums, found.newest) == (0, {"total": None}, None)
+
+    def test_d10_by_day_and_within_a_window(self, it: Table) -> None:
+        days = [date(2026, 3, 1), date(2026, 3, 1), date(2026, 3, 2), None]
+        it.commit(*(bill(i, day=day, total=Decimal(i)) for i, day in enumerate(days, start=1)))
+        found = {m.group: (m.count, m.sums["total"]) for m in it.to.measure("bill", [TOTAL], by=DAY)}
+        assert found == {"2026-03-01": (2, Decimal(3)), "2026-03-02": (1, Decimal(3)), None: (1, Decimal(4))}
+
+        def within(**bounds: Any) -> list[str]:
+            window = Window(column=DAY, **bounds)
+            (measure,) = it.to.measure("bill", [], within=window)
+            keys = sorted(key for lot in it.to.keys("bill", within=window) for key in lot)
+            assert measure.count == len(keys)
+            return keys
+
+        assert within(low="2026-03-01", high="2026-03-02") == ["1", "2"]
+        assert within(low="2026-03-02") == ["3"]
+        assert within(null=True) == ["4"]
+
+    def test_d10_a_window_of_stamps_holds_its_first_moment_and_not_its_last(self, it: Table) -> None:
+        it.commit(bill(1), bill(2, **{STAMP.name: datetime(2026, 3, 20, 12, 0, 1, tzinfo=UTC)}))
+        window = Window(column=STAMP, low="2026-03-20T12:00:00Z", high="2026-03-20T12:00:01Z")
+        assert it.to.measure("bill", [], within=window)[0].count == 1
+
+    def test_d10_keys_changed_since_a_moment(self, it: Table) -> None:
+        it.commit(bill(1), bill(2, **{STAMP.name: datetime(2026, 3, 19, tzinfo=UTC)}), bill(3))
+        it.commit(gone=Gone(keys=["3"]))
+        assert it.to.keys_since("bill", STAMP.name, "2026-03-20T12:00:00Z") == ["1", "3"]
+
+    def test_d10_quantiles_cut_keys_by_number_where_they_are_numbers(self, it: Table, to: Destination) -> None:
+        it.commit(*(bill(i) for i in range(1, 101)))
+        first, second, third = (int(key) for key in to.quantiles("bill", 4))
+        assert [round(cut, -1) for cut in (first, second, third)] == [30, 50, 80]
+        text = Table(to, "vendor")
+        text.commit(*(bill(f"V{i}") for i in (1, 10, 2, 20)))
+        assert to.quantiles("vendor", 2) == ["V2"]
+
+    def test_d11_rows_are_read_back_by_key(self, it: Table) -> None:
+        it.commit(bill(1), bill(2), bill(3))
+        it.commit(gone=Gone(keys=["3"]))
+        found = it.to.rows("bill", ["2", "3", "4"], [NAME, DAYS])
+        assert found == {"2": {"name": "bill 2", "days": 30}}
+
+    # D12: what people made or changed
+
+    def test_d12_a_table_that_tieout_did_not_make_is_left_alone(self, it: Table, tmp_path: Path) -> None:
+        self.alter(tmp_path, "Bill", "make")
+        with pytest.raises(StoreError, match="did not make"):
+            it.commit(bill(1))
+        assert it.to.state("bill") is None
+
+    @pytest.mark.parametrize(
+        ("change", "sentence"),
+        [("drop total", "lost its column total"), ("retype total", "total of table bill"), ("remove", "is gone")],
+    )
+    def test_d12_a_table_changed_by_hand_is_named_and_left_alone(
+        self, it: Table, tmp_path: Path, change: str, sentence: str
+    ) -> None:
+        it.commit(bill(1))
+        self.alter(tmp_path, "bill", change)
+        with pytest.raises(StoreError, match=sentence):
+            it.to.state("bill")
+        with pytest.raises(StoreError, match=sentence):
+            it.commit(bill(2))
+        (found,) = it.to.tables()
+        assert sentence in found.damage
+
+    def test_d12_a_column_that_somebody_added_is_no_damage(self, it: Table, tmp_path: Path) -> None:
+        it.commit(bill(1))
+        self.alter(tmp_path, "bill", "add remark")
+        assert it.commit(bill(1, days=1), bill(2)).state.rows == 2
+
+    # D13: places
+
+    def test_d13_a_place_that_is_not_there_is_named_before_anything_is_written(self, tmp_path: Path) -> None:
+        with pytest.raises(StoreError):
+            self.place(tmp_path / "missing" / "deeper").check()
+
+    def test_d13_equal_places_are_equal(self, tmp_path: Path) -> None:
+        (tmp_path / "sub").mkdir()
+        assert self.place(tmp_path).identity() == self.place(tmp_path / "sub" / "..").identity()
+        assert self.place(tmp_path).identity() != self.place(tmp_path / "sub").identity()
+
+    # D15, D16: values and names
+
+    def test_d15_values_come_back_as_they_went_in(self, it: Table) -> None:
+        first = datetime(1, 1, 1, tzinfo=UTC)
+        last = datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
+        it.commit(
+            bill(1, total=Decimal("-0.01"), days=-(2**63), paid=None, day=date(1, 1, 1), **{STAMP.name: first}),
+            bill(2, total=Decimal("9" * 36 + ".99"), days=2**63 - 1, paid=True, day=None, **{STAMP.name: last}),
+            bill("k'\"\\ 3", name="a\tb\n'\"\\ \u20ac \U0001f600" + "x" * 1_000_000),
+        )
+        one, two = it.row("1"), it.row("2")
+        assert [one[c.path] for c in (TOTAL, DAYS, PAID, DAY, STAMP)] == [
+            "-0.01", -(2**63), None, "0001-01-01", "0001-01-01T00:00:00Z",
+        ]  # fmt: skip
+        assert [two[c.path] for c in (TOTAL, DAYS, PAID, DAY, STAMP)] == [
+            "9" * 36 + ".99", 2**63 - 1, True, None, "9999-12-31T23:59:59.999999Z",
+        ]  # fmt: skip
+        assert it.row("k'\"\\ 3")["name"] == "a\tb\n'\"\\ \u20ac \U0001f600" + "x" * 1_000_000
+
+    @pytest.mark.parametrize("name", ['bill"; DROP TABLE _tieout_state; --', "select", "batch", "a b", "Ä"])
+    def test_d16_any_name_will_do(self, to: Destination, name: str) -> None:
+        odd = Column(path="x", name='x"; --', kind=Kind.TEXT)
+        it = Table(to, name, (KEY, odd, STAMP))
+        it.commit({"key": "1", odd.name: "a", STAMP.name: NOON}, {"key": "2", STAMP.name: NOON})
+        done = it.commit({"key": "1", odd.name: "b", STAMP.name: NOON}, seen=Seen(first=True, last=True))
+        assert (done.changed, done.gone, it.row("1")["x"]) == (1, 1, "b")
+
+    # and the end of a table
+
+    def test_a_dropped_table_is_as_if_it_had_never_been(self, it: Table, to: Destination) -> None:
+        other = Table(to, "vendor")
+        other.commit(bill(1))
+        it.commit(bill(1), misfits=[Misfit("1", "days", '"x"')])
+        to.drop("bill")
+        to.drop("bill")
+        assert [found.state.table for found in to.tables()] == ["vendor"]
+        again = Table(to)
+        assert again.commit(bill(2)).state.rows == 1
+        assert to.misfits("bill") == {}
