@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import msgspec
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import event, select, update
 
 from tests.store.test_processes import ended_process
 from tieout.errors import BusyError, StoreError
@@ -310,3 +310,26 @@ def test_dismissed_records_are_not_listed_and_keep_their_epoch(ledger: Ledger, l
     assert known.dismissed_at is not None
     ledger.begin_batch(lease, "run", batch(2, 1), [record("A", attempt=1)])
     assert ledger.known(["A"])["A"].dismissed_at is None
+
+
+def test_what_was_done_to_records_is_looked_up_record_by_record(ledger: Ledger, lease: Lease, store: Store) -> None:
+    names = [f"S{number:03}" for number in range(400)]
+    updates = ledger.at("update", 1)
+    for number, start in enumerate(range(0, 400, 100), 1):
+        updates.begin_batch(lease, "run", batch(number, 100), [record(name) for name in names[start : start + 100]])
+        updates.resolve(lease, f"b{number}", [Result(position=p, state="posted") for p in range(100)])
+    assert [(r.operation, r.step) for r in ledger.changes(["S007", "none"])["S007"]] == [("update", 1)]
+    if store.dialect == "postgresql":
+        return  # its plan is that of `among`, which tests/store/test_bulk.py holds
+    said: list[str] = []
+
+    def listen(_: object, cursor: object, statement: str, *rest: object) -> None:
+        said.append(statement)
+
+    event.listen(store._engine, "before_cursor_execute", listen)
+    ledger.changes(["S007", "S300"])
+    event.remove(store._engine, "before_cursor_execute", listen)
+    with store.read() as connection:
+        given = ("[]", *[""] * (said[-1].count("?") - 1))
+        plan = connection.exec_driver_sql(f"explain query plan {said[-1]}", given).all()
+    assert any("ix_push_records_later (source_id=?)" in row[-1] for row in plan), plan

@@ -101,11 +101,13 @@ def among(
     values: Sequence[str],
     *,
     alone: bool = False,
+    part: str = "true",
 ) -> ColumnElement[bool] | TextClause:
     """The condition that a row of `table` has the values of `same`, and one of `values` in column `key`: for a select,
     an update or a delete.
 
-    Each value is looked up by itself in the index of `same` and `key` together, or with `alone` of `key` only. To
+    Each value is looked up by itself in the index of `same` and `key` together, or with `alone` of `key` only, which
+    may be an index of a `part` of the rows (a condition of our own words). To
     PostgreSQL that has to be said: until a table that grows has statistics it would read all rows of a push for each
     list of ids (`key in (...)` is then a filter, not a look-up), and a push takes quadratic time."""
     equal = [table.c[name] == value for name, value in same.items()]
@@ -120,9 +122,9 @@ def among(
                 text(f'+{table.name}."{name}" = :same_{name}').bindparams(**{f"same_{name}": value})
                 for name, value in same.items()
             ]
-        return and_(*equal, words)
+        return and_(*equal, words) if part == "true" else and_(*equal, words, text(part))
     scope = " and ".join(f'"{name}" = :same_{name}' for name in same)
-    inside, outside = ("true", scope) if alone else (scope, "true")
+    inside, outside = (part, scope) if alone else (f"{scope} and {part}", "true")
     # `offset 0` keeps the look-ups what they are; a list of places leaves no other way to the rows.
     return text(
         f"{table.name}.ctid = any(array(select r.ctid from unnest(cast(:words as text[])) as v(word), "  # noqa: S608

@@ -171,8 +171,10 @@ class Reading:
         with self._store.read() as connection:
             for start in range(0, len(source_ids), CHUNK):
                 chunk = source_ids[start : start + CHUNK]
-                wanted = (columns.operation.in_(CHANGES), columns.step > 0, columns.source_id.in_(chunk))
-                query = select(push_records).where(self._in_scope(push_records), *wanted).order_by(columns.step)
+                named = among(
+                    connection, push_records, self.scope.values(), "source_id", chunk, alone=True, part="step > 0"
+                )
+                query = select(push_records).where(named, columns.operation.in_(CHANGES)).order_by(columns.step)
                 for row in connection.execute(query):
                     found.setdefault(row.source_id, []).append(_record(row))
         return found

@@ -1,4 +1,4 @@
--- 0018
+-- 0019
 --
 CREATE TABLE tieout_version (
 	version_num VARCHAR(32) NOT NULL, 
@@ -491,3 +491,5 @@ CREATE TABLE push_corrected (
 	at VARCHAR(32) NOT NULL, 
 	CONSTRAINT pk_push_corrected PRIMARY KEY (company, environment, entity, push, source_id, said)
 )
+--
+CREATE INDEX ix_push_records_later ON push_records (source_id) WHERE step > 0
