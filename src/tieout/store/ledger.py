@@ -13,7 +13,7 @@ from sqlalchemy import delete, func, insert, or_, select, update
 
 from tieout.errors import StoreError
 from tieout.store import ledger_planned, ledger_sent
-from tieout.store.bulk import among, insert_many, update_many
+from tieout.store.bulk import update_many
 from tieout.store.crashpoints import reached
 from tieout.store.ledger_facts import (
     CHANGES,
@@ -30,7 +30,8 @@ from tieout.store.ledger_facts import (
     now_text,
 )
 from tieout.store.ledger_packed import pack
-from tieout.store.ledger_reading import CHUNK, Reading, body_context, json_text
+from tieout.store.ledger_reading import CHUNK, body_context, json_text
+from tieout.store.ledger_steps import StepLines
 from tieout.store.ledger_tables import push_batches, push_entries, push_records, push_runs
 
 if TYPE_CHECKING:
@@ -54,12 +55,9 @@ __all__ = [
 ]
 _OUTCOME = ("state", "sage_key", "sage_id", "href", "sage_state", "error")
 """What an answer says of a record."""
-_KEY = tuple(column.name for column in push_records.primary_key.columns)
-_PASSED_OVER = " where push_records.state = 'posted' and push_records.batch_id is null"
-"""What is done and went out in no request: a step that had nothing to do."""
 
 
-class Ledger(Reading):
+class Ledger(StepLines):
     """The ledger of one scope. Every method is one transaction; those that write first assure the lease."""
 
     def begin_batch(self, lease: Lease, run_id: str, batch: Batch, records: Sequence[Entry]) -> None:
@@ -149,29 +147,6 @@ class Ledger(Reading):
     def _there(self, entity: str, operation: str) -> Self:
         scope = Scope(self.scope.company, self.scope.environment, entity, self.scope.push)
         return type(self)(self._store, scope, self._seal, owner=self._owner, operation=operation)
-
-    def pass_over(self, lease: Lease, run_id: str, records: Sequence[Entry]) -> None:
-        """Write a step as done of records for which it has nothing to do. What was done, or may have been, stays."""
-        if not records:
-            return
-        undone = ", ".join(f"'{state}'" for state in NOT_ARRIVED)
-        conflict = _on_conflict("state", "error", "updated_at", "run_id") + (
-            f", batch_id = null where push_records.state in ({undone})"
-        )
-        with self._store.begin() as connection:
-            lease.assure(connection)
-            self._upsert(connection, records, run_id, "posted", conflict=conflict)
-
-    def withdraw(self, lease: Lease, source_ids: Sequence[str]) -> None:
-        """Pass a step over of those of these records that it waits for. Its epoch stays, should it be wanted again."""
-        columns = push_records.c
-        fresh = {"state": "posted", "batch_id": None, "error": None, "updated_at": now_text()}
-        with self._store.begin() as connection:
-            lease.assure(connection)
-            for start in range(0, len(source_ids), CHUNK):
-                chunk = source_ids[start : start + CHUNK]
-                mine = (self._named(connection, chunk), columns.state.in_(NOT_ARRIVED))
-                connection.execute(update(push_records).where(*mine).values(fresh))
 
     def note_states(self, lease: Lease, states: Mapping[str, str]) -> None:
         """Sage's own state of posted records, as it was read back."""
@@ -366,66 +341,8 @@ class Ledger(Reading):
                 query = select(push_records.c.source_id).where(self._named(connection, ids[start : start + CHUNK]))
                 known.update(connection.scalars(query))
             self._own(connection, [record for record in records if record.source_id not in known])
-        conflict = "on conflict do nothing"
-        if self.step:
-            names = ("facts",) if any(record.facts for record in records) else ()
-            conflict = _on_conflict("state", "payload_hash", "rows", "updated_at", "run_id", *names) + _PASSED_OVER
+        conflict = self._where_passed_over(records) if self.step else "on conflict do nothing"
         self._upsert(connection, records, run_id, "pending", conflict=conflict)
-
-    def _upsert(
-        self,
-        connection: Connection,
-        records: Sequence[Entry],
-        run_id: str,
-        state: State,
-        batch_id: str | None = None,
-        conflict: str = "",
-    ) -> None:
-        """Insert, or update what is neither posted nor in flight. Without a batch a record keeps the one it was in."""
-        same: dict[str, Any] = {"state": state, "updated_at": now_text(), "run_id": run_id}
-        names = ["source_id", "payload_hash", "rows", "totals", "attempt", "error"]
-        rows: list[tuple[Any, ...]] = [
-            (r.source_id, r.payload_hash, r.rows, r.totals, r.attempt, r.error) for r in records
-        ]
-        if any(r.facts for r in records):
-            names = ["facts", *names]
-            rows = [(r.facts, *row) for r, row in zip(records, rows, strict=True)]
-        if batch_id is not None:
-            same |= {"batch_id": batch_id, "error": None}
-            names = [*names[:-1], "position"]
-            rows = [(*row[:-1], position) for position, row in enumerate(rows)]
-        self._insert_or_update(connection, same, names, rows, conflict=conflict)
-
-    def _insert_or_update(
-        self,
-        connection: Connection,
-        same: Mapping[str, Any],
-        names: Sequence[str],
-        rows: Sequence[tuple[Any, ...]],
-        attempt: str = "push_records.attempt",
-        conflict: str = "",
-    ) -> None:
-        """`attempt` is what becomes of the epoch of a record that is there already."""
-        same = {**self._identity, "dismissed_at": None, "gone_at": None, **same}
-        fresh = [name for name in (*same, *names) if name not in (*_KEY, "attempt")]
-        conflict = conflict or (
-            _on_conflict(*fresh)
-            + f", attempt = {attempt}"
-            + " where "
-            + " and ".join(f"push_records.state <> '{name}'" for name in ("posted", *IN_FLIGHT))
-        )
-        insert_many(connection, push_records, same, names, rows, conflict)
-
-    def _own(self, connection: Connection, records: Sequence[Entry]) -> None:
-        """Remember which document each row of a grouped source was last in."""
-        owners = {entry: record.source_id for record in records for entry in record.entries}
-        entries = list(owners)
-        for start in range(0, len(entries), CHUNK):
-            chunk = entries[start : start + CHUNK]
-            mine = among(connection, push_entries, self.scope.values(), "entry_id", chunk)
-            connection.execute(delete(push_entries).where(mine))
-            rows = [self.scope.values() | {"entry_id": entry, "source_id": owners[entry]} for entry in chunk]
-            connection.execute(insert(push_entries), rows)
 
 
 def _outcome(result: Result) -> tuple[Any, ...]:
@@ -437,8 +354,3 @@ def _outcome(result: Result) -> tuple[Any, ...]:
 def _rises(result: Result) -> int:
     """By how much the epoch rises: with a definite failure only (DESIGN rule 1)."""
     return int(result.state in ("failed", "unprocessed"))
-
-
-def _on_conflict(*names: str) -> str:
-    """Of what is there already these columns become what was to be written."""
-    return f"on conflict ({', '.join(_KEY)}) do update set " + ", ".join(f'"{n}" = excluded."{n}"' for n in names)

@@ -252,3 +252,7 @@ def test_steps_and_changes_work_over_postgresql(
         report = desk.push("bills")
         assert report.posted + report.failed == 1, "whether a posted bill may be changed is Intacct's to say"
         assert {record.state for record in push.failed(desk.project, "bills")} <= {"posted, update refused"}
+        (desk.root / "scans" / "new.txt").write_text("new")
+        (desk.root / "bills.csv").write_text(text.replace("2.txt", "new.txt").replace("3.txt", ""))
+        assert desk.push("bills").steps == {"attach": {"posted": 1}}
+        assert [name for name, _ in files(desk)["T-2"]] == ["2.txt", "new.txt"]

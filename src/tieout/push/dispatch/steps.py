@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import base64
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from tieout.errors import IntacctError, Problem
+from tieout.errors import ConfigurationError, IntacctError, Problem
 from tieout.push.dispatch.requests import Outgoing, Way, batches, way
 from tieout.rest import operations
 from tieout.rest.attachments import ATTACHMENT, FOLDER, container_id
@@ -56,8 +56,8 @@ def announce(
     ledger: Ledger, settings: PushSettings, held: Lease, run_id: str, documents: Sequence[Staged], stage: Stage
 ) -> None:
     """Write down what is to follow for documents that are there or will be sent. What was done of it stays; of the
-    rest the source of today decides: where there is nothing to attach that is done, and an action that the rows do not
-    want any more is taken back."""
+    rest the source of today decides: files that it did not name before are attached, an action that the rows do not
+    want any more is taken back, and where there is nothing to do that is done."""
     steps = step_names(settings.steps)
     files = stage.files(documents) if ATTACH in steps else {}
     last = stage.last_steps(documents) if settings.last_column is not None else None
@@ -72,15 +72,45 @@ def announce(
             else:
                 goes = last is None or name in _up_to(settings.actions, last.get(document.seq, ""))
             if name == ATTACH and goes:
-                entry.facts = msgspec.json.encode({"files": files[document.seq]}).decode()
+                entry.facts = _facts(files[document.seq])
             (wanted if goes else idle).append(entry)
         lines = ledger.at(ledger.operation, number)
         if wanted:
+            if name == ATTACH and not lines.is_empty():
+                _renew(lines, wanted, {d.source_id: files[d.seq] for d in documents if d.seq in files}, held, run_id)
             lines.announce(held, run_id, wanted)
         if name in (ATTACH, LINK) or ATTACH in steps[number:]:  # what comes later waits for its line
             lines.pass_over(held, run_id, idle)
         elif idle and not lines.is_empty():
             lines.withdraw(held, [entry.source_id for entry in idle])
+
+
+def _renew(
+    lines: Ledger, entries: Sequence[Entry], files: Mapping[str, Sequence[str]], held: Lease, run_id: str
+) -> None:
+    """Have attached what records name by now and their attachments do not hold."""
+    known = lines.known([entry.source_id for entry in entries])
+    fresh: list[Entry] = []
+    for entry in entries:
+        line = known.get(entry.source_id)
+        if line is None:
+            continue
+        attached = _attached(line)
+        new = [name for name in files[entry.source_id] if name not in attached]
+        if new and (line.facts or {}).get("files", ()) != [*attached, *new]:
+            fresh.append(msgspec.structs.replace(entry, facts=_facts([*attached, *new], attached)))
+    lines.renew(held, run_id, fresh)
+
+
+def _attached(line: LedgerRecord) -> list[str]:
+    """The files that an attachment holds, as far as this push put them there."""
+    facts = line.facts or {}
+    is_done = line.state == "posted" and line.batch_id is not None
+    return list(facts.get("files" if is_done else "attached", ()))
+
+
+def _facts(files: Sequence[str], attached: Sequence[str] = ()) -> str:
+    return msgspec.json.encode({"files": files, "attached": attached} if attached else {"files": files}).decode()
 
 
 def actions_wanted(settings: PushSettings, stage: Stage) -> Sequence[str]:
@@ -106,45 +136,62 @@ class Steps:
 
     def run(self, desks: Sequence[Opened], *, retry: bool) -> None:
         """Carry out every step that is due, one after the other: first of all records, then the next one. With `retry`
-        also what Intacct refused before. Raises as `Sender.send` does."""
+        also what Intacct refused before, and in any case what it refused of a record that was changed since. Raises as
+        `Sender.send` does."""
+        for desk in desks:
+            if desk.ledger.has_changes():
+                desk.ledger.renew_refused(self._held)
         for number, name in enumerate(step_names(self._settings.steps), 1):
             due = ((desk, out) for desk in desks for out in self._due(desk, number, name, retry=retry))
             self._sender.send(batches(due, most=self._settings.batch_size))
 
     def _due(self, desk: Opened, number: int, name: str, *, retry: bool) -> Iterator[Outgoing]:
         ledger = desk.ledger.at(desk.ledger.operation, number)
-        going = self._way(desk, number, name)
         for mine, main in ledger.due(number - 1, retry=retry):
             rows = msgspec.json.encode(mine.rows).decode()
             entry = Entry(mine.source_id, mine.payload_hash, rows, "{}", attempt=mine.attempt)
             try:
-                body = self._body(desk, name, mine, str(main.sage_key))
-            except OSError as error:
-                entry.error = msgspec.json.encode({"reason": f"a file cannot be read: {error}"}).decode()
+                going, body, key = self._what(desk, number, name, mine, str(main.sage_key))
+            except (OSError, ConfigurationError) as error:
+                reason = f"a file cannot be read: {error}" if isinstance(error, OSError) else error.message
+                entry.error = msgspec.json.encode({"reason": reason}).decode()
                 ledger.hold(self._held, self._run_id, [entry])
                 continue
-            yield Outgoing(-1, entry, body, going, str(main.sage_key) if going.method == "PATCH" else "")
+            yield Outgoing(-1, entry, body, going, key)
 
-    @staticmethod
-    def _way(desk: Opened, number: int, name: str) -> Way:
-        if name == ATTACH:
-            return way(desk.ledger.operation, number, "create", ATTACHMENT)
-        return way(desk.ledger.operation, number, "update" if name == LINK else name, desk.object)
-
-    def _body(self, desk: Opened, name: str, mine: LedgerRecord, key: str) -> bytes:
+    def _what(self, desk: Opened, number: int, name: str, mine: LedgerRecord, key: str) -> tuple[Way, bytes, str]:
+        """How a step goes out for the record with this key: its way, its body, and what it changes."""
+        operation = desk.ledger.operation
         container = container_id(desk.object, key)
         if name == LINK:
-            return operations.encode({"key": key, "attachment": {"id": container}})
+            body = operations.encode({"key": key, "attachment": {"id": container}})
+            return way(operation, number, "update", desk.object), body, key
         if name != ATTACH:
-            return operations.encode({"key": key})
+            return way(operation, number, name, desk.object), operations.encode({"key": key}), ""
         setting = self._settings.attachment
         assert setting is not None
-        names: Sequence[str] = (mine.facts or {}).get("files", ())
-        files = [{"name": Path(each).name, "data": _base64(_path(self._settings, self._root, each))} for each in names]
+        facts = mine.facts or {}
+        there = (mine.sage_key or self._find(desk, container)) if facts.get("attached") else None
+        before: Sequence[str] = facts["attached"] if there else ()
+        files = self._files(each for each in facts.get("files", ()) if each not in before)
+        if there:
+            going = way(operation, number, "update", ATTACHMENT)
+            desk.client.refuse_forbidden(going.method, going.path)
+            return going, operations.encode({"key": there, "files": files}), there
         self._ensure_folder(desk, setting.into)
-        return operations.encode(
+        body = operations.encode(
             {"id": container, "name": setting.name or container, "folder": {"id": setting.into}, "files": files}
         )
+        return way(operation, number, "create", ATTACHMENT), body, ""
+
+    def _files(self, names: Iterable[str]) -> list[dict[str, str]]:
+        return [{"name": Path(name).name, "data": _base64(_path(self._settings, self._root, name))} for name in names]
+
+    @staticmethod
+    def _find(desk: Opened, container: str) -> str | None:
+        """The key of an attachment; None where people took it away."""
+        found = desk.client.call(operations.find_keys(ATTACHMENT, container))
+        return found[0] if found else None
 
     def _ensure_folder(self, desk: Opened, folder: str) -> None:
         """The folder in Intacct, made where there is none: once for each entity, and never twice."""
