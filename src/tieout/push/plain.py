@@ -44,7 +44,7 @@ class Plain:
     @classmethod
     def of(cls, mapping: FieldMapping, adds_up: Mapping[str, bool]) -> Plain | None:
         """`adds_up` tells which fields have a sum. None where a mapping has more to it than cells into fields."""
-        if mapping.list or mapping.entity is not None or not mapping.assignments:
+        if mapping.list or mapping.entity is not None or mapping.last_step is not None or not mapping.assignments:
             return None
         if mapping.settings is not None and mapping.settings.attachment is not None:
             return None
