@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import subprocess
+import sys
+import termios
 from decimal import Decimal
 
 import pytest
@@ -221,3 +226,35 @@ def test_what_is_listed_is_not_called_unposted_where_it_is_posted() -> None:
         "not posted, or changed since, or with a step not carried out"
     )
     assert failed._kind({"held"}) == "not posted"
+
+
+NARROW = """
+from tieout.cli import tie_out
+from tieout.cli.output import Output
+from tieout.project.report import TieOutLine
+def line(what, source, intacct, note=""):
+    return TieOutLine(subject="push bills", what=what, source=source, intacct=intacct, difference=source - intacct,
+                      ties=source == intacct, note=note)
+gone = "not in Intacct any more: INV-100 (key 3631), INV-200 (key 3632)"
+tie_out.show(Output(), [line("rows", 8, 6, "2 gone"), line("documents", 6, 4, gone), line("sum x", 7, 7)], every=True)
+"""
+
+
+@pytest.mark.parametrize("columns", [80, 200])
+def test_what_explains_a_verdict_stands_below_where_there_is_no_room_beside(columns: int) -> None:
+    master, slave = pty.openpty()
+    termios.tcsetwinsize(slave, (24, columns))
+    environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"} | {"NO_COLOR": "1"}
+    subprocess.run([sys.executable, "-c", NARROW], stdout=slave, stderr=slave, env=environment, check=True)
+    os.close(slave)
+    lines = os.read(master, 65536).decode().replace("\r", "").splitlines()
+    os.close(master)
+    gone = "not in Intacct any more: INV-100 (key 3631), INV-200 (key 3632)"
+    assert max(map(len, lines)) <= columns
+    if columns == 80:
+        assert lines[1].endswith("differs")
+        assert lines[4:] == ["  rows: 2 gone", f"  documents: {gone}"]
+    else:
+        assert lines[1].endswith("differs: 2 gone")
+        assert lines[2].endswith(f"differs: {gone}")
+        assert len(lines) == 4

@@ -168,3 +168,14 @@ def test_the_verdict_never_claims_more_than_the_lines(
     shown = capsys.readouterr().out
     assert shown.startswith(words)
     assert ("Everything" in shown) is (whole is True)
+
+
+def test_a_held_record_that_left_the_source_may_be_dismissed(own: Run, tmp_path: Path) -> None:
+    write(tmp_path, one(1), one(2).replace('"creditLimit": 2', '"creditLimit": "x"'))
+    assert own("push").code == 1
+    assert "Correct the source, then push it again." in own("failed").out
+    write(tmp_path, one(1), one(3))
+    assert own("push").code == 0
+    shown = own("failed")
+    assert (shown.code, "Correct the source" in shown.out) == (1, False)
+    assert "`tieout failed customers --dismiss C2` takes it off the list" in shown.out

@@ -287,6 +287,19 @@ def test_what_people_deleted_can_be_posted_again_on_purpose(desk: Desk, line: Li
     assert (report.posted, report.skipped, report.exit_code) == (1, 1, 0)
 
 
+def test_what_people_just_deleted_is_named_as_people_write_ids(desk: Desk) -> None:
+    text = SHEETS.replace('group_by = "Sheet"', 'group_by = ["Sheet", "Day"]')
+    (desk.root / "tieout.toml").write_text(text)
+    desk.project = load(desk.root)
+    desk.sheets(["1,A,2026-11-16,8,", "2,A,2026-11-17,7,"])
+    desk.push("times")
+    with connect(desk.project) as client:
+        for row in list(client.query("timesheets", ["key"], private=True)):
+            client.delete("timesheets", row.key)
+    assert desk.retry("times", again=["A 2026-11-17"], dry_run=True).ready == 1
+    assert desk.retry("times", again=["A 2026-11-17"]).posted == 1
+
+
 def test_only_what_is_gone_can_be_posted_again(desk: Desk) -> None:
     desk.customers([customer(1)])
     desk.push()

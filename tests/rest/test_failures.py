@@ -74,7 +74,7 @@ def test_a_wrapped_refusal_is_explained_by_what_it_wraps(details: list[Any], adv
     [
         ("State must be draft or not included in the request.", "Leave `state` out"),
         ("State cannot be approved in a create request.", "Leave `state` out"),
-        ("unitOfMeasure cannot be Weeks.", "Correct what the details name."),
+        ("unitOfMeasure cannot be Weeks.", "Correct what Intacct names."),
     ],
 )
 def test_a_value_that_is_not_allowed_is_no_state_where_nobody_says_so(words: str, advice: str) -> None:

@@ -27,9 +27,8 @@ def init(
     output.say("\nNext, connect to a company:\n")
     if directory != Path():
         output.say(f"  cd {directory}")
-    output.say("  tieout vault init                                       a key for its secrets, once on this machine")
-    output.say(
-        "  tieout app new                                          register an application at Sage, if there is none"
-    )
-    output.say("  tieout connect us                                       a company of yours; asks for its credentials")
-    output.say("  tieout connect demo --simulator http://127.0.0.1:8765   a local one, which `tieout simulate` runs")
+    output.say("  tieout vault init     a key for its secrets, once on this machine")
+    output.say("  tieout app new        register an application at Sage, if there is none")
+    output.say("  tieout connect us     a company of yours; asks for its credentials\n")
+    output.say("or to a local one, which `tieout simulate` runs:\n")
+    output.say("  tieout connect demo --simulator http://127.0.0.1:8765")

@@ -108,9 +108,14 @@ class Output:
         """One line of the result."""
         self._write(sys.stdout, text + "\n")
 
-    def prose(self, text: str, *, indent: int = 0) -> None:
-        """A sentence of the result: a terminal breaks it between words and keeps the indentation, a pipe never."""
-        self._write(sys.stdout, _wrapped(" " * indent + _one_line(text), _width(sys.stdout)) + "\n")
+    def prose(self, text: str, *, indent: int = 0, hanging: int | None = None) -> None:
+        """A sentence of the result: a terminal breaks it between words and keeps the indentation, or gives its further
+        lines that of `hanging`; a pipe never."""
+        self._write(sys.stdout, _wrapped(" " * indent + _one_line(text), _width(sys.stdout), hanging=hanging) + "\n")
+
+    def item(self, text: str, *, indent: int = 2) -> None:
+        """One of several sentences that stand below each other: its further lines stand deeper."""
+        self.prose(text, indent=indent, hanging=indent + 2)
 
     def heading(self, text: str) -> None:
         """A line that says what follows; bold on a terminal."""

@@ -169,7 +169,7 @@ def conclude(
         output.heading(push_ahead.heading(report))
         push_ahead.plan(output, report)
         counts = {name: getattr(report, name) for name, _, _ in OUTCOMES if name != "pending"}
-        output.prose(push_ahead.summary(report, counts), indent=2)
+        output.item(push_ahead.summary(report, counts))
     else:
         output.heading(
             f"{report.name}: {counted(report.rows, 'row')}, {counted(report.documents, 'record')} of {report.object}"
@@ -179,7 +179,7 @@ def conclude(
     rows = [
         [Styled(f"{count:,}", look) if look else f"{count:,}", _became(report, attribute, text, count)]
         for attribute, text, look in OUTCOMES
-        if (count := getattr(report, attribute)) and not (dry_run and attribute == "pending")
+        if (count := getattr(report, attribute)) and not (attribute == "pending" and dry_run and count == report.ready)
     ]
     if rows:
         output.table([Column("", right=True), ""], rows, indent=2)
@@ -188,10 +188,10 @@ def conclude(
     follow_ups(output, report)
     problems(output, report.problems)
     for note in [*derived(report, dry_run=dry_run), *report.notes]:
-        output.prose(note, indent=2)
+        output.item(note)
     corrections(output, report)
     if report.unused_columns:
-        output.prose(f"columns not sent: {', '.join(report.unused_columns)}", indent=2)
+        output.item(f"columns not sent: {', '.join(report.unused_columns)}")
     push_ahead.records(output, report)
     if report.tie_out:
         output.line()
@@ -233,10 +233,10 @@ def follow_ups(output: Output, report: PushReport) -> None:
     """What became of the steps, and Intacct's own words for the states of the records it holds."""
     for step, counts in report.steps.items():
         done = [f"{n:,} {STEP_WORDS.get(state, state)}" for state, n in counts.items()]
-        output.prose(f"{step}: {', '.join(done)}", indent=2)
+        output.item(f"{step}: {', '.join(done)}")
     if report.by_sage_state:
         states = [f"{n:,} {state or 'without a state'}" for state, n in report.by_sage_state.items()]
-        output.prose(f"Intacct's own state of the records it holds: {', '.join(states)}", indent=2)
+        output.item(f"Intacct's own state of the records it holds: {', '.join(states)}")
 
 
 def derived(report: PushReport, *, dry_run: bool) -> list[str]:
@@ -265,7 +265,7 @@ def corrections(output: Output, report: PushReport) -> None:
     found = report.corrections
     for each in found[:SHOWN_PROBLEMS]:
         change = "changed" if each.before is None else f"{each.before!r} -> {each.after!r}"
-        output.prose(f"row {each.row}, {each.column}: {change} by {each.by or 'nobody named'}", indent=2)
+        output.item(f"row {each.row}, {each.column}: {change} by {each.by or 'nobody named'}")
     if len(found) > SHOWN_PROBLEMS:
         output.line(f"  and {counted(len(found) - SHOWN_PROBLEMS, 'more changed cell')}; --json lists them all")
 
@@ -302,11 +302,11 @@ def problems(output: Output, found: Sequence[Problem]) -> None:
         room -= max(len(shown) - 1, 0)
         if len(ordered) > 1 and shown:
             rows = len({problem.row for problem in cause})
-            output.prose(f"{without_values(_without_row(cause[0]))}: {counted(rows, 'row')}", indent=2)
+            output.item(f"{without_values(_without_row(cause[0]))}: {counted(rows, 'row')}")
         for text, same in shown:
             where = shortened(sorted({problem.row for problem in same}))
             words = str(same[0]) if len(same) == 1 else f"rows {where}: {text}"
-            output.prose(words, indent=4 if len(ordered) > 1 else 2)
+            output.item(words, indent=4 if len(ordered) > 1 else 2)
         left += sum(len(same) for _, same in ordered[len(shown) :])
     if left:
         output.line(f"  and {counted(left, 'more problem', 'more problems')}; --json lists them all")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from tieout.cli.output import Column, Output, counted, money
@@ -37,8 +38,8 @@ def plan(output: Output, report: PushReport) -> None:
         return
     where = f"company {head.company} ({head.environment}){f', entity {head.entity}' if head.entity else ''}"
     moment = head.planned_at[:16].replace("T", " ")
-    output.prose(f"planned by {head.planned_by or 'nobody named'}, {moment} UTC, for {where}", indent=2)
-    output.prose(f"source: {head.source}", indent=2)
+    output.item(f"planned by {head.planned_by or 'nobody named'}, {moment} UTC, for {where}")
+    output.item(f"source: {head.source}")
     output.line(f"  SHA-256: {head.source_sha256}")
 
 
@@ -56,8 +57,10 @@ def summary(report: PushReport, outcomes: Mapping[str, int]) -> str:
     if report.causes:
         counts.append(counted(report.causes, "cause"))
     cost = f"{counted(report.planned_requests, 'request')}, {report.ready:,} billable"
-    checks = f"checking took {counted(report.requests, 'request')}, {report.transactions:,} billable"
-    return f"{what}; {', '.join(counts)}; {cost}; {checks}"
+    parts = [what, ", ".join(counts), cost]
+    if report.requests:
+        parts.append(f"checking took {counted(report.requests, 'request')}, {report.transactions:,} billable")
+    return "; ".join(parts)
 
 
 def told_apart(report: PushReport, outcome: str, total: int) -> str:
@@ -79,7 +82,9 @@ def told_apart(report: PushReport, outcome: str, total: int) -> str:
 
 def next_step(report: PushReport) -> str:
     """What to do about a plan; empty where a note of the report says all."""
-    return "what is held is not sent: correct the file and make a new plan." if report.held else ""
+    if report.held:
+        return "correct what is held and make a new plan, or apply this one without it."
+    return f"`tieout failed {report.name}` shows why Intacct refused what this plan lacks." if report.failed else ""
 
 
 def nouns(object: str) -> tuple[str, str]:
@@ -134,9 +139,10 @@ def records(output: Output, report: PushReport) -> None:
     paths = sorted({path for each in report.records for path in each.amounts})
     columns = [Column(title) for title in ("record", "action", "entity", "date", "currency", "rows")]
     columns += [Column(_last(path), right=True) for path in paths]
+    scales = {path: max(_digits(each.amounts.get(path)) for each in report.records) for path in paths}
     rows: list[list[Any]] = [
         [spoken(each.source_id), each.action, each.entity or OWN, each.date, each.currency, spans(each.rows)]
-        + [money(each.amounts.get(path)) for path in paths]
+        + [money(each.amounts.get(path), scales[path]) for path in paths]
         for each in report.records
     ]
     dull = {"entity", "date", "currency"} & {
@@ -158,6 +164,11 @@ def spans(numbers: Sequence[int]) -> str:
         else:
             found.append([number, number])
     return ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in found)
+
+
+def _digits(amount: Decimal | None) -> int:
+    exponent = amount.as_tuple().exponent if amount is not None else 0
+    return max(-exponent, 0) if isinstance(exponent, int) else 0
 
 
 def _last(path: str) -> str:

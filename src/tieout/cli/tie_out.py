@@ -11,12 +11,17 @@ from tieout.cli.output import Column, Output, Styled, counted, money
 if TYPE_CHECKING:
     from tieout.project.report import TieOutLine
 
+NOTE = "note"
+"""The column that a narrow terminal has no room for."""
+
 
 def show(output: Output, lines: Sequence[TieOutLine], *, every: bool) -> None:
-    """Prints the lines as one table. Without `every`, sums that tie are counted instead of listed."""
+    """Prints the lines as one table. Without `every`, sums that tie are counted instead of listed. What explains a
+    verdict stands beside it where there is room, else below the table."""
     if not lines:
         return
     rows: list[list[Any]] = []
+    notes: list[tuple[str, str, str]] = []
     empty: list[str] = []
     subjects = tuple(dict.fromkeys(line.subject for line in lines))
     for subject, name in zip(subjects, _short(subjects), strict=True):
@@ -26,20 +31,28 @@ def show(output: Output, lines: Sequence[TieOutLine], *, every: bool) -> None:
             continue
         listed, folded = _fold(mine, every=every)
         for number, (line, what) in enumerate(zip(listed, _short([line.what for line in listed], "."), strict=True)):
-            rows.append([name if number == 0 else "", what, *_cells(output, line)])
+            rows.append([name if number == 0 else "", what, *_cells(output, line), line.note])
+            if line.note:
+                notes.append((name, what, line.note))
         if folded:
             what = counted(len(folded), "more sum" if listed else "sum")
-            rows.append(["" if listed else name, Styled(what, "faint"), "", "", "", output.ok(True)])
+            rows.append(["" if listed else name, Styled(what, "faint"), "", "", "", output.ok(True), ""])
     head = [
         Column("tie-out", wrap=True),  # on a narrow terminal words give way, never numbers nor verdicts
         Column("", wrap=True),
         Column("your side", right=True),
         Column("Intacct", right=True),
         Column("difference", right=True),
-        Column(""),
+        Column("verdict"),
+        Column(NOTE),
     ]
     if rows:
-        output.table(head, rows)
+        kept, narrow = output.narrowed(head, rows, [NOTE])
+        has_room = len(kept) == len(head)
+        table = [_noted(row) for row in rows] if has_room else narrow
+        output.table([*head[:-2], Column("")], table)
+        for name, what, note in () if has_room else notes:
+            output.item(f"{what if len(subjects) == 1 else f'{name} {what}'}: {note}")
     if empty:
         output.prose(f"No rows on either side: {', '.join(empty)}.")
 
@@ -113,14 +126,18 @@ def _fold(lines: Sequence[TieOutLine], *, every: bool) -> tuple[list[TieOutLine]
 def _cells(output: Output, line: TieOutLine) -> list[str | Styled]:
     scale = max((_digits(side) for side in (line.source, line.intacct)), default=0)
     verdict = Styled("not provable", "faint") if line.ties is None else output.ok(line.ties)
-    if line.note:
-        verdict = Styled(f"{verdict.text}: {line.note}", verdict.look)
     return [
         _side(line.source, scale),
         _side(line.intacct, scale),
         Styled(_side(line.difference, scale), "bad") if line.ties is False else _side(line.difference, scale),
         verdict,
     ]
+
+
+def _noted(row: Sequence[Any]) -> list[Any]:
+    """A row whose last cell, a note, stands behind its verdict."""
+    *cells, verdict, note = row
+    return [*cells, Styled(f"{verdict.text}: {note}", verdict.look) if note else verdict]
 
 
 def _digits(value: object) -> int:

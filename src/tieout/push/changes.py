@@ -17,6 +17,7 @@ from tieout.push.dispatch.finding import holds_all, same, value_at
 from tieout.push.dispatch.operations import decode_exactly, drop
 from tieout.push.dispatch.requests import chunks
 from tieout.push.documents import ENCODER, payload_hash_of
+from tieout.push.grouping import spoken
 from tieout.push.proof.tieout import add_up, values_at
 from tieout.push.stage import Order, Stage, Staged
 from tieout.store.ledger import IN_FLIGHT, LedgerRecord
@@ -284,6 +285,7 @@ def to_reopen(desks: Desks, stage: Stage, source_ids: Sequence[str]) -> list[tup
     """Records that people deleted in Intacct and that are to go out again, because somebody said so for each of them.
 
     Raises ConfigurationError where one is in Intacct or is not in the source."""
+    source_ids = _meant(stage, source_ids)
     missing = [source_id for source_id in source_ids if source_id not in stage.holds(source_ids)]
     if missing:
         raise ConfigurationError(
@@ -304,6 +306,15 @@ def to_reopen(desks: Desks, stage: Stage, source_ids: Sequence[str]) -> list[tup
                 )
             gone.append((desk.ledger, record))
     return gone
+
+
+def _meant(stage: Stage, words: Sequence[str]) -> list[str]:
+    """Ids as the stage has them; people write those of several columns without brackets."""
+    left = set(words) - stage.holds(words)
+    meant: dict[str, str] = {}
+    for chunk in stage.chunks() if left else ():
+        meant.update((said, d.source_id) for d in chunk if (said := spoken(d.source_id)) in left)
+    return [meant.get(word, word) for word in words]
 
 
 def reopen(desks: Desks, stage: Stage, source_ids: Sequence[str], held: Lease) -> None:

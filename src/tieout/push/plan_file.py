@@ -177,7 +177,7 @@ def refuse_alone(head: PlanHead, applied_by: str, name: str) -> None:
         who = head.planned_by or "nobody named"
         raise ConfigurationError(
             f"[push.{name}] wants another person to apply a plan than the one who made it, and {who} made it.",
-            advice="Let somebody else run `tieout push --apply`, with --by and their name.",
+            advice=f"Let somebody else run `tieout push {name} --apply FILE`, with --by and their name.",
         )
 
 

@@ -209,6 +209,15 @@ def gone_facts(push: str, source_id: str, key: str | None) -> dict[str, Any]:
     }
 
 
+def left_source(push: str, source_id: str) -> str:
+    """What is to be done about a held record that the latest push did not read."""
+    id = shlex.quote(spoken(source_id))
+    return (
+        "The latest push did not find it in its source. If it is there under another id by now, or is not wanted, "
+        f"`tieout failed {push} --dismiss {id}` takes it off the list."
+    )
+
+
 def problem_facts(problems: list[Problem]) -> dict[str, Any]:
     """What the ledger keeps of a held document."""
     return {"problems": [msgspec.to_builtins(problem) for problem in problems]}

@@ -26,7 +26,7 @@ from tieout.push.opening import Desks, Opened, lease, opened
 from tieout.push.proof import tieout
 from tieout.push.proof.holders import Holders, OnRead
 from tieout.push.proof.reading_back import ReadingBack
-from tieout.push.report import BUCKETS, FailedRecord, Standing, failed_record, gone_facts
+from tieout.push.report import BUCKETS, FailedRecord, Standing, failed_record, gone_facts, left_source
 from tieout.push.settings import settings_of
 from tieout.push.sources import open_source
 from tieout.push.stage import Fate, Stage, Staged
@@ -56,7 +56,8 @@ def standings(project: Project, name: str | None = None, connection: str | None 
         with opened(project, push_name, settings) as desks:
             run = desks.main.ledger.last_run()
             ledgers = [desk.ledger for desk in desks.all()]
-            records = [each for ledger in ledgers for each in waiting(push_name, settings, ledger)]
+            since = run.started_at if run is not None and run.finished else ""
+            records = [each for ledger in ledgers for each in waiting(push_name, settings, ledger, since)]
             found.append(
                 Standing(
                     push=push_name,
@@ -70,10 +71,14 @@ def standings(project: Project, name: str | None = None, connection: str | None 
     return found if name is not None else found + abandoned(project, connection)
 
 
-def waiting(name: str, settings: PushSettings, ledger: Ledger) -> Iterator[FailedRecord]:
-    """What is not in Intacct as the source has it, one by one."""
+def waiting(name: str, settings: PushSettings, ledger: Ledger, since: str = "") -> Iterator[FailedRecord]:
+    """What is not in Intacct as the source has it, one by one. `since` is when the latest run began: what is held and
+    was not held anew was not in its source."""
     for record in ledger.records(_NOT_POSTED):
-        yield _failed(name, record, entity=ledger.scope.entity)
+        found = _failed(name, record, entity=ledger.scope.entity)
+        if record.state == "held" and record.updated_at < since:
+            found = msgspec.structs.replace(found, advice=left_source(name, record.source_id))
+        yield found
     yield from _posted_otherwise(name, ledger)
     yield from _steps_failed(name, settings.steps, ledger)
 

@@ -166,9 +166,7 @@ REQUEST: tuple[Rule, ...] = (
         "DOC",
     ),
     _yours("REST-1050", "The field is read-only.", "Take it out of the body: Intacct sets it.", "4.4"),
-    _yours(
-        "REST-1064", "Something in the body is wrong.", "Correct what the details name.", "8.4", "DOC", wrapper=True
-    ),
+    _yours("REST-1064", "Something in the body is wrong.", "Correct what Intacct names.", "8.4", "DOC", wrapper=True),
     _yours(
         "REST-1106",
         "The field cannot be used in a query.",
@@ -187,7 +185,7 @@ REQUEST: tuple[Rule, ...] = (
     _yours(
         "invalidParameter",
         "A value is not allowed here; the details say which.",
-        "Correct what the details name.",
+        "Correct what Intacct names.",
         "4.4",
         wrapper=True,
     ),

@@ -219,6 +219,9 @@ def test_atomic_sends_all_records_or_none(desk: Desk, line: Line) -> None:
     assert names.held() == {}
     (standing,) = push.standings(desk.project, "names")
     assert len(standing.records) == 3
+    looked = names.push("A,a,", "B,b,NONE", "C,c,", head=head, dry_run=True)
+    assert (looked.ready, looked.pending, looked.planned_requests) == (0, 2, 0)
+    assert "no record was sent, because 1 is failed" in looked.notes[0]
     assert names.push("A,a,", "B,b,NONE", "C,c,", head=head).pending == 2, "the rest of the set is not sent without it"
     assert names.held() == {}
     assert names.push("A,a,", "B,b,", "C,c,", head=head).posted == 3

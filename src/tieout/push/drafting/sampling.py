@@ -170,7 +170,8 @@ def _numbers(found: Sequence[object], field: Field, column: str) -> str:
             fitting.append(words)
     example = next(_shown(v) for v in found if not _all_fit([v], field, Column()))
     if not fitting:
-        return f"{example} and others are no numbers as they stand"
+        others = sum(not _all_fit([one], field, Column()) for one in found) - 1
+        return f"{example} and {others:,} more are no numbers as they stand" if others else f"{example} is no number"
     if len(fitting) > 1:
         return (
             f"the data does not tell: number = {' or '.join(f'{{ {words} }}' for words in fitting[:2])}, for {example}"

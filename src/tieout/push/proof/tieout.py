@@ -275,7 +275,7 @@ class Proof:
                 found.append(_line(self.subject, f"sum {path}", whole, None, self._unread[path]))
                 continue
             theirs = self._sums.get(path, Decimal(0))
-            gaps = "amounts of held records that cannot be read are not in your side's sum" if self.has_gaps else ""
+            gaps = "your side lacks amounts of held records that cannot be read" if self.has_gaps else ""
             line = _line(self.subject, f"sum {path}", whole, theirs, gaps)
             # A sum that lacks values proves nothing where it happens to agree.
             found.append(msgspec.structs.replace(line, ties=None) if gaps and line.ties else line)
