@@ -101,6 +101,15 @@ def test_calls_are_limited_with_their_retries_and_a_write_cut_off_by_it_is_of_un
     assert len(world.sent) == 1
 
 
+def test_what_is_left_counts_what_is_reserved_and_never_falls_below_nothing() -> None:
+    budget = Budget(5, bytes=10)
+    budget.reserve("a call", transactions=2, calls=1)
+    budget.received(12)
+    assert budget.left == {"transactions": 3, "calls": None, "bytes": 0}
+    budget.give_back(transactions=2)
+    assert budget.left["transactions"] == 5
+
+
 def test_bytes_are_counted_both_ways() -> None:
     world = World(RECORD, RECORD)
     budget = Budget(bytes=60)

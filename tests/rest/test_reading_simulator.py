@@ -232,6 +232,25 @@ def test_a_filter_selects_the_rows_that_python_would(intacct: Intacct, tree: Lea
     assert found == sorted(wanted, key=int)
 
 
+@pytest.mark.parametrize(
+    ("comparison", "agree"), [("numeric", True), ("text", True), ("text_filters", False), ("text_order", False)]
+)
+def test_whether_keys_agree_is_asked_once_and_only_with_keys_that_show_it(comparison: str, agree: bool) -> None:
+    with Simulator("empty", switches={"key_comparison": comparison}) as simulator:
+        made = simulator.company()
+        made.set_model(thing_model())
+        made.load(THING, [{"key": str(number), "name": "a"} for number in range(1, 30)])
+        with simulated(simulator=simulator) as client:
+            assert client.keys_agree(THING) is None
+            assert client.keys_agree(THING, ["10", "11", "12"]) is None
+            assert client.usage.calls == 0
+            keys = [row["key"] for row in client.query(THING, ["key"])]
+            spent = client.usage.transactions
+            assert client.keys_agree(THING, keys) is agree
+            assert client.keys_agree(THING) is agree
+            assert client.usage.transactions == spent + 1
+
+
 @pytest.mark.parametrize("comparison", ["numeric", "text", "text_filters", "text_order"])
 @pytest.mark.parametrize("paging", ["offset", "keyset"])
 @pytest.mark.parametrize("asynchronous", [False, True])

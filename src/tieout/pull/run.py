@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from tieout import catalogue
@@ -10,6 +11,7 @@ from tieout.catalogue.model import Model
 from tieout.errors import IntacctError, TieoutError, UnknownNameError
 from tieout.pull.destinations.open import open_destination
 from tieout.pull.failures import is_connection_wide
+from tieout.pull.leasing import leased
 from tieout.pull.plan.objects import lines_of, parsed
 from tieout.pull.plan.targets import Target, table_of, targets
 from tieout.pull.report import OnProgress, PullReport
@@ -43,7 +45,9 @@ def pull(
     `names` are [pull.*] sections (none and no `objects`: every section); `objects` are pulled with default settings.
     `connection`, `destination` and, for one of them alone, `table` go before what the sections say. An interrupted
     pull can simply be run again. `budget` is what all of it may spend, `concurrency` how many requests it wants
-    under way at once. Connections of different environments in one run are refused, unless `mix_environments`.
+    under way at once. A table that another pull is writing is refused, unless `source` is given: a client of one's
+    own has no state database to look into. Connections of different environments in one run are refused, unless
+    `mix_environments`.
     Raises UnknownNameError, CheckError and ConfigurationError before the first page; NotAuthorisedError,
     TokenRefusedError, UnreachableError, ThrottledError, StoreError, BusyError and BudgetError at once. Any other error
     of one object among several, or of lines, is the `error` of its report, and the others are pulled; of a single
@@ -64,7 +68,13 @@ def pull(
                 if alone or is_connection_wide(error):
                     raise
                 sections.append(_failed(project, target, error))
-        return [section if isinstance(section, PullReport) else section.pull(alone=alone) for section in sections]
+        with _alone_in(project, sections) if source is None else nullcontext():
+            return [section if isinstance(section, PullReport) else section.pull(alone=alone) for section in sections]
+
+
+def _alone_in(project: Project, sections: Sequence[_Section | PullReport]) -> AbstractContextManager[None]:
+    found = [section for section in sections if isinstance(section, _Section)]
+    return leased(project, [(section.destination, table) for section in found for table in section.tables])
 
 
 def _failed(project: Project, target: Target, error: TieoutError) -> PullReport:
@@ -95,6 +105,11 @@ class _Section:
         choose(self.model, self.settings.fields)  # every mistake is found before the first page of the first section
         self.notes: list[str] = []
         self.lines = list(lines_of(self.client, self.model, self.settings.lines, self.where, self.notes))
+
+    @property
+    def tables(self) -> list[str]:
+        """Every table it writes."""
+        return [table_of(self.settings), *(self._line_table(child) for child, _, _ in self.lines)]
 
     def pull(self, *, alone: bool) -> PullReport:
         job = self._job(self.model, table_of(self.settings), self.where, self.settings.fields)

@@ -79,6 +79,10 @@ class AsyncIntacct(Client[AsyncDriver]):
         """As Intacct.totals."""
         return await self._driver.run(reading.totals(self._desk, object, sums, where, scope))
 
+    async def keys_agree(self, object: ObjectName, keys: Sequence[str] = (), *, private: bool = False) -> bool | None:
+        """As Intacct.keys_agree."""
+        return await self._driver.run(reading.keys_agree(self._desk, object, keys, private))
+
     def records(
         self,
         object: ObjectName,

@@ -33,6 +33,15 @@ class Budget:
         with self._lock:
             return dict(self._spent)
 
+    @property
+    def left(self) -> dict[str, int | None]:
+        """{`transactions`, `calls`, `bytes`}: what may still be spent; None where there is no limit."""
+        limits = {"transactions": self.transactions, "calls": self.calls, "bytes": self.bytes}
+        with self._lock:
+            return {
+                name: None if limit is None else max(limit - self._spent[name], 0) for name, limit in limits.items()
+            }
+
     def reserve(self, what: str, *, transactions: int = 0, calls: int = 0, bytes: int = 0) -> None:
         """Take so much, or nothing and raise BudgetError. `what` is the request, for the message."""
         asked = {"transactions": transactions, "calls": calls, "bytes": bytes}

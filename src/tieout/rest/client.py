@@ -93,6 +93,12 @@ class Intacct(Client[SyncDriver]):
         """Intacct's own exact sums, {field: sum}. One billable transaction."""
         return self._driver.run(reading.totals(self._desk, object, sums, where, scope))
 
+    def keys_agree(self, object: ObjectName, keys: Sequence[str] = (), *, private: bool = False) -> bool | None:
+        """Whether `F("key") > "9"` gives the rows that follow key 9 in the order of keys. Intacct does not say, so it
+        is found out once per object of a company, by `keys` of one page as they came. None where it is not known and
+        these keys do not show it. At most one billable transaction."""
+        return self._driver.run(reading.keys_agree(self._desk, object, keys, private))
+
     def records(
         self,
         object: ObjectName,

@@ -23,9 +23,11 @@ from tieout.rest.rows import by_value, not_understood
 
 if TYPE_CHECKING:
     from tieout.rest.call import Reply
+    from tieout.rest.memory import Memory
     from tieout.rest.paging import Place, Reading
     from tieout.rest.rows import Page
     from tieout.rest.seam import Seam
+    from tieout.rest.session import Session
 
 R = TypeVar("R")
 
@@ -51,13 +53,18 @@ def _beyond(query: Query, key: str) -> Filter:
 def agreement(reading: Reading[R], seam: Seam[R]) -> Exchange[bool]:
     """Whether `after` is known to give exactly the rows that follow. One billable transaction, where it has to be found
     out and two keys that one page gave one after the other show it: 9 and 10 do, 10 and 11 do not."""
-    name = f"{reading.query.object}: keys"
-    known: str | None = yield Work(partial(reading.memory.trait, name))
-    if known is None and seam.pair is not None:
-        known = yield from _find_out(reading, *seam.pair)
+    return (yield from agree(reading.session, reading.memory, reading.query, seam.pair)) is True
+
+
+def agree(session: Session, memory: Memory, query: Query, pair: tuple[str, str] | None) -> Exchange[bool | None]:
+    """Whether filter and order compare keys alike: as it is remembered, else by the two keys; None if neither tells."""
+    name = f"{query.object}: keys"
+    known: str | None = yield Work(partial(memory.trait, name))
+    if known is None and pair is not None:
+        known = yield from _find_out(session, query, *pair)
         if known is not None:
-            yield Work(partial(reading.memory.keep_trait, name, known))
-    return known == ALIKE
+            yield Work(partial(memory.keep_trait, name, known))
+    return None if known is None else known == ALIKE
 
 
 def telling(page: Sequence[Hashable | None]) -> tuple[str, str] | None:
@@ -71,14 +78,14 @@ def telling(page: Sequence[Hashable | None]) -> tuple[str, str] | None:
     return None
 
 
-def _find_out(reading: Reading[R], first: str, second: str) -> Exchange[str | None]:
+def _find_out(session: Session, query: Query, first: str, second: str) -> Exchange[str | None]:
     """Ask which of two keys follows the other: the answer holds one of them, or none if it was deleted."""
     from tieout.rest.operations import query_page
 
-    plain = msgspec.structs.replace(reading.query, fields=("key",), start=1)
+    plain = msgspec.structs.replace(query, fields=("key",), start=1)
     where = ((F("key") == second) & _beyond(plain, first)) | ((F("key") == first) & _beyond(plain, second))
     asked = msgspec.structs.replace(plain, where=where)
-    page = yield from perform(reading.session, query_page(asked, 1, 2, keys_only))
+    page = yield from perform(session, query_page(asked, 1, 2, keys_only))
     found = {str(key) for key in page.rows}
     if not found <= {first, second}:
         raise not_understood("a query for two keys")

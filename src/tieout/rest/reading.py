@@ -24,7 +24,7 @@ from tieout.rest.doubts import tell
 from tieout.rest.effects import All, Exchange, Work
 from tieout.rest.expression import read_filters
 from tieout.rest.filters import Filter
-from tieout.rest.keyset import direction
+from tieout.rest.keyset import agree, direction, telling
 from tieout.rest.models import model, offline, with_related
 from tieout.rest.paging import Paging, Reading, stable_pages
 from tieout.rest.perform import perform
@@ -245,6 +245,13 @@ def totals(
     if row is not None and row.misfits:
         raise not_understood("an aggregate query")
     return {path: row[f"sum:{path}"] if row is not None else None for path in sums}
+
+
+def keys_agree(desk: Desk, object: str, keys: Sequence[str], private: bool) -> Exchange[bool | None]:
+    """Whether filter and order compare keys alike, found out by keys of one page where it is not remembered."""
+    not_one_text(keys, "Keys are")
+    query = Query(object=catalogue.resolve(object), fields=("key",), private=private)
+    return (yield from agree(desk.session, desk.memory, query, telling(keys)))
 
 
 def get(desk: Desk, object: str, key: str) -> Exchange[Record]:

@@ -9,6 +9,7 @@ import os
 import socket
 import threading
 import uuid
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -55,30 +56,18 @@ class Lease:
         self._what = what
         """What the name is for a reader: `push timesheets`."""
         self.holder = str(uuid.uuid4())
-        self._stop = threading.Event()
-        self._beat = threading.Thread(target=self._keep_alive, name="tieout-lease", daemon=True)
+        self._beat = _Beat(store, self.assure)
 
     def __enter__(self) -> Lease:
-        try:
-            with self._store.begin() as connection:
-                self._take(connection)
-        except IntegrityError:
-            raise BusyError(f"Another run of {self._what} has just begun.", advice="Wait for it to finish.") from None
+        _take_all(self._store, [self])
         self._beat.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stop.set()
-        self._beat.join()
-        try:
-            with self._store.begin() as connection:
-                connection.execute(delete(leases).where(leases.c.name == self._name, leases.c.holder == self.holder))
-        except StoreError:
-            if error is None:
-                raise
-            # The run's own error says more; a lease that stays is taken over when it is stale.
+        self._beat.stop()
+        _give_back_all(self._store, [self], error)
 
     def assure(self, connection: Connection) -> None:
         """Renew inside the caller's transaction. Raises BusyError where another run has taken over: write nothing."""
@@ -114,15 +103,83 @@ class Lease:
         else:
             connection.execute(update(leases).where(leases.c.name == self._name).values(**values))
 
-    def _keep_alive(self) -> None:
+    def _give_back(self, connection: Connection) -> None:
+        connection.execute(delete(leases).where(leases.c.name == self._name, leases.c.holder == self.holder))
+
+
+class Leases:
+    """Several held names, all of them or none; a context manager. One thread keeps them alive; else as `Lease`."""
+
+    def __init__(self, store: Store, names: Mapping[str, str]) -> None:
+        """`names`: name -> what it is for a reader."""
+        self._store = store
+        # In one order for all runs, lest two wait for each other.
+        self._held = [Lease(store, name, names[name]) for name in sorted(names)]
+        self._beat = _Beat(store, self.assure)
+
+    def __enter__(self) -> Leases:
+        _take_all(self._store, self._held)
+        self._beat.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._beat.stop()
+        _give_back_all(self._store, self._held, error)
+
+    def assure(self, connection: Connection) -> None:
+        """Renew all of them inside the caller's transaction. Raises BusyError as `Lease.assure`."""
+        for lease in self._held:
+            lease.assure(connection)
+
+
+class _Beat:
+    """Renews what is held, every 15 s, until it is stopped or lost."""
+
+    def __init__(self, store: Store, assure: Callable[[Connection], None]) -> None:
+        self._store, self._assure = store, assure
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="tieout-lease", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
         while not self._stop.wait(HEARTBEAT_SECONDS):
             try:
                 with self._store.begin() as connection:
-                    self.assure(connection)
+                    self._assure(connection)
             except BusyError:
                 return  # the run notices by itself before it writes again
             except StoreError:
                 continue  # a busy or briefly unreachable database: the next beat may still be in time
+
+
+def _take_all(store: Store, held: Sequence[Lease]) -> None:
+    what = ""
+    try:
+        with store.begin() as connection:
+            for lease in held:
+                what = lease._what
+                lease._take(connection)
+    except IntegrityError:
+        raise BusyError(f"Another run of {what} has just begun.", advice="Wait for it to finish.") from None
+
+
+def _give_back_all(store: Store, held: Sequence[Lease], error: BaseException | None) -> None:
+    try:
+        with store.begin() as connection:
+            for lease in held:
+                lease._give_back(connection)
+    except StoreError:
+        if error is None:
+            raise
+        # The run's own error says more; a lease that stays is taken over when it is stale.
 
 
 def gone(row: Row[tuple[object, ...]], now: float) -> bool:

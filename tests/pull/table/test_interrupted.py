@@ -57,6 +57,7 @@ def small_commits(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("place", "committed"),
     [
+        ("pull.page_taken:1", 0),
         ("pull.before_commit:1", 0),
         ("pull.after_commit:1", 28),
         ("pull.before_commit:3", 55),

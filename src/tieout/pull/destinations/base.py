@@ -157,7 +157,8 @@ class Destination(Protocol):
         ...
 
     def identity(self) -> str:
-        """Equal for equal places, however they were spelt. Never opens anything."""
+        """Equal for equal places, however they were spelt, and for no others: that of a file names its machine. Never
+        opens anything."""
         ...
 
     def check(self) -> None:

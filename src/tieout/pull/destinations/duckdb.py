@@ -9,6 +9,7 @@ columns and states; knows nothing of Intacct.
 from __future__ import annotations
 
 import os
+import socket
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -57,8 +58,8 @@ class DuckFile:
         return str(self.path)
 
     def identity(self) -> str:
-        """The same file, the same text."""
-        return f"duckdb:{self.path.resolve()}"
+        """The same file on the same machine, the same text."""
+        return f"duckdb:{socket.gethostname()}:{self.path.resolve()}"
 
     def check(self) -> None:
         """What would only be found out when the first rows are written, found before any are read."""
