@@ -9,6 +9,7 @@ import hashlib
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -177,7 +178,7 @@ class Repeats:
 class Duplicates:
     """A bill or invoice with a number that its vendor or customer has had, a record whose id is taken.
 
-    `in_source` looks through the source, `in_company` asks Intacct in bulk."""
+    `in_source` looks through the source, `in_company` sees what Intacct answered to `questions`."""
 
     def __init__(
         self, object: str, blame: Blame, client: Intacct, company: Callable[[], Company], repeats: Repeats
@@ -186,6 +187,8 @@ class Duplicates:
         self._object, self._blame, self._client, self._company = object, blame, client, company
         self._number = NUMBERS.get(object)
         self._repeats = repeats
+        self._had: dict[str, list[tuple[str, tuple[tuple[str, str], ...]]]] = {}
+        """Number -> (key, whose it is) of the records that have it, for the documents that are being looked at."""
         self.why_not = ""
 
     @property
@@ -206,53 +209,72 @@ class Duplicates:
                 reason = f"{number.what} {value!r} of {number.owner} {owner[1]!r} is in row {row} too"
                 self._refuse(document, number.path, value, reason)
 
+    def questions(self, documents: Sequence[Document]) -> list[Callable[[], None]]:
+        """What must be asked of Intacct before `in_company` can look at these documents, as far as that can be said by
+        now (`Known.questions`)."""
+        number = self._number
+        if number is None:
+            ids = self._ids(documents)
+            return self._company().known(self._object).questions("id", ids) if ids else []
+        if self.why_not:
+            return []
+        values = dict.fromkeys(
+            str(value)
+            for document in documents
+            if isinstance(value := document.body.get(number.path), str) and value and _owner(document, number)
+        )
+        left = [value for value in values if value not in self._had]
+        self._had.update((value, []) for value in left)
+        parts = [left[start : start + VALUES_A_QUERY] for start in range(0, len(left), VALUES_A_QUERY)]
+        return [partial(self._look, number, part) for part in parts]
+
     def in_company(self, documents: Sequence[Document], entity_of: Callable[[Document], str]) -> None:
-        """Add a problem to each document that Intacct has already: by its number, or by its own id."""
-        if self._number is not None and not self._why_not():
-            self._by_number(documents, self._number)
-        elif self._number is None and not self._object.endswith(_WITHIN_OTHERS):
+        """Add a problem to each document that Intacct has already: by its number, or by its own id. To be called when
+        all `questions` have been asked."""
+        if self._number is None:
             self._by_id(documents, entity_of)
+        elif not self.why_not:
+            self._by_number(documents, self._number)
+        self._had.clear()
 
-    def _why_not(self) -> bool:
-        return bool(self.why_not)
-
-    def _by_number(self, documents: Sequence[Document], number: Number) -> None:
-        wanted: dict[str, list[Document]] = {}
-        for document in documents:
-            value = document.body.get(number.path)
-            if isinstance(value, str) and value and _owner(document, number):
-                wanted.setdefault(value, []).append(document)
-        values = list(wanted)
-        try:
-            for start in range(0, len(values), VALUES_A_QUERY):
-                self._compare(wanted, values[start : start + VALUES_A_QUERY], number)
-        except CANNOT_TELL as error:
-            self.why_not = getattr(error, "message", str(error)).rstrip(".")
-
-    def _compare(self, wanted: Mapping[str, list[Document]], values: list[str], number: Number) -> None:
+    def _look(self, number: Number, values: list[str]) -> None:
+        """Ask for the records that have these numbers, and whose they are."""
         from tieout.rest import F
 
         fields = ("key", number.path, f"{number.owner}.id", f"{number.owner}.key")
-        rows = self._client.query(
-            self._object,
-            fields,
-            F(number.path).in_(values),
-            private=self._client.entity is None,
-            page_size=4_000,
-            paging="keyset",
-        )
-        for row in rows:
-            value = str(row[number.path])
-            theirs = {("id", str(row[fields[2]])), ("key", str(row[fields[3]]))}
-            for document in wanted.get(value, ()):
-                owner = _owner(document, number)
-                if owner in theirs:
-                    mine = f"{number.what} {value!r} of {number.owner} {owner[1]!r}"
-                    reason = f"{mine} is in Intacct already, key {row['key']}"
-                    self._refuse(document, number.path, value, reason)
+        try:
+            rows = self._client.query(
+                self._object,
+                fields,
+                F(number.path).in_(values),
+                private=self._client.entity is None,
+                page_size=4_000,
+                paging="keyset",
+            )
+            for row in rows:
+                theirs = (("id", str(row[fields[2]])), ("key", str(row[fields[3]])))
+                self._had.get(str(row[number.path]), []).append((str(row["key"]), theirs))
+        except CANNOT_TELL as error:
+            self.why_not = getattr(error, "message", str(error)).rstrip(".")
+
+    def _by_number(self, documents: Sequence[Document], number: Number) -> None:
+        for document in documents:
+            value, owner = document.body.get(number.path), _owner(document, number)
+            if not isinstance(value, str) or owner is None:
+                continue
+            key = next((key for key, theirs in self._had.get(value, ()) if owner in theirs), None)
+            if key is not None:
+                mine = f"{number.what} {value!r} of {number.owner} {owner[1]!r}"
+                self._refuse(document, number.path, value, f"{mine} is in Intacct already, key {key}")
+
+    def _ids(self, documents: Sequence[Document]) -> dict[str, Document]:
+        """Documents by ids of their own."""
+        if self._object.endswith(_WITHIN_OTHERS):
+            return {}
+        return {d.body["id"]: d for d in documents if isinstance(d.body.get("id"), str) and d.body["id"]}
 
     def _by_id(self, documents: Sequence[Document], entity_of: Callable[[Document], str]) -> None:
-        by_id = {d.body["id"]: d for d in documents if isinstance(d.body.get("id"), str) and d.body["id"]}
+        by_id = self._ids(documents)
         answers = self._company().known(self._object).ask("id", by_id, expected=False) if by_id else {}
         for value, records in (answers or {}).items():
             document = by_id[value]

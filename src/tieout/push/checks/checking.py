@@ -19,6 +19,7 @@ from tieout.push.checks.controls import Controls
 from tieout.push.checks.known import CANNOT_TELL, Company, Known
 from tieout.push.checks.periods import POSTED_ON, posting_date
 from tieout.push.checks.references import References, noun
+from tieout.push.dispatch.flights import together
 from tieout.push.plan import ARRIVED
 
 if TYPE_CHECKING:
@@ -74,15 +75,30 @@ class Checking:
         if not unsettled:
             return
         here = [document for document in unsettled if self._check_entity(document)]
+        kept = set(map(id, here))
+        fresh = [document for document in new if id(document) in kept] if creates else []
+        self._ask(here, fresh)
         if self._desks.object == JOURNAL_ENTRY:
             self._balance(here)
         if self._settings.check_references:
             self._references(here)
         if creates:
-            kept = set(map(id, here))
-            self._duplicates.in_company([document for document in new if id(document) in kept], self._entity_of)
+            self._duplicates.in_company(fresh, self._entity_of)
         if self._desks.object in POSTED_ON:
             self._check_periods(here)
+
+    def _ask(self, documents: Sequence[Document], new: Sequence[Document]) -> None:
+        """Ask Intacct what there is to find out about documents, all at once as far as the run's concurrency goes. The
+        checks then find the answers, so that what they say comes in the order of the documents."""
+        while True:
+            questions = self._references.questions(documents) if self._settings.check_references else []
+            questions += self._duplicates.questions(new) if new else []
+            if not questions:
+                return
+            together(self._places(), questions)
+
+    def _places(self) -> int:
+        return self._desks.main.client.limiter.ceiling
 
     # What there is -------------------------------------------------------------------------------------------------
 
@@ -135,7 +151,8 @@ class Checking:
 
     @cached_property
     def _references(self) -> References:
-        return References(self._target, self._company, self._blame, self._entity_of, noun(self._desks.object))
+        what = noun(self._desks.object)
+        return References(self._target, self._company, self._blame, self._entity_of, what, self._places)
 
     def _sort(self, documents: Sequence[Document]) -> tuple[list[Document], list[Document]]:
         """Documents that Intacct does not have as they are, and those of them that it does not have at all."""

@@ -5,7 +5,8 @@ Knows one company's objects and what was asked before. Decides nothing about doc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
@@ -79,6 +80,30 @@ class Known:
         self._is_whole = False
         self._hints: dict[str, str] = {}
         self._searches = 0
+        self._lock, self._turn = threading.Lock(), threading.Lock()
+        """Held while it is found out how to ask, and while all there are is read; else questions run beside each
+        other."""
+
+    def questions(self, by: By, values: Iterable[str]) -> list[Callable[[], None]]:
+        """What must be asked of Intacct before `ask` can tell of these values, as far as that can be said by now: each
+        may be asked beside the others, and when all have been, there may be more. Empty where nothing is left."""
+        if self.why_not:
+            return []
+        kept, wanted = self._answers[by], list(dict.fromkeys(values))
+        left = self._left(by, wanted)
+        if not left or self._is_whole:
+            return []
+        if self._wants_sample(left):
+            return [lambda: self._try(self._read_sample)]
+        if len(kept) > REMEMBERED:
+            self._answers[by] = {value: kept[value] for value in wanted if value in kept}
+        return [lambda part=part: self._try(lambda: self._look(by, part)) for part in _parts(left)]  # type: ignore[misc]
+
+    def _try(self, question: Callable[[], object]) -> None:
+        try:
+            question()
+        except _Unreadable as error:
+            self.why_not = str(error)
 
     def ask(self, by: By, values: Iterable[str], *, expected: bool = True) -> dict[str, tuple[Found, ...]] | None:
         """The records with these ids or keys; () for a value that no record has, None where that cannot be told.
@@ -97,25 +122,37 @@ class Known:
         return answers
 
     def _ask(self, by: By, values: list[str]) -> dict[str, tuple[Found, ...]]:
-        kept = self._answers[by]
-        if len(kept) > REMEMBERED and not self._is_whole:
-            kept.clear()
-        answers = {value: kept[value] for value in values if value in kept}
-        left = [value for value in values if value not in answers]
-        if len(left) > VALUES_A_QUERY and self._sample is None:
-            self._read_sample()  # one request for up to 4,000 records costs less than several for 300 each
+        left = self._left(by, values)
+        if self._wants_sample(left):
+            self._read_sample()
         if self._is_whole:
-            answers.update((value, self._in_sample(by, value)) for value in left)
-            return answers
-        for start in range(0, len(left), VALUES_A_QUERY):
-            part = left[start : start + VALUES_A_QUERY]
-            found: dict[str, list[Found]] = {value: [] for value in part}
-            for record in self._query((by, part)):
-                same = found.get(getattr(record, by))
-                if same is not None:
-                    same.append(record)
-            answers.update((value, tuple(records)) for value, records in found.items())
-        kept.update((value, answers[value]) for value in left)
+            return {value: self._in_sample(by, value) for value in values}
+        kept = self._answers[by]
+        answers = {value: kept[value] for value in values if value in kept}
+        if left and len(kept) > REMEMBERED:
+            kept.clear()
+        for part in _parts(left):
+            answers.update(self._look(by, part))
+        return answers
+
+    def _left(self, by: By, values: Sequence[str]) -> list[str]:
+        """Those that were not asked for yet."""
+        kept = self._answers[by]
+        return [value for value in values if value not in kept]
+
+    def _wants_sample(self, left: Sequence[str]) -> bool:
+        """Whether one request for up to 4,000 records costs less than several for 350 each."""
+        return len(left) > VALUES_A_QUERY and self._sample is None
+
+    def _look(self, by: By, part: list[str]) -> dict[str, tuple[Found, ...]]:
+        """Ask for these values, at most 350, and remember the answers."""
+        found: dict[str, list[Found]] = {value: [] for value in part}
+        for record in self._query((by, part)):
+            same = found.get(getattr(record, by))
+            if same is not None:
+                same.append(record)
+        answers = {value: tuple(records) for value, records in found.items()}
+        self._answers[by].update(answers)
         return answers
 
     def _in_sample(self, by: By, value: str) -> tuple[Found, ...]:
@@ -123,15 +160,13 @@ class Known:
 
     def _read_sample(self) -> bool:
         """Read the first page of all there are -> whether there is any."""
-        if self._sample is None:
-            self._sample = list(self._query(None, limit=ONE_PAGE))
-            self._is_whole = len(self._sample) < ONE_PAGE
-            if self._is_whole:
-                self._answers = {"id": {}, "key": {}}
-                for record in self._sample:
-                    for by in self._answers:
-                        value = getattr(record, by)
-                        self._answers[by][value] = (*self._answers[by].get(value, ()), record)
+        with self._turn:
+            if self._sample is None:
+                sample = list(self._query(None, limit=ONE_PAGE))
+                self._is_whole = len(sample) < ONE_PAGE
+                if self._is_whole:
+                    self._answers = _by_both(sample)
+                self._sample = sample
         return bool(self._sample)
 
     def nearest(self, value: str) -> str:
@@ -160,12 +195,15 @@ class Known:
     def _query(
         self, values: tuple[By, list[str]] | None, *, limit: int | None = None, beginning: str = ""
     ) -> Iterator[Found]:
+        client = self._client
         try:
-            yield from self._rows(self._client, values, limit, beginning)
+            yield from self._rows(client, values, limit, beginning)
         except CANNOT_TELL as error:
-            if self._fallback is None:
-                raise _Unreadable(getattr(error, "message", str(error)).rstrip(".")) from None
-            self._client, self._fallback, self._fields = self._fallback, None, ()
+            with self._lock:
+                if client is self._client:  # else another question has turned to the other one
+                    if self._fallback is None:
+                        raise _Unreadable(getattr(error, "message", str(error)).rstrip(".")) from None
+                    self._client, self._fallback, self._fields = self._fallback, None, ()
             yield from self._query(values, limit=limit, beginning=beginning)
 
     def _rows(
@@ -173,16 +211,16 @@ class Known:
     ) -> Iterator[Found]:
         from tieout.rest import F
 
-        if not self._fields:
-            self._fields = self._wanted(client)
-        if values is not None and values[0] not in self._fields:
+        with self._lock:
+            fields = self._fields = self._fields or self._wanted(client)
+        if values is not None and values[0] not in fields:
             raise _Unreadable(f"it has no {values[0]} that can be asked for")
         where = (
             F(values[0]).in_(values[1]) if values is not None else F("id").startswith(beginning) if beginning else None
         )
         rows = client.query(
             self.object,
-            self._fields,
+            fields,
             where,
             private=client.entity is None,
             case_sensitive=not beginning,
@@ -190,7 +228,7 @@ class Known:
             limit=limit,
         )
         for row in rows:
-            yield Found(*(_text(row[path]) if path in self._fields else "" for path in _PATHS))
+            yield Found(*(_text(row[path]) if path in fields else "" for path in _PATHS))
 
     def _wanted(self, client: Intacct) -> tuple[str, ...]:
         paths = client.model(self.object).paths()
@@ -267,6 +305,22 @@ def _nearest(value: str, ids: Iterable[str]) -> str:
         return by_case[wanted]
     near = get_close_matches(wanted, by_case, n=1, cutoff=0.6)
     return by_case[near[0]] if near else ""
+
+
+def _by_both(records: Iterable[Found]) -> dict[By, dict[str, tuple[Found, ...]]]:
+    """Records by their ids and by their keys."""
+    found: dict[By, dict[str, tuple[Found, ...]]] = {"id": {}, "key": {}}
+    for record in records:
+        for by, same in found.items():
+            value = getattr(record, by)
+            same[value] = (*same.get(value, ()), record)
+    return found
+
+
+def _parts(values: list[str]) -> Iterator[list[str]]:
+    """In pieces that one query takes."""
+    for start in range(0, len(values), VALUES_A_QUERY):
+        yield values[start : start + VALUES_A_QUERY]
 
 
 def _text(value: object) -> str:

@@ -6,12 +6,14 @@ Knows documents and models. How a company is asked is `known`'s business.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from tieout.catalogue.model import ListOf, Model, Node, Ref
 from tieout.errors import Problem
 from tieout.push.checks.blame import Blame, row_of
 from tieout.push.checks.known import LOCATION, By, Company, Found, Known
+from tieout.push.dispatch.flights import together
 
 if TYPE_CHECKING:
     from tieout.push.checks.check import Target
@@ -118,24 +120,36 @@ class References:
     """The check. `doubts` are what it saw and does not refuse, by sentence, with how many documents have it."""
 
     def __init__(
-        self, target: Target, company: Company, blame: Blame, entity_of: Callable[[Document], str], noun: str = "record"
+        self,
+        target: Target,
+        company: Company,
+        blame: Blame,
+        entity_of: Callable[[Document], str],
+        noun: str = "record",
+        places: Callable[[], int] = lambda: 1,
     ) -> None:
+        """`places` says how many objects may be asked for at once."""
+        self._places = places
         self._uses, self._company, self._blame, self._entity_of = Uses(target), company, blame, entity_of
         self._is_strict = is_transaction(target.model) and not target.model.name.endswith(_TAKES_INACTIVE)
         self._noun = noun
         self.doubts: dict[str, int] = {}
 
+    def questions(self, documents: Sequence[Document]) -> list[Callable[[], None]]:
+        """What must be asked of Intacct about these documents, as far as it can be said by now (`Known.questions`)."""
+        wanted: dict[tuple[str, By], dict[str, None]] = {}
+        for document in documents:
+            for use in self._uses.of(document):
+                wanted.setdefault((use.object, use.by), {})[use.value] = None
+        return [
+            question
+            for (object, by), values in wanted.items()
+            for question in self._company.known(object).questions(by, values)
+        ]
+
     def __call__(self, documents: Sequence[Document]) -> None:
         """Add a problem for each reference that Intacct would refuse, at the row that has it."""
-        asked: dict[tuple[str, str, By], dict[str, None]] = {}
-        for document in documents:
-            entity = self._entity_of(document)
-            for use in self._uses.of(document):
-                asked.setdefault((entity, use.object, use.by), {})[use.value] = None
-        wrong: dict[tuple[str, str, By, str], Verdict] = {}
-        for (entity, object, by), values in asked.items():
-            for value, verdict in self._judge(object, by, list(values), entity):
-                wrong[entity, object, by, value] = verdict
+        wrong = self._wrong(documents)
         if not wrong:
             return
         for document in documents:
@@ -152,6 +166,29 @@ class References:
                     self._say(document, use, found, wanted)
             for sentence in doubts:
                 self.doubts[sentence] = self.doubts.get(sentence, 0) + 1
+
+    def _wrong(self, documents: Sequence[Document]) -> dict[tuple[str, str, By, str], Verdict]:
+        """(entity, object, by, value) -> what is wrong with it. What has to be looked into further, such as the nearest
+        id, is asked for one object beside the other."""
+        asked: dict[str, dict[tuple[str, By], dict[str, None]]] = {}
+        for document in documents:
+            entity = self._entity_of(document)
+            for use in self._uses.of(document):
+                asked.setdefault(use.object, {}).setdefault((entity, use.by), {})[use.value] = None
+        for object, groups in asked.items():
+            for entity, _ in groups:  # here, not where they are asked: a connection is opened by one thread
+                self._company.known(object)
+                self._company.known(object, entity)
+
+        def judge(object: str) -> list[tuple[tuple[str, str, By, str], Verdict]]:
+            return [
+                ((entity, object, by, value), verdict)
+                for (entity, by), values in asked[object].items()
+                for value, verdict in self._judge(object, by, list(values), entity)
+            ]
+
+        found = together(self._places(), [partial(judge, object) for object in asked])
+        return {which: verdict for each in found for which, verdict in each}
 
     def _say(self, document: Document, use: Use, verdict: Verdict, wanted: Wanted | None) -> None:
         reason = _words(use, verdict, wanted)

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
+
+from tieout.errors import TieoutError
 
 T = TypeVar("T")
 A = TypeVar("A")
@@ -30,7 +32,7 @@ class Flights(Generic[T, A]):
     def __init__(self, places: int, work: Callable[[T], A]) -> None:
         self.places = max(1, places)
         self._work = work
-        self._asked: queue.SimpleQueue[T] = queue.SimpleQueue()
+        self._asked: queue.SimpleQueue[T | None] = queue.SimpleQueue()
         self._answered: queue.SimpleQueue[tuple[T, A | _Crashed]] = queue.SimpleQueue()
         self._threads = 0
         self.under_way = 0
@@ -58,11 +60,52 @@ class Flights(Generic[T, A]):
             raise answer.error
         return task, answer
 
+    def close(self) -> None:
+        """Let its threads end; tasks that begin later have new ones. Only while none is under way."""
+        for _ in range(self._threads):
+            self._asked.put(None)
+        self._threads = 0
+
     def _run(self) -> None:
-        while True:
-            task = self._asked.get()
+        while (task := self._asked.get()) is not None:
             try:
                 answer: A | _Crashed = self._work(task)
             except BaseException as error:  # noqa: BLE001 - raised again on the thread that decides
                 answer = _Crashed(error)
             self._answered.put((task, answer))
+
+
+def together(places: int, questions: Sequence[Callable[[], A]]) -> list[A]:
+    """The answers to questions, in their order; at most `places` are asked at once.
+
+    After an error no further question is asked. When those under way have ended, the first error by the order of the
+    questions is raised."""
+    answers: dict[int, A | TieoutError] = {}
+
+    def ask(position: int) -> A | TieoutError:
+        try:
+            return questions[position]()
+        except TieoutError as error:
+            return error
+
+    flights: Flights[int, A | TieoutError] = Flights(min(places, len(questions)), ask)
+    coming = iter(range(len(questions)))
+    is_open = True
+    while True:
+        following = next(coming, None) if is_open and not flights.full else None
+        if following is not None:
+            flights.start(following)
+            continue
+        if not flights.under_way:
+            break
+        position, answer = flights.landed()
+        answers[position] = answer
+        is_open = is_open and not isinstance(answer, TieoutError)
+    flights.close()
+    found: list[A] = []
+    for position in sorted(answers):
+        answer = answers[position]
+        if isinstance(answer, TieoutError):
+            raise answer
+        found.append(answer)
+    return found

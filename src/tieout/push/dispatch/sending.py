@@ -206,6 +206,7 @@ class Sender:
                 doubtful.append(request)
             if isinstance(answer, PER_RECORD) and len(request.outgoing) > 1 and not self._atomic:
                 cut.extendleft(reversed([(request.desk, half) for half in halves(request.outgoing)]))
+        flights.close()
         if trouble is not None:
             raise trouble
 

@@ -10,7 +10,8 @@ document is no match. Anything but one match is a problem of the row.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import msgspec
@@ -18,6 +19,7 @@ import msgspec
 from tieout import catalogue
 from tieout.catalogue.model import Node, Ref
 from tieout.errors import CheckError, Problem, TieoutError, UnknownNameError
+from tieout.push.dispatch.flights import together
 from tieout.push.fields.columns import LookupSetting
 from tieout.push.fields.values import near, shown
 
@@ -236,27 +238,46 @@ class Lookups:
             key = lookup.key(slot.wanted.texts)
             if key not in self._known.setdefault(lookup, {}):
                 asked.setdefault(lookup, {})[key] = slot.wanted.texts
-        for lookup, keys in asked.items():
-            self._ask(lookup, keys)
+        self._ask(asked)
+        self._learn_names([slot.wanted for slot in slots])
         for slot in slots:
             self._settle(slot)
         for known in self._known.values():
             if len(known) > _REMEMBERED:
                 known.clear()
 
-    def _ask(self, lookup: Lookup, keys: dict[tuple[str, ...], tuple[str, ...]]) -> None:
-        known = self._known[lookup]
-        ordered = list(keys)
-        for start in range(0, len(ordered), VALUES_A_QUERY):
-            part = ordered[start : start + VALUES_A_QUERY]
+    def _ask(self, asked: Mapping[Lookup, Mapping[tuple[str, ...], tuple[str, ...]]]) -> None:
+        """All queries beside each other, as far as the client's concurrency goes."""
+        parts: list[tuple[Lookup, list[tuple[str, ...]]]] = []
+        for lookup, keys in asked.items():
+            ordered = list(keys)
+            starts = range(0, len(ordered), VALUES_A_QUERY)
+            parts += ((lookup, ordered[start : start + VALUES_A_QUERY]) for start in starts)
+        questions = [partial(self._all, lookup, [asked[lookup][key] for key in part]) for lookup, part in parts]
+        for (lookup, part), matches in zip(parts, together(self._places, questions), strict=True):
             found: dict[tuple[str, ...], list[_Match]] = {key: [] for key in part}
-            for match in self._rows(lookup, [keys[key] for key in part]):
+            for match in matches:
                 same = found.get(lookup.key(match.texts))
                 if same is not None and len(same) < _CANDIDATES and match not in same:
                     same.append(match)
-            known.update(found)
+            self._known[lookup].update(found)
 
-    def _rows(self, lookup: Lookup, wanted: Sequence[tuple[str, ...]], limit: int | None = None) -> Iterator[_Match]:
+    def _learn_names(self, wanted: Iterable[Wanted]) -> None:
+        """Read what the nearest right values are taken from, of look-ups that found nothing."""
+        misses = {w.lookup: None for w in wanted if not self._known[w.lookup][w.lookup.key(w.texts)] and w.shown}
+        left = [lookup for lookup in misses if lookup not in self._names]
+        questions = [partial(self._all, lookup, (), _SUGGESTED_FROM) for lookup in left]
+        for lookup, matches in zip(left, together(self._places, questions), strict=True):
+            self._names[lookup] = list(dict.fromkeys(match.texts for match in matches))
+
+    @property
+    def _places(self) -> int:
+        return self._client.limiter.ceiling
+
+    def _all(self, lookup: Lookup, wanted: Sequence[tuple[str, ...]], limit: int | None = None) -> list[_Match]:
+        return list(self._rows(lookup, wanted, limit))
+
+    def _rows(self, lookup: Lookup, wanted: Sequence[tuple[str, ...]], limit: int | None) -> Iterator[_Match]:
         from tieout.rest import F
         from tieout.rest.reading import filter_of
 
@@ -317,9 +338,6 @@ class Lookups:
             return self._nearest[lookup, key]
         if sum(known is lookup or known == lookup for known, _ in self._nearest) >= _SUGGESTIONS:
             return ""
-        if lookup not in self._names:
-            rows = self._rows(lookup, (), limit=_SUGGESTED_FROM)
-            self._names[lookup] = list(dict.fromkeys(match.texts for match in rows))
         found = near(", ".join(texts), (", ".join(names) for names in self._names[lookup]))
         self._nearest[lookup, key] = found
         return found

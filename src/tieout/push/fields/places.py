@@ -6,19 +6,21 @@ the entity must be known before rows become documents. Knows no rows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from tieout import catalogue
 from tieout.errors import TieoutError
+from tieout.push.dispatch.flights import together
 from tieout.push.fields.columns import LookupSetting
 from tieout.push.fields.lookups import NoSuchLookup, check_where, email_path
 from tieout.push.fields.values import Misfit, near
 
 if TYPE_CHECKING:
-    from tieout.rest import Intacct
+    from tieout.rest import Filter, Intacct, Row
 
 ENTITY, LOCATION = "company-config/entity", "company-config/location"
 _DEEPEST = 20
@@ -64,11 +66,22 @@ def read_places(setting: LookupSetting, client: Intacct) -> Places:
             nearest = catalogue.nearest(field, tuple(paths), 1)
             raise NoSuchLookup(f"looks up by {field!r}, which {name} does not have", nearest[0] if nearest else "")
     check_where(setting.where)
-    home = _homes(client)
+
+    def read(object: str, fields: Sequence[str], where: Filter | None = None) -> list[Row]:
+        return list(client.query(object, fields, where, private=True, page_size=4000))
+
+    meant, entity_rows, location_rows = together(
+        client.limiter.ceiling,
+        [
+            partial(read, name, list(dict.fromkeys((by, give))), filter_of(setting.where)),
+            partial(read, ENTITY, ["id"]),
+            partial(read, LOCATION, ["id", "parent.id"]),
+        ],
+    )
+    home = _homes(entity_rows, location_rows)
     entities: dict[str, tuple[str, ...]] = {}
     words = []
-    rows = client.query(name, list(dict.fromkeys((by, give))), filter_of(setting.where), private=True, page_size=4000)
-    for row in rows:
+    for row in meant:
         word, entity = row[by], home.get(str(row[give]))
         if not word or entity is None:
             continue
@@ -79,13 +92,10 @@ def read_places(setting: LookupSetting, client: Intacct) -> Places:
     return Places(name.rpartition("/")[2].replace("-", " "), by, entities, tuple(words))
 
 
-def _homes(client: Intacct) -> dict[str, str]:
+def _homes(entity_rows: Iterable[Row], location_rows: Iterable[Row]) -> dict[str, str]:
     """Id of a location, or of an entity -> the entity that it is or lies in."""
-    entities = {str(row["id"]) for row in client.query(ENTITY, ["id"], private=True, page_size=4000)}
-    parents = {
-        str(row["id"]): str(row["parent.id"] or "")
-        for row in client.query(LOCATION, ["id", "parent.id"], private=True, page_size=4000)
-    }
+    entities = {str(row["id"]) for row in entity_rows}
+    parents = {str(row["id"]): str(row["parent.id"] or "") for row in location_rows}
     homes = {entity: entity for entity in entities}
     for location in parents:
         here = location

@@ -72,6 +72,7 @@ class ReadingBack:
         """Wait for what is under way, and compare it."""
         while self._waiting:
             self._land()
+        self._flights.close()
 
     def _land(self) -> None:
         if self._flights.under_way:
