@@ -84,6 +84,14 @@ def test_a_plan_knows_its_file_and_what_of_it_is_not_sent(desk: Desk, tmp_path: 
     assert report.posted == 2
 
 
+def test_what_sends_nothing_writes_no_audit_file(desk: Desk, plan: Path, tmp_path: Path) -> None:
+    for asked in ({"plan": tmp_path / "q"}, {"dry_run": True}):
+        with pytest.raises(ConfigurationError, match="has no audit file"):
+            desk.push("times", audit=tmp_path / "a.jsonl", **asked)
+    with pytest.raises(ConfigurationError, match="has no audit file"):
+        push.apply(desk.project, "times", plan, dry_run=True, audit=tmp_path / "a.jsonl")
+
+
 def test_a_plan_of_another_version_says_so(desk: Desk, plan: Path) -> None:
     with sqlite3.connect(plan) as database:
         database.execute("update plan set head = replace(head, ?, ?)", (f'"version":{VERSION}', '"version":1'))

@@ -6,7 +6,7 @@ Asks Intacct and the ledger; sends nothing, and writes nothing but the plan.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
     from tieout.push.stage import Stage
 
 
-def look(desks: Desks, job: Job, intake: Intake, planned: PlanHead | None, notes: Iterable[str]) -> PushReport:
-    """Say what would be sent; with `plan_to` keep what was checked. `notes` are those of the checks."""
+def look(desks: Desks, job: Job, intake: Intake, planned: PlanHead | None, notes: Sequence[str]) -> PushReport:
+    """Say what would be sent; with `plan_to` keep what was checked. `notes` are what the checks had to say."""
     stage, settings = intake.stage, job.settings
     decided = decide(desks, stage, settings, retry=job.retry)
     look_at_reopened(desks, stage, job.again)
     name_actions(desks, stage, settings)
     report = summed_up(desks, intake, dry_run=True)
     report.notes += decided.kept_back
-    report.notes += _followed(stage)
+    report.notes += [*_followed(stage), *notes]
     going = outgoing(desks, stage, settings, decided.target, Closings(desks.object, stage, lambda *_: None))
     report.planned_requests = sum(1 for _ in batches(going, most=settings.batch_size))
     report.sums = planned_sums(planned_records(stage, every=False))

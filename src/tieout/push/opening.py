@@ -117,7 +117,7 @@ class Desks:
 
     def load_plan(self, stage: Stage, path: Path) -> PlanHead:
         """A plan of this installation onto an empty stage. Raises SourceError."""
-        return plan_file.load(stage, path, open_vault(self._project, self.main.store))
+        return plan_file.load(stage, path, open_vault(self._project, self.main.store), self.name)
 
     def all(self) -> list[Opened]:
         """The desk of the push's own entity and, where each row says its entity, of every one that it ever had."""

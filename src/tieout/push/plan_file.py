@@ -95,14 +95,14 @@ def save(stage: Stage, head: PlanHead, seal: Seal, owner: str, path: Path) -> st
     return digest
 
 
-def head_of(path: Path) -> PlanHead:
+def head_of(path: Path, name: str) -> PlanHead:
     """What a file says that was planned; `load` tells whether it was changed. Raises SourceError where it is none."""
-    return _opened(path)[0]
+    return _opened(path, name)[0]
 
 
-def _opened(path: Path) -> tuple[PlanHead, bytes]:
+def _opened(path: Path, name: str) -> tuple[PlanHead, bytes]:
     if not path.is_file():
-        raise SourceError(f"There is no plan {str(path)!r}.", advice="Make one: tieout push NAME --plan FILE.")
+        raise SourceError(f"There is no plan {str(path)!r}.", advice=f"Make one: `tieout push {name} --plan FILE`.")
     try:
         database = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
         try:
@@ -111,24 +111,24 @@ def _opened(path: Path) -> tuple[PlanHead, bytes]:
             database.close()
         head, sealed = msgspec.json.decode(row[0], type=PlanHead), bytes(row[1])
     except (sqlite3.Error, msgspec.MsgspecError, ValueError, TypeError):
-        raise _not_a_plan(path) from None
+        raise _not_a_plan(path, name) from None
     _refuse_other_version(head, path)  # first: its tables may be others
     return head, sealed
 
 
-def load(stage: Stage, path: Path, seal: Seal) -> PlanHead:
+def load(stage: Stage, path: Path, seal: Seal, name: str) -> PlanHead:
     """A plan into an empty stage. Raises SourceError where the file is none, or is not as it was written."""
-    head, sealed = _opened(path)
+    head, sealed = _opened(path, name)
     try:
         stage.copy_from(path)
     except sqlite3.Error:
-        raise _not_a_plan(path) from None
+        raise _not_a_plan(path, name) from None
     try:
         digest = seal.decrypt(sealed, _CONTEXT).decode()
     except ConfigurationError:
         raise SourceError(
             f"The plan {str(path)!r} was made with another master key, or was changed.",
-            advice="Make the plan anew with this installation: tieout push NAME --plan FILE.",
+            advice=f"Make it anew with this installation: `{head.remade}`.",
         ) from None
     if digest != _digest(stage, head):
         raise SourceError(
@@ -142,7 +142,7 @@ def _refuse_other_version(head: PlanHead, path: Path) -> None:
     if head.version != VERSION:
         raise SourceError(
             f"The plan {str(path)!r} was made by another version of tieout.",
-            advice="Make it anew: tieout push NAME --plan FILE.",
+            advice=f"Make it anew: `{head.remade}`.",
         )
 
 
@@ -158,7 +158,7 @@ def refuse_other(head: PlanHead, name: str, settings: PushSettings, scope: Scope
         if is_so:
             raise ConfigurationError(
                 f"This plan cannot be applied: {why}. Nothing was sent.",
-                advice=f"Make a new one: {msgspec.structs.replace(head, push=name).remade}.",
+                advice=f"Make a new one: `{msgspec.structs.replace(head, push=name).remade}`.",
             )
 
 
@@ -193,5 +193,5 @@ def _digest(stage: Stage, head: PlanHead) -> str:
     return digest.hexdigest()
 
 
-def _not_a_plan(path: Path) -> SourceError:
-    return SourceError(f"{str(path)!r} is no plan of tieout.", advice="Make one: tieout push NAME --plan FILE.")
+def _not_a_plan(path: Path, name: str) -> SourceError:
+    return SourceError(f"{str(path)!r} is no plan of tieout.", advice=f"Make one: `tieout push {name} --plan FILE`.")

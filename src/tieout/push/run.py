@@ -89,7 +89,7 @@ class Job:
     def settings(self) -> PushSettings:
         """Raises as `settings_of`."""
         if self.plan is not None:  # as it was made, so is it applied
-            self.retry = plan_file.head_of(self.plan).retry
+            self.retry = plan_file.head_of(self.plan, self.name).retry
         # A corrected file stands beside the section's source and is told from it; any other stands in its place.
         source = None if self.retry else self.from_file
         return settings_of(self.project, self.name, self.connection, template=self.template, source=source)
@@ -105,6 +105,11 @@ def run(job: Job) -> PushReport:
     """The whole job. Raises what `tieout.push.push` says."""
     started = time.monotonic()
     job.settings.check(job.name)
+    looks = job.dry_run or job.plan_to is not None
+    if looks and job.audit is not None:
+        raise ConfigurationError(
+            "A run that sends nothing has no audit file.", advice="Leave it out, or have it written when it is sent."
+        )
     if job.from_file is not None and job.records is None:
         refuse_unreadable(job.from_file)
     with ExitStack() as stack:
@@ -113,9 +118,9 @@ def run(job: Job) -> PushReport:
         desks = stack.enter_context(opened(job.project, job.name, job.settings, job.budget, job.concurrency))
         spent = stack.enter_context(desks.main.client.measure())
         checking = stack.enter_context(Checking(desks))
-        if job.dry_run or job.plan_to is not None:
+        if looks:
             intake, planned = _begun(desks, job, stage, checking)
-            report = look(desks, job, intake, planned, checking.notes())
+            report = look(desks, job, intake, planned, _noted(planned, checking))
         else:
             _refuse_without_a_plan(job)
             _refuse_forbidden(desks, job.settings)
@@ -125,7 +130,7 @@ def run(job: Job) -> PushReport:
             intake, planned = _begun(desks, job, stage, checking)
             _refuse_forbidden_steps(desks, job.settings, stage)
             report = _send(desks, job, intake, held, audit, planned)
-    report.notes += planned.notes if planned is not None else checking.notes()
+            report.notes += _noted(planned, checking)
     report.requests = spent.calls
     report.transactions = spent.transactions
     report.seconds = time.monotonic() - started
@@ -144,6 +149,11 @@ def _checks(settings: PushSettings, desks: Desks) -> tuple[Check, ...]:
 def _begun(desks: Desks, job: Job, stage: Stage, checking: Checking) -> tuple[Intake, PlanHead | None]:
     """The checked documents on the stage: those of a plan, or of the source."""
     return _applied(desks, job, stage) if job.plan is not None else (_taken(desks, job, stage, checking), None)
+
+
+def _noted(planned: PlanHead | None, checking: Checking) -> Sequence[str]:
+    """What the checks had to say: those of this run, or of the one that made the plan."""
+    return planned.notes if planned is not None else list(checking.notes())
 
 
 def _taken(desks: Desks, job: Job, stage: Stage, checking: Checking) -> Intake:
