@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -72,8 +71,9 @@ def failed(
 def _write(
     output: Output, project: Project, name: str, workbook: Path | None, raw: Path | None, connection: str | None
 ) -> int:
-    """Write the files that were asked for. Exit code 1 where one of them lists a record that is not posted."""
+    """Write the files that were asked for. Exit code 1 where something is to be done, as without them."""
     from tieout import push
+    from tieout.push.inbox.workbook import retry_command
     from tieout.push.settings import settings_of
 
     if workbook is not None and workbook.suffix.lower() != ".xlsx":
@@ -98,17 +98,24 @@ def _write(
         for note in file.notes:
             output.say(note)
         if file.documents.get("Failed"):
-            plan = " --plan PLAN" if settings_of(project, name, connection).two_people else ""
-            again = f"tieout retry {name} --from {shlex.quote(str(file.path))}{plan}"
+            again = retry_command(name, str(file.path), settings_of(project, name, connection))
             output.say(f"Next: correct the source's cells, then `{again}`.")
-        elif file.documents.get("Open"):
-            output.say(f"Next: `tieout failed {name}` says what can be done about what is open.")
+        elif not file.is_whole:
+            output.say(f"Next: `tieout failed {name}` says what can be done about the rest.")
     if output.json:
         output.result(
-            [{"path": str(f.path), "documents": f.documents, "rows": f.rows, "notes": f.notes} for f in written]
+            [
+                {
+                    "path": str(f.path),
+                    "documents": f.documents,
+                    "rows": f.rows,
+                    "notes": f.notes,
+                    "is_whole": f.is_whole,
+                }
+                for f in written
+            ]
         )
-    open_ends = any(count for f in written for sheet, count in f.documents.items() if sheet in ("Failed", "Open"))
-    return Exit.RECORDS if open_ends else Exit.DONE
+    return Exit.DONE if all(file.is_whole for file in written) else Exit.RECORDS
 
 
 def _dismiss(output: Output, project: Project, name: str | None, ids: Sequence[str], connection: str | None) -> None:

@@ -217,7 +217,7 @@ def _erase(store: Store, transaction: Transaction, vault: Vault, owner: str, end
     ledger_sent.blank(transaction, _of(transaction, push_batches, theirs))
     blank: dict[Table, dict[str, object]] = {
         push_batches: {"body_sealed": None, "note": None},
-        push_records: {"rows": "[]", "totals": "{}", "error": None, "href": None},
+        push_records: {"rows": "[]", "totals": "{}", "error": None, "href": None, "page": None},
         push_runs: {"source": "", "source_sha256": None},
         push_corrections: {"change_sealed": None, "file": ""},
     }

@@ -24,7 +24,7 @@ from tieout.push.inbox import corrected
 from tieout.push.intake import take_in
 from tieout.push.opening import Desks, Opened, lease, opened
 from tieout.push.proof import tieout
-from tieout.push.proof.holders import Holders, OnRead
+from tieout.push.proof.holders import Holders, OnRead, new_facts
 from tieout.push.proof.reading_back import ReadingBack
 from tieout.push.report import BUCKETS, FailedRecord, Standing, failed_record, gone_facts, left_source
 from tieout.push.settings import settings_of
@@ -368,8 +368,8 @@ def _prove(
             if ledger.operation == "delete":
                 return
             _part_with(made, ledger, arrived, records, read, stage, held)
-            if held is not None and (new := _new_states(read, records, every=desks.has_steps)):
-                ledger.note_states(held, new)
+            if held is not None:
+                ledger.note_read(held, *new_facts(read, records, every=desks.has_steps))
         finally:
             if on_read is not None:
                 on_read(documents, records, read)
@@ -380,12 +380,6 @@ def _prove(
         if d.fate in _THERE and d.fate != "changed"
     }
     reading.add(desks.at(documents[0].entity), made, posted, None if ledger.operation == "delete" else wanted, then)
-
-
-def _new_states(read: Mapping[str, tieout.Read], records: Mapping[str, LedgerRecord], *, every: bool) -> dict[str, str]:
-    """Sage's own states that the ledger does not have yet: of all records, or of those that are or were drafts."""
-    pairs = {s: (each.state, records[s].sage_state) for s, each in read.items() if each.state}
-    return {s: new for s, (new, old) in pairs.items() if new and new != old and (every or "draft" in (new, old))}
 
 
 def _of(document: Staged, *, whole: bool) -> tieout.Expected:

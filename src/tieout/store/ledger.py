@@ -148,14 +148,20 @@ class Ledger(StepLines):
         scope = Scope(self.scope.company, self.scope.environment, entity, self.scope.push)
         return type(self)(self._store, scope, self._seal, owner=self._owner, operation=operation)
 
-    def note_states(self, lease: Lease, states: Mapping[str, str]) -> None:
-        """Sage's own state of posted records, as it was read back."""
-        columns = push_records.c
+    def note_read(self, lease: Lease, states: Mapping[str, str], pages: Mapping[str, str]) -> None:
+        """What was read back of posted records, by source id: Sage's own state, the address of the page."""
+        names = ("source_id", "sage_state", "page")
+        sets = {"sage_state": "coalesce(new, sage_state)", "page": "coalesce(new, page)"}
+        rows = [(source_id, states.get(source_id), pages.get(source_id)) for source_id in {**states, **pages}]
+        if not rows:
+            return
+        same = self._identity
+        whole = [(*same.values(), *row) for row in rows]
         with self._store.begin() as connection:
             lease.assure(connection)
-            for source_id, state in states.items():
-                mine = (self._mine(push_records), columns.source_id == source_id, columns.state == "posted")
-                connection.execute(update(push_records).where(*mine).values(sage_state=state))
+            update_many(
+                connection, push_records, sets, (*same, "source_id"), (*same, *names), whole, "state = 'posted'"
+            )
 
     def hold(self, lease: Lease, run_id: str, records: Sequence[Entry]) -> None:
         """Write records that are not sent, with the reason in `error`."""
@@ -241,6 +247,7 @@ class Ledger(StepLines):
         before = {"key": record.sage_key, "id": record.sage_id, "gone_at": record.gone_at}
         facts["deleted"] = [*facts.get("deleted", ()), before]
         fresh: dict[str, object] = {"batch_id": None, "position": None, "sage_key": None, "sage_id": None, "href": None}
+        fresh["page"] = None
         fresh |= {"sage_state": None, "error": None, "gone_at": None, "dismissed_at": None, "updated_at": now_text()}
         one = (self._in_scope(push_records), columns.source_id == record.source_id)
         with self._store.begin() as connection:

@@ -68,6 +68,8 @@ class LedgerRecord(msgspec.Struct, kw_only=True, gc=False):
     sage_key: str | None = None
     sage_id: str | None = None
     href: str | None = None
+    page: str | None = None
+    """Where a person finds it in Intacct; None where Intacct gives no address, or it was never read back."""
     sage_state: str | None = None
     error: dict[str, Any] | None = None
     attempt: int = 0

@@ -423,6 +423,7 @@ _NAMES = [
     "sage_key",
     "sage_id",
     "href",
+    "page",
     "sage_state",
     "error",
     "attempt",
@@ -440,7 +441,7 @@ _WIDTH = len(push_records.columns)
 def _record(row: Sequence[Any]) -> LedgerRecord:
     """All columns of a record, as the table has them. Taken by place: by name it would take four times as long."""
     (
-        source_id, payload_hash, state, rows, totals, batch_id, position, sage_key, sage_id, href,
+        source_id, payload_hash, state, rows, totals, batch_id, position, sage_key, sage_id, href, page,
         sage_state, error, attempt, updated_at, dismissed_at, gone_at, facts, operation, step,
     ) = _PICK(row)  # fmt: skip
     return LedgerRecord(
@@ -454,6 +455,7 @@ def _record(row: Sequence[Any]) -> LedgerRecord:
         sage_key=sage_key,
         sage_id=sage_id,
         href=href,
+        page=page,
         sage_state=sage_state,
         error=msgspec.json.decode(error) if error else None,
         attempt=attempt,

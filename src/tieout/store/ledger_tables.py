@@ -49,6 +49,7 @@ push_records = Table(
     Column("sage_key", String(255)),
     Column("sage_id", String(1024)),
     Column("href", String(1024)),
+    Column("page", String(1024), comment="where a person finds it in Intacct, as Intacct says"),
     Column("sage_state", String(64)),
     Column("error", Text, comment="JSON; never a request body"),
     Column("attempt", Integer, nullable=False, comment="definite failures so far: the epoch of the next request"),

@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import openpyxl
 import pytest
 
 from tests.forks import Forks
 from tests.push.desk import Desk
+from tests.push.inbox.test_workbook import rows_of
 from tests.push.wire import Line, lost_answer, lost_request
 from tieout import push
+from tieout.cli.main import main
 from tieout.connections import connect
 from tieout.errors import ConfigurationError
 from tieout.project import load
@@ -131,6 +134,14 @@ def test_a_bill_whose_submit_was_refused_is_a_draft_and_listed_as_one(
     assert report.by_sage_state == {"posted": 2, "draft": 1}
     (record,) = push.failed(desk.project, "bills")
     assert (record.source_id, record.state, record.error_id) == ("T-2", "draft, submit refused", "AP-0100")
+    file = desk.root / "inbox.xlsx"
+    command = ["--project", str(desk.root / "tieout.toml"), "failed", "bills", "--workbook", str(file)]
+    assert main(command) == 1, "as without --workbook: something is to be done"
+    (row,) = rows_of(file, "Draft")
+    assert (row["Bill"], row["tieout_state"]) == ("T-2", "draft, submit refused")
+    assert row["tieout_link"].startswith("https://"), "where a person finds it, as Intacct says"
+    assert openpyxl.load_workbook(file)["Draft"].cell(2, len(row)).hyperlink.target == row["tieout_link"]
+    assert [other["Bill"] for other in rows_of(file, "Posted")] == ["T-1", "T-3"]
     line.fault = None
     waiting = desk.push("bills")
     assert (waiting.steps, waiting.exit_code) == ({"submit": {"failed": 1}}, 1), "not by itself"
@@ -138,6 +149,7 @@ def test_a_bill_whose_submit_was_refused_is_a_draft_and_listed_as_one(
     assert (retried.steps, retried.exit_code) == ({"submit": {"posted": 1}}, 0)
     assert states(desk) == SUBMITTED
     assert push.failed(desk.project, "bills") == []
+    assert push.write_workbook(desk.project, "bills", desk.root / "after.xlsx").is_whole
 
 
 def test_a_step_that_somebody_did_by_hand_can_be_dismissed(desk: Desk, line: Line) -> None:

@@ -17,7 +17,7 @@ from tests.push.desk import Desk
 from tests.push.ground import ground, line
 from tieout import push
 from tieout.connections import open_connections
-from tieout.errors import CheckError
+from tieout.errors import CheckError, SourceError
 from tieout.project import load
 from tieout.push.opening import opened
 from tieout.push.settings import settings_of
@@ -59,16 +59,20 @@ def test_a_controllers_day(desk: Desk) -> None:
     assert openpyxl.load_workbook(path).sheetnames == ["Summary", "Posted", "Draft", "Failed", "Open"]
     sent = [(row["Entry"], row["tieout_state"], row["tieout_key"] is not None) for row in rows_of(path, "Draft")]
     assert sent == [("T1", "draft", True)], "a timesheet that nobody submitted"
+    assert rows_of(path, "Draft")[0]["tieout_link"] == "timesheet with key 1", "Intacct gives no address of its page"
     failed = rows_of(path, "Failed")
     assert list(failed[0])[:5] == ["Entry", "Sheet", "Day", "Hours", "Project"]
     assert [(row["Entry"], row["Sheet"], row["Hours"]) for row in failed] == [
-        ("0042", "007", "=2+2"), ("T2", "S2", "eight"), ("T3", "S2", "4")
-    ]  # fmt: skip
-    assert [row["tieout_reason"] for row in failed][2] == "held by row 3"
-    assert "Hours" in failed[1]["tieout_reason"]
+        ("T2", "S2", "eight"), ("T3", "S2", "4"), ("0042", "007", "=2+2")
+    ], "in the order of the source"  # fmt: skip
+    assert [row["tieout_reason"] for row in failed][1] == "held by row 3"
+    assert "Hours" in failed[0]["tieout_reason"]
+    assert [row["tieout_link"] for row in failed] == [None, None, None]
     summary = [row["What"] for row in rows_of(path, "Summary")]
     assert any("Hours" in what for what in summary)
-    assert next(row for row in rows_of(path, "Summary") if row["What"] == "Failed")["Rows"] == "3"
+    told = next(row for row in rows_of(path, "Summary") if row["What"] == "Failed")
+    assert told["Rows"] == "3"
+    assert told["What to do"].endswith("run: tieout retry times --from inbox.xlsx")
 
     def correct(sheet: Any) -> None:
         cell(sheet, "T2", "Hours").value = "8"
@@ -198,6 +202,53 @@ def test_records_that_are_unknown_blank_or_doubled_are_refused_by_name(desk: Des
     ):
         assert words in said
     assert desk.held_by_company("timesheets", "description") == {}
+
+
+def deleted(book: Any) -> None:
+    del book["Failed"]
+
+
+def all_deleted(book: Any) -> None:
+    del book["Failed"], book["Open"]
+
+
+@pytest.mark.parametrize("change", [deleted, all_deleted])
+def test_a_workbook_that_lost_its_failed_rows_is_not_called_empty(desk: Desk, change: Callable[[Any], None]) -> None:
+    desk.sheets([GOOD, BAD_HOURS])
+    desk.push("times")
+    path = book_of(desk)
+    book = openpyxl.load_workbook(path)
+    change(book)
+    book.save(path)
+    with pytest.raises(SourceError, match="came back without its sheet Failed"):
+        desk.retry("times", from_file=path)
+
+
+@pytest.mark.parametrize("name", ["Corrected by Bo", "Drafts of Bo", "Posted next"])
+def test_a_sheet_is_read_whatever_people_call_it(desk: Desk, name: str) -> None:
+    desk.sheets([GOOD, BAD_HOURS])
+    desk.push("times")
+    path = book_of(desk)
+    book = openpyxl.load_workbook(path)
+    cell(book["Failed"], "T2", "Hours").value = "8"
+    book["Failed"].title = name
+    book.copy_worksheet(book["Draft"]).title = "Draft (2)"  # as a program calls a copy
+    book.save(path)
+    assert desk.retry("times", from_file=path).posted == 1
+
+
+def test_without_its_failed_rows_what_is_open_is_read_and_the_rest_is_said(desk: Desk) -> None:
+    desk.sheets([GOOD, BAD_HOURS])
+    desk.push("times")
+    desk.sheets([GOOD.replace(",8,", ",9,"), BAD_HOURS])
+    assert desk.push("times").changed == 1
+    path = book_of(desk)
+    book = openpyxl.load_workbook(path)
+    del book["Failed"]
+    book.save(path)
+    report = desk.retry("times", from_file=path, dry_run=True)
+    assert (report.rows, report.changed) == (1, 1)
+    assert any("came back without its sheet Failed" in note for note in report.notes)
 
 
 def test_a_file_of_other_content_is_refused(desk: Desk) -> None:

@@ -7,6 +7,7 @@ kept of a push; mapping and sending are the same as for any source.
 from __future__ import annotations
 
 import hashlib
+import re
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -42,7 +43,8 @@ RECORD = "tieout_record"
 """The column by which rows are known."""
 OURS = "tieout_"
 """Columns that begin so are ours, and are not read back."""
-_NOT_READ = ("summary", "posted", "draft")
+_NOT_READ = re.compile(r"(summary|posted|draft)( \d+| \(\d+\))?", re.IGNORECASE)
+"""Sheets of ours that nobody corrects, more of the same, and what a spreadsheet program calls copies of them."""
 _READ = ("failed", "open")
 _CHUNK = 500
 _SHOWN = 20
@@ -63,9 +65,10 @@ class _Found(NamedTuple):
 
 
 def is_returned(path: Path, settings: PushSettings) -> bool:
-    """Whether a file has come out of `tieout failed`: a sheet, or the CSV file, has the column of records."""
+    """Whether a file has come out of `tieout failed`: a sheet, or the CSV file, has the column of records; of a
+    workbook any sheet, also where those that people correct are gone."""
     try:
-        return any(RECORD in source.columns for source in _parts(path, settings, ""))
+        return bool(_parts(path, settings, "", every=True))
     except (SourceError, NotAWorkbook, OSError):
         return False  # whoever reads it says what is wrong with it
 
@@ -136,7 +139,8 @@ class Returned(Source):
         _refuse_without_records(self.path, self._settings, self.section)
         problems: list[Problem] = []
         self._database.execute("begin")
-        for part in _parts(self.path, self._settings, self.section):
+        parts = _parts(self.path, self._settings, self.section)
+        for part in parts:
             waiting: list[_Found] = []
             for found in self._tokens(part, problems):
                 waiting.append(found)
@@ -146,14 +150,27 @@ class Returned(Source):
             self._match(waiting, part.columns, problems)
         if problems:
             raise CheckError(self.name, problems)
+        self._miss_failed(parts)
         self._complete()
         self._number()
         self._stage.note_returned(self._origins())
         self._say()
 
+    def _miss_failed(self, parts: Sequence[Source]) -> None:
+        """Say so where the sheet of what people correct did not come back: deleted, or without its rows."""
+        if format_of(self.path.name) != "excel" or any(not _is_open(sheet_of(part)) for part in parts):
+            return
+        if self._database.execute("select 1 from rows limit 1").fetchone() is None and not self.settled:
+            raise SourceError(
+                f"The workbook {self.name} came back without its sheet Failed, and nothing else in it was corrected.",
+                advice="Undo that, or write the workbook anew with `tieout failed` and correct it there. "
+                "Nothing was sent.",
+            )
+        self._notes.append(f"{self.name} came back without its sheet Failed: only its sheet Open was read.")
+
     def _tokens(self, part: Source, problems: list[Problem]) -> Iterator[_Found]:
         rules = self.rules() if all(skip.column in part.columns for skip in self._settings.skips) else []
-        sheet = getattr(part, "_sheet", "")
+        sheet = sheet_of(part)
         for row in part.rows():
             place = f"row {row.number}" + (f" of sheet {sheet!r}" if sheet else "")
             if any(rule(row.values) for rule in rules):
@@ -306,15 +323,26 @@ class Returned(Source):
             self._notes.append(f"{self.name}: columns that people added are not read: {', '.join(self._added)}.")
 
 
-def _parts(path: Path, settings: PushSettings, section: str) -> list[Source]:
-    """The sheets of a workbook that are read back, or the CSV file."""
+def sheet_of(part: Source) -> str:
+    """The name of the sheet that a part of a file is; "" for a CSV file."""
+    return part.sheet if isinstance(part, WorkbookSource) else ""
+
+
+def _is_open(sheet: str) -> bool:
+    return sheet.lower().startswith("open")
+
+
+def _parts(path: Path, settings: PushSettings, section: str, *, every: bool = False) -> list[Source]:
+    """The sheets of a workbook that are read back, or the CSV file, where they have the column of records. `every`: the
+    others too."""
     plain = msgspec.structs.replace(settings, header_row=1, skip=(), format=None, sheet=None)
     if format_of(path.name) != "excel":
         if settings.source_format != "csv":
             plain = msgspec.structs.replace(plain, encoding="utf-8", separator=",")
-        return [CsvSource(path, plain, section)]
+        source = CsvSource(path, plain, section)
+        return [source] if RECORD in source.columns else []
     with path.open("rb") as file:
-        names = [sheet.name for sheet in Book(file).sheets if not sheet.name.lower().startswith(_NOT_READ)]
+        names = [sheet.name for sheet in Book(file).sheets if every or not _NOT_READ.fullmatch(sheet.name.strip())]
     sheets = [WorkbookSource(path, msgspec.structs.replace(plain, sheet=name), section) for name in names]
     return [sheet for sheet in sheets if _has_records(sheet)]
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import csv
 import os
+import shlex
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +25,7 @@ from tieout.push.fields.values import Misfit
 from tieout.push.grouping import Grouping, Key, joined, spoken
 from tieout.push.inbox import cells
 from tieout.push.inbox.causes import Tally, row_reasons
+from tieout.push.inbox.in_order import InOrder
 from tieout.push.inbox.originals import KeptRow, kept_rows, original_of, tokens
 from tieout.push.inbox.returned import OURS, RECORD
 from tieout.push.inbox.text_workbook import Sheet, TextWorkbook
@@ -44,6 +47,7 @@ COLUMNS = (RECORD, "tieout_row", "tieout_document", "tieout_entity", "tieout_sta
            "tieout_advice", "tieout_key", "tieout_link")  # fmt: skip
 """Ours, to the right of the source's own."""
 SHEETS = ("Posted", "Draft", "Failed", "Open")
+_WAITING = ("Failed", "Open")
 _TO_CORRECT = ("failed", "held")
 
 
@@ -54,6 +58,8 @@ class Written(msgspec.Struct, kw_only=True):
     documents: dict[str, int]
     rows: dict[str, int]
     notes: list[str]
+    is_whole: bool
+    """Nothing is to be done: all is posted, each step is carried out, and the latest run came to its end."""
 
 
 def write_workbook(project: Project, name: str, path: Path, connection: str | None = None) -> Written:
@@ -64,18 +70,27 @@ def write_workbook(project: Project, name: str, path: Path, connection: str | No
         inbox.complete()
         pages = {sheet: _Pages(book, sheet, inbox.columns) for sheet in SHEETS}
         tally = Tally()
-        for sheet, record, rows in inbox.waiting():
-            tally.add(record)
-            pages[sheet].document()
-            for cells_of, link in rows:
-                pages[sheet].add(cells_of, link)
+        with closing(InOrder()) as waiting:
+            for sheet, record, rows in inbox.waiting():
+                tally.add(record)
+                pages[sheet].document()
+                waiting.put(sheet, rows)
+            for sheet in _WAITING:
+                for cells_of, link in waiting.of(sheet):
+                    pages[sheet].add(cells_of, link)
         for sheet, is_new, row, link in inbox.sent():
             if is_new:
                 pages[sheet].document()
             pages[sheet].add(row, link)
-        summary = _summary(book, inbox, pages, tally)
+        summary = _summary(book, inbox, pages, tally, path)
         book.save([summary, *(each for sheet in SHEETS for each in pages[sheet].sheets)])
-        return _written(path, inbox, pages)
+        return Written(
+            path=path,
+            documents={name: pages[name].documents for name in SHEETS},
+            rows={name: pages[name].rows for name in SHEETS},
+            notes=inbox.notes,
+            is_whole=inbox.is_whole,
+        )
 
 
 def write_csv(project: Project, name: str, path: Path, connection: str | None = None) -> Written:
@@ -85,7 +100,7 @@ def write_csv(project: Project, name: str, path: Path, connection: str | None = 
     encoding, separator = (settings.encoding, settings.separator) if as_csv else ("utf-8", ",")
     documents: Counter[str] = Counter()
     count: Counter[str] = Counter()
-    with opened(project, name, settings) as desks:
+    with opened(project, name, settings) as desks, closing(InOrder()) as waiting:
         inbox = _Inbox(desks, settings)
         inbox.complete()
         part: Path | None = None
@@ -97,10 +112,10 @@ def write_csv(project: Project, name: str, path: Path, connection: str | None = 
                 writer = csv.writer(file, delimiter=separator)
                 writer.writerow((*inbox.columns, *COLUMNS))
                 for sheet, _, rows in inbox.waiting():
-                    if sheet != "Draft":
-                        documents[sheet] += 1
-                        count[sheet] += len(rows)
-                        writer.writerows(row for row, _ in rows)
+                    documents[sheet] += 1
+                    count[sheet] += len(rows)
+                    waiting.put("", rows)
+                writer.writerows(row for row, _ in waiting.of(""))
             part.replace(path)
         except OSError as error:
             if part is not None:
@@ -109,7 +124,9 @@ def write_csv(project: Project, name: str, path: Path, connection: str | None = 
                 f"{str(path)!r} cannot be written: {error.strerror or type(error).__name__}.",
                 advice="Name another file.",
             ) from None
-    return Written(path=path, documents=dict(documents), rows=dict(count), notes=inbox.notes)
+        return Written(
+            path=path, documents=dict(documents), rows=dict(count), notes=inbox.notes, is_whole=inbox.is_whole
+        )
 
 
 class _Inbox:
@@ -118,6 +135,9 @@ class _Inbox:
     def __init__(self, desks: Desks, settings: PushSettings) -> None:
         self.desks, self.settings = desks, settings
         self.notes: list[str] = []
+        run = desks.main.ledger.last_run()
+        self.is_whole = run is None or run.finished
+        """Nothing is to be done, as far as `waiting` went."""
         self._listed: dict[tuple[str, str], FailedRecord] = {}
         """Posted documents that are not as they should be, by entity and id."""
         self._path = settings.path_in(desks.root)
@@ -171,13 +191,14 @@ class _Inbox:
         except BusyError:
             self.notes.append("A push is going on: what it did not come to yet is here without its cells.")
 
-    def waiting(self) -> Iterator[tuple[str, FailedRecord, list[tuple[list[str], str]]]]:
-        """(sheet, record, its rows as cells with their link)."""
+    def waiting(self) -> Iterator[tuple[str, FailedRecord, list[tuple[int, list[str], str]]]]:
+        """(sheet, record, its rows: number in the source, cells, link), record by record."""
         for desk in self.desks.all():
             ledger = desk.ledger
             for records in chunks(waiting(self.desks.name, self.settings, ledger)):
                 originals = ledger.originals.of([record.source_id for record in records])
                 known = ledger.known([record.source_id for record in records])
+                self.is_whole = self.is_whole and not records
                 for record in records:
                     here = known.get(record.source_id)
                     if here is not None and here.state == "posted":
@@ -189,7 +210,7 @@ class _Inbox:
 
     def _rows(
         self, desk: Opened, record: FailedRecord, original: Original | None, here: LedgerRecord | None
-    ) -> list[tuple[list[str], str]]:
+    ) -> list[tuple[int, list[str], str]]:
         reasons = row_reasons(record)
         if original is None:
             rows: list[tuple[str, KeptRow]] = [("", KeptRow(number, {})) for number in record.rows]
@@ -198,7 +219,7 @@ class _Inbox:
         made = []
         for token, row in rows:
             reason = reasons.get(row.number) or record.reason
-            made.append((self._cells(row, token, desk, record, reason, here), _link(here)))
+            made.append((row.number, self._cells(row, token, desk, record, reason, here), _page(here)))
         return made
 
     def _cells(
@@ -216,7 +237,7 @@ class _Inbox:
         state = record.state if record is not None else (here.sage_state if here is not None else "") or "posted"
         found += [token, str(row.number), spoken(id), desk.ledger.scope.entity, state, reason]
         found += [record.whose_move, record.advice] if record is not None else ["", ""]
-        return [*found, (here.sage_key if here is not None else "") or "", _link(here)]
+        return [*found, (here.sage_key if here is not None else "") or "", _link(here, desk.object)]
 
     # What is -------------------------------------------------------------------------------------------------------
 
@@ -244,7 +265,7 @@ class _Inbox:
                 else:  # the source was written anew since: its rows have other numbers
                     is_new = (desk.entity, id) not in seen
                     seen.add((desk.entity, id))
-                yield sheet, is_new, self._sent_cells(desk, here, row), _link(here)
+                yield sheet, is_new, self._sent_cells(desk, here, row), _page(here)
 
     def _corrected(self, ids: Sequence[str]) -> dict[str, list[tuple[Opened, LedgerRecord]]]:
         """What is posted of records whose ids were corrected in a workbook, by the ids that the source gives them."""
@@ -264,7 +285,7 @@ class _Inbox:
             for here in desk.ledger.records(("posted",)):
                 if (sheet := self._sent_sheet(desk, here)) is not None:
                     row = SourceRow(here.rows[0] if here.rows else 0, {})
-                    yield sheet, True, self._sent_cells(desk, here, row), _link(here)
+                    yield sheet, True, self._sent_cells(desk, here, row), _page(here)
 
     def _sent_sheet(self, desk: Opened, here: LedgerRecord) -> str | None:
         listed = self._listed.get((desk.entity, here.source_id))
@@ -299,7 +320,7 @@ class _Pages:
         self.sheets[-1].add(row, link)
 
 
-def _summary(book: TextWorkbook, inbox: _Inbox, pages: Mapping[str, _Pages], tally: Tally) -> Sheet:
+def _summary(book: TextWorkbook, inbox: _Inbox, pages: Mapping[str, _Pages], tally: Tally, path: Path) -> Sheet:
     desks = inbox.desks
     scope = desks.main.ledger.scope
     sheet = book.sheet("Summary", ["What", "Documents", "Rows", "Who acts", "What to do"])
@@ -313,8 +334,9 @@ def _summary(book: TextWorkbook, inbox: _Inbox, pages: Mapping[str, _Pages], tal
         sheet.add([f"{what}: {value}", "", "", "", ""])
     if run is not None and not run.finished:
         sheet.add(["The latest run did not finish: there may be records that are not listed here.", "", "", "", ""])
+    meaning = _meaning(inbox, path)
     for name in SHEETS:
-        sheet.add([name, str(pages[name].documents), str(pages[name].rows), "", _MEANING[name]])
+        sheet.add([name, str(pages[name].documents), str(pages[name].rows), "", meaning[name]])
     for cause in tally.causes():
         place = f"{cause.field}: " if cause.field and cause.field not in cause.reason else ""
         what = f"{cause.code + ': ' if cause.code else ''}{place}{cause.reason}"
@@ -324,21 +346,20 @@ def _summary(book: TextWorkbook, inbox: _Inbox, pages: Mapping[str, _Pages], tal
     return sheet
 
 
-_MEANING = {
-    "Posted": "Intacct holds them.",
-    "Draft": "Intacct holds them as drafts, or a step that follows was not carried out.",
-    "Failed": "Correct the source's cells here, save, and run: tieout retry NAME --from FILE.",
-    "Open": "Not settled yet; what the column tieout_advice says, or nothing but the next push.",
-}
+def _meaning(inbox: _Inbox, path: Path) -> dict[str, str]:
+    again = retry_command(inbox.desks.name, path.name, inbox.settings)
+    return {
+        "Posted": "Intacct holds them.",
+        "Draft": "Intacct holds them as drafts, or a step that follows was not carried out.",
+        "Failed": f"Correct the source's cells here, save, and run: {again}",
+        "Open": "Not settled yet; what the column tieout_advice says, or nothing but the next push.",
+    }
 
 
-def _written(path: Path, inbox: _Inbox, pages: Mapping[str, _Pages]) -> Written:
-    return Written(
-        path=path,
-        documents={name: pages[name].documents for name in SHEETS},
-        rows={name: pages[name].rows for name in SHEETS},
-        notes=inbox.notes,
-    )
+def retry_command(name: str, file: str, settings: PushSettings) -> str:
+    """What takes a corrected file back."""
+    plan = " --plan PLAN" if settings.two_people else ""
+    return f"tieout retry {name} --from {shlex.quote(file)}{plan}"
 
 
 def _sheet(record: FailedRecord) -> str:
@@ -371,10 +392,18 @@ def _id(key: Key, values: Mapping[str, Any]) -> str:
     return "" if key.blank(texts) else joined([text for text in texts if text is not None])
 
 
-def _link(here: LedgerRecord | None) -> str:
-    """The record's own page, where it is known; an address of the API is none that a person could open."""
-    facts: Mapping[str, Any] = (here.facts if here is not None else None) or {}
-    return str(facts.get("web_url") or "")
+def _page(here: LedgerRecord | None) -> str:
+    """The address of the record's own page, where Intacct gave one. That of the API is none that a person could
+    open."""
+    return (here.page if here is not None and here.gone_at is None else "") or ""
+
+
+def _link(here: LedgerRecord | None, object: str) -> str:
+    """The same, or what to look for in Intacct where it holds the record and gives no address."""
+    if here is None or here.state != "posted" or not here.sage_key or here.gone_at is not None:
+        return ""
+    word = object.rpartition("::")[2].rpartition("/")[2].replace("-", " ")
+    return here.page or f"{word} with key {here.sage_key}"
 
 
 def _moment(text: str) -> str:

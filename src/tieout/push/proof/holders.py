@@ -103,7 +103,12 @@ class Holders:
                 self._stage.settle({document.seq: "gone"})
             if self._held is not None:
                 ledger.mark_gone(self._held, sorted({view.source_id for view in gone}))
-                ledger.note_states(self._held, _new_states(views, read))
+                names = {view.record.source_id: view.source_id for view in views}
+                records = {view.record.source_id: view.record for view in views}
+                states, pages = new_facts(read, records, every=self._desks.has_steps)
+                ledger.note_read(
+                    self._held, {names[s]: f for s, f in states.items()}, {names[s]: f for s, f in pages.items()}
+                )
             if self._on_read is not None:
                 self._tell(self._on_read, views, read)
 
@@ -130,14 +135,20 @@ class Holders:
         on_read(list(documents.values()), records, seen)
 
 
-def _new_states(views: Sequence[_View], read: Mapping[str, tieout.Read]) -> dict[str, str]:
-    """Sage's own states that the ledger does not have yet, of records that are or were drafts."""
-    found = {}
-    for view in views:
-        answer, before = read.get(view.record.source_id), view.record.sage_state
-        if answer is not None and answer.state and answer.state != before and "draft" in (answer.state, before):
-            found[view.source_id] = answer.state
-    return found
+def new_facts(
+    read: Mapping[str, tieout.Read], records: Mapping[str, LedgerRecord], *, every: bool
+) -> tuple[dict[str, str], dict[str, str]]:
+    """What was read back and the ledger does not have yet: Sage's own states, of all records or of those that are or
+    were drafts, and addresses of pages."""
+    states: dict[str, str] = {}
+    pages: dict[str, str] = {}
+    for source_id, each in read.items():
+        record = records[source_id]
+        if each.state and each.state != record.sage_state and (every or "draft" in (each.state, record.sage_state)):
+            states[source_id] = each.state
+        if each.page and each.page != record.page:
+            pages[source_id] = each.page
+    return states, pages
 
 
 def _sum(one: Mapping[str, Decimal], other: Mapping[str, Decimal]) -> dict[str, Decimal]:

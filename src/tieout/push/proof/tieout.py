@@ -68,6 +68,8 @@ class Read(msgspec.Struct, frozen=True, gc=False):
     """In Sage's word."""
     posting_date: str | None
     currency: str | None
+    page: str | None = None
+    """Where a person finds the record, as Intacct says."""
 
 
 POSTING_DATES = (
@@ -79,6 +81,8 @@ POSTING_DATES = (
 )
 """Where objects say which day they post to the ledger (REST reference 9.4); the first that a record has."""
 _STATE = (("state",),)
+_PAGE = (("webURL",),)
+_LONGEST_PAGE = 1_024
 CURRENCIES = (("currency", "txnCurrency"), ("txnCurrency",), ("currency",))
 
 
@@ -219,7 +223,8 @@ class Proof:
         self._compared += bool(record.sage_id or record.totals or (expected is not None and expected.lists))
         if wrong:
             self._differing.add(f"{spoken(record.source_id)} (key {record.sage_key}): {', '.join(wrong)}")
-        seen = Read(theirs, text_at(answer, _STATE), text_at(answer, POSTING_DATES), text_at(answer, CURRENCIES))
+        state, page = text_at(answer, _STATE), _page(answer)
+        seen = Read(theirs, state, text_at(answer, POSTING_DATES), text_at(answer, CURRENCIES), page)
         for path, amount in record.totals.items():
             sums = self._groups.setdefault(
                 ((seen.posting_date or "")[:7], seen.currency or "", path), [Decimal(0), Decimal(0)]
@@ -308,6 +313,13 @@ def text_at(answer: Mapping[str, Any], paths: Sequence[tuple[str, ...]]) -> str 
                 if isinstance(value, str) and value:
                     return value
     return None
+
+
+def _page(answer: Mapping[str, Any]) -> str | None:
+    """The address of a record's page. Only some objects have one: bills, invoices, entries, payments, employees and
+    projects among them (REST reference 9.4)."""
+    page = text_at(answer, _PAGE) or ""
+    return page if page.startswith("https://") and len(page) <= _LONGEST_PAGE else None
 
 
 def _identity(record: LedgerRecord, answer: Mapping[str, Any]) -> list[str]:

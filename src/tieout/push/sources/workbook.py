@@ -36,7 +36,8 @@ class WorkbookSource(Source):
     def __init__(self, path: Path, settings: PushSettings, section: str) -> None:
         super().__init__(path.name, settings, section)
         self.path = path
-        self._sheet = ""
+        self.sheet = ""
+        """The name of the sheet, once it was chosen."""
 
     def _open(self) -> Iterator[SourceRow]:
         rows = self._read()
@@ -62,7 +63,7 @@ class WorkbookSource(Source):
         book = Book(file)
         texts, looks = book.texts(), book.looks()
         chosen = self._choose(book, texts)
-        self._sheet = chosen.name
+        self.sheet = chosen.name
         reader = SheetReader(book, chosen, texts, looks)
         rows = reader.rows()
         names = self._header(rows)
@@ -117,7 +118,7 @@ class WorkbookSource(Source):
 
     def _header(self, rows: Iterator[tuple[int, dict[int, Any]]]) -> list[str]:
         wanted = self._settings.header_row
-        place = f"sheet {self._sheet!r}, row {wanted}"
+        place = f"sheet {self.sheet!r}, row {wanted}"
         cells: dict[int, Any] = {}
         for number, found in rows:
             if number >= wanted:
@@ -137,7 +138,7 @@ class WorkbookSource(Source):
     def _flawed(self, number: int, column: int, name: str, flaw: Flawed) -> SourceError:
         cell = f"{letters_of(column)}{number}" + (f" (column {name!r})" if name else "")
         return SourceError(
-            f"{self.name}, sheet {self._sheet!r}, row {number}: cell {cell} {flaw.reason}.",
+            f"{self.name}, sheet {self.sheet!r}, row {number}: cell {cell} {flaw.reason}.",
             advice=flaw.advice,
         )
 

@@ -1,4 +1,4 @@
--- 0019
+-- 0020
 --
 CREATE TABLE tieout_version (
 	version_num VARCHAR(32) NOT NULL, 
@@ -61,7 +61,7 @@ CREATE TABLE push_records (
 	error TEXT, 
 	attempt INTEGER NOT NULL, 
 	updated_at VARCHAR(32) NOT NULL, 
-	run_id VARCHAR(36) NOT NULL, dismissed_at VARCHAR(32), gone_at VARCHAR(32), facts TEXT, 
+	run_id VARCHAR(36) NOT NULL, dismissed_at VARCHAR(32), gone_at VARCHAR(32), facts TEXT, page VARCHAR(1024), 
 	CONSTRAINT pk_push_records PRIMARY KEY (company, environment, entity, push, operation, step, source_id), 
 	CONSTRAINT ck_push_records_ck_push_records_state CHECK (state in ('pending', 'sending', 'posted', 'failed', 'unprocessed', 'unknown', 'held'))
 )
