@@ -11,7 +11,10 @@ import pytest
 import tieout
 from tieout import Intacct
 from tieout.project import Project
+from tieout.pull import verify
+from tieout.pull.destinations.open import open_destination
 from tieout.pull.run import pull
+from tieout.pull.settings import DEFAULT_DESTINATION
 from tieout.pull.sources import Source
 from tieout.simulator import Simulator
 
@@ -46,6 +49,28 @@ def test_documents_and_lines_arrive_and_tie(demo: Intacct, project: Project, sel
     for record in demo.get_many("bills", ours):
         assert not isinstance(record, Exception)
         assert ours[record["key"]] == record["totalTxnAmount"]
+
+
+@pytest.mark.parametrize("url", ["sqlite:///company.db"])
+def test_other_destinations_hold_the_same_to_the_last_digit(
+    demo: Intacct, project: Project, select: Select, url: str
+) -> None:
+    source = Source(demo, "demo")
+    for destination in (None, url):
+        (report,) = pull(project, objects=["bills"], destination=destination, source=source)
+        assert {(one.table, one.ties, one.misfits) for one in report.all()} == {
+            ("bill", True, 0), ("bill_line", True, 0),
+        }  # fmt: skip
+    lines = verify(project, destination=url, source=source)
+    assert {line.ties for line in lines} == {True}
+    assert len({line.subject for line in lines}) == 2
+    ours, theirs = (open_destination(project.root, one) for one in (DEFAULT_DESTINATION, url))
+    for table in ("bill", "bill_line"):
+        state = theirs.state(table)
+        assert state is not None
+        keys = [key for lot in ours.keys(table) for key in lot]
+        assert theirs.rows(table, keys, state.columns) == ours.rows(table, keys, state.columns)
+        assert len(keys) == state.rows > 0
 
 
 def test_the_next_run_brings_changes_and_nothing_else(demo: Intacct, project: Project, select: Select) -> None:

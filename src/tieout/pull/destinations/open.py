@@ -10,8 +10,8 @@ from tieout.pull.settings import DEFAULT_DESTINATION
 
 
 def open_destination(root: Path, url: str) -> Destination:
-    """The destination, not looked into yet. Three slashes and a path below `root`, the project's folder; four make it
-    absolute. A plain name that ends in .duckdb will do. Raises ConfigurationError for anything else."""
+    """The destination, not looked into yet. Of a file: three slashes and a path below `root`, the project's folder;
+    four make it absolute. A plain name that ends in .duckdb will do. Raises ConfigurationError for anything else."""
     scheme, separator, rest = url.partition(":///")
     if not separator and url.endswith(".duckdb"):
         scheme, rest = "duckdb", url
@@ -19,7 +19,11 @@ def open_destination(root: Path, url: str) -> Destination:
         from tieout.pull.destinations.duckdb import DuckFile
 
         return DuckFile(root / Path(rest).expanduser())
+    if scheme == "sqlite" and rest and rest != ":memory:":
+        from tieout.pull.destinations.sqlite import SqliteFile
+
+        return SqliteFile(root / Path(rest).expanduser())
     raise ConfigurationError(
         f"There is no destination for {redacted(url)!r} yet.",
-        advice=f"A DuckDB file is one: {DEFAULT_DESTINATION}. Others come later.",
+        advice=f"{DEFAULT_DESTINATION} is one, sqlite:///company.db another.",
     )

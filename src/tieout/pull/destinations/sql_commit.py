@@ -1,0 +1,198 @@
+"""One commit into SQLite or PostgreSQL: statements of one transaction, which the caller begins and ends."""
+
+# ruff: noqa: S608 - statements are built from quoted identifiers only; values are bound
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from tieout.errors import StoreError
+from tieout.pull.destinations.base import Child, Commit, Committed, counted, refuse_overtaken
+from tieout.pull.destinations.sql_session import Session
+from tieout.pull.destinations.sql_system import (
+    LIVE,
+    check,
+    ensure_system,
+    forget_seen,
+    keep,
+    of_table,
+    seen_as,
+    stored,
+)
+from tieout.pull.destinations.state import TableState
+from tieout.pull.schema.names import DELETED
+
+_GONE = "_tieout_gone"
+
+
+class _Known(msgspec.Struct, frozen=True):
+    """Rows of a table, before or after something was done to them."""
+
+    rows: int
+    live: int
+    unstamped: int
+    """Live, and without a stamp."""
+
+
+def write(db: Session, commit: Commit) -> Committed:
+    """All of a commit. Raises BusyError and StoreError; then the transaction is to be rolled back."""
+    befores = [commit.before, *(child.state for child in commit.children)]
+    db.lock([before.table for before in befores])
+    ensure_system(db)
+    for before in befores:
+        found = stored(db, before.table)
+        refuse_overtaken(before, found, db.place)
+        if found is not None:
+            check(db, found)
+    _ensure_table(db, commit)
+    new, changed, live, unstamped = _merge(db, commit)
+    done = Committed(state=commit.after, new=new, changed=changed, lines_gone=_replace_lines(db, commit))
+    hard, gone = _find_gone(db, commit)
+    if gone:
+        for child in commit.children:
+            state, lines = _follow(db, child, commit, hard=hard)
+            done.children[state.table], done.children_gone = state, done.children_gone + lines
+        done.gone = _remove(db, commit.after.table, f'"key" IN (SELECT key FROM {_GONE})', [], commit.synced, hard=hard)
+    _keep_misfits(db, commit)
+    if not _in_the_middle(commit):
+        all_rows = _known(db, commit.after, LIVE)
+        live, unstamped = all_rows.live, all_rows.unstamped
+    done.state = counted(commit, rows=live, unstamped=unstamped)
+    keep(db, done.state)
+    return done
+
+
+def _in_the_middle(commit: Commit) -> bool:
+    """Whether it only adds rows to a long read. Then rows are counted from those of the commit: to count the table
+    after every one of them would take longer than to write it."""
+    removes = commit.lines is not None or commit.gone is not None or (commit.seen is not None and commit.seen.last)
+    same = not commit.before.version or commit.before.stamp == commit.after.stamp
+    return commit.after.backfill is not None and same and not removes
+
+
+def _ensure_table(db: Session, commit: Commit) -> None:
+    state = commit.after
+    table = db.name(state.table)
+    if not commit.before.version:
+        if db.has_table(state.table):
+            raise StoreError(
+                f"{db.place} already has a table {state.table} that tieout did not make.",
+                advice="Set `table` to another name, or remove that table.",
+            )
+        body = [f"{db.quote(c.name)} {db.sql_type(c)}{' PRIMARY KEY' * (c.name == 'key')}" for c in state.columns]
+        db.run(f"CREATE TABLE {table} ({', '.join(body)}, {DELETED} {db.stamp})")
+        return
+    had = {column.name for column in commit.before.columns}
+    for column in state.columns:
+        if column.name not in had:
+            db.run(f"ALTER TABLE {table} ADD COLUMN {db.quote(column.name)} {db.sql_type(column)}")
+
+
+def _merge(db: Session, commit: Commit) -> tuple[int, int, int, int]:
+    """new, changed, and what the state then says of the table where nothing else is done: live, unstamped."""
+    before, after, batch = commit.before, commit.after, commit.batch
+    if not batch.rows:
+        return 0, 0, before.rows, before.unstamped
+    if not before.version:
+        db.fill(after.table, batch)
+        filled = _known(db, after, "1 = 1")
+        return batch.rows, 0, filled.live, filled.unstamped
+    these = (f'"key" {db.among()}', [db.listed(batch.keys)])
+    old = _known(db, after, *these)
+    touched = db.merge(after.table, batch)
+    new = batch.rows - old.rows
+    if not _in_the_middle(commit):
+        return new, touched - new, 0, 0
+    now = _known(db, after, *these)
+    return new, touched - new, before.rows + now.live - old.live, before.unstamped + now.unstamped - old.unstamped
+
+
+def _known(db: Session, state: TableState, where: str, values: Sequence[Any] = ()) -> _Known:
+    unstamped = f"count(*) FILTER (WHERE {LIVE} AND {db.quote(state.stamp)} IS NULL)" if state.stamp else "0"
+    counts = f"count(*), count(*) FILTER (WHERE {LIVE}), {unstamped}"
+    ((rows, live, without),) = db.rows(f"SELECT {counts} FROM {db.name(state.table)} WHERE {where}", values)
+    return _Known(int(rows), int(live), int(without))
+
+
+def _replace_lines(db: Session, commit: Commit) -> int:
+    lines = commit.lines
+    if lines is None:
+        return 0
+    left = f'{db.quote(lines.column)} {db.among()} AND NOT "key" {db.among()}'
+    values = [db.listed(lines.owners), db.listed(lines.present)]
+    return _remove(db, commit.after.table, left, values, commit.synced, hard=lines.hard)
+
+
+def _find_gone(db: Session, commit: Commit) -> tuple[bool, int]:
+    """Leave the keys of live rows that are gone in a temporary table -> whether they go hard, how many."""
+    table = commit.after.table
+    conditions: list[str] = []
+    values: list[Any] = []
+    hard = False
+    if commit.gone is not None and commit.gone.keys:
+        conditions.append(f'"key" {db.among()}')
+        values.append(db.listed(commit.gone.keys))
+        hard = commit.gone.hard
+    if _keep_seen(db, commit):
+        own = db.name("_tieout_seen")
+        conditions.append(f'NOT EXISTS (SELECT 1 FROM {own} s WHERE s.table_name = {db.mark} AND s.key = t."key")')
+        values.append(seen_as(table))
+        hard = hard or (commit.seen is not None and commit.seen.hard)
+    if not conditions:
+        return hard, 0
+    found = f'SELECT "key" AS key FROM {db.name(table)} t WHERE {LIVE} AND ({" OR ".join(conditions)})'
+    db.temporary(_GONE, found, values)
+    if commit.seen is not None and commit.seen.last:
+        forget_seen(db, table)
+    return hard, db.number(f"SELECT count(*) FROM {_GONE}")
+
+
+def _keep_seen(db: Session, commit: Commit) -> bool:
+    """Keep the keys of a read whose end tells which rows are gone -> whether this is its end."""
+    if commit.seen is None:
+        return False
+    if commit.seen.first:
+        forget_seen(db, commit.after.table)
+    if commit.batch.rows:
+        keys = f"SELECT CAST({db.mark} AS TEXT), k.key FROM ({db.each}) AS k WHERE true"
+        insert = f"INSERT INTO {db.name('_tieout_seen')} (table_name, key) {keys} ON CONFLICT DO NOTHING"
+        db.run(insert, [seen_as(commit.after.table), db.listed(commit.batch.keys)])
+    return commit.seen.last
+
+
+def _follow(db: Session, child: Child, commit: Commit, *, hard: bool) -> tuple[TableState, int]:
+    """Lines of documents that are gone go with them."""
+    table = child.state.table
+    owned = f"{db.quote(child.owner)} IN (SELECT key FROM {_GONE})"
+    lines = _remove(db, table, owned, [], commit.synced, hard=hard)
+    left = _known(db, child.state, LIVE)
+    state = msgspec.structs.replace(
+        child.state, version=child.state.version + 1, rows=left.live, unstamped=left.unstamped
+    )
+    keep(db, state)
+    return state, lines
+
+
+def _remove(db: Session, table: str, which: str, values: Sequence[Any], moment: str, *, hard: bool) -> int:
+    """Mark live rows deleted, or delete them with their misfits -> how many."""
+    if not hard:
+        sql = f"UPDATE {db.name(table)} SET {DELETED} = {db.mark} WHERE {LIVE} AND {which}"
+        return db.run(sql, [moment, *values])
+    left = f'SELECT "key" FROM {db.name(table)} WHERE {LIVE} AND {which}'
+    sql = f"DELETE FROM {db.name('_tieout_misfits')} WHERE {of_table(db)} AND key IN ({left})"
+    db.run(sql, [table, *values])
+    return db.run(f"DELETE FROM {db.name(table)} WHERE {LIVE} AND {which}", values)
+
+
+def _keep_misfits(db: Session, commit: Commit) -> None:
+    state, own = commit.after, db.name("_tieout_misfits")
+    if commit.batch.rows:
+        sql = f"DELETE FROM {own} WHERE {of_table(db)} AND key {db.among()}"
+        db.run(sql, [state.table, db.listed(commit.batch.keys)])
+    marks = ", ".join([db.mark] * 7)
+    for misfit in commit.misfits:
+        row = [state.table, state.object, misfit.key, misfit.field, misfit.raw, state.run, commit.synced]
+        db.run(f"INSERT INTO {own} VALUES ({marks})", row)

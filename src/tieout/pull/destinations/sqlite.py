@@ -1,0 +1,301 @@
+"""A SQLite file as a destination: upsert by key, state and rows in one transaction.
+
+Exact numbers are kept as text with all their digits, since SQLite itself knows only floating point; dates and moments
+are text as well (ISO 8601, UTC). Knows columns and states; knows nothing of Intacct.
+"""
+
+# ruff: noqa: S608 - statements are built from quoted identifiers only; values are bound
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from decimal import Context, Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tieout.errors import StoreError
+from tieout.pull.destinations.base import Takes
+from tieout.pull.destinations.batch import Batch, Plain
+from tieout.pull.destinations.sql import SqlDestination
+from tieout.pull.destinations.sql_session import Session
+from tieout.pull.schema.names import DELETED
+from tieout.pull.schema.types import Column, Kind
+
+LOCK_WAIT = 10.0
+"""Seconds to wait for another program that writes."""
+ROWS_A_LOT = 50_000
+
+_HEAD = b"SQLite format 3\0"
+_SAFE_DIGITS = 17
+"""Numbers up to so long are added up by SQLite itself: beyond that text no longer fits into its whole numbers, and it
+does not say so."""
+_EXACT = Context(prec=400)
+
+
+class SqliteFile(SqlDestination):
+    """One SQLite file. Every method opens it, works, and closes it again. Raises StoreError, BusyError."""
+
+    takes = Takes(commit_rows=4_000, rows="columns")
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __str__(self) -> str:
+        return f"sqlite:///{self.path}"
+
+    @property
+    def place(self) -> str:
+        """The path."""
+        return str(self.path)
+
+    def identity(self) -> str:
+        """The same file, the same text."""
+        return f"sqlite:{self.path.resolve()}"
+
+    def check(self) -> None:
+        """What would only be found out when the first rows are written, found before any are read."""
+        folder = self.path.parent
+        if not folder.is_dir():
+            raise StoreError(
+                f"The folder {folder} of the destination does not exist.",
+                advice="Create it, or name another destination.",
+            )
+        if self.path.is_dir():
+            raise StoreError(
+                f"The destination {self.path} is a folder, not a file.",
+                advice="Name a file, such as sqlite:///company.db.",
+            )
+        # SQLite makes its log beside the file: the folder has to be writable as well.
+        if not all(os.access(place, os.W_OK) for place in (folder, self.path) if place.exists()):
+            raise _explain(self.path, "SQLITE_READONLY", "")
+        if self.path.is_file():
+            with self.path.open("rb") as file:
+                head = file.read(len(_HEAD))
+            if head not in (b"", _HEAD):
+                raise _explain(self.path, "SQLITE_NOTADB", "")
+
+    def _there(self) -> bool:
+        return self.path.exists()
+
+    @contextmanager
+    def _open(self, *, writing: bool = False) -> Iterator[Session]:
+        if writing:
+            self.check()
+            with suppress(FileExistsError):  # for this user only; its log gets the same mode
+                os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        try:
+            with closing(self._connect(writing)) as db:
+                yield _SqliteSession(db, self.place)
+        except sqlite3.Error as error:
+            # A mistake in a statement (ours) is SQLITE_ERROR.
+            if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) == sqlite3.SQLITE_ERROR:
+                raise
+            raise _explain(self.path, error.sqlite_errorname, str(error)) from None
+
+    def _connect(self, writing: bool) -> sqlite3.Connection:
+        address = self.path.absolute().as_uri()
+        try:
+            return self._begun(f"{address}?mode={'rw' if writing else 'ro'}", writing)
+        except sqlite3.OperationalError as error:
+            # Where no log may be made a file is read as it lies, unless somebody has left a log.
+            unwritable = error.sqlite_errorname.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY"))
+            if writing or not unwritable or Path(f"{self.path}-wal").exists():
+                raise
+            return self._begun(f"{address}?mode=ro&immutable=1", writing)
+
+    def _begun(self, address: str, writing: bool) -> sqlite3.Connection:
+        # Another thread may end an iteration of `keys`. We say BEGIN ourselves.
+        db = sqlite3.connect(address, uri=True, timeout=LOCK_WAIT, isolation_level=None, check_same_thread=False)
+        try:
+            db.execute("PRAGMA cache_size = -65536")
+            if writing:
+                if self.path.stat().st_size == 0:  # a file of somebody else's stays in the mode it is in
+                    db.execute("PRAGMA journal_mode = WAL")
+                db.execute("PRAGMA synchronous = FULL")
+                db.execute("BEGIN IMMEDIATE")
+            else:
+                db.execute("BEGIN")
+                db.execute("SELECT count(*) FROM sqlite_master").fetchall()  # what is read is of this moment
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+
+class _SqliteSession(Session):
+    mark = "?"
+    each = "SELECT value AS key FROM json_each(?)"
+    stamp = "TEXT"
+    digits = "\"key\" NOT GLOB '*[^0-9]*'"
+
+    def __init__(self, db: sqlite3.Connection, place: str) -> None:
+        super().__init__(place)
+        self._db = db
+
+    def run(self, sql: str, values: Sequence[Any] = ()) -> int:
+        return self._db.execute(sql, values).rowcount
+
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        return self._db.execute(sql, values).fetchall()
+
+    def lots(self, sql: str, values: Sequence[Any] = ()) -> Iterator[list[tuple[Any, ...]]]:
+        found = self._db.execute(sql, values)
+        while lot := found.fetchmany(ROWS_A_LOT):
+            yield lot
+
+    def commit(self) -> None:
+        self._db.execute("COMMIT")
+
+    def lock(self, tables: Sequence[str]) -> None:
+        """The transaction has the whole file."""
+
+    def ensure_place(self) -> None:
+        """The file is there."""
+
+    def has_table(self, name: str) -> bool:
+        sql = "SELECT 1 FROM sqlite_master WHERE lower(name) = lower(?) AND type IN ('table', 'view')"
+        return bool(self.rows(sql, [name]))
+
+    def types(self, table: str) -> dict[str, str]:
+        return dict(self.rows("SELECT name, upper(type) FROM pragma_table_info(?)", [table]))
+
+    def sql_type(self, column: Column) -> str:
+        match column.kind:
+            case Kind.INTEGER:
+                return "INTEGER"
+            case Kind.BOOLEAN:
+                return "BOOLEAN"
+            case _:
+                return "TEXT"
+
+    def name(self, table: str) -> str:
+        return self.quote(table)
+
+    def quote(self, name: str) -> str:
+        return '"' + name.replace('"', '""') + '"'
+
+    def listed(self, keys: Sequence[str]) -> str:
+        return msgspec.json.encode(list(keys)).decode()
+
+    def temporary(self, name: str, select: str, values: Sequence[Any]) -> None:
+        self._db.execute(f"CREATE TEMP TABLE {name} AS {select}", values)
+
+    def fill(self, table: str, batch: Batch) -> None:
+        self._db.executemany(self._insert(table, batch), zip(*batch.columns(), strict=True))
+
+    def merge(self, table: str, batch: Batch) -> int:
+        others = [self.quote(column.name) for column in batch.of if column.name != "key"]
+        values = ", ".join([*(f"{name} = excluded.{name}" for name in others), f"{DELETED} = NULL"])
+        differs = " OR ".join([f"t.{DELETED} IS NOT NULL", *(f"t.{name} IS NOT excluded.{name}" for name in others)])
+        sql = f'{self._insert(table, batch)} ON CONFLICT ("key") DO UPDATE SET {values} WHERE {differs}'
+        before = self._db.total_changes
+        self._db.executemany(sql, zip(*batch.columns(), strict=True))
+        return self._db.total_changes - before
+
+    def _insert(self, table: str, batch: Batch) -> str:
+        names = ", ".join(self.quote(column.name) for column in batch.of)
+        return f"INSERT INTO {self.name(table)} AS t ({names}) VALUES ({', '.join('?' * len(batch.of))})"
+
+    def order(self, column: Column) -> str:
+        # Moments are spelt with and without microseconds, and `.` comes before `Z`.
+        name = self.quote(column.name)
+        return f"rtrim({name}, 'Z')" if column.kind is Kind.TIMESTAMP else name
+
+    def bound(self, column: Column) -> str:
+        return "rtrim(?, 'Z')" if column.kind is Kind.TIMESTAMP else "?"
+
+    def sums(
+        self, table: str, columns: Sequence[Column], where: str, values: Sequence[Any], by: Column | None
+    ) -> dict[Any, list[Decimal | None]]:
+        group = self.quote(by.name) if by is not None else "NULL"
+        source = f"FROM {self.name(table)} WHERE {where}"
+        odd = ", ".join(f"max({_is_odd(self.quote(c.name), c)})" for c in columns)
+        ((*slow,),) = self.rows(f"SELECT {odd} {source}", values)
+        try:
+            found = self._sums(group, source, values, columns, slow)
+        except sqlite3.OperationalError as error:
+            if "integer overflow" not in str(error):
+                raise
+            found = self._sums(group, source, values, columns, [True] * len(columns))
+        return found
+
+    def _sums(
+        self, group: str, source: str, values: Sequence[Any], columns: Sequence[Column], slow: Sequence[Any]
+    ) -> dict[Any, list[Decimal | None]]:
+        self._db.create_aggregate("_tieout_sum", 1, _ExactSum)  # type: ignore[arg-type]  # it gives text, as SQLite allows
+        parts = [
+            f"_tieout_sum({name})" if odd else f"sum(CAST(replace({name}, '.', '') AS INTEGER))"
+            for name, odd in zip((self.quote(c.name) for c in columns), slow, strict=True)
+        ]
+        grouped = "" if group == "NULL" else " GROUP BY 1"
+        return {
+            name: [
+                None if total is None else Decimal(total) if odd else _EXACT.scaleb(Decimal(total), -_scale(column))
+                for total, column, odd in zip(totals, columns, slow, strict=True)
+            ]
+            for name, *totals in self.rows(f"SELECT {group}, {', '.join(parts)} {source}{grouped}", values)
+        }
+
+    def read(self, column: Column, values: list[Any]) -> list[Plain]:
+        if column.kind is Kind.BOOLEAN:
+            return [None if value is None else bool(value) for value in values]
+        if column.kind is Kind.TIMESTAMP:  # `order` takes the Z off
+            return [None if value is None else f"{str(value).rstrip('Z')}Z" for value in values]
+        return values
+
+
+class _ExactSum:
+    """Adds up decimals in text without an end of digits."""
+
+    def __init__(self) -> None:
+        self._total: Decimal | None = None
+
+    def step(self, value: Any) -> None:
+        if value is not None:
+            try:
+                self._total = _EXACT.add(self._total or Decimal(0), Decimal(str(value)))
+            except InvalidOperation:
+                # Somebody has put a text there; a sum of nothing then ties with nothing.
+                self._total = self._total or Decimal(0)
+
+    def finalize(self) -> str | None:
+        return None if self._total is None else f"{self._total:f}"
+
+
+def _scale(column: Column) -> int:
+    return column.scale if column.kind is Kind.DECIMAL else 0
+
+
+def _is_odd(name: str, column: Column) -> str:
+    """Whether a value is too long for SQLite's whole numbers, or not spelt as tieout spells it."""
+    point = f"length({name}) - {column.scale}" if _scale(column) else "0"
+    return f"length({name}) > {_SAFE_DIGITS} OR instr({name}, '.') <> {point}"
+
+
+def _explain(path: Path, code: str, reason: str) -> StoreError:
+    """One sentence for what SQLite said."""
+    for start, (sentence, advice) in _REASONS.items():
+        if code.startswith(start):
+            return StoreError(f"The destination {path} {sentence}.", advice=advice)
+    return StoreError(f"SQLite could not use {path}: {reason}.", advice="Nothing of this step was written.")
+
+
+_REASONS = {
+    "SQLITE_BUSY": ("is being written by another program", "Wait for it to finish, then run the command again."),
+    "SQLITE_LOCKED": ("is being written by another program", "Wait for it to finish, then run the command again."),
+    "SQLITE_FULL": ("cannot grow: the disk is full", "Free some space, then run the command again: nothing is lost."),
+    "SQLITE_READONLY": ("may not be written by this user", "Make the file and its folder writable."),
+    "SQLITE_PERM": ("may not be opened by this user", "Make the file and its folder readable and writable."),
+    "SQLITE_CANTOPEN": ("cannot be opened", "Check that this user may read and write the file and its folder."),
+    "SQLITE_NOTADB": ("is not a SQLite file", "Name another destination, or move the file away."),
+    "SQLITE_CORRUPT": ("is damaged", "Restore it from a backup, or move it away; `tieout pull` then reads all of it."),
+    "SQLITE_IOERR": (
+        "could not be read or written: the disk refused",
+        "Look whether it is full, broken or limited, then run the command again: nothing is lost.",
+    ),
+}

@@ -1,0 +1,35 @@
+"""SQLite keeps what every destination promises."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from tests.pull.destinations.suite import NEWER, DestinationSuite
+from tieout.pull.destinations.base import Destination
+from tieout.pull.destinations.sqlite import SqliteFile
+
+
+class TestSqlite(DestinationSuite):
+    def place(self, folder: Path) -> Destination:
+        return SqliteFile(folder / "company.db")
+
+    def marks(self, folder: Path, table: str) -> dict[str, str | None]:
+        with closing(sqlite3.connect(folder / "company.db")) as db:
+            return dict(db.execute(f'SELECT "key", _tieout_deleted FROM "{table}"').fetchall())
+
+    def alter(self, folder: Path, table: str, change: str) -> None:
+        word, _, name = change.partition(" ")
+        statements = {
+            "drop": [f"ALTER TABLE {table} DROP COLUMN {name}"],
+            "retype": [f"ALTER TABLE {table} DROP COLUMN {name}", f"ALTER TABLE {table} ADD COLUMN {name} REAL"],
+            "add": [f"ALTER TABLE {table} ADD COLUMN {name} TEXT"],
+            "make": [f"CREATE TABLE {table} (x INTEGER)"],
+            "remove": [f"DROP TABLE {table}"],
+            "newer": [f"UPDATE _tieout_state SET state = '{NEWER}'"],
+        }[word]
+        with closing(sqlite3.connect(folder / "company.db")) as db:
+            for statement in statements:
+                db.execute(statement)
+            db.commit()
