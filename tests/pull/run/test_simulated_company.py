@@ -51,11 +51,12 @@ def test_documents_and_lines_arrive_and_tie(demo: Intacct, project: Project, sel
         assert ours[record["key"]] == record["totalTxnAmount"]
 
 
-@pytest.mark.parametrize("url", ["sqlite:///company.db"])
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_other_destinations_hold_the_same_to_the_last_digit(
-    demo: Intacct, project: Project, select: Select, url: str
+    demo: Intacct, project: Project, kind: str, request: pytest.FixtureRequest
 ) -> None:
     source = Source(demo, "demo")
+    url = "sqlite:///company.db" if kind == "sqlite" else request.getfixturevalue("postgres_url")
     for destination in (None, url):
         (report,) = pull(project, objects=["bills"], destination=destination, source=source)
         assert {(one.table, one.ties, one.misfits) for one in report.all()} == {

@@ -12,6 +12,10 @@ from tieout.pull.settings import DEFAULT_DESTINATION
 def open_destination(root: Path, url: str) -> Destination:
     """The destination, not looked into yet. Of a file: three slashes and a path below `root`, the project's folder;
     four make it absolute. A plain name that ends in .duckdb will do. Raises ConfigurationError for anything else."""
+    if url.startswith(("postgresql://", "postgres://")):
+        from tieout.pull.destinations.postgres import PostgresSchema
+
+        return PostgresSchema(url)
     scheme, separator, rest = url.partition(":///")
     if not separator and url.endswith(".duckdb"):
         scheme, rest = "duckdb", url
@@ -25,5 +29,5 @@ def open_destination(root: Path, url: str) -> Destination:
         return SqliteFile(root / Path(rest).expanduser())
     raise ConfigurationError(
         f"There is no destination for {redacted(url)!r} yet.",
-        advice=f"{DEFAULT_DESTINATION} is one, sqlite:///company.db another.",
+        advice=f"{DEFAULT_DESTINATION} is one, sqlite:///company.db another, postgresql://user@host/database a third.",
     )

@@ -1,0 +1,48 @@
+"""PostgreSQL keeps what every destination promises.
+
+A folder stands for a schema, a missing one for a missing database."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.pull.destinations.suite import NEWER, DestinationSuite
+from tieout.pull.destinations.base import Destination
+from tieout.pull.destinations.postgres import PostgresSchema
+
+
+class TestPostgres(DestinationSuite):
+    @pytest.fixture(autouse=True)
+    def server(self, warehouse: str) -> None:
+        self.warehouse = warehouse
+
+    def place(self, folder: Path) -> Destination:
+        if not folder.is_dir():
+            return PostgresSchema(f"{self.warehouse}_missing")
+        return PostgresSchema(f"{self.warehouse}?schema={self.schema(folder)}")
+
+    def schema(self, folder: Path) -> str:
+        return "s" + hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:12]
+
+    def marks(self, folder: Path, table: str) -> dict[str, str | None]:
+        with psycopg.connect(self.warehouse) as db:
+            statement = f'SELECT "key", _tieout_deleted::text FROM "{self.schema(folder)}"."{table}"'
+            return dict(db.execute(statement.encode()).fetchall())
+
+    def alter(self, folder: Path, table: str, change: str) -> None:
+        word, _, name = change.partition(" ")
+        statement = {
+            "drop": f"ALTER TABLE {table} DROP COLUMN {name}",
+            "retype": f"ALTER TABLE {table} ALTER {name} TYPE double precision",
+            "add": f"ALTER TABLE {table} ADD COLUMN {name} text",
+            "make": f"CREATE TABLE {table} (x integer)",
+            "remove": f"DROP TABLE {table}",
+            "newer": f"UPDATE _tieout_state SET state = '{NEWER}'",
+        }[word]
+        with psycopg.connect(self.warehouse) as db:
+            schema = self.schema(folder)
+            db.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}; SET search_path = {schema}; {statement}".encode())
