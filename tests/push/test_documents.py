@@ -84,6 +84,35 @@ def test_rows_that_share_an_id_without_grouping_become_one_held_document(tmp_pat
     assert [d.fate for d in documents] == ["held", "send"]
 
 
+def test_an_id_column_that_says_the_same_in_every_row_is_told_in_a_page(tmp_path: Path) -> None:
+    given = settings(object="customers", source="c.csv", id="co", fields={"id": "id", "name": "name"})
+    content = "co,id,name\n" + "".join(f"ACME,{n},n{n}\n" for n in range(3_000))
+    (document,) = staged(tmp_path, content, given)
+    assert (document.fate, document.rows) == ("held", tuple(range(2, 3_002))), "every row is held with it"
+    texts = [str(problem) for problem in document.problems]
+    assert texts[0] == "row 2, column co: 'ACME' is also the id of row 3, 4, 5, 6, 7 and 2,994 more"
+    assert texts[-1] == "row 202: 2,800 more problems of rows that share the id 'ACME' are not listed"
+    assert sum(map(len, texts)) < 20_000
+
+
+def test_a_row_id_that_comes_in_every_document_holds_each_with_few_words(tmp_path: Path) -> None:
+    rows = [f"1,E{n},11/16/2026,,11/16/2026,8,P1,T" for n in range(1_000)]
+    documents = staged(tmp_path, times(*rows), SHEETS)
+    assert [d.fate for d in documents] == ["held"] * 1_000
+    assert max(len(str(problem)) for d in documents for problem in d.problems) < 100
+    (one,) = staged(tmp_path, times(*["1,E1,11/16/2026,,11/16/2026,8,P1,T"] * 1_000), SHEETS)
+    assert (one.fate, len(one.rows), len(one.problems)) == ("held", 1_000, 200)
+
+
+def test_rows_in_the_name_of_many_entities_name_each_entity_once_and_few(tmp_path: Path) -> None:
+    given = settings(**TIMESHEET | {"entity": {"column": "Project"}})
+    rows = [f"{n},E1,11/16/2026,,11/16/2026,8,P{n % 9},T" for n in range(600)]
+    (document,) = staged(tmp_path, times(*rows), given)
+    assert (document.fate, len(document.rows)) == ("held", 600)
+    (said,) = {problem.reason for problem in document.problems}
+    assert said.endswith("belong to P0 and P1 and P2 and P3 and P4 and 4 more")
+
+
 def test_a_blank_required_cell_is_found_at_its_row(tmp_path: Path) -> None:
     content = times("1,E1,11/16/2026,,11/16/2026,8,P1,T", "2,E1,11/16/2026,,,8,P1,T")
     (document,) = assemble(tmp_path, content, SHEETS)

@@ -261,7 +261,7 @@ class Changes:
                 if fate is None:
                     waiting.append(document)
                     continue
-                self._stage.rename(document.seq, name)
+                self._stage.rename([(document.seq, name)])
                 document.source_id = name
                 document.fate = fate
                 document.known = record is not None

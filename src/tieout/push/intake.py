@@ -5,6 +5,7 @@ Asks Intacct for the model, and for what a check needs. Knows no ledger and writ
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol, TypeAlias
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 Check: TypeAlias = Callable[[Sequence[Document]], None]
 """Looks at up to GROUP documents at once and adds what is wrong to their `problems`."""
 GROUP = 1_000
+MOST_PROBLEMS = 200
+"""Of one document that rows with the same id make, so that a wrong id column is told in a page."""
+_SHOWN = 5
 
 
 class Checks(Protocol):
@@ -193,68 +197,131 @@ def _are_same(settings: PushSettings, contents: Iterable[bytes]) -> bool:
 
 
 def _repeated_rows(stage: Stage, settings: PushSettings) -> int:
-    changed: dict[int, Staged] = {}
+    touched = _Touched(stage)
     numbered = 0
-    for entry, places in list(stage.repeated_entries()):
-        same = _are_same(settings, (content for _, _, content in places))
-        rows = [row for _, row, _ in places]
-        for number, (seq, row, _) in enumerate(places, 1):
-            if seq not in changed:
-                changed[seq] = stage.one(seq)
-            document = changed[seq]
-            if same:
-                position = document.rows.index(row)
-                entries = list(document.entries)
-                entries[position] = occurrence(entry, number)
-                document.entries = tuple(entries)
-                stage.rename_entry(row, entries[position])
-                numbered += number > 1
-            else:
-                document.problems.append(_also(settings, entry, row, rows))
-    _write(stage, changed.values())
+    for entry in stage.repeated_entries():
+        places = list(stage.rows_of_entry(entry))
+        if _are_same(settings, (content for _, _, content in places)):
+            names = [(row, occurrence(entry, number)) for number, (_, row, _) in enumerate(places, 1)]
+            stage.rename_entries(names)
+            for (seq, _, _), (row, name) in zip(places, names, strict=True):
+                touched.rename(seq, row, name)
+            numbered += len(places) - 1
+            continue
+        also = _Also(settings, entry, [row for _, row, _ in places])
+        said: Counter[int] = Counter()
+        for seq, row, _ in places:
+            said[seq] += 1
+            if said[seq] <= MOST_PROBLEMS:
+                touched.blame(seq, also.problem(row))
+    touched.write()
     return numbered
 
 
 def _repeated_documents(stage: Stage, settings: PushSettings) -> int:
     numbered = 0
-    for documents in list(stage.repeated_ids()):
-        if _are_same(settings, (document.content for document in documents)):
-            for number, document in enumerate(documents, 1):
-                stage.rename(document.seq, occurrence(document.source_id, number))
-            numbered += len(documents) - 1
+    for source_id in stage.repeated_ids():
+        if _are_same(settings, (document.content for document in stage.sharing(source_id))):
+            seqs = [document.seq for document in stage.sharing(source_id)]
+            stage.rename((seq, occurrence(source_id, number)) for number, seq in enumerate(seqs, 1))
+            numbered += len(seqs) - 1
             continue
-        rows = [row for document in documents for row in document.rows]
-        for document in documents:
-            document.problems.extend(_also(settings, document.source_id, row, rows) for row in document.rows)
-            document.fate = "held"
-        stage.merge(documents)
+        also = _Also(settings, source_id, [row for document in stage.sharing(source_id) for row in document.rows])
+        _hold_as_one(stage, source_id, lambda document, also=also: map(also.problem, document.rows))  # type: ignore[misc]
     return numbered
 
 
-def _also(settings: PushSettings, entry: str, row: int, rows: Sequence[int]) -> Problem:
-    column = " + ".join(settings.id_columns or (*settings.group_columns, settings.line_number or ""))
-    others = ", ".join(str(other) for other in rows if other != row)
-    return Problem(path=f"row {row}, column {column}", reason=f"{entry!r} is also the id of row {others}", row=row)
+class _Also:
+    """Says of rows that they share an id: each names the first few others, so that a column that holds the same in
+    every row costs no more than a sentence a row."""
+
+    def __init__(self, settings: PushSettings, entry: str, rows: Sequence[int]) -> None:
+        self._column = " + ".join(settings.id_columns or (*settings.group_columns, settings.line_number or ""))
+        self._entry, self._first, self._count = entry, rows[: _SHOWN + 1], len(rows)
+
+    def problem(self, row: int) -> Problem:
+        shown = [other for other in self._first if other != row][:_SHOWN]
+        left = self._count - 1 - len(shown)
+        others = ", ".join(map(str, shown)) + (f" and {left:,} more" if left else "")
+        reason = f"{self._entry!r} is also the id of row {others}"
+        return Problem(path=f"row {row}, column {self._column}", reason=reason, row=row)
+
+
+class _Touched:
+    """Documents of which rows are renamed or blamed: many changes of one are written together, and few are kept."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._documents: dict[int, Staged] = {}
+        self._names: dict[int, dict[int, str]] = {}
+        self._rows = 0
+
+    def rename(self, seq: int, row: int, entry: str) -> None:
+        self._of(seq)
+        self._names.setdefault(seq, {})[row] = entry
+
+    def blame(self, seq: int, problem: Problem) -> None:
+        document = self._of(seq)
+        document.problems.append(problem)
+        document.fate = "held"
+
+    def _of(self, seq: int) -> Staged:
+        if seq not in self._documents:
+            if self._rows >= OPEN_ROWS:
+                self.write()
+            self._documents[seq] = self._stage.one(seq, body=False)
+            self._rows += len(self._documents[seq].rows)
+        return self._documents[seq]
+
+    def write(self) -> None:
+        for seq, names in self._names.items():
+            document = self._documents[seq]
+            pairs = zip(document.rows, document.entries, strict=True)
+            document.entries = tuple(names.get(row, entry) for row, entry in pairs)
+        self._stage.update(list(self._documents.values()))
+        self._documents, self._names, self._rows = {}, {}, 0
 
 
 def _hold_far_apart(stage: Stage) -> None:
     """Rows of one document that came when it had been closed, or in the name of two entities."""
-    for documents in list(stage.repeated_ids()):
-        one_entity = len({document.entity for document in documents}) == 1
-        for document in documents:
-            reason = (
-                f"rows of {document.source_id!r} stand more than {OPEN_ROWS:,} rows apart; sort the source by its group"
-                if one_entity
-                else f"rows of {document.source_id!r} belong to {' and '.join(sorted(d.entity for d in documents))}"
-            )
-            document.problems.append(Problem(path=f"row {document.rows[0]}", reason=reason, row=document.rows[0]))
-            document.fate = "held"
-        stage.merge(documents)
+    for source_id in stage.repeated_ids():
+        entities = sorted({document.entity for document in stage.sharing(source_id)})
+        if len(entities) == 1:
+            reason = f"rows of {source_id!r} stand more than {OPEN_ROWS:,} rows apart; sort the source by its group"
+        else:
+            more = [f"{len(entities) - _SHOWN:,} more"] if len(entities) > _SHOWN else []
+            reason = f"rows of {source_id!r} belong to {' and '.join([*entities[:_SHOWN], *more])}"
+
+        def say(document: Staged, reason: str = reason) -> Iterable[Problem]:
+            return [Problem(path=f"row {document.rows[0]}", reason=reason, row=document.rows[0])]
+
+        _hold_as_one(stage, source_id, say)
 
 
-def _write(stage: Stage, documents: Iterable[Staged]) -> None:
-    found = list(documents)
-    for document in found:
-        if document.problems:
-            document.fate = "held"
-    stage.update(found)
+def _hold_as_one(stage: Stage, source_id: str, say: Callable[[Staged], Iterable[Problem]]) -> None:
+    """Make the documents that share an id one, held for what `say` has to say of each beside its own problems."""
+    first: Staged | None = None
+    rows: list[int] = []
+    entries: list[str] = []
+    problems: list[Problem] = []
+    others: list[int] = []
+    unlisted: list[int] = []
+    for document in stage.sharing(source_id):
+        if first is None:
+            first = document
+        else:
+            others.append(document.seq)
+        rows += document.rows
+        entries += document.entries
+        for problem in (*document.problems, *say(document)):
+            if len(problems) < MOST_PROBLEMS:
+                problems.append(problem)
+            else:
+                unlisted.append(problem.row)
+    assert first is not None
+    if unlisted:
+        reason = f"{len(unlisted):,} more problems of rows that share the id {source_id!r} are not listed"
+        problems.append(Problem(path=f"row {unlisted[0]}", reason=reason, row=unlisted[0]))
+    first.rows, first.entries, first.fate = tuple(rows), tuple(entries), "held"
+    first.problems[:] = problems
+    stage.merge(first, others)

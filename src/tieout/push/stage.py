@@ -60,6 +60,7 @@ _COLUMNS = (
     "seq, entity, source_id, rows, entries, body, hash, totals, lists, problems, fate, attempt, known, content, "
     "posting_date"
 )
+_WITHOUT_BODY = _COLUMNS.replace("body", "x''")
 _INSERT = f"insert into documents ({_COLUMNS}, row_count) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?, ?)"  # noqa: S608 - our own names
 
 
@@ -113,31 +114,40 @@ class Stage:
 
     # Ids that came twice -------------------------------------------------------------------------------------------
 
-    def repeated_entries(self) -> Iterator[tuple[str, list[tuple[int, int, bytes]]]]:
-        """Each row id that occurs more than once, with (document, row, fingerprint of its content) in row order."""
-        query = "select entry, seq, row, content from entries where entry in " + _TWICE.format("entry", "entries")  # noqa: S608 - our own names
-        yield from _grouped(self._run(query + " order by entry, row").fetchall())
+    def repeated_entries(self) -> Iterator[str]:
+        """Each row id that more than one row has. What was read before may be changed meanwhile."""
+        yield from self._repeated("entry", "entries")
 
-    def repeated_ids(self) -> Iterator[list[Staged]]:
-        """Documents that share an id, in order."""
-        query = f"select {_COLUMNS} from documents where source_id in " + _TWICE.format("source_id", "documents")  # noqa: S608 - our own names
-        found: list[Staged] = []
-        for row in self._run(query + " order by source_id, seq").fetchall():
-            staged = Staged(row)
-            if found and found[0].source_id != staged.source_id:
-                yield found
-                found = []
-            found.append(staged)
-        if found:
-            yield found
+    def rows_of_entry(self, entry: str) -> Iterator[tuple[int, int, bytes]]:
+        """(Document, row, fingerprint of its content) of each row that has an id, in row order. Nothing may be changed
+        meanwhile."""
+        yield from self._run("select seq, row, content from entries where entry = ? order by row", (entry,))
 
-    def rename(self, seq: int, source_id: str) -> None:
-        """Give a document another id."""
-        self._run("update documents set source_id = ? where seq = ?", (source_id, seq))
+    def repeated_ids(self) -> Iterator[str]:
+        """Each id that more than one document has. What was read before may be changed meanwhile."""
+        yield from self._repeated("source_id", "documents")
 
-    def rename_entry(self, row: int, entry: str) -> None:
-        """Give the row of a grouped document another id."""
-        self._run("update entries set entry = ? where row = ?", (entry, row))
+    def _repeated(self, column: str, table: str) -> Iterator[str]:
+        query = (
+            f"select {column} from {table} where {column} > ? group by 1 having count(*) > 1 order by 1 limit {_CHUNK}"  # noqa: S608 - our own names
+        )
+        after = ""  # no id is blank
+        while found := self._run(query, (after,)).fetchall():
+            yield from (word for (word,) in found)
+            after = found[-1][0]
+
+    def sharing(self, source_id: str) -> Iterator[Staged]:
+        """The documents that have an id, in order and without their bodies. Nothing may be changed meanwhile."""
+        query = f"select {_WITHOUT_BODY} from documents where source_id = ? order by seq"  # noqa: S608 - our own names
+        yield from map(Staged, self._run(query, (source_id,)))
+
+    def rename(self, names: Iterable[tuple[int, str]]) -> None:
+        """Give documents other ids, by their first rows."""
+        self._many("update documents set source_id = ? where seq = ?", [(name, seq) for seq, name in names])
+
+    def rename_entries(self, names: Iterable[tuple[int, str]]) -> None:
+        """Give rows of grouped documents other ids."""
+        self._many("update entries set entry = ? where row = ?", [(name, row) for row, name in names])
 
     def split(
         self,
@@ -157,15 +167,10 @@ class Stage:
             moved = [(rows[0], entry) for entry in entries]
             self._many("update entries set seq = ? where entry = ?", moved)
 
-    def merge(self, documents: Sequence[Staged]) -> None:
-        """Make held documents that share an id one: their rows and problems in the first."""
-        first = documents[0]
-        for other in documents[1:]:
-            first.rows += other.rows
-            first.entries += other.entries
-            first.problems.extend(other.problems)
-            self._run("delete from documents where seq = ?", (other.seq,))
-        self.update([first])
+    def merge(self, document: Staged, others: Iterable[int]) -> None:
+        """Put a document, which has their rows by now, in place of others too, by their first rows."""
+        self._many("delete from documents where seq = ?", [(seq,) for seq in others])
+        self.update([document])
 
     # Reading -------------------------------------------------------------------------------------------------------
 
@@ -180,8 +185,9 @@ class Stage:
             yield [Staged(row) for row in rows]
             after = rows[-1][0]
 
-    def one(self, seq: int) -> Staged:
-        return Staged(self._run(f"select {_COLUMNS} from documents where seq = ?", (seq,)).fetchone())  # noqa: S608 - our own names
+    def one(self, seq: int, *, body: bool = True) -> Staged:
+        columns = _COLUMNS if body else _WITHOUT_BODY
+        return Staged(self._run(f"select {columns} from documents where seq = ?", (seq,)).fetchone())  # noqa: S608 - our own names
 
     def holds(self, source_ids: Iterable[str]) -> set[str]:
         """Which of these ids a document has."""
@@ -370,9 +376,6 @@ class Stage:
         )
 
 
-_TWICE = "(select {0} from {1} group by {0} having count(*) > 1)"
-
-
 def _row(document: Document) -> tuple[Any, ...]:
     body, payload_hash, lists = (b"", "", document.lists) if document.problems else document.packed()
     return (
@@ -391,16 +394,3 @@ def _row(document: Document) -> tuple[Any, ...]:
         document.posting_date,
         len(document.rows),
     )
-
-
-def _grouped(rows: Sequence[tuple[str, int, int, bytes]]) -> Iterator[tuple[str, list[tuple[int, int, bytes]]]]:
-    found: list[tuple[int, int, bytes]] = []
-    current = ""
-    for entry, seq, row, content in rows:
-        if found and entry != current:
-            yield current, found
-            found = []
-        current = entry
-        found.append((seq, row, content))
-    if found:
-        yield current, found

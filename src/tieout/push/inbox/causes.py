@@ -155,11 +155,12 @@ def row_reasons(record: FailedRecord) -> dict[int, str]:
     Where nobody can tell the row, all of them say what is wrong with the document."""
     guilty: dict[int, list[str]] = {}
     whole: list[str] = []
+    own = set(record.rows)
     for fault in record.faults or (Fault(record.reason, record.error_id),):
         text = fault.reason
         if fault.field and fault.field not in text and not fault.code:
             text = f"{fault.field}: {text}"
-        rows = [row for row in fault.rows if row in record.rows]
+        rows = [row for row in fault.rows if row in own]
         for row in rows:
             guilty.setdefault(row, []).append(text)
         if not rows:
