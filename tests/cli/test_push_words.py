@@ -86,7 +86,7 @@ def test_a_plan_is_looked_into_and_applied_by_its_file_alone(project: Run, tmp_p
         assert "planned by Ada, " in looked.out
         assert f"source: {tmp_path / 'other.csv'}" in looked.out
         assert [line.split()[:3] for line in looked.out.splitlines() if line.startswith("  C ")] == [
-            ["C", "held", "(own)"]
+            ["C", "held", "(none)"]
         ]
         assert project("push", "--apply", "n.plan", "--dry-run", "--json").json["plan"]["planned_by"] == "Ada"
         assert project("push", "--apply", "n.plan", "--by", "Grace", "--json").json["posted"] == 2

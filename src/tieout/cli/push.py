@@ -224,7 +224,8 @@ def entities(output: Output, report: PushReport) -> None:
         return
     shown = [name for name, _, _ in OUTCOMES if any(counts.get(name) for counts in report.by_entity.values())]
     rows = [
-        [entity or "(own)", *(f"{counts[name]:,}" for name in shown)] for entity, counts in report.by_entity.items()
+        [entity or push_ahead.NONE, *(f"{counts[name]:,}" for name in shown)]
+        for entity, counts in report.by_entity.items()
     ]
     output.table([Column("entity"), *(Column(name, right=True) for name in shown)], rows, indent=2)
 

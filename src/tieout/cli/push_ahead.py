@@ -19,8 +19,8 @@ ACTIONS = {
     "beside": ("new beside a {} one that differs", "new beside {} ones that differ"),
 }
 """What is done with records, of one and of several; in this order."""
-OWN = "(own)"
-"""What the entity of the push itself is called where rows say others."""
+NONE = "(none)"
+"""Where rows say their entity and this one's says none, or none that can be read."""
 
 
 def heading(report: PushReport) -> str:
@@ -101,7 +101,7 @@ def sums(output: Output, report: PushReport) -> None:
     if not found:
         return
     rows: list[list[Any]] = [
-        [each.entity or OWN, each.period, each.currency, each.documents, _last(path), each.amounts[path]]
+        [each.entity or NONE, each.period, each.currency, each.documents, _last(path), each.amounts[path]]
         for each, path in found[:SHOWN_SUMS]
     ]
     rows += _over_all(report.sums)
@@ -141,12 +141,12 @@ def records(output: Output, report: PushReport) -> None:
     columns += [Column(_last(path), right=True) for path in paths]
     scales = {path: max(_digits(each.amounts.get(path)) for each in report.records) for path in paths}
     rows: list[list[Any]] = [
-        [spoken(each.source_id), each.action, each.entity or OWN, each.date, each.currency, spans(each.rows)]
+        [spoken(each.source_id), each.action, each.entity or NONE, each.date, each.currency, spans(each.rows)]
         + [money(each.amounts.get(path), scales[path]) for path in paths]
         for each in report.records
     ]
     dull = {"entity", "date", "currency"} & {
-        column.title for number, column in enumerate(columns) if {row[number] for row in rows} <= {"", OWN}
+        column.title for number, column in enumerate(columns) if {row[number] for row in rows} <= {"", NONE}
     }
     kept = [number for number, column in enumerate(columns) if column.title not in dull]
     columns, rows = [columns[n] for n in kept], [[row[n] for n in kept] for row in rows]

@@ -74,10 +74,12 @@ def origin(source: Source) -> str:
 
 def planned_records(stage: Stage, *, every: bool) -> Iterator[PlannedRecord]:
     """What is to be done, record by record in the order of the source; with `every` also those that stay as they are,
-    under the name of their outcome."""
+    under the name of their outcome; without it only those that come to something."""
     for chunk in stage.chunks(*(() if every else ("send",))):
         orders, actions = stage.orders(chunk), stage.action_of(chunk)
         for document in chunk:
+            if not every and not document.totals:
+                continue
             body = _decode(document.body) if document.body else {}
             order = orders.get(document.seq)
             appended = order is not None and order.done == "append"
