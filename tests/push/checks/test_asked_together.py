@@ -122,7 +122,7 @@ def test_no_more_are_under_way_than_the_run_may_have(tmp_path: Path) -> None:
     with ground(tmp_path, text) as here:
         here.simulator.traffic.throttle.highest.clear()
         here.check("bills", [line(n) for n in range(900)])
-        assert here.simulator.traffic.throttle.highest["demo"] == 2
+        assert here.simulator.traffic.throttle.highest["demo"] <= 2
         here.simulator.traffic.throttle.highest.clear()
         here.check("bills", [line(n) for n in range(900)], concurrency=1)
         assert here.simulator.traffic.throttle.highest["demo"] == 1

@@ -61,14 +61,13 @@ class Controls:
             raise CheckError(f"[push.{name}]", problems)
 
     def __call__(self, documents: Sequence[Document]) -> None:
-        """Add a problem to each document whose lines do not add up."""
+        """Add a problem to each document whose lines do not add up, and one for each value that is no number or not the
+        same as the others."""
         for document in documents:
             for position, control in enumerate(self._controls):
-                problem = self._check(document, position, control)
-                if problem is not None:
-                    document.problems.append(problem)
+                document.problems.extend(self._check(document, position, control))
 
-    def _check(self, document: Document, position: int, control: _Control) -> Problem | None:
+    def _check(self, document: Document, position: int, control: _Control) -> list[Problem]:
         said = [
             (row, values[position])
             for row, values in zip(document.rows, document.controls, strict=True)
@@ -76,23 +75,29 @@ class Controls:
         ]
         if not said:
             self._without[control.column] = self._without.get(control.column, 0) + 1
-            return None
-        amounts: list[Decimal] = []
+            return []
+        problems: list[Problem] = []
+        first: tuple[Decimal, int, object] | None = None
         for row, raw in said:
             try:
-                amounts.append(Decimal(str(convert(raw, _NUMBER, control.style))))
+                amount = Decimal(str(convert(raw, _NUMBER, control.style)))
             except Misfit as misfit:
-                return _problem(row, control, f"{raw!s} {misfit.reason}", raw)
-            if amounts[-1] != amounts[0]:
-                return _problem(row, control, f"{raw!s} differs from {said[0][1]!s} in row {said[0][0]}", raw)
+                problems.append(_problem(row, control, f"{raw!s} {misfit.reason}", raw))
+                continue
+            if first is None:
+                first = amount, row, raw
+            elif amount != first[0]:
+                problems.append(_problem(row, control, f"{raw!s} differs from {first[2]!s} in row {first[1]}", raw))
+        if problems or first is None:
+            return problems
         found = _values(document, control)
         if self._blame.has_trouble(document, control.path) or (document.problems and None in found):
-            return None  # an amount that cannot be read is named already
+            return []  # an amount that cannot be read is named already
         total = sum((Decimal(str(value)) for value in found if value is not None), Decimal(0))
-        if total == amounts[0]:
-            return None
-        row, raw = said[0]
-        return _problem(row, control, f"{raw!s} is not the sum of {control.path}, which is {money(total)}", raw)
+        if total == first[0]:
+            return []
+        reason = f"{first[2]!s} is not the sum of {control.path}, which is {money(total)}"
+        return [_problem(first[1], control, reason, first[2])]
 
     def notes(self) -> Iterator[str]:
         for column, count in self._without.items():
