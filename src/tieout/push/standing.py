@@ -330,6 +330,9 @@ def _begun(desks: Desks, entity: str, *, alone: bool) -> tieout.Proof:
     made = tieout.Proof(f"push {desk.name}{where}")
     made.documents.update(dict.fromkeys(BUCKETS, 0))
     made.rows.update(dict.fromkeys(BUCKETS, 0))
+    if desk.ledger.operation == "create":
+        for source_ids in desk.ledger.shared_keys():
+            made.shared(source_ids)
     return made
 
 

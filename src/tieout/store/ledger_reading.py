@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Self
 
@@ -68,15 +69,16 @@ class Reading:
 
     def known(self, source_ids: Sequence[str]) -> dict[str, LedgerRecord]:
         """What the ledger has of these records, by source id."""
-        found: dict[str, LedgerRecord] = {}
         with self._store.read() as connection:
+            # First, and what is a record of its own by then wins: else what has its answer meanwhile was in neither.
+            under_way = self._under_way(connection)
+            found = {name: under_way[name] for name in source_ids if name in under_way}
             for start in range(0, len(source_ids), CHUNK):
                 chunk = source_ids[start : start + CHUNK]
                 query = select(push_records).where(self._named(connection, chunk))
                 for row in connection.execute(query).all():
-                    found[row.source_id] = _record(row)
-            under_way = self._under_way(connection)
-        found.update((name, under_way[name]) for name in source_ids if name in under_way)
+                    if row.source_id not in found or row.state in ("posted", *IN_FLIGHT):
+                        found[row.source_id] = _record(row)
         return found
 
     def records(self, states: Iterable[State] | None = None) -> Iterator[LedgerRecord]:
@@ -201,6 +203,27 @@ class Reading:
             found = connection.execute(query.where(main.c.gone_at.is_(None)).group_by(mine.c.step, mine.c.state))
             return [(step, state, count) for step, state, count in found]
 
+    def taken(self, sage_keys: Sequence[str]) -> set[str]:
+        """Which of these keys in Intacct posted records of this push have here. Looks through all of them."""
+        found: set[str] = set()
+        columns = push_records.c
+        with self._store.read() as connection:
+            for start in range(0, len(sage_keys), CHUNK):
+                wanted = (columns.step == 0, columns.sage_key.in_(sage_keys[start : start + CHUNK]))
+                found.update(connection.scalars(select(columns.sage_key).where(self._in_scope(push_records), *wanted)))
+        return found
+
+    def shared_keys(self) -> Iterator[list[str]]:
+        """Records of this operation that are posted under one key of Intacct: one of them is there, and no other."""
+        columns = push_records.c
+        mine = (self._mine(push_records), columns.state == "posted", columns.sage_key.is_not(None))
+        twice = select(columns.sage_key).where(*mine).group_by(columns.sage_key).having(func.count() > 1)
+        query = select(columns.sage_key, columns.source_id).where(*mine, columns.sage_key.in_(twice))
+        with self._store.read() as connection:
+            rows = connection.execute(query.order_by(columns.sage_key, columns.source_id))
+            for _, same in groupby(rows, key=itemgetter(0)):
+                yield [source_id for _, source_id in same]
+
     def is_empty(self) -> bool:
         """Whether nothing was ever written of this push here."""
         query = select(push_records.c.source_id).where(self._mine(push_records)).limit(1)
@@ -256,6 +279,9 @@ class Reading:
         with self._store.read() as connection:
             for scope in scopes:
                 label = scope.seen_from(self.scope)
+                sent = ledger_sent.under_way(connection, scope, operation=self.operation, object=object)
+                under_way = {entry.source_id for each in sent for entry in each.entries()}
+                found.update((source_id, (label, None)) for source_id in source_ids if source_id in under_way)
                 for start in range(0, len(source_ids), CHUNK):
                     theirs = (
                         select(records.source_id, records.sage_key)
@@ -273,9 +299,6 @@ class Reading:
                         )
                     )
                     found.update((row.source_id, (label, row.sage_key)) for row in connection.execute(theirs))
-                sent = ledger_sent.under_way(connection, scope, operation=self.operation, object=object)
-                under_way = {entry.source_id for each in sent for entry in each.entries()}
-                found.update((source_id, (label, None)) for source_id in source_ids if source_id in under_way)
         return found
 
     def other_scopes(self, object: str) -> list[Scope]:

@@ -12,11 +12,12 @@ import pytest
 from sqlalchemy import text
 
 from tests.forks import Forks
-from tests.push.desk import Desk
+from tests.push.desk import SHEETS, Desk
 from tests.push.test_push import customer
 from tests.push.wire import Line, lost_answer, lost_request
 from tieout import push
 from tieout.errors import ForbiddenError, UnreachableError
+from tieout.project import load
 from tieout.rest import Reply, Request, attempt
 from tieout.rest.effects import NoAnswer
 from tieout.store import open_store
@@ -198,6 +199,60 @@ def test_a_request_refused_whole_for_one_record_is_cut_until_the_guilty_one_is_a
     assert (report.posted, report.failed, report.unprocessed) == (3, 1, 0)
     (failed,) = push.failed(desk.project)
     assert (failed.source_id, failed.reason) == ("D", "Payload contains errors")
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_a_request_refused_whole_on_asking_again_is_cut_like_any_other(desk: Desk, line: Line, later: bool) -> None:
+    unheard = [True]
+
+    def picky(request: Request, deliver: Callable[[], Reply]) -> Reply:
+        if unheard:
+            unheard.clear()
+            raise NoAnswer("the connection was cut", sent=True)
+        return refused_as(400, "invalidRequest")(request, deliver) if b"C0003" in (request.body or b"") else deliver()
+
+    desk.customers([customer(n) for n in range(1, 7)])
+    if later:
+        line.fault = lost_request
+        assert desk.push().unknown == 6
+        unheard.clear()
+    line.fault = picky
+    report = desk.push()
+    assert (report.posted, report.failed, report.unprocessed, report.unknown) == (5, 1, 0, 0)
+    assert [record.source_id for record in push.failed(desk.project, "customers")] == ["C0003"]
+    assert len(desk.held_by_company("customers", "id")) == 5
+
+
+def test_of_two_records_that_say_the_same_neither_is_taken_for_the_one_that_arrived(desk: Desk, line: Line) -> None:
+    """Looked up by what they say, both would be found in the one that Intacct has."""
+    described = SHEETS.replace('description = "Sheet"', 'description = "Project"').replace(
+        '"lines.dimensions.project.id" = "Project"\n', ""
+    )
+    (desk.root / "tieout.toml").write_text(described.replace("id = ", 'identify_by = "description"\nid = ', 1))
+    desk.project = load(desk.root)
+
+    def broken_off(request: Request, _: Callable[[], Reply]) -> Reply:
+        line.fault = None
+        only_first = msgspec.json.encode(msgspec.json.decode(request.body or b"")[:1])
+        line.send(msgspec.structs.replace(request, body=only_first), 60)
+        line.fault = refused_as(409, "idempotencyKeyReserved")
+        raise NoAnswer("the connection was cut", sent=True)
+
+    desk.sheets(["1,A,2026-11-16,8,week 47", "2,B,2026-11-16,8,week 47"])
+    line.fault = broken_off
+    report = desk.push("times")
+    assert desk.held_by_company("timesheets", "description") == {"week 47": 1}
+    assert (report.posted, report.unknown, report.exit_code) == (0, 2, 1)
+
+
+def test_two_records_under_one_key_of_intacct_do_not_tie(desk: Desk) -> None:
+    desk.customers([customer(n) for n in range(1, 4)])
+    assert all(line.ties for line in desk.push().tie_out)
+    with open_store(desk.project.state_url) as store, store.begin() as connection:
+        one = "select sage_key from push_records where source_id = 'C0001'"
+        connection.execute(text(f"update push_records set sage_key = ({one}) where source_id = 'C0003'"))
+    (wrong,) = [line for line in push.verify(desk.project, "customers") if line.ties is False and "agree" in line.what]
+    assert "C0003 has the same key in Intacct as C0001" in wrong.note
 
 
 def test_two_records_with_the_same_content_are_two_records(desk: Desk, line: Line) -> None:

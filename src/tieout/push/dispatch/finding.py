@@ -5,6 +5,7 @@ Reads only. Which record an id means in the ledger is not its business.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
@@ -122,11 +123,13 @@ class Lookback:
         wanted = {position: values for position in positions if (values := values_of(bodies[position], paths))}
         more = [name for name in ("id", "state", CREATED) if name in known]
         found = find(client, object, paths, wanted.values(), more)
+        taken = request.desk.ledger.taken([str(row["key"]) for rows in found.values() for row in rows])
+        rivals = Counter(wanted.values())
         results: dict[int, Result] = {}
         for position, values in wanted.items():
-            mine = [row for row in found[values] if _made_since(row, batch)]
+            mine = [row for row in found[values] if _made_since(row, batch) and str(row["key"]) not in taken]
             words = " and ".join(f"{path} {value!r}" for path, value in zip(paths, values, strict=True))
-            if len(mine) == 1:
+            if len(mine) == 1 and rivals[values] == 1:  # of several that say the same nobody can tell whose it is
                 row = mine[0]
                 results[position] = Result(
                     position=position,

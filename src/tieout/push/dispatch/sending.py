@@ -98,6 +98,8 @@ class Sender:
         self._flights: Flights[Request, Answer] = Flights(in_flight, _ask)
         self._left: dict[str, str] = {}
         """Batch -> what is to be said of what stays unknown in it."""
+        self._cut: deque[tuple[Opened, Sequence[Outgoing]]] = deque()
+        """Halves of requests that were refused as a whole: they go out next."""
         self.settled: set[tuple[str, str]] = set()
 
     @property
@@ -181,7 +183,7 @@ class Sender:
         there."""
         flights = self._flights
         coming = iter(batches)
-        cut: deque[tuple[Opened, Sequence[Outgoing]]] = deque()
+        cut = self._cut
         doubtful: list[Request] = []
         trouble: TieoutError | None = None
         while True:
@@ -204,8 +206,6 @@ class Sender:
                 continue
             if not known:
                 doubtful.append(request)
-            if isinstance(answer, PER_RECORD) and len(request.outgoing) > 1 and not self._atomic:
-                cut.extendleft(reversed([(request.desk, half) for half in halves(request.outgoing)]))
         flights.close()
         if trouble is not None:
             raise trouble
@@ -263,7 +263,9 @@ class Sender:
             # conflict is a plain refusal, unless Intacct says that it was.
             self._leave_open(request, error)
             return False
-        cuttable = first and batch.count > 1 and isinstance(error, PER_RECORD) and not self._atomic
+        cuttable = batch.count > 1 and isinstance(error, PER_RECORD) and not batch.atomic
+        if cuttable and request.outgoing:  # of what an earlier run sent, the plan of this run sends the records again
+            self._cut.extendleft(reversed([(request.desk, half) for half in halves(request.outgoing)]))
         state = "unprocessed" if cuttable else "failed"
         self._resolve(request, [_result(p, state, error) for p in range(batch.count)], final=not cuttable)
         return True

@@ -161,6 +161,12 @@ class Proof:
             if not record.sage_key:
                 self._missing.add(f"{spoken(record.source_id)} (no key)")
 
+    def shared(self, source_ids: Sequence[str]) -> None:
+        """Records that are posted under one key of Intacct: it holds one of them."""
+        first, *others = map(spoken, source_ids)
+        for other in others:
+            self._differing.add(f"{other} has the same key in Intacct as {first}")
+
     def compare(
         self, posted: Sequence[LedgerRecord], expected: Mapping[str, Expected], answers: Mapping[str, Answer]
     ) -> dict[str, Read]:
@@ -266,8 +272,8 @@ class Proof:
             found.append(_line(self.subject, "rows", rows, self._rows_there, _why_not(self.rows)))
         found.append(_line(self.subject, "documents", documents, self._there, note))
         found += [*self._sum_lines(), *self._group_lines()]
-        if self._compared:
-            agreeing = self._compared - self._differing.count
+        if self._compared or self._differing.count:
+            agreeing = max(0, self._compared - self._differing.count)
             found.append(_line(self.subject, "documents agree", self._compared, agreeing, self._differing.spoken("; ")))
         return found
 
