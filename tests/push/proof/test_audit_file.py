@@ -95,6 +95,15 @@ def test_no_edit_goes_unnoticed(written: Path, tmp_path: Path, data: st.DataObje
     assert edited.rstrip() == raw.rstrip() or not push.check_audit(other).ties
 
 
+def test_a_word_of_the_last_line_that_is_not_ours_is_noticed(written: Path) -> None:
+    """Left out, it would mean what it means where nothing is said."""
+    foot = written.read_bytes().splitlines()[-1]
+    for name in json.loads(foot):
+        edited = written.with_name("edited.jsonl")
+        edited.write_bytes(written.read_bytes().replace(foot, foot.replace(f'"{name}":'.encode(), b'"x":')))
+        assert not push.check_audit(edited).ties, name
+
+
 def test_sums_that_differ_and_rows_that_are_missing_are_found_though_the_hash_is_right(
     desk: Desk, tmp_path: Path
 ) -> None:

@@ -249,6 +249,7 @@ def check(path: Path) -> Checked:
     seen: set[tuple[str, str]] = set()
     unlike: list[str] = []
     foot: Foot | None = None
+    as_written = False
     digest = hashlib.sha256()
     with _opened(path) as file:
         for number, data in enumerate(file, 1):
@@ -260,6 +261,7 @@ def check(path: Path) -> Checked:
                     made.head = msgspec.json.decode(data, type=Head)
                 elif b'"sha256":' in data and b'"tie_out":' in data:
                     foot = msgspec.json.decode(data, type=Foot)
+                    as_written = data.strip() == _encode(foot)  # byte by byte: a word that is not ours decodes too
                     continue
                 else:
                     line = msgspec.json.decode(data, type=Line)
@@ -272,7 +274,7 @@ def check(path: Path) -> Checked:
         made.wrong.append("it has no end: the file is cut off" if made.head else "it is no audit file of tieout")
         return made
     made.finished_at = foot.finished_at
-    if _sealed(digest, foot) != foot.sha256:
+    if not as_written or _sealed(digest, foot) != foot.sha256:
         made.wrong.append("its hash does not agree: somebody changed it since it was written")
     made.lines = _adds_up(made.head, foot, rows, documents, sums, unlike)
     return made
