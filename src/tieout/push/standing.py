@@ -87,7 +87,7 @@ def abandoned(project: Project, connection: str | None = None) -> list[Standing]
     """Pushes that the project no longer has and whose records the ledger still lists as not posted: a section that was
     renamed or removed takes none of them away. Asks nothing of Intacct.
 
-    Looked for in the companies and entities of the project's pushes, and in those that `connection` leads to."""
+    Looked for in the companies of the project's pushes, in every entity, and in the one that `connection` leads to."""
     if not has_state(project):
         return []
     places: list[tuple[str | None, str | None]] = [(connection, None)]
@@ -95,46 +95,56 @@ def abandoned(project: Project, connection: str | None = None) -> list[Standing]
         settings = settings_of(project, push_name, connection, own_first=True)
         places.append((settings.connection, settings.one_entity))
     found: list[Standing] = []
-    scopes = {scope for place in dict.fromkeys(places) for scope in _books(project, *place)}
+    books = {scope for place in dict.fromkeys(places) for scope in _books(project, *place)}
     with open_store(project.state_url) as store:
-        for scope in sorted(scopes, key=lambda scope: (scope.environment, scope.company, scope.entity)):
-            for gone in _pushes(store, scope, without=project.names("push")):
-                ledger = Ledger(store, gone, open_vault(project, store))
-                records = [_failed(gone.push, record) for record in ledger.records(_NOT_POSTED)]
-                if records:
+        vault = open_vault(project, store)
+        for book in sorted(books, key=lambda scope: (scope.environment, scope.company)):
+            for name, lines in _pushes(store, book, without=project.names("push")).items():
+                made = Standing(push=name, records=[])
+                for entity, operation in lines:
+                    scope = msgspec.structs.replace(book, push=name, entity=entity)
+                    ledger = Ledger(store, scope, vault, operation=operation)
+                    made.records.extend(_failed(name, record, entity=entity) for record in ledger.records(_NOT_POSTED))
+                    made.records.extend(_steps_failed(name, (), ledger))
                     run = ledger.last_run()
-                    begun_at = run.started_at if run else ""
-                    found.append(Standing(push=gone.push, records=records, begun_at=begun_at))
+                    if run is not None and run.started_at > made.begun_at:
+                        made = msgspec.structs.replace(made, begun_at=run.started_at)
+                if made.records:
+                    found.append(made)
     return found
 
 
 def _books(project: Project, connection: str | None, entity: str | None) -> list[Scope]:
-    """The company and entity that a connection leads to; none where it takes a choice that nobody made."""
+    """The company that a connection leads to; none where it takes a choice that nobody made."""
     try:
         who = find(project, connection, entity)
     except (ConfigurationError, NotAuthorisedError):
         return []
-    return [Scope(company=who.company, environment=who.environment, entity=who.entity or "", push="")]
+    return [Scope(company=who.company, environment=who.environment, entity="", push="")]
 
 
-def _pushes(store: Store, scope: Scope, without: Sequence[str]) -> list[Scope]:
-    """The pushes that the ledger holds records of, in the company and entity of this scope."""
-    names: set[str] = set()
+def _pushes(store: Store, book: Scope, without: Sequence[str]) -> dict[str, list[tuple[str, str]]]:
+    """The pushes that the ledger holds records of in a company -> (entity, operation) of each of their ledgers: what
+    a push did is in none of its settings any more."""
+    lines: set[tuple[str, str, str]] = set()
     with store.read() as reading:
         for table in (push_records, push_planned, push_batches):
             columns = table.c
-            mine = (columns.company == scope.company, columns.environment == scope.environment)
-            query = select(columns.push).distinct().where(*mine, columns.entity == scope.entity)
-            names.update(reading.scalars(query))
-    names.difference_update(without)
-    return [msgspec.structs.replace(scope, push=name) for name in sorted(names)]
+            mine = (columns.company == book.company, columns.environment == book.environment)
+            query = select(columns.push, columns.entity, columns.operation).distinct().where(*mine)
+            lines.update((push, entity, operation) for push, entity, operation in reading.execute(query))
+    found: dict[str, list[tuple[str, str]]] = {}
+    for push, entity, operation in sorted(lines):
+        if push not in without:
+            found.setdefault(push, []).append((entity, operation))
+    return found
 
 
 def abandoned_lines(project: Project, connection: str | None = None) -> list[TieOutLine]:
     """One line for each push that the project no longer has: its records are neither in Intacct nor dismissed."""
     found = []
     for each in abandoned(project, connection):
-        states = Counter("unknown" if record.state == "sending" else record.state for record in each.records)
+        states = Counter(_in_a_word(record.state) for record in each.records)
         note = ", ".join(f"{count} {state}" for state, count in states.items())
         found.append(
             TieOutLine(
@@ -146,6 +156,12 @@ def abandoned_lines(project: Project, connection: str | None = None) -> list[Tie
             )
         )
     return found
+
+
+def _in_a_word(state: str) -> str:
+    if state in _NOT_POSTED:
+        return "unknown" if state == "sending" else state
+    return "with a step that was not carried out"
 
 
 def _failed(name: str, record: LedgerRecord, state: str = "", entity: str = "") -> FailedRecord:
