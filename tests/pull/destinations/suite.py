@@ -1,10 +1,12 @@
 """What every destination promises, by number. A destination's own tests subclass `DestinationSuite` and say how to make
-one: `place(folder)`; two calls with one folder are two programs at the same place.
+one: `url(folder)`; two destinations with one folder are two programs at the same place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import signal
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -14,9 +16,11 @@ import msgspec
 import pyarrow as pa
 import pytest
 
+from tests.forks import Forks
 from tieout.errors import BusyError, StoreError
 from tieout.pull.destinations.base import Child, Commit, Committed, Destination, Gone, OwnedLines, Seen, Window
 from tieout.pull.destinations.batch import Batch, Misfit
+from tieout.pull.destinations.open import open_destination
 from tieout.pull.destinations.state import FORMAT, Backfill, Proven, TableState
 from tieout.pull.schema.columns import MODIFIED
 from tieout.pull.schema.types import Column, Kind, arrow_type
@@ -33,6 +37,20 @@ COLUMNS = (KEY, NAME, TOTAL, DAYS, PAID, DAY, STAMP)
 NEWER = f'{{"format": {FORMAT + 1}, "table": "bill"}}'
 """A state in a format to come."""
 SYNCED = "2026-03-20T10:00:00Z"
+COMMITS = """
+import sys
+from pathlib import Path
+from tests.pull.destinations.suite import Table, bill
+from tieout.pull.destinations.open import open_destination
+from tieout.pull.destinations.base import Gone, Seen
+it = Table(open_destination(Path(sys.argv[1]), sys.argv[2]))
+it.state = it.to.state("bill") or it.state
+for number in range(1, int(sys.argv[3]) + 1):
+    rows = [bill(n, days=number) for n in range(1, 50 * number + 1)]
+    it.commit(*rows, seen=Seen(first=True, last=number > 1), gone=Gone(keys=["1"], hard=True))
+    print(number, flush=True)
+"""
+"""A program that writes 50 rows more in each commit, and takes one out."""
 NOON = datetime(2026, 3, 20, 12, 0, 0, tzinfo=UTC)
 
 
@@ -78,9 +96,13 @@ class Table:
 class DestinationSuite:
     """Subclassed by each destination."""
 
+    def url(self, folder: Path) -> str:
+        """Where the destination of a folder is."""
+        raise NotImplementedError
+
     def place(self, folder: Path) -> Destination:
         """The destination to test, in a folder of its own."""
-        raise NotImplementedError
+        return open_destination(folder, self.url(folder))
 
     def marks(self, folder: Path, table: str) -> dict[str, str | None]:
         """key -> `_tieout_deleted` as text, read without the destination's own methods."""
@@ -223,6 +245,15 @@ class DestinationSuite:
         assert it.commit(bill(1), seen=Seen(first=True, last=True)).gone == 1
         assert it.keys() == ["1"]
 
+    def test_d7_the_end_of_a_read_takes_lines_along(self, it: Table, to: Destination, tmp_path: Path) -> None:
+        it.commit(bill(1), bill(2))
+        lines = Table(to, "bill_line", (KEY, OWNER, STAMP))
+        lines.commit(*({"key": f"{o}1", "bill__key": str(o), STAMP.name: NOON} for o in (1, 2)))
+        child = Child(state=lines.state, owner=OWNER.name)
+        done = it.commit(bill(1), seen=Seen(first=True, last=True, hard=True), children=[child])
+        assert (done.gone, done.children_gone, lines.keys()) == (1, 1, ["11"])
+        assert (self.marks(tmp_path, "bill"), self.marks(tmp_path, "bill_line")) == ({"1": None}, {"11": None})
+
     # D8, D9: rows and lines that are gone
 
     def test_d8_gone_rows_are_marked_once_with_intaccts_clock(self, it: Table, tmp_path: Path) -> None:
@@ -298,6 +329,23 @@ class DestinationSuite:
         window = Window(column=STAMP, low="2026-03-20T12:00:00Z", high="2026-03-20T12:00:01Z")
         assert it.to.measure("bill", [], within=window)[0].count == 1
 
+    def test_d10_a_window_of_keys_goes_by_their_characters(self, it: Table) -> None:
+        it.commit(*(bill(key) for key in ("10", "9", "B", "a", "b", "\u00e9", "\U0001f600")))
+        found = it.to.keys("bill", within=Window(column=KEY, low="9", high="b"))
+        assert sorted(key for lot in found for key in lot) == ["9", "B", "a"]
+        (measure,) = it.to.measure("bill", [], within=Window(column=KEY, low="b"))
+        assert measure.count == 3
+
+    def test_d10_several_sums_by_group_do_not_mix(self, it: Table) -> None:
+        big, less = Decimal("123456789012345678901234567890.12"), Decimal("-123456789012345678901234567890.12")
+        it.commit(bill(1, total=big, days=1), bill(2, total=less, days=None), bill(3, total=None, day=None, days=2**62))
+        it.commit(bill(4, total=None, day=None, days=2**62))
+        found = {m.group: m.sums for m in it.to.measure("bill", [DAYS, TOTAL], by=DAY)}
+        assert found == {
+            "2026-03-01": {"days": Decimal(1), "total": Decimal(0)},
+            None: {"days": Decimal(2**63), "total": None},
+        }
+
     def test_d10_keys_changed_since_a_moment(self, it: Table) -> None:
         it.commit(bill(1), bill(2, **{STAMP.name: datetime(2026, 3, 19, tzinfo=UTC)}), bill(3))
         it.commit(gone=Gone(keys=["3"]))
@@ -357,6 +405,36 @@ class DestinationSuite:
         assert self.place(tmp_path).identity() == self.place(tmp_path / "sub" / "..").identity()
         assert self.place(tmp_path).identity() != self.place(tmp_path / "sub").identity()
 
+    # D14: a program that is killed
+
+    @pytest.mark.parametrize(("point", "version"), [("pull.before_commit:2", 1), ("pull.after_commit:2", 2)])
+    def test_d14_killed_at_a_commit_it_is_there_or_it_never_was(
+        self, it: Table, forked: Forks, tmp_path: Path, point: str, version: int
+    ) -> None:
+        code, _ = forked.run(COMMITS, tmp_path, self.url(tmp_path), 2, environment={"TIEOUT_CRASH_AT": point})
+        assert code == -signal.SIGKILL
+        self.assert_whole(it, version)
+
+    def test_d14_killed_anywhere_rows_and_state_agree(self, it: Table, forked: Forks, tmp_path: Path) -> None:
+        program = forked.start(COMMITS, tmp_path, self.url(tmp_path), 1000)
+        while forked.heard(program) != "3":
+            pass
+        forked.kill(program)
+        state = it.to.state("bill")
+        assert state is not None
+        assert state.version >= 3
+        self.assert_whole(it, state.version)
+
+    def assert_whole(self, it: Table, version: int) -> None:
+        """The table is as that commit of `COMMITS` left it, and takes another."""
+        state = it.to.state("bill")
+        assert state is not None
+        assert (state.version, state.rows) == (version, 50 * version - 1)
+        (measure,) = it.to.measure("bill", [DAYS])
+        assert (measure.count, measure.sums) == (state.rows, {"days": Decimal(version * state.rows)})
+        it.state = state
+        assert it.commit(bill(1), seen=Seen(first=True, last=True)).gone == state.rows
+
     # D15, D16: values and names
 
     def test_d15_values_come_back_as_they_went_in(self, it: Table) -> None:
@@ -383,6 +461,51 @@ class DestinationSuite:
         it.commit({"key": "1", odd.name: "a", STAMP.name: NOON}, {"key": "2", STAMP.name: NOON})
         done = it.commit({"key": "1", odd.name: "b", STAMP.name: NOON}, seen=Seen(first=True, last=True))
         assert (done.changed, done.gone, it.row("1")["x"]) == (1, 1, "b")
+
+    def test_d16_names_of_63_bytes_and_names_like_tieouts_own(self, to: Destination) -> None:
+        long = Column(path="x", name="\u00e9" * 31 + "x", kind=Kind.TEXT)
+        used = [Column(path=name, name=name, kind=Kind.TEXT) for name in ("rows", "t", "s", "excluded", "value", "n")]
+        it = Table(to, "b" * 63, (KEY, long, *used, STAMP))
+        row = {"key": "1", long.name: "a", STAMP.name: NOON} | {c.name: c.name for c in used}
+        it.commit(row)
+        done = it.commit(row | {"t": "b"}, {"key": "2"}, seen=Seen(first=True, last=True))
+        assert (done.new, done.changed, it.row("1")["t"], it.row("1")["rows"]) == (1, 1, "b", "rows")
+        assert it.to.state("b" * 63) == it.state
+
+    # D17: threads
+
+    def test_d17_any_thread_may_go_on(self, it: Table) -> None:
+        def elsewhere(do: Callable[[], Any]) -> Any:
+            with ThreadPoolExecutor(1) as thread:
+                return thread.submit(do).result()
+
+        elsewhere(lambda: it.commit(bill(1), bill(2)))
+        assert it.commit(bill(3)).new == 1
+        lots = it.to.keys("bill")
+        assert sorted(elsewhere(lambda: next(lots))) == ["1", "2", "3"]
+        elsewhere(lots.close)  # type: ignore[attr-defined]  # a generator
+        assert elsewhere(lambda: it.to.state("bill")) == it.state
+        it.to.close()
+        assert it.commit(bill(4)).state.rows == 4
+
+    def test_d17_of_two_threads_with_the_same_state_one_wins(self, it: Table, tmp_path: Path) -> None:
+        it.commit(bill(1))
+        others = [Table(self.place(tmp_path)) for _ in range(2)]
+
+        def commit(other: Table) -> bool:
+            other.state = it.state
+            try:
+                other.commit(*(bill(n, name=f"{id(other)}") for n in range(1, 200)))
+            except (BusyError, StoreError):
+                return False
+            return True
+
+        with ThreadPoolExecutor(2) as threads:
+            won = list(threads.map(commit, others))
+        assert sorted(won) == [False, True]
+        (winner,) = (other for other, its in zip(others, won, strict=True) if its)
+        assert it.to.state("bill") == winner.state
+        assert {it.row(str(n))["name"] for n in (1, 199)} == {f"{id(winner)}"}
 
     # and the end of a table
 

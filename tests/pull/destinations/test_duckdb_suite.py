@@ -7,14 +7,12 @@ from pathlib import Path
 import duckdb
 
 from tests.pull.destinations.suite import NEWER, DestinationSuite
-from tieout.pull.destinations.base import Destination
-from tieout.pull.destinations.duckdb import DuckFile
 from tieout.pull.destinations.duckdb_system import quote
 
 
 class TestDuckDB(DestinationSuite):
-    def place(self, folder: Path) -> Destination:
-        return DuckFile(folder / "company.duckdb")
+    def url(self, folder: Path) -> str:
+        return "duckdb:///company.duckdb"
 
     def marks(self, folder: Path, table: str) -> dict[str, str | None]:
         with duckdb.connect(str(folder / "company.duckdb"), read_only=True) as db:

@@ -11,8 +11,6 @@ import psycopg
 import pytest
 
 from tests.pull.destinations.suite import NEWER, DestinationSuite
-from tieout.pull.destinations.base import Destination
-from tieout.pull.destinations.postgres import PostgresSchema
 
 
 class TestPostgres(DestinationSuite):
@@ -20,10 +18,9 @@ class TestPostgres(DestinationSuite):
     def server(self, warehouse: str) -> None:
         self.warehouse = warehouse
 
-    def place(self, folder: Path) -> Destination:
-        if not folder.is_dir():
-            return PostgresSchema(f"{self.warehouse}_missing")
-        return PostgresSchema(f"{self.warehouse}?schema={self.schema(folder)}")
+    def url(self, folder: Path) -> str:
+        missing = "" if folder.is_dir() else "_missing"
+        return f"{self.warehouse}{missing}?schema={self.schema(folder)}"
 
     def schema(self, folder: Path) -> str:
         return "s" + hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:12]

@@ -7,13 +7,11 @@ from contextlib import closing
 from pathlib import Path
 
 from tests.pull.destinations.suite import NEWER, DestinationSuite
-from tieout.pull.destinations.base import Destination
-from tieout.pull.destinations.sqlite import SqliteFile
 
 
 class TestSqlite(DestinationSuite):
-    def place(self, folder: Path) -> Destination:
-        return SqliteFile(folder / "company.db")
+    def url(self, folder: Path) -> str:
+        return "sqlite:///company.db"
 
     def marks(self, folder: Path, table: str) -> dict[str, str | None]:
         with closing(sqlite3.connect(folder / "company.db")) as db:
