@@ -98,6 +98,16 @@ def test_the_plan_is_void_where_the_workbook_or_the_source_says_something_else_s
     assert two.held_by_company("timesheets", "description") == {"S1": 1}
 
 
+def test_the_plan_holds_where_the_source_only_gained_a_row_above(two: Desk) -> None:
+    path, plan = corrected(two), two.root / "corrected.plan"
+    two.retry("times", from_file=path, plan=plan, by="Ann")
+    two.sheets([LATE.replace("NONE", ""), GOOD, BAD])
+    assert apply(two, planned(two)).posted == 1
+    done = apply(two, plan)
+    assert (done.posted, done.exit_code) == (1, 0)
+    assert two.held_by_company("timesheets", "description") == {"S1": 1, "S2": 1, "S3": 1}
+
+
 def test_a_plan_of_what_intacct_refused_sends_it_again(two: Desk) -> None:
     two.sheets([GOOD, LATE])
     assert apply(two, planned(two)).failed == 1

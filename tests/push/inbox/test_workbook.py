@@ -261,6 +261,31 @@ def test_a_file_of_other_content_is_refused(desk: Desk) -> None:
         desk.retry("times", from_file=path)
 
 
+def test_a_source_that_gains_a_row_above_leaves_the_workbook_as_good_as_it_was(desk: Desk) -> None:
+    before, wrong = "T1,S1,2026-11-16,8,", ["T2,S2,2026-11-17,eight,", "T3,S2,2026-11-17,1,"]
+    desk.sheets([before, *wrong])
+    desk.push("times")
+    path = book_of(desk)
+    edit(path, lambda sheet: setattr(cell(sheet, "T2", "Hours"), "value", "8"))
+    desk.sheets(["T0,S0,2026-11-15,8,", before, *wrong])
+    assert desk.push("times").held == 1
+    report = desk.retry("times", from_file=path)
+    assert (report.posted, report.held, report.exit_code) == (1, 0, 0)
+    assert [(change.row, change.after) for change in report.corrections] == [(4, "8")], "where it stands now"
+    assert desk.push("times").corrected == 1
+
+
+def test_rows_of_a_record_that_changed_places_are_other_content(desk: Desk) -> None:
+    rows = ["T2,S2,2026-11-17,eight,", "T3,S2,2026-11-17,1,"]
+    desk.sheets(rows)
+    desk.push("times")
+    path = book_of(desk)
+    desk.sheets(rows[::-1])
+    desk.push("times")
+    with pytest.raises(CheckError, match="said something else"):
+        desk.retry("times", from_file=path)
+
+
 def test_a_corrected_id_leaves_nothing_behind(desk: Desk) -> None:
     desk.customers(
         [{"id": "C1", "name": "One"}, {"id": "", "name": "Two"}, {"id": "C3", "name": "Three", "term": {"id": "NONE"}}]

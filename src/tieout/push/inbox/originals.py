@@ -151,7 +151,7 @@ def original_of(source_id: str, rows: Iterable[SourceRow]) -> Original:
 def _packed(source_id: str, rows: Sequence[tuple[int, bytes]]) -> Original:
     data = packed_rows(rows)
     columns = dict.fromkeys(name for _, row in rows for name in _names(row))
-    return Original(source_id=source_id, generation=_generation(data), columns=tuple(columns), rows=data)
+    return Original(source_id=source_id, generation=_generation(rows), columns=tuple(columns), rows=data)
 
 
 _decode_names = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -161,9 +161,11 @@ def _names(row: bytes) -> Iterable[str]:
     return _decode_names(row)
 
 
-def _generation(data: bytes) -> str:
-    """Five letters that change with the content: a file that was written of other content is known by it."""
-    number = int.from_bytes(hashlib.sha256(data).digest()[:8], "big")
+def _generation(rows: Iterable[tuple[int, bytes]]) -> str:
+    """Five letters that change with the content: a file that was written of other content is known by it. Where the
+    rows stand is no content: a source that gains a row above has the same records."""
+    digest = hashlib.sha256(b"\n".join(row for _, row in rows))
+    number = int.from_bytes(digest.digest()[:8], "big")
     letters = ""
     for _ in range(5):
         number, rest = divmod(number, len(_LETTERS))
