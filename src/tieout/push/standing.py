@@ -362,13 +362,6 @@ def _prove(
     held: Lease | None,
 ) -> None:
     ledger = desks.ledger(documents[0].entity)
-    for document in documents:
-        if document.fate == "dismissed":
-            continue
-        tieout.add_up(made.totals, document.totals)
-        made.has_gaps = made.has_gaps or bool(document.problems)
-        if document.fate == "changed":
-            made.name("changed", document.source_id)
     changed = ledger.has_changes()
     # A record that is posted stays so, whatever became of what was to be done to it since.
     arrived = [document for document in documents if document.fate in (*_THERE, *(_UNDONE if changed else ()))]
@@ -380,6 +373,16 @@ def _prove(
     grown = {s for s, done in changes.items() if any(c.operation == "append" and c.state == "posted" for c in done)}
     counts = ledger.entry_counts(sorted(grown))
     posted = effective(posted, changes) if changes else posted
+    sums = {record.source_id: record.totals for record in posted if record.source_id in grown}
+    for document in documents:
+        if document.fate == "dismissed":
+            continue
+        # Of a source that holds only the rows that came later, the record that they belong to is compared whole.
+        is_part = document.source_id in sums and not _is_whole(document, counts)
+        tieout.add_up(made.totals, sums[document.source_id] if is_part else document.totals)
+        made.has_gaps = made.has_gaps or bool(document.problems)
+        if document.fate == "changed":
+            made.name("changed", document.source_id)
     whole = ledger.operation in ("create", "upsert")  # a change says nothing of lines that were there before
 
     def then(read: Mapping[str, tieout.Read]) -> None:
