@@ -181,12 +181,12 @@ def memory(records: int, state: str) -> None:
 
 def child(folder: Path, records: int) -> None:
     """Push the project's records and print what it took."""
-    before = _peak()
+    before = peak()
     took = pushed(load(folder), records)
-    print(msgspec.json.encode({"before": before, "peak": _peak()} | took._asdict()).decode())
+    print(msgspec.json.encode({"before": before, "peak": peak()} | took._asdict()).decode())
 
 
-def _peak() -> float:
+def peak() -> float:
     """The most memory this program held so far, in MB."""
     try:
         # ru_maxrss of a process begins, on Linux, with that of the one that started it.

@@ -33,7 +33,7 @@ from tieout.push.dispatch.steps import Steps, Tally
 from tieout.push.documents import without_id_of
 from tieout.push.garbage import only_what_is_new
 from tieout.push.inbox import corrected, originals
-from tieout.push.inbox.returned import RECORD, Planned, Returned, is_returned
+from tieout.push.inbox.returned import RECORD, Planned, Returned, came_back
 from tieout.push.intake import Check, Intake, take_in
 from tieout.push.looking import look
 from tieout.push.opening import Desks, Opened, lease, opened
@@ -169,7 +169,11 @@ def _taken(desks: Desks, job: Job, stage: Stage, checking: Checking) -> Intake:
 def _returned(desks: Desks, job: Job, stage: Stage) -> Returned | None:
     """The corrected file that was given, where it is one that `tieout failed` wrote. Only a retry takes it."""
     path = job.from_file
-    if path is None or (job.retry and path == job.settings.path_in(desks.root)) or not is_returned(path, job.settings):
+    if path is None or (job.retry and path == job.settings.path_in(desks.root)):
+        return None
+    section = f"[push.{job.name}]"
+    file = came_back(path, job.settings, section)
+    if file is None:
         return None
     if not job.retry:
         plan = f" --plan {shlex.quote(str(job.plan_to))}" if job.plan_to is not None else ""
@@ -177,7 +181,7 @@ def _returned(desks: Desks, job: Job, stage: Stage) -> Returned | None:
             f"{path.name} is a file that `tieout failed` wrote: its rows are known by their column {RECORD}.",
             advice=f"`tieout retry {job.name} --from {shlex.quote(str(path))}{plan}` takes it back. Nothing was sent.",
         )
-    return Returned(path, job.settings, f"[push.{job.name}]", desks.main.ledger.originals, job.by, stage.rows)
+    return Returned(file, path, job.settings, section, desks.main.ledger.originals, job.by, stage.rows)
 
 
 def _refuse_without_a_plan(job: Job) -> None:

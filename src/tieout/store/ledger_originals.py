@@ -10,6 +10,7 @@ import hashlib
 import uuid
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from tieout.store.leases import Lease
 
 _CHUNK = 500
-_decode_names = msgspec.json.Decoder(tuple[str, ...]).decode
+_decode_names = lru_cache(100)(msgspec.json.Decoder(tuple[str, ...]).decode)
+"""The same columns stand with every record of a source."""
 _decode_change = msgspec.json.Decoder(tuple[str | None, str | None]).decode
 _decode_origins = msgspec.json.Decoder(tuple[tuple[Origin, ...], tuple[int, ...]]).decode
 
@@ -112,6 +114,17 @@ class Originals:
                         entity=row.entity,
                         origins=_unpacked(row.origins),
                     )
+        return found
+
+    def kept(self, source_ids: Sequence[str]) -> set[str]:
+        """Of which of these records something is kept and not settled."""
+        names = {original_id(self._scope, source_id): source_id for source_id in source_ids}
+        ids, columns = list(names), push_originals.c
+        found: set[str] = set()
+        with self._store.read() as connection:
+            for start in range(0, len(ids), _CHUNK):
+                chosen = (columns.id.in_(ids[start : start + _CHUNK]), columns.rows_sealed.is_not(None))
+                found.update(names[id] for id in connection.scalars(select(columns.id).where(*chosen)))
         return found
 
     def columns(self) -> list[tuple[str, ...]]:

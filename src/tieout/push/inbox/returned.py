@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -22,7 +19,8 @@ from tieout.catalogue.personal import personal
 from tieout.errors import CheckError, Problem, SourceError
 from tieout.push.fields.columns import columns_of
 from tieout.push.inbox import cells
-from tieout.push.inbox.corrected import Words, saying
+from tieout.push.inbox.corrected import Words
+from tieout.push.inbox.matched import Matched, MatchedRow
 from tieout.push.inbox.originals import KeptRow, Token, kept_rows, token_of
 from tieout.push.inbox.retyped import Doubt, Reading, compare, readings
 from tieout.push.settings import format_of
@@ -30,8 +28,7 @@ from tieout.push.sources import Source, SourceRow
 from tieout.push.sources.csv_file import CsvSource
 from tieout.push.sources.workbook import WorkbookSource
 from tieout.push.sources.xlsx import Book, NotAWorkbook
-from tieout.push.stage_rows import Kept, ReturnedRow
-from tieout.store.ledger_facts import Correction, Origin, Original, now_text
+from tieout.store.ledger_facts import Correction, Original, now_text
 
 if TYPE_CHECKING:
     from tieout.push.documents import Document
@@ -48,12 +45,6 @@ _NOT_READ = re.compile(r"(summary|posted|draft)( \d+| \(\d+\))?", re.IGNORECASE)
 _READ = ("failed", "open")
 _CHUNK = 500
 _SHOWN = 20
-_SCHEMA = """
-create table rows (id text not null, position integer not null, number integer not null, place text not null,
-    generation text not null, cells blob not null, doubts text, said blob not null, corrected integer not null,
-    primary key (id, position));
-create index rows_number on rows (number);
-"""
 
 
 class _Found(NamedTuple):
@@ -64,13 +55,50 @@ class _Found(NamedTuple):
     typed: bool
 
 
-def is_returned(path: Path, settings: PushSettings) -> bool:
-    """Whether a file has come out of `tieout failed`: a sheet, or the CSV file, has the column of records; of a
-    workbook any sheet, also where those that people correct are gone."""
+class CameBack(NamedTuple):
+    """A file that has come out of `tieout failed`, opened."""
+
+    parts: list[Source]
+    """What is read of it: sheets that people correct, or the CSV file."""
+    lost: list[str]
+    """Sheets of ours, with rows, that lost the column by which these are known."""
+
+
+def came_back(path: Path, settings: PushSettings, section: str) -> CameBack | None:
+    """A file that has come out of `tieout failed`: a sheet, or the CSV file, has the column of records; of a workbook
+    any sheet, also where those that people correct are gone. None for any other, and for what cannot be read: whoever
+    reads it says what is wrong with it."""
+    plain = msgspec.structs.replace(settings, header_row=1, skip=(), format=None, sheet=None)
     try:
-        return bool(_parts(path, settings, "", every=True))
+        if format_of(path.name) == "excel":
+            return _sheets(path, plain, section)
+        if settings.source_format != "csv":
+            plain = msgspec.structs.replace(plain, encoding="utf-8", separator=",")
+        source = CsvSource(path, plain, section)
+        return CameBack([source], []) if RECORD in source.columns else None
     except (SourceError, NotAWorkbook, OSError):
-        return False  # whoever reads it says what is wrong with it
+        return None
+
+
+def _sheets(path: Path, plain: PushSettings, section: str) -> CameBack | None:
+    found, is_ours = CameBack([], []), False
+    with path.open("rb") as file:
+        book = Book(file)
+        texts = book.texts()  # once for all sheets: they are most of what a workbook holds
+    for sheet in book.sheets:
+        source = WorkbookSource(path, msgspec.structs.replace(plain, sheet=sheet.name), section, texts)
+        try:
+            has_records = RECORD in source.columns
+        except SourceError:
+            continue  # a sheet of their own, blank or without a header
+        is_ours = is_ours or has_records
+        if _NOT_READ.fullmatch(sheet.name.strip()):
+            source.close()
+        elif has_records:
+            found.parts.append(source)
+        elif sheet.name.lower().startswith(_READ) and _has_rows(source):
+            found.lost.append(sheet.name)
+    return found if is_ours else None
 
 
 def hashed(path: Path) -> Any:
@@ -88,7 +116,14 @@ class Returned(Source):
     path: Path
 
     def __init__(
-        self, path: Path, settings: PushSettings, section: str, originals: Originals, by: str, stage: StageRows
+        self,
+        file: CameBack,
+        path: Path,
+        settings: PushSettings,
+        section: str,
+        originals: Originals,
+        by: str,
+        stage: StageRows,
     ) -> None:
         """What people changed, and where the rows came from, is noted on the stage."""
         super().__init__(path.name, settings, section)
@@ -102,14 +137,14 @@ class Returned(Source):
         self._words = Words(settings)
         self._how = readings(settings.columns().values())
         self._personal = _personal_columns(settings)
-        self._database = sqlite3.connect("", isolation_level=None)  # a file without a name
-        self._database.executescript(_SCHEMA)
-        self._known: dict[str, Original] = {}
+        self._matched = Matched()
+        self._names: dict[str, None] = {}
+        """Columns of the source."""
         self._doubts: dict[int, list[Problem]] = {}
         self._added: dict[str, None] = {}
-        self._read_file()
+        self._read_file(file)
         if settings.source_format not in ("jsonl", "records"):
-            self._columns = tuple(dict.fromkeys(name for each in self._known.values() for name in each.columns))
+            self._columns = tuple(self._names)
 
     @property
     def can_repeat(self) -> bool:
@@ -119,9 +154,9 @@ class Returned(Source):
         return self._rows()
 
     def _rows(self) -> Iterator[SourceRow]:
-        for number, data in self._database.execute("select number, cells from rows order by number"):
+        for row in self._matched.rows():
             self.row_count += 1
-            yield SourceRow(number, cells.unpacked(data))
+            yield row
 
     def check(self, documents: Sequence[Document]) -> None:
         """Hold documents with cells of which nobody can tell what is meant."""
@@ -134,13 +169,16 @@ class Returned(Source):
 
     # Reading and matching ------------------------------------------------------------------------------------------
 
-    def _read_file(self) -> None:
+    def _read_file(self, file: CameBack) -> None:
         self._digest = hashed(self.path)
-        _refuse_without_records(self.path, self._settings, self.section)
+        if file.lost:  # what people corrected there must not be passed over
+            raise SourceError(
+                f"The sheet {file.lost[0]!r} of {self.name} has lost its column {RECORD}, by which its rows are known.",
+                advice="Undo that, or write the workbook anew with `tieout failed` and correct it there. "
+                "Nothing was sent.",
+            )
         problems: list[Problem] = []
-        self._database.execute("begin")
-        parts = _parts(self.path, self._settings, self.section)
-        for part in parts:
+        for part in file.parts:
             waiting: list[_Found] = []
             for found in self._tokens(part, problems):
                 waiting.append(found)
@@ -150,17 +188,17 @@ class Returned(Source):
             self._match(waiting, part.columns, problems)
         if problems:
             raise CheckError(self.name, problems)
-        self._miss_failed(parts)
+        self._miss_failed(file.parts)
         self._complete()
         self._number()
-        self._stage.note_returned(self._origins())
+        self._stage.note_returned(self._matched.origins())
         self._say()
 
     def _miss_failed(self, parts: Sequence[Source]) -> None:
         """Say so where the sheet of what people correct did not come back: deleted, or without its rows."""
         if format_of(self.path.name) != "excel" or any(not _is_open(sheet_of(part)) for part in parts):
             return
-        if self._database.execute("select 1 from rows limit 1").fetchone() is None and not self.settled:
+        if self._matched.is_empty() and not self.settled:
             raise SourceError(
                 f"The workbook {self.name} came back without its sheet Failed, and nothing else in it was corrected.",
                 advice="Undo that, or write the workbook anew with `tieout failed` and correct it there. "
@@ -185,38 +223,33 @@ class Returned(Source):
                 yield _Found(place, token, row.values, bool(sheet))
 
     def _match(self, rows: Sequence[_Found], columns: Sequence[str], problems: list[Problem]) -> None:
-        new = {found.token.id for found in rows} - self._known.keys()
-        self._known.update(self._originals.by_id(new))
-        whole: dict[str, list[Any]] = {}
+        originals = self._originals.by_id({found.token.id for found in rows})
+        kept = {id: kept_rows(original) for id, original in originals.items() if original.rows is not None}
+        places = self._matched.places(kept)
+        matched: list[MatchedRow] = []
         for found in rows:
             token = found.token
-            original = self._known.get(token.id)
-            reason = ""
-            if original is None:
+            original, reason = originals.get(token.id), ""
+            if original is None or (token.id in kept and token.position > len(kept[token.id])):
                 reason = f"{token} is not one of this push"
-            elif original.rows is None:
+            elif token.id not in kept:
                 self.settled[original.source_id] += 1
                 continue
             elif original.generation != token.generation:
                 reason = f"{token}: the source said something else since this file was written; write the file anew"
-            else:
-                kept = whole.get(token.id) or whole.setdefault(token.id, list(kept_rows(original)))
-                if token.position > len(kept):
-                    reason = f"{token} is not one of this push"
-                elif twice := self._place_of(token):
-                    reason = f"{token} is also in {twice}"
+            elif twice := places.get((token.id, token.position)):
+                reason = f"{token} is also in {twice}"
             if reason or original is None:
                 path = f"{found.place}, column {RECORD}"
                 problems.append(Problem(path=path, reason=reason, row=0))
                 continue
-            self._settle(found, original, whole[token.id][token.position - 1], columns)
+            places[token.id, token.position] = found.place
+            matched.append(self._settle(found, original, kept[token.id][token.position - 1], columns))
+        named = {row.token.id: originals[row.token.id] for row in matched}
+        self._matched.put_records(named, {id: len(kept[id]) for id in named})
+        self._matched.put_rows(matched)
 
-    def _place_of(self, token: Token) -> str:
-        query = "select place from rows where id = ? and position = ?"
-        row = self._database.execute(query, (token.id, token.position)).fetchone()
-        return str(row[0]) if row else ""
-
-    def _settle(self, found: _Found, original: Original, kept: KeptRow, columns: Sequence[str]) -> None:
+    def _settle(self, found: _Found, original: Original, kept: KeptRow, columns: Sequence[str]) -> MatchedRow:
         """One row: each cell against what it was."""
         if missing := [name for name in original.columns if name not in columns]:
             raise SourceError(
@@ -226,8 +259,9 @@ class Returned(Source):
         self._added.update(
             (name, None) for name in columns if name not in original.columns and not name.startswith(OURS)
         )
+        self._names.update(dict.fromkeys(original.columns))
         values = dict(kept.values)
-        doubts: list[str] = []
+        doubts: list[tuple[str, str]] = []
         corrections: list[tuple[Correction, bool]] = []
         for name in original.columns:
             before = kept.values.get(name)
@@ -238,7 +272,7 @@ class Returned(Source):
                 reason = verdict.reason
                 if self._hides(name):
                     reason = "came back as a spreadsheet program may have retyped it; write it as text"
-                doubts.append(msgspec.json.encode((name, f"{reason} ({found.place})")).decode())
+                doubts.append((name, f"{reason} ({found.place})"))
                 continue
             values[name] = verdict.value
             made = Correction(
@@ -254,62 +288,47 @@ class Returned(Source):
             )
             corrections.append((made, self._hides(name)))
         self._stage.note_corrections(corrections)
-        self._insert(found.token, kept, found.place, cells.packed(values), doubts, is_corrected=bool(corrections))
+        return self._row(found.token, kept, found.place, values, doubts, is_corrected=bool(corrections))
 
-    def _insert(
-        self, token: Token, kept: KeptRow, place: str, data: bytes, doubts: Sequence[str], *, is_corrected: bool
-    ) -> None:
+    def _row(
+        self,
+        token: Token,
+        kept: KeptRow,
+        place: str,
+        values: Mapping[str, Any],
+        doubts: Sequence[tuple[str, str]],
+        *,
+        is_corrected: bool,
+    ) -> MatchedRow:
         said = self._words.of(kept.values)
-        row = (token.id, token.position, kept.number, place, token.generation, data, "\n".join(doubts) or None)
-        self._database.execute("insert into rows values (?, ?, ?, ?, ?, ?, ?, ?, ?)", (*row, said, is_corrected))
+        return MatchedRow(token, kept.number, place, cells.packed(values), doubts, said, is_corrected)
 
     def _complete(self) -> None:
         """A document of which rows were deleted gets them back and is held: half of it must not go out, and rows that
         remain must not become part of the document above."""
-        there: dict[str, set[int]] = {}
-        for id, position in self._database.execute("select id, position from rows"):
-            there.setdefault(id, set()).add(position)
-        for id, positions in there.items():
-            original = self._known[id]
-            kept = kept_rows(original)
-            for position, row in enumerate(kept, 1):
-                if position not in positions:
-                    reason = "was deleted from the corrected file, but other rows of its document were not"
-                    doubt = msgspec.json.encode(("", reason)).decode()
-                    token = Token(id, position, original.generation)
-                    self._insert(token, row, "", cells.packed(row.values), [doubt], is_corrected=False)
-        self._known = {id: original for id, original in self._known.items() if id in there}
+        doubts = [("", "was deleted from the corrected file, but other rows of its document were not")]
+        for id, there in self._matched.incomplete():
+            original = self._originals.by_id([id])[id]
+            self._matched.put_rows(
+                [
+                    self._row(Token(id, position, original.generation), row, "", row.values, doubts, is_corrected=False)
+                    for position, row in enumerate(kept_rows(original), 1)
+                    if position not in there
+                ]
+            )
 
     def _number(self) -> None:
-        """Give every row a number of its own: that of its source, unless rows of two sources have the same."""
-        run = self._database.execute
-        beyond = int(run("select coalesce(max(number), 0) from rows").fetchone()[0])
-        twice = "select rowid from rows where rowid not in (select min(rowid) from rows group by number)"
-        again = run(twice).fetchall()
-        for offset, (rowid,) in enumerate(again, 1):
-            run("update rows set number = ? where rowid = ?", (beyond + offset, rowid))
+        """Give every row a number of its own, and say what is in doubt by these."""
+        again, first = self._matched.number_anew()
         if again:
             self._notes.append(
-                f"{self.name}: {len(again):,} rows have numbers of other rows, as they come from several sources; they "
-                f"are counted from {beyond + 1:,} on."
+                f"{self.name}: {again:,} rows have numbers of other rows, as they come from several sources; they "
+                f"are counted from {first:,} on."
             )
-        for number, doubts in run("select number, doubts from rows where doubts is not null"):
-            for text in doubts.split("\n"):
-                column, reason = msgspec.json.decode(text)
+        for number, doubts in self._matched.doubts():
+            for column, reason in doubts:
                 path = f"row {number}, column {column}" if column else f"row {number}"
                 self._doubts.setdefault(number, []).append(Problem(path=path, reason=reason, row=number))
-
-    def _origins(self) -> Iterator[tuple[int, ReturnedRow]]:
-        """(Number of a row, where it came from) for every row."""
-        query = "select id, number, position, said, corrected from rows order by id, position"
-        for id, found in groupby(self._database.execute(query), itemgetter(0)):
-            original, rows = self._known[id], list(found)
-            itself = Origin(original.entity, original.source_id, saying(said for *_, said, _ in rows))
-            kept = Kept(id, original.entity, original.source_id, original.generation)
-            is_corrected = bool(original.origins) or any(corrected for *_, corrected in rows)
-            for _, number, position, *_ in rows:
-                origin = original.origins[position - 1] if original.origins else itself
-                yield number, ReturnedRow(origin, kept, is_corrected)
 
     def _say(self) -> None:
         if self.settled:
@@ -332,49 +351,9 @@ def _is_open(sheet: str) -> bool:
     return sheet.lower().startswith("open")
 
 
-def _parts(path: Path, settings: PushSettings, section: str, *, every: bool = False) -> list[Source]:
-    """The sheets of a workbook that are read back, or the CSV file, where they have the column of records. `every`: the
-    others too."""
-    plain = msgspec.structs.replace(settings, header_row=1, skip=(), format=None, sheet=None)
-    if format_of(path.name) != "excel":
-        if settings.source_format != "csv":
-            plain = msgspec.structs.replace(plain, encoding="utf-8", separator=",")
-        source = CsvSource(path, plain, section)
-        return [source] if RECORD in source.columns else []
-    with path.open("rb") as file:
-        names = [sheet.name for sheet in Book(file).sheets if every or not _NOT_READ.fullmatch(sheet.name.strip())]
-    sheets = [WorkbookSource(path, msgspec.structs.replace(plain, sheet=name), section) for name in names]
-    return [sheet for sheet in sheets if _has_records(sheet)]
-
-
-def _refuse_without_records(path: Path, settings: PushSettings, section: str) -> None:
-    """Raise SourceError for a sheet of ours that lost the column by which its rows are known: what people corrected in
-    it must not be passed over."""
-    if format_of(path.name) != "excel":
-        return
-    plain = msgspec.structs.replace(settings, header_row=1, skip=(), format=None)
-    with path.open("rb") as file:
-        names = [sheet.name for sheet in Book(file).sheets if sheet.name.lower().startswith(_READ)]
-    for name in names:
-        sheet = WorkbookSource(path, msgspec.structs.replace(plain, sheet=name), section)
-        if not _has_records(sheet) and _has_rows(sheet):
-            raise SourceError(
-                f"The sheet {name!r} of {path.name} has lost its column {RECORD}, by which its rows are known.",
-                advice="Undo that, or write the workbook anew with `tieout failed` and correct it there. "
-                "Nothing was sent.",
-            )
-
-
 def _has_rows(sheet: Source) -> bool:
     try:
         return next(sheet.rows(), None) is not None
-    except SourceError:
-        return False  # a sheet of their own, blank or without a header
-
-
-def _has_records(sheet: Source) -> bool:
-    try:
-        return RECORD in sheet.columns
     except SourceError:
         return False  # a sheet of their own, blank or without a header
 

@@ -170,7 +170,7 @@ class _Inbox:
         missing: dict[str, Opened] = {}
         for desk in self.desks.all():
             for records in chunks(waiting(self.desks.name, self.settings, desk.ledger)):
-                kept = desk.ledger.originals.of([record.source_id for record in records])
+                kept = desk.ledger.originals.kept([record.source_id for record in records])
                 missing.update((r.source_id, desk) for r in records if r.source_id not in kept and _sheet(r) != "Draft")
         if not missing or not self._is_there:
             return

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from tieout.push.sources.plain import Unusable, exact
-from tieout.push.sources.xlsx import Book, Look, SheetPart, new_parser, unescaped
+from tieout.push.sources.xlsx import Book, Look, SheetPart, Texts, new_parser, unescaped
 
 _LAST_DAY = 2_958_465
 """31 December 9999, the last day that Excel knows."""
@@ -31,7 +31,7 @@ class Flawed:
 class SheetReader:
     """Reads a sheet once. `rows()` gives (row number, {column from 0: value}) for rows that hold anything."""
 
-    def __init__(self, book: Book, sheet: SheetPart, texts: list[str], looks: list[Look]) -> None:
+    def __init__(self, book: Book, sheet: SheetPart, texts: Texts, looks: list[Look]) -> None:
         self._book, self._sheet, self._texts, self._looks = book, sheet, texts, looks
         self.hidden_rows: list[int] = []
         self.hidden_columns: list[int] = []

@@ -15,7 +15,7 @@ from tieout.push.sources.base import Source, SourceRow, counted
 from tieout.push.sources.plain import words
 from tieout.push.sources.sheet import Flawed, SheetReader, column_of, letters_of
 from tieout.push.sources.text import unreadable
-from tieout.push.sources.xlsx import Book, NotAWorkbook, SheetPart
+from tieout.push.sources.xlsx import Book, NotAWorkbook, SheetPart, Texts
 
 if TYPE_CHECKING:
     from tieout.push.settings import PushSettings
@@ -33,9 +33,11 @@ class WorkbookSource(Source):
 
     path: Path
 
-    def __init__(self, path: Path, settings: PushSettings, section: str) -> None:
+    def __init__(self, path: Path, settings: PushSettings, section: str, texts: Texts | None = None) -> None:
+        """`texts` are the workbook's, where they were read already."""
         super().__init__(path.name, settings, section)
         self.path = path
+        self._texts = texts
         self.sheet = ""
         """The name of the sheet, once it was chosen."""
 
@@ -61,7 +63,8 @@ class WorkbookSource(Source):
 
     def _read_book(self, file: IO[bytes]) -> Iterator[SourceRow]:
         book = Book(file)
-        texts, looks = book.texts(), book.looks()
+        texts = self._texts if self._texts is not None else book.texts()
+        looks = book.looks()
         chosen = self._choose(book, texts)
         self.sheet = chosen.name
         reader = SheetReader(book, chosen, texts, looks)
@@ -92,7 +95,7 @@ class WorkbookSource(Source):
             yield SourceRow(number, values)
         self._note(reader, names, last, outside)
 
-    def _choose(self, book: Book, texts: list[str]) -> SheetPart:
+    def _choose(self, book: Book, texts: Texts) -> SheetPart:
         wanted = self._settings.sheet
         if wanted is not None:
             for sheet in book.sheets:
