@@ -62,6 +62,15 @@ def test_a_section_names_it_and_the_next_run_brings_what_changed(pull_bills: Pul
         assert types.fetchall() == [("numeric",)]
 
 
+def test_a_text_that_postgresql_cannot_hold_loses_no_page(pull_bills: Pull, warehouse: str, schema: str) -> None:
+    report = pull_bills(
+        ScriptedCompany([row(1, description="a\0b"), row(2)]), destination=f"{warehouse}?schema={schema}"
+    )
+    assert (report.new, report.misfits, report.ties) == (2, 1, True)
+    to = open_destination(Path(), f"{warehouse}?schema={schema}")
+    assert to.misfits("bill") == {"description": 1}
+
+
 def test_no_password_is_shown(warehouse: str, role: str) -> None:
     to = PostgresSchema(signed_in_as(warehouse, role))
     assert "hush" not in f"{to} {to.place} {to.identity()}"

@@ -74,6 +74,15 @@ def test_every_type_arrives_exactly() -> None:
     assert (table.total, table.next, table.misfits) == (77, None, [])
 
 
+def test_the_character_that_postgresql_cannot_hold_is_a_misfit_everywhere() -> None:
+    decoder = Decoder(COLUMNS)
+    table = decoder.read(page(GOOD | {"name": "a\0b"}, GOOD | {"key": "2", "name": "\\u0000"}, GOOD | {"key": "3\0"}))
+    assert [(row["key"], row["name"]) for row in rows(table)] == [("1", None), ("2", "\\u0000")]
+    assert [(one.key, one.field) for one in table.misfits] == [("", "key"), ("1", "name")]
+    assert table.misfits[1].raw == r'"a\u0000b"'
+    assert table.batch.keys == ["1", "2"]
+
+
 @pytest.mark.parametrize("number", ["0.1", "123456789012345.6789", "-0.0000000001", "1e3", "9007199254740993"])
 def test_json_numbers_keep_every_digit(number: str) -> None:
     table = Decoder(COLUMNS).read(page(f'{{"key":"1","rate":{number}}}'))

@@ -52,6 +52,8 @@ def _text(value: Any, column: Column) -> str:
                 value.encode()
             except UnicodeEncodeError:  # a lone surrogate: valid JSON, not text
                 raise Misfit from None
+            if "\0" in value:  # PostgreSQL's texts cannot hold it, and copies are to be alike everywhere
+                raise Misfit
             return value
         case bool():
             return "true" if value else "false"

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from tieout.rest.rows import Meta
 
 
+_NUL = b"\\u0000"
+"""How JSON spells the one character that a table's text may not hold."""
+
+
 class Page(msgspec.Struct):
     """One decoded page. `rows` counts what Intacct sent; `batch` may hold fewer (rows without a key)."""
 
@@ -42,6 +46,7 @@ class Decoder:
         self.columns = tuple(columns)
         self._key = next(i for i, column in enumerate(self.columns) if column.path == "key")
         self._loose: set[int] = set()
+        self._texts = {i for i, column in enumerate(self.columns) if column.kind is Kind.TEXT}
         self._getters = [attrgetter(f"f{i}") for i in range(len(self.columns))]
         self._decode = self._decoder()
 
@@ -60,7 +65,7 @@ class Decoder:
             loose: set[int] = set(range(len(self.columns)))
         else:
             values = [list(map(get, rows)) for get in self._getters]
-            loose = self._loose
+            loose = self._loose | self._texts if _NUL in body else self._loose
         return self._page(values, loose, len(rows), meta)
 
     def _page(self, values: list[list[Any]], loose: Collection[int], count: int, meta: Meta) -> Page:
@@ -112,6 +117,8 @@ class Decoder:
             for index, key in enumerate(keys):
                 if not isinstance(key, str):
                     keys[index] = str(key) if isinstance(key, int) and not isinstance(key, bool) else None
+                elif "\0" in key:
+                    keys[index] = None
         if None not in keys:
             return values, []
         names = [column.path for column in self.columns]
