@@ -127,6 +127,15 @@ class Desks:
         others = sorted(main.ledger.entities() - {main.ledger.scope.entity})
         return [main, *(self.at(entity) for entity in others)]
 
+    def ledgers(self) -> list[Ledger]:
+        """The ledgers of `all`. No desk is opened: what this run has no business in is not signed in to."""
+        main = self.main
+        if self._settings.entity is None or self._settings.one_entity is not None:
+            return [main.ledger]
+        mine, vault = main.ledger, open_vault(self._project, main.store)
+        scopes = (msgspec.structs.replace(mine.scope, entity=entity) for entity in sorted(mine.entities()))
+        return [Ledger(main.store, scope, vault, owner=main.owner, operation=mine.operation) for scope in scopes]
+
     def all_known(self) -> list[Opened]:
         """The desks of this run's entity and of each other entity that the ledger of this push has open requests in."""
         mine = self.main.ledger

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from tieout.errors import Problem
 from tieout.push.changes import gone_fate, is_sibling, refined
 from tieout.push.documents import is_without_id
 from tieout.push.stage import Fate, Stage, Staged
+from tieout.store.ledger_facts import NOT_ARRIVED
 
 if TYPE_CHECKING:
     from tieout.store.ledger import Ledger, LedgerRecord
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 ARRIVED = ("posted", "sending", "unknown")
 """States of a record that Intacct holds, or may hold."""
 _SHOWN = 5
+_CHUNK = 1_000
 _THERE = ("posted", "skipped", "changed")
 
 
@@ -153,17 +156,36 @@ def _hold_renamed(new: Sequence[Staged], ledger: Ledger, object: str) -> None:
             document.problems.append(Problem(path=f"row {row}", reason=reason, row=row))
 
 
-def superseded(stage: Stage, entity: str, ledger: Ledger) -> list[str]:
-    """Records of the ledger that never arrived and whose rows are all in other documents of this source by now:
-    somebody corrected what they were grouped by."""
-    here: Counter[str] = Counter()
+def superseded(stage: Stage, ledgers: Mapping[str, Ledger]) -> dict[str, list[str]]:
+    """Records of each entity's ledger that never arrived and whose rows are all in other documents of this source by
+    now: somebody corrected what they were grouped by."""
+    here: dict[str, Counter[str]] = {entity: Counter() for entity in ledgers}
     for chunk in stage.chunks():
-        entries = [entry for d in chunk if d.entity == entity and d.is_grouped for entry in d.entries]
-        owners = ledger.owners(entries)
-        gone = set(owners.values())
-        gone -= stage.holds(gone)
-        here.update(owners[entry] for entry in entries if owners.get(entry) in gone)
+        for entity, documents in by_entity(chunk):
+            entries = [entry for d in documents if d.is_grouped for entry in d.entries]
+            if entity not in ledgers or not entries:
+                continue
+            owners = ledgers[entity].owners(entries)
+            gone = set(owners.values())
+            gone -= stage.holds(gone)
+            here[entity].update(owners[entry] for entry in entries if owners.get(entry) in gone)
+    return {entity: _whole(ledgers[entity], found) for entity, found in here.items()}
+
+
+def _whole(ledger: Ledger, here: Mapping[str, int]) -> list[str]:
+    """Those that never arrived and of which all rows are here."""
     left = sorted(here)
     known = ledger.known(left)
     rows = ledger.entry_counts(left)
     return [s for s in left if s in known and known[s].state not in ARRIVED and here[s] == rows[s]]
+
+
+def moved(stage: Stage, ledger: Ledger, ledger_of: Callable[[str], Ledger]) -> list[str]:
+    """Records of a ledger that never arrived and that the source has in another entity by now."""
+    found: list[str] = []
+    waiting = (record.source_id for record in ledger.records(NOT_ARRIVED))
+    while some := list(islice(waiting, _CHUNK)):
+        for source_id, entity in stage.entities_of(some).items():
+            if ledger_of(entity).scope.entity != ledger.scope.entity:
+                found.append(source_id)
+    return found

@@ -365,14 +365,7 @@ def _places(job: Job, desk: Opened) -> int:
 def _announce(desks: Desks, intake: Intake, settings: PushSettings, held: Lease, run_id: str) -> int:
     """Write into the ledgers what will be sent and what is held, before anything is -> how many will be sent."""
     stage = intake.stage
-    for entity in stage.entities():
-        ledger = desks.ledger(entity)
-        if ledger.is_empty():
-            continue
-        ledger.forget(held, plan.superseded(stage, entity, ledger))
-        ledger.forget_rows_without_id(held, without_id_of(intake.source.name))
-    for ledger, gone in corrected.renamed(desks, stage):
-        ledger.forget(held, gone)
+    _forget(desks, intake, held)
     ready = 0
     for chunk in stage.chunks("send", "held"):
         for entity, documents in plan.by_entity(chunk):
@@ -386,6 +379,22 @@ def _announce(desks: Desks, intake: Intake, settings: PushSettings, held: Lease,
             for entity, documents in plan.by_entity(chunk):
                 steps.announce(desks.ledger(entity), settings, held, run_id, documents, stage)
     return ready
+
+
+def _forget(desks: Desks, intake: Intake, held: Lease) -> None:
+    """Take out of the ledgers what never arrived and is in other documents, or in other entities, by now."""
+    stage = intake.stage
+    ledgers = {entity: desks.ledger(entity) for entity in stage.entities()}
+    ledgers = {entity: ledger for entity, ledger in ledgers.items() if not ledger.is_empty()}
+    for entity, gone in plan.superseded(stage, ledgers).items():
+        ledgers[entity].forget(held, gone)
+        ledgers[entity].forget_rows_without_id(held, without_id_of(intake.source.name))
+    for ledger, gone in corrected.renamed(desks, stage):
+        ledger.forget(held, gone)
+    for ledger in desks.ledgers():
+        if gone := plan.moved(stage, ledger, desks.ledger):
+            ledger.forget(held, gone)
+            ledger.originals.settle(held)  # no document of this source would: it has none in that entity
 
 
 class _Settling:

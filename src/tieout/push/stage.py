@@ -193,6 +193,15 @@ class Stage:
         """Which of these ids a document has."""
         return self._among("select source_id from documents where source_id in ({})", source_ids)
 
+    def entities_of(self, source_ids: Sequence[str]) -> dict[str, str]:
+        """The entities of the documents that have these ids, by id."""
+        found: dict[str, str] = {}
+        for start in range(0, len(source_ids), _CHUNK):
+            part = source_ids[start : start + _CHUNK]
+            marks = ", ".join("?" * len(part))
+            found.update(self._run(f"select source_id, entity from documents where source_id in ({marks})", part))  # noqa: S608 - our own names
+        return found
+
     def holds_entries(self, entries: Iterable[str]) -> set[str]:
         """Which of these row ids occur."""
         return self._among("select entry from entries where entry in ({})", entries)

@@ -207,13 +207,14 @@ def remember(desks: Desks, stage: Stage, held: Lease, run_id: str) -> None:
 
 
 def renamed(desks: Desks, stage: Stage) -> Iterator[tuple[Ledger, list[str]]]:
-    """(Ledger of an entity, records of a corrected file whose rows are all in other documents by now): their ids were
-    corrected."""
+    """(Ledger of an entity, records of a corrected file whose rows are all in other documents by now): their ids, or
+    their entities, were corrected."""
     for kept in chunks(stage.rows.kept()):
-        here = stage.holds(each.source_id for each in kept)
+        here = stage.entities_of([each.source_id for each in kept])
         gone: dict[str, list[str]] = {}
         for each in kept:
-            if each.source_id not in here:
+            entity = here.get(each.source_id)
+            if entity is None or desks.ledger(entity).scope.entity != each.entity:
                 gone.setdefault(each.entity, []).append(each.source_id)
         for entity, source_ids in gone.items():
             yield desks.of_ledger(entity).ledger, source_ids
