@@ -23,7 +23,7 @@ import msgspec
 import pyarrow as pa
 
 OBJECT = "accounts-payable/bill"
-PAGE = 2000
+PAGE = 4000
 COMMIT = 100_000
 """Rows a transaction."""
 OVERLAP = datetime.timedelta(minutes=5)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import operator
 import threading
+import time
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -235,21 +236,30 @@ def answer(bills: Bills, method: str, target: str, body: bytes) -> tuple[HTTPSta
         return refused.status, [_encode({"ia::result": {"ia::error": error}, "ia::meta": meta})]
 
 
+def late(latency: float, bills: Bills, method: str, target: str, body: bytes) -> tuple[HTTPStatus, Parts]:
+    """The same, later."""
+    if latency:
+        time.sleep(latency)
+    return answer(bills, method, target, body)
+
+
 @contextmanager
-def start(rows: int = 200_000) -> Iterator[str]:
-    """Run the server with `rows` bills in a process of its own and give its base URL.
+def start(rows: int = 200_000, latency: float = 0.0) -> Iterator[str]:
+    """Run the server with `rows` bills in a process of its own and give its base URL. `latency`: seconds that each
+    answer takes, of however many at once.
 
     Every page size to 4000 is served from the same bytes. Each row takes about 0.5 kB of memory.
     """
-    with serving.start("static_server", "--rows", str(rows)) as origin:
+    with serving.start("static_server", "--rows", str(rows), "--latency", str(latency)) as origin:
         yield origin + BASE
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Serve bills until standard input closes; prints the port.")
     parser.add_argument("--rows", type=int, default=200_000)
-    bills = Bills(parser.parse_args().rows)
-    serving.serve(partial(answer, bills))
+    parser.add_argument("--latency", type=float, default=0.0)
+    asked = parser.parse_args()
+    serving.serve(partial(late, asked.latency, Bills(asked.rows)))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -116,6 +117,7 @@ class ScriptedCompany:
         self.names_the_culprit = True
         self.now: datetime | None = datetime(2026, 2, 1, 12, 0, 0, tzinfo=UTC)
         self.queries: list[dict[str, Any]] = []
+        self._lock = threading.Lock()  # each answer is a snapshot, however many are asked for at once
         self.on_query: Callable[[ScriptedCompany, dict[str, Any]], None] = lambda company, payload: None
 
     def client(self, **options: Any) -> Intacct:
@@ -138,9 +140,10 @@ class ScriptedCompany:
             name = parameters.partition("name=")[2].partition("&")[0].replace("%2F", "/")
             return self._reply(200, {"ia::result": self.models.get(name, []), "ia::meta": {"totalCount": 1}})
         payload = json.loads(body)
-        self.queries.append(payload)
-        self.on_query(self, payload)
-        return self._query(payload)
+        with self._lock:
+            self.queries.append(payload)
+            self.on_query(self, payload)
+            return self._query(payload)
 
     def _query(self, payload: dict[str, Any]) -> tuple[int, Mapping[str, str], bytes]:
         sums = [name for name in payload["fields"] if name.startswith("sum:")]
@@ -204,6 +207,10 @@ def _matches(row: dict[str, Any], condition: dict[str, Any]) -> bool:
             return bool(row[path] == value)
         case "$gte":
             return row[path] is not None and bool(row[path] >= value)
+        case "$gt":
+            return bool(_order(row[path], path) > _order(value, path))
+        case "$lt":
+            return bool(_order(row[path], path) < _order(value, path))
         case "$in":
             return row[path] in value
         case "$notIn":

@@ -28,7 +28,7 @@ class PullSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     where: str | None = None
     private: bool = True
     lines: bool | tuple[str, ...] | None = None
-    page_size: int = 2000
+    page_size: int = MAX_PAGE
     """Rows a request, 2 to 4000. Each request is one billable transaction."""
 
     def __post_init__(self) -> None:

@@ -22,7 +22,8 @@ from tieout.pull.proof.conclude import conclude
 from tieout.pull.reading import owned
 from tieout.pull.reading.clock import watermark
 from tieout.pull.reading.decode import Decoder
-from tieout.pull.reading.reader import Place, read
+from tieout.pull.reading.ordered import Place
+from tieout.pull.reading.reader import Spent, read
 from tieout.pull.reading.selection import Selection
 from tieout.pull.report import OnProgress, Phase, Progress, PullReport
 from tieout.pull.schema.columns import MODIFIED, choose
@@ -31,7 +32,6 @@ from tieout.pull.schema.types import Column
 
 if TYPE_CHECKING:
     from tieout.rest import Filter, Intacct, Query
-    from tieout.rest.query import Direction
 
 
 class TableJob(msgspec.Struct, kw_only=True):
@@ -45,7 +45,7 @@ class TableJob(msgspec.Struct, kw_only=True):
     fields: Sequence[str] | None
     where: Filter | None = None
     private: bool = False
-    page_size: int = 2000
+    page_size: int = 4000
     full: bool = False
     progress: OnProgress | None = None
     owner: str | None = None
@@ -203,6 +203,7 @@ class TablePull:
         since = begun.since if begun else None
         after = Place(begun.position, begun.last_key) if begun else None
         lines: OwnedLines | None = None
+        spent = Spent(report.pages, report.transactions)
         with TableWriter(
             job.destination, state, self.columns, report, self._run, marking=marking, resumed=begun is not None
         ) as writer:
@@ -210,15 +211,13 @@ class TablePull:
                 if lines is not None:
                     writer.replace_lines(lines)
                 lines, before = owned_lines, report.rows_read
-                for step in read(job.client, query, decoder, size=job.page_size, after=after):
+                for step in read(job.client, query, decoder, size=job.page_size, after=after, spent=spent):
                     if since is None:
                         since = watermark(step.asked_at)
-                    report.pages += 1
-                    report.transactions += 1
                     if lines is not None:
                         lines.present += step.page.batch.keys
                     writer.add(step.page.batch, step.page.misfits, step.asked_at)
-                    self._tell(before + step.place.position, before + step.page.total, "reading")
+                    self._tell(before + step.place.position, before + step.total, "reading")
                     if writer.due:
                         writer.checkpoint(
                             full=full,
@@ -227,6 +226,7 @@ class TablePull:
                             position=step.place.position,
                             last_key=step.place.last_key,
                         )
+                report.pages, report.transactions = spent.pages, spent.transactions
             self._tell(report.rows_read, report.rows_read, "writing")
             reached_until = max(since or "", state.watermark if not full else "")
             writer.finish(selection=self._selection, watermark=reached_until, lines=lines)
@@ -241,11 +241,13 @@ class TablePull:
             return [(self._query(), self._changed)]
         owner, changed = self.job.owner, self._changed
         if owner is None or changed is None:
-            return [(self._query(F(MODIFIED) >= watermark, ((MODIFIED, "asc"),)), None)]
+            return [(self._query(F(MODIFIED) >= watermark), None)]
         found = owned.parts(owner, changed.owners, watermark)
         return [(self._query(part.where), _lines(changed.column, part.owners)) for part in found]
 
-    def _query(self, narrow: Filter | None = None, order: tuple[tuple[str, Direction], ...] = ()) -> Query:
+    def _query(self, narrow: Filter | None = None) -> Query:
+        """In the order of keys, also where it asks for what changed: a row that changes meanwhile stays in its place,
+        so that pages can be read in any number at a time."""
         from tieout.rest import Query
 
         where = self.job.where
@@ -255,7 +257,7 @@ class TablePull:
             object=self.job.model.name,
             fields=tuple(column.path for column in self.columns),
             where=where,
-            order_by=(*order, ("key", "asc")),
+            order_by=(("key", "asc"),),
             private=self.job.private,
         )
 

@@ -28,3 +28,9 @@ def test_of_a_key_that_comes_twice_the_later_row_counts() -> None:
     found = batch([bill(1), bill(2), bill(1, name="later")]).unique()
     assert (found.keys, found.columns()[1]) == (["2", "1"], ["bill 2", "later"])
     assert found.arrow().column("key").to_pylist() == found.keys
+
+
+def test_some_rows_of_a_batch_are_those_rows() -> None:
+    whole = batch([bill(i) for i in range(5)])
+    for at in ([0, 2, 3], range(1, 4), [4], []):
+        assert whole.only(at).arrow().column("key").to_pylist() == whole.only(at).keys == [str(i) for i in at]

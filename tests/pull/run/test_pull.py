@@ -351,15 +351,14 @@ def test_a_table_of_another_company_is_not_mixed(project: Project) -> None:
 
 
 def test_a_run_that_is_overtaken_does_not_write(project: Project, select: Select) -> None:
-    it = company()
-    with it.client() as client:
+    it, later = company(), company()
+    later.now = datetime(2026, 3, 1, tzinfo=UTC)
+    with it.client() as client, later.client() as other:
         pull(project, objects=["bills"], source=Source(client, "demo"))
 
         def overtake(company: ScriptedCompany, payload: dict[str, Any]) -> None:
             company.on_query = lambda company, payload: None
-            company.now = datetime(2026, 3, 1, tzinfo=UTC)
-            pull(project, objects=["bills"], source=Source(client, "demo"))
-            company.now = datetime(2026, 2, 15, tzinfo=UTC)
+            pull(project, objects=["bills"], source=Source(other, "demo"))
 
         it.on_query = overtake
         with pytest.raises(BusyError, match="Another run"):

@@ -81,9 +81,14 @@ class Batch:
         last = sorted({key: index for index, key in enumerate(self.keys)}.values())
         return Batch(self.of, self._data.take(pa.array(last)), [self.keys[index] for index in last])
 
-    def after(self, rows: int) -> Batch:
-        """Without so many rows at its beginning."""
-        return Batch(self.of, self._data.slice(rows), self.keys[rows:])
+    def only(self, at: Sequence[int]) -> Batch:
+        """The rows at these places, which rise."""
+        if len(at) == 0 or at[-1] - at[0] == len(at) - 1:
+            first = at[0] if at else 0
+            return Batch(self.of, self._data.slice(first, len(at)), self.keys[first : first + len(at)])
+        import pyarrow as pa
+
+        return Batch(self.of, self._data.take(pa.array(at)), [self.keys[index] for index in at])
 
 
 def plain_text(value: Decimal | date | datetime) -> str:

@@ -88,6 +88,8 @@ class Ordered(Generic[P]):
         self._total = 0
         self._known: set[str] = {self._last} if after else set()
         self._kept: deque[Sequence[str]] = deque()
+        self._telling: Sequence[str] = ()
+        """Keys of a page, of different lengths: text and number order only such differently."""
         self._held: tuple[Ask, Came[P]] | None = None
         self._probes: Iterator[int] | None = None
         self._whole = False
@@ -179,6 +181,8 @@ class Ordered(Generic[P]):
             fresh = [at for at, key in enumerate(keys) if key not in known]
         if keys and keys[-1] not in known:
             self._last = keys[-1]
+        if len(set(map(len, keys))) > 1:
+            self._telling = keys
         if fresh:
             self._kept.append([keys[at] for at in fresh])
             known.update(self._kept[-1])
@@ -188,7 +192,7 @@ class Ordered(Generic[P]):
 
     def _mend(self, ask: Ask, came: Came[P]) -> None:
         """A page does not hold what it should begin with: find what lies before it."""
-        if self._last and self._agree(self._kept[-1] if self._kept else came.keys):
+        if self._last and self._agree(self._telling):
             self.mending = Ask(1, self._size, self._last, came.keys[0] if came.keys else None, self.plan)
             return
         fewer = self._total - came.total if self._total else 0

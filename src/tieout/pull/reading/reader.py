@@ -1,87 +1,155 @@
-"""Reads a query page after page, in order, and notices when rows move under the read.
-
-Pages are evaluated independently (REST reference 5.5): a row deleted while reading shifts the ones behind it, and one
-of them would never be seen. So each page begins with the last row of the one before; if that row is not there, the
-read steps back until it finds a row it knows. Knows no database.
-"""
+"""Reads a query in the order of its keys, several pages at a time, each row of a page once. Knows no database."""
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
 from tieout.errors import ReplyError
+from tieout.pull.reading.ahead import Ahead
 from tieout.pull.reading.decode import Decoder, Page
+from tieout.pull.reading.ordered import Ask, Came, Fresh, Ordered, Place
 
 if TYPE_CHECKING:
     from tieout.rest import Intacct, Query, Reply
     from tieout.rest.rows import Page as RestPage
 
-MAX_STEPS_BACK = 100
-
-
-class Place(msgspec.Struct, frozen=True):
-    """A place in an ordered read: so many rows came, the last one had this key."""
-
-    position: int
-    last_key: str
+R = TypeVar("R")
 
 
 class Step(msgspec.Struct):
-    """One page, without rows that the page before it already brought."""
+    """Rows of one page that no page before it brought."""
 
     page: Page
     place: Place
+    total: int
+    """Rows of the whole, in the numbering of `place`."""
     asked_at: datetime | None
     """The server's clock when the page was asked for, as near as its Date header and our stopwatch can tell."""
 
 
-def read(client: Intacct, query: Query, decoder: Decoder, *, size: int, after: Place | None = None) -> Iterator[Step]:
-    """The pages of `query`, from the first or after a place where an earlier read stopped. `size` is 2 to 4000 rows.
+class Spent(msgspec.Struct):
+    """What a read has cost so far."""
 
-    One billable transaction a page. Raises what `Intacct.call` raises, and ReplyError if rows never stop moving.
-    """
-    start = after.position if after else 1
-    known = {after.last_key} if after else set()
-    steps_back = 0
-    while True:
-        page, asked_at = _ask(client, query, decoder, start, size)
-        keys = page.batch.keys
-        if start > 1 and not known.intersection(keys) and (keys or not page.rows):
-            steps_back += 1
-            if steps_back > MAX_STEPS_BACK:
-                raise ReplyError(
-                    f"The rows of {query.object} change faster than they can be read in order.",
-                    advice="Run the command again when fewer people are working.",
-                )
-            start = max(1, start - (size - 1))
-            continue
-        end = start + page.rows - 1
-        more = page.rows > 0 and (end < page.total or (page.next or 0) > end)
-        if keys and keys[0] in known:
-            page.batch = page.batch.after(1)
-            page.misfits = [misfit for misfit in page.misfits if misfit.key != keys[0]]
-        if keys or page.rows == 0 or page.misfits:
-            yield Step(page, Place(max(end, 0), keys[-1] if keys else ""), asked_at)
-        if not more:
-            return
-        known = set(keys)
-        start = end if page.rows > 1 else end + 1
+    pages: int = 0
+    transactions: int = 0
 
 
-def _ask(client: Intacct, query: Query, decoder: Decoder, start: int, size: int) -> tuple[Page, datetime | None]:
-    from tieout.rest.operations import query_page
-    from tieout.rest.rows import Page as RestPage
+class _Answer(msgspec.Struct, frozen=True):
+    reply: Reply
+    asked_at: datetime | None
 
-    def parse(reply: Reply) -> RestPage[Page]:
-        table = decoder.read(reply.body)
-        return RestPage(rows=[table], total=table.total, start=start, next=table.next, date=reply.date)
 
-    began = time.monotonic()
-    answer = client.call(query_page(query, start, size, parse))
-    took = timedelta(seconds=time.monotonic() - began)
-    return answer.rows[0], answer.date - took if answer.date is not None else None
+class _Content(msgspec.Struct, frozen=True):
+    page: Page
+    asked_at: datetime | None
+
+
+def read(
+    client: Intacct,
+    query: Query,
+    decoder: Decoder,
+    *,
+    size: int,
+    after: Place | None = None,
+    spent: Spent | None = None,
+) -> Iterator[Step]:
+    """All rows of `query`, which is in the order of keys, or those after a place where an earlier read stopped.
+
+    `size` is 2 to 4000 rows a page, each page one billable transaction; as many are under way as the client may have.
+    Every row that is there from beginning to end is brought; of one that changes meanwhile, some version. Raises what
+    `Intacct.call` raises, and ReplyError if rows never stop moving."""
+    reading = _Reading(client, query, decoder, spent if spent is not None else Spent())
+    ordered: Ordered[_Content] = Ordered(size, reading.agree, after)
+    with Ahead(reading.fetch, max(client.concurrency, 1)) as ahead:
+        plan = ordered.plan
+        while not ordered.done:
+            while ahead.room and (wanted := ordered.wants()) is not None:
+                ahead.ask(wanted)
+            found = ordered.took(*reading.came(*ahead.next()))
+            while True:
+                yield from map(_step, found)
+                if ordered.mending is None:
+                    break
+                found = ordered.took(*reading.came(ordered.mending, reading.fetch(ordered.mending)))
+            if ordered.plan != plan:
+                plan = ordered.plan
+                ahead.drop()
+
+
+class _Reading:
+    """The questions of one read."""
+
+    def __init__(self, client: Intacct, query: Query, decoder: Decoder, spent: Spent) -> None:
+        self.client, self.query, self.decoder, self.spent = client, query, decoder, spent
+        self._lock = threading.Lock()
+
+    def fetch(self, ask: Ask) -> _Answer:
+        """What Intacct says, unread. From any thread."""
+        from tieout.rest.rows import Page as RestPage
+
+        began = time.monotonic()
+        answer = self._ask(ask, lambda r: RestPage(rows=[r], total=0, start=ask.start, next=None, date=r.date))
+        took = timedelta(seconds=time.monotonic() - began)
+        return _Answer(answer.rows[0], answer.date - took if answer.date is not None else None)
+
+    def came(self, ask: Ask, answer: _Answer) -> tuple[Ask, Came[_Content]]:
+        """What an answer holds. One that is no page of rows is asked for again."""
+        try:
+            page = self.decoder.read(answer.reply.body)
+        except ReplyError:
+            page = self._again(ask)
+        return ask, Came(page.batch.keys, page.rows, page.total, page.next, _Content(page, answer.asked_at))
+
+    def agree(self, keys: Sequence[str]) -> bool:
+        """Whether filters by key follow the order of keys."""
+        object, private = self.query.object, self.query.private
+        known = self.client.keys_agree(object, private=private)
+        if known is None:
+            known = self.client.keys_agree(object, keys, private=private)
+            self.spent.transactions += known is not None
+        return known is True
+
+    def _again(self, ask: Ask) -> Page:
+        from tieout.rest.rows import Page as RestPage
+
+        def parse(reply: Reply) -> RestPage[Page]:
+            page = self.decoder.read(reply.body)
+            return RestPage(rows=[page], total=page.total, start=ask.start, next=page.next, date=reply.date)
+
+        return self._ask(ask, parse).rows[0]
+
+    def _ask(self, ask: Ask, parse: Callable[[Reply], RestPage[R]]) -> RestPage[R]:
+        from tieout.rest.operations import query_page
+
+        page = self.client.call(query_page(self._narrowed(ask), ask.start, ask.size, parse))
+        with self._lock:
+            self.spent.pages += 1
+            self.spent.transactions += 1
+        return page
+
+    def _narrowed(self, ask: Ask) -> Query:
+        from tieout.rest import F
+
+        where = self.query.where
+        for beyond in (
+            F("key") > ask.after if ask.after is not None else None,
+            F("key") < ask.before if ask.before is not None else None,
+        ):
+            if beyond is not None:
+                where = beyond if where is None else where & beyond
+        return msgspec.structs.replace(self.query, where=where)
+
+
+def _step(fresh: Fresh[_Content]) -> Step:
+    page = fresh.content.page
+    if len(fresh.at) < len(page.batch.keys):
+        batch = page.batch.only(fresh.at)
+        there = {"", *batch.keys}
+        page = msgspec.structs.replace(page, batch=batch, misfits=[m for m in page.misfits if m.key in there])
+    return Step(page, fresh.place, fresh.total, fresh.content.asked_at)
