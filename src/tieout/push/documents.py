@@ -63,6 +63,8 @@ class Document(msgspec.Struct, gc=False):
     """YYYY-MM-DD; "" where it has none. Set by the checks."""
     looked_up: dict[At, Wanted] = msgspec.field(default_factory=dict)
     """What its rows said where a look-up put what Intacct has: messages name the row's own value. Set by `Lookups`."""
+    hashes: dict[str, str] = msgspec.field(default_factory=dict)
+    """The SHA-256 of each of its files that can be read, by name. Set by the checks."""
 
     @property
     def lists(self) -> dict[str, int]:

@@ -221,6 +221,7 @@ def _applied(desks: Desks, job: Job, stage: Stage) -> tuple[Intake, PlanHead]:
     job.again = head.again
     source = _planned(job, head, stage)
     refuse_changed(head, source.sha256)
+    steps.refuse_changed_files(job.settings, desks.root, stage, head.remade)
     corrected.refuse_superseded(desks, stage, head)
     intake = Intake(
         source=source,

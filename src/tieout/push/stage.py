@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from tieout.errors import Problem, StoreError
 from tieout.push import stage_rows
-from tieout.push.staged import CREATE, ENTRIES, PROBLEMS, Fate, Order, Staged, text_of
+from tieout.push.staged import CREATE, ENTRIES, HASHES, PROBLEMS, Fate, Order, Staged, text_of
 
 if TYPE_CHECKING:
     from tieout.push.documents import Document
@@ -46,7 +46,7 @@ create table orders (  -- of documents for which something else is done than to 
     seq integer primary key, done text not null, step integer not null, key text not null,
     body blob not null, entries text not null
 );
-create table files (seq integer primary key, names text not null);  -- to be attached
+create table files (seq integer primary key, hashes text not null);  -- to be attached: name -> SHA-256
 create table last_steps (seq integer primary key, step text not null);  -- where rows say how far the steps go
 create table entries (entry text not null, seq integer not null, row integer not null, content blob not null);
 """
@@ -102,7 +102,11 @@ class Stage:
             for entry, row, content in zip(document.entries, document.rows, document.contents, strict=True)
         ]
         self._many("insert into entries values (?, ?, ?, ?)", marks)
-        files = [(document.rows[0], text_of(document.files)) for document in documents if document.files]
+        files = [
+            (document.rows[0], text_of({name: document.hashes.get(name, "") for name in document.files}))
+            for document in documents
+            if document.files
+        ]
         self._many("insert into files values (?, ?)", files)
         steps = [(document.rows[0], document.last_step) for document in documents if document.last_step]
         self._many("insert into last_steps values (?, ?)", steps)
@@ -224,7 +228,7 @@ class Stage:
         """Every document and every row id as they are kept, in a fixed order: what a digest is made of."""
         yield from self._run(f"select {_COLUMNS}, row_count from documents order by seq")  # noqa: S608 - our own names
         yield from self._run("select entry, seq, row, content from entries order by row, entry")
-        yield from self._run("select seq, names from files order by seq")
+        yield from self._run("select seq, hashes from files order by seq")
         yield from self._run("select seq, step from last_steps order by seq")
         yield from self.rows.raw()
 
@@ -247,7 +251,7 @@ class Stage:
                 f"insert into documents ({columns}) select {columns} from kept.documents"  # noqa: S608 - our own names
             )
             self._database.execute("insert into entries select entry, seq, row, content from kept.entries")
-            self._database.execute("insert into files select seq, names from kept.files")
+            self._database.execute("insert into files select seq, hashes from kept.files")
             self._database.execute("insert into last_steps select seq, step from kept.last_steps")
             self.rows.copy("kept")
             self._database.execute("commit")
@@ -308,13 +312,19 @@ class Stage:
             for seq, done, step, key, body, entries in self._run(query, between)
         }
 
-    def files(self, documents: Sequence[Staged]) -> dict[int, tuple[str, ...]]:
-        """The names of the files that these documents want attached."""
+    def files(self, documents: Sequence[Staged]) -> dict[int, dict[str, str]]:
+        """The files that these documents want attached, and the SHA-256 that each had when it was checked."""
         if not documents:
             return {}
         between = (documents[0].seq, documents[-1].seq)
-        found = self._run("select seq, names from files where seq between ? and ?", between)
-        return {seq: ENTRIES.decode(names) for seq, names in found}
+        found = self._run("select seq, hashes from files where seq between ? and ?", between)
+        return {seq: HASHES.decode(hashes) for seq, hashes in found}
+
+    def files_of_sound(self) -> Iterator[tuple[str, str]]:
+        """(Name, SHA-256) of each file of documents with which nothing is wrong. Nothing may be changed meanwhile."""
+        query = "select hashes from files join documents using (seq) where problems is null order by seq"
+        for (hashes,) in self._run(query):
+            yield from HASHES.decode(hashes).items()
 
     def last_steps(self, documents: Sequence[Staged]) -> dict[int, str]:
         """The last action that these documents want carried out, or `draft`, where they say."""

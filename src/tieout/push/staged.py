@@ -30,6 +30,7 @@ Fate: TypeAlias = Literal[
 
 _ROWS = msgspec.json.Decoder(tuple[int, ...])
 ENTRIES = msgspec.json.Decoder(tuple[str, ...])
+HASHES = msgspec.json.Decoder(dict[str, str])
 _TOTALS = msgspec.json.Decoder(dict[str, Decimal])
 _LISTS = msgspec.json.Decoder(dict[str, int])
 PROBLEMS = msgspec.json.Decoder(list[Problem])

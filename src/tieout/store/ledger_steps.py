@@ -59,6 +59,16 @@ class StepLines(Writing):
             lease.assure(connection)
             self._upsert(connection, records, run_id, "pending", conflict=f"{on_conflict(*fresh)} where {flying}")
 
+    def restate(self, lease: Lease, run_id: str, records: Sequence[Entry]) -> None:
+        """Replace what a step needs where it is not done and not under way. Whether it waits or was refused stays."""
+        if not records:
+            return
+        undone = ", ".join(f"'{state}'" for state in NOT_ARRIVED)
+        conflict = f"{on_conflict('facts')} where push_records.state in ({undone})"
+        with self._store.begin() as connection:
+            lease.assure(connection)
+            self._upsert(connection, records, run_id, "pending", conflict=conflict)
+
     def renew_refused(self, lease: Lease) -> None:
         """Let every step wait again that Intacct refused before it took a change of the record."""
         columns, change = push_records.c, push_records.alias("change")

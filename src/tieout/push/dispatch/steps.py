@@ -7,14 +7,16 @@ ledger, not from the source: what an earlier run left undone is done, whatever t
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from tieout.errors import ConfigurationError, IntacctError, Problem
+from tieout.errors import ConfigurationError, IntacctError, Problem, SourceError
 from tieout.push.dispatch.requests import Outgoing, Way, batches, way
 from tieout.rest import operations
 from tieout.rest.attachments import ATTACHMENT, FOLDER, container_id
@@ -39,17 +41,40 @@ def step_names(steps: Iterable[str]) -> tuple[str, ...]:
 
 
 def files_exist(settings: PushSettings, root: Path) -> Callable[[Sequence[Document]], None]:
-    """A check of documents: the files that they want attached can be read."""
+    """A check of documents: the files that they want attached can be read. Keeps what each of them says, as a hash."""
+    hash_of = _hashes(settings, root)
 
     def check(documents: Sequence[Document]) -> None:
         for document in documents:
             for name in document.files:
-                if reason := _unreadable(_path(settings, root, name)):
+                found, reason = hash_of(name)
+                if not reason:
+                    document.hashes[name] = found
+                else:
                     row = document.rows[0]
                     where = f"row {row}, column {settings.attachment.column if settings.attachment else 'files'}"
-                    document.problems.append(Problem(path=where, reason=f"{name!r} {reason}", row=row, value=name))
+                    document.problems.append(
+                        Problem(path=where, reason=f"{name!r} cannot be attached: {reason}", row=row, value=name)
+                    )
 
     return check
+
+
+def refuse_changed_files(settings: PushSettings, root: Path, stage: Stage, remade: str) -> None:
+    """Raise SourceError where a file to be attached is not the one that was planned. `remade` is the command that makes
+    the plan anew."""
+    if ATTACH not in settings.steps:
+        return
+    hash_of = _hashes(settings, root)
+    for name, planned in stage.files_of_sound():
+        found, reason = hash_of(name)
+        if found != planned:
+            what = f"cannot be read ({reason})" if reason else "was changed"
+            raise SourceError(
+                f"The file {name!r}, which is to be attached, {what} since it was planned, so the plan is void. "
+                "Nothing was sent.",
+                advice=f"Look at the file, then make the plan anew: `{remade}`.",
+            )
 
 
 def announce(
@@ -72,7 +97,7 @@ def announce(
             else:
                 goes = last is None or name in _up_to(settings.actions, last.get(document.seq, ""))
             if name == ATTACH and goes:
-                entry.facts = _facts(files[document.seq])
+                entry.facts = _facts(list(files[document.seq]), files[document.seq])
             (wanted if goes else idle).append(entry)
         lines = ledger.at(ledger.operation, number)
         if wanted:
@@ -86,20 +111,28 @@ def announce(
 
 
 def _renew(
-    lines: Ledger, entries: Sequence[Entry], files: Mapping[str, Sequence[str]], held: Lease, run_id: str
+    lines: Ledger, entries: Sequence[Entry], files: Mapping[str, Mapping[str, str]], held: Lease, run_id: str
 ) -> None:
-    """Have attached what records name by now and their attachments do not hold."""
+    """Have attached what records name by now and their attachments do not hold, as it was checked by now."""
     known = lines.known([entry.source_id for entry in entries])
     fresh: list[Entry] = []
+    checked_anew: list[Entry] = []
     for entry in entries:
         line = known.get(entry.source_id)
         if line is None:
             continue
-        attached = _attached(line)
-        new = [name for name in files[entry.source_id] if name not in attached]
-        if new and (line.facts or {}).get("files", ()) != [*attached, *new]:
-            fresh.append(msgspec.structs.replace(entry, facts=_facts([*attached, *new], attached)))
+        before, attached = line.facts or {}, _attached(line)
+        sent = {name: sha for name, sha in before.get("sha256", {}).items() if name in attached}
+        new = {name: sha for name, sha in files[entry.source_id].items() if name not in attached}
+        if not new:
+            continue
+        entry = msgspec.structs.replace(entry, facts=_facts([*attached, *new], sent | new, attached))
+        if before.get("files", ()) != [*attached, *new]:
+            fresh.append(entry)
+        elif before.get("sha256") != sent | new:
+            checked_anew.append(entry)
     lines.renew(held, run_id, fresh)
+    lines.restate(held, run_id, checked_anew)
 
 
 def _attached(line: LedgerRecord) -> list[str]:
@@ -109,8 +142,9 @@ def _attached(line: LedgerRecord) -> list[str]:
     return list(facts.get("files" if is_done else "attached", ()))
 
 
-def _facts(files: Sequence[str], attached: Sequence[str] = ()) -> str:
-    return msgspec.json.encode({"files": files, "attached": attached} if attached else {"files": files}).decode()
+def _facts(files: Sequence[str], hashes: Mapping[str, str], attached: Sequence[str] = ()) -> str:
+    facts = {"files": files, "sha256": hashes}
+    return msgspec.json.encode(facts | {"attached": attached} if attached else facts).decode()
 
 
 def actions_wanted(settings: PushSettings, stage: Stage) -> Sequence[str]:
@@ -173,7 +207,8 @@ class Steps:
         facts = mine.facts or {}
         there = (mine.sage_key or self._find(desk, container)) if facts.get("attached") else None
         before: Sequence[str] = facts["attached"] if there else ()
-        files = self._files(each for each in facts.get("files", ()) if each not in before)
+        going_out = [each for each in facts.get("files", ()) if each not in before]
+        files = self._files(going_out, facts.get("sha256", {}))
         if there:
             going = way(operation, number, "update", ATTACHMENT)
             desk.client.refuse_forbidden(going.method, going.path)
@@ -184,8 +219,19 @@ class Steps:
         )
         return way(operation, number, "create", ATTACHMENT), body, ""
 
-    def _files(self, names: Iterable[str]) -> list[dict[str, str]]:
-        return [{"name": Path(name).name, "data": _base64(_path(self._settings, self._root, name))} for name in names]
+    def _files(self, names: Iterable[str], hashes: Mapping[str, str]) -> list[dict[str, str]]:
+        """Files as they go out. Raises SourceError where one is not what was checked, OSError as reading it does."""
+        found = []
+        for name in names:
+            content = _path(self._settings, self._root, name).read_bytes()
+            checked = hashes.get(name)  # none where an older version wrote the line
+            if checked and hashlib.sha256(content).hexdigest() != checked:
+                raise SourceError(
+                    f"{name!r} was changed after it was checked, so that it was not attached: look at it, then push "
+                    "again, with a new plan where there was one"
+                )
+            found.append({"name": Path(name).name, "data": base64.b64encode(content).decode()})
+        return found
 
     @staticmethod
     def _find(desk: Opened, container: str) -> str | None:
@@ -236,13 +282,15 @@ def _path(settings: PushSettings, root: Path, name: str) -> Path:
     return root / settings.attachment.folder / name
 
 
-def _base64(path: Path) -> str:
-    return base64.b64encode(path.read_bytes()).decode()
+def _hashes(settings: PushSettings, root: Path) -> Callable[[str], tuple[str, str]]:
+    """What tells the SHA-256 of a file by its name; else why it cannot be read."""
 
+    @lru_cache(maxsize=1_000)  # many rows may name one file
+    def hash_of(name: str) -> tuple[str, str]:
+        try:
+            with _path(settings, root, name).open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest(), ""
+        except OSError as error:
+            return "", error.strerror or "it cannot be read"
 
-def _unreadable(path: Path) -> str:
-    try:
-        with path.open("rb"):
-            return ""
-    except OSError as error:
-        return f"cannot be attached: {error.strerror or 'it cannot be read'}"
+    return hash_of
