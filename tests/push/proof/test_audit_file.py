@@ -6,12 +6,15 @@ import json
 import stat
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.push.desk import Desk
+from tests.push.ground import ground, line
+from tests.push.inbox.test_workbook import edit
 from tieout import push
 from tieout.connections import connect
 from tieout.errors import SourceError
@@ -121,6 +124,33 @@ def test_sums_that_differ_and_rows_that_are_missing_are_found_though_the_hash_is
     assert found.wrong == []
     assert {line.what: line.ties for line in found.lines}["sum lines.quantity"] is False
     assert any("A: lines.quantity 8 sent, 3 in Intacct" in line.note for line in found.lines)
+
+
+def test_a_document_that_was_corrected_into_two_entities_is_there_once(tmp_path: Path) -> None:
+    rows = [line(1, Bill="B-1", Total=""), line(2, Bill="B-1", Total="", Amount="x", Location="120-MTL"), line(3)]
+    there = {"Bill": "B-1b", "Entity": "E120", "Currency": "CAD", "Amount": "5.00"}
+
+    def correct(sheet: Any) -> None:
+        names = [each.value for each in sheet[1]]
+        second = next(row for row in sheet.iter_rows(min_row=2) if row[names.index("Line")].value == "2")
+        for column, value in there.items():
+            second[names.index(column)].value = value
+
+    with ground(tmp_path) as made:
+        bills = made.without_asking("bills")
+        assert bills.push("bills", rows).held == 1
+        book, audit = tmp_path / "bills.xlsx", tmp_path / "audit.jsonl"
+        push.write_workbook(bills.project, "bills", book)
+        edit(book, correct)
+        assert push.retry(bills.project, "bills", from_file=book).posted == 2
+        report = bills.push("bills", rows, audit=audit)
+    assert (report.corrected, report.skipped, report.exit_code) == (1, 1, 0)
+    _, *documents, _ = lines_of(audit)
+    assert [(each["id"], each["sent"]) for each in documents if each["outcome"] == "corrected"] == [
+        ("B-1", {"lines.txnAmount": "105.00"})
+    ]
+    checked = push.check_audit(audit)
+    assert checked.ties, checked.lines
 
 
 def test_an_audit_file_is_never_replaced_and_an_interrupted_run_leaves_none(

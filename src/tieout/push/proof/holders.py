@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tieout.store.ledger import LedgerRecord
 
 OnRead: TypeAlias = Callable[[Sequence["Staged"], Mapping[str, "LedgerRecord"], Mapping[str, tieout.Read]], None]
-"""Told a group of documents of one entity, what the ledger has of them, and what Intacct returned."""
+"""Told a group of documents of one entity, each once, what the ledger has of them, and what Intacct returned."""
 
 
 class _View(NamedTuple):
@@ -36,6 +36,36 @@ class _View(NamedTuple):
     source_id: str
     """The record's own."""
     expected: tieout.Expected
+
+
+class _Group:
+    """Documents that are told together, when the last of the entities that hold something of them was read."""
+
+    def __init__(self, documents: Sequence[Staged]) -> None:
+        self.documents = documents
+        self.views: list[tuple[str, _View]] = []
+        """With their entities: document by document, each document's first record first."""
+        self.read: dict[tuple[str, str], tieout.Read] = {}
+        """By entity and name of the view."""
+        self.waits = 0
+        """Entities that are still to be read."""
+
+    def tell(self, on_read: OnRead) -> None:
+        records: dict[str, LedgerRecord] = {}
+        seen: dict[str, tieout.Read] = {}
+        for entity, view in self.views:
+            name = view.document.source_id
+            answer = self.read.get((entity, view.record.source_id))
+            if name not in records:
+                records[name] = view.record
+                if answer is not None:
+                    seen[name] = answer
+                continue
+            totals = _sum(records[name].totals, view.record.totals)
+            records[name] = msgspec.structs.replace(records[name], totals=totals)
+            if answer is not None and name in seen:
+                seen[name] = _both(seen[name], answer)
+        on_read(self.documents, records, seen)
 
 
 class Holders:
@@ -54,17 +84,24 @@ class Holders:
         by_entity: dict[str, list[_View]] = defaultdict(list)
         holders = self._stage.rows.holders([document.seq for document in documents])
         known = self._known({record for records in holders.values() for record in records})
+        group = _Group(documents)
         for document in documents:
             for place, key in enumerate(holders.get(document.seq, ())):
                 if key in known:
-                    by_entity[key[0]].append(self._view(document, place, key, known[key]))
+                    view = self._view(document, place, key, known[key])
+                    by_entity[key[0]].append(view)
+                    group.views.append((key[0], view))
+        if not by_entity:
+            by_entity[documents[0].entity] = []  # in its turn, so that documents are told in their order
+        group.waits = len(by_entity)
         for entity, views in by_entity.items():
             for view in views:
                 tieout.add_up(made.totals, view.record.totals)
             desk, records = self._desks.at(entity), [view.record for view in views]
             expected = {view.record.source_id: view.expected for view in views}
             deleted = desk.ledger.operation == "delete"
-            self._reading.add(desk, made, records, None if deleted else expected, self._then(made, entity, views))
+            then = self._then(made, entity, views, group)
+            self._reading.add(desk, made, records, None if deleted else expected, then)
 
     def _known(self, keys: set[tuple[str, str]]) -> dict[tuple[str, str], LedgerRecord]:
         ids: dict[str, list[str]] = defaultdict(list)
@@ -91,7 +128,7 @@ class Holders:
         return _View(document, view, record.source_id, tieout.Expected(len(rows), lines, int(place == 0)))
 
     def _then(
-        self, made: tieout.Proof, entity: str, views: Sequence[_View]
+        self, made: tieout.Proof, entity: str, views: Sequence[_View], group: _Group
     ) -> Callable[[Mapping[str, tieout.Read]], None]:
         def then(read: Mapping[str, tieout.Read]) -> None:
             ledger = self._desks.ledger(entity)
@@ -109,30 +146,12 @@ class Holders:
                 ledger.note_read(
                     self._held, {names[s]: f for s, f in states.items()}, {names[s]: f for s, f in pages.items()}
                 )
-            if self._on_read is not None:
-                self._tell(self._on_read, views, read)
+            group.read.update({(entity, name): answer for name, answer in read.items()})
+            group.waits -= 1
+            if self._on_read is not None and not group.waits:
+                group.tell(self._on_read)
 
         return then
-
-    def _tell(self, on_read: OnRead, views: Sequence[_View], read: Mapping[str, tieout.Read]) -> None:
-        """Documents with all that this entity has of them."""
-        records: dict[str, LedgerRecord] = {}
-        seen: dict[str, tieout.Read] = {}
-        documents: dict[int, Staged] = {}
-        for view in views:
-            document, name = view.document, view.document.source_id
-            answer = read.get(view.record.source_id)
-            if document.seq not in documents:
-                documents[document.seq], records[name] = document, view.record
-                if answer is not None:
-                    seen[name] = answer
-                continue
-            records[name] = msgspec.structs.replace(
-                records[name], totals=_sum(records[name].totals, view.record.totals)
-            )
-            if answer is not None and name in seen:
-                seen[name] = msgspec.structs.replace(seen[name], amounts=_sum(seen[name].amounts, answer.amounts))
-        on_read(list(documents.values()), records, seen)
 
 
 def new_facts(
@@ -149,6 +168,16 @@ def new_facts(
         if each.page and each.page != record.page:
             pages[source_id] = each.page
     return states, pages
+
+
+def _both(one: tieout.Read, other: tieout.Read) -> tieout.Read:
+    """Two records as one: without a day or a currency that only one of them has."""
+    return msgspec.structs.replace(
+        one,
+        amounts=_sum(one.amounts, other.amounts),
+        posting_date=one.posting_date if one.posting_date == other.posting_date else None,
+        currency=one.currency if one.currency == other.currency else None,
+    )
 
 
 def _sum(one: Mapping[str, Decimal], other: Mapping[str, Decimal]) -> dict[str, Decimal]:
