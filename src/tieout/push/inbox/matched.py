@@ -6,7 +6,7 @@ Knows rows, tokens and originals, no file and no column.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import NamedTuple
@@ -83,10 +83,13 @@ class Matched:
         ]
         self._database.executemany("insert into rows values (?, ?, ?, ?, ?, ?, ?, ?)", made)
 
-    def places(self, ids: Iterable[str]) -> dict[tuple[str, int], str]:
-        """Where the rows of these records are in the file, as far as they were put: (id, position) -> place."""
-        wanted = _encode(list(ids)).decode()
-        query = "select id, position, place from rows where id in (select value from json_each(?))"
+    def places(self, tokens: Sequence[Token]) -> dict[tuple[str, int], str]:
+        """Where these rows are in the file, as far as they were put before: (record, position) -> place."""
+        wanted = _encode([(token.id, token.position) for token in tokens]).decode()
+        query = (
+            "select r.id, r.position, r.place from json_each(?) as t "
+            "join rows as r on r.id = json_extract(t.value, '$[0]') and r.position = json_extract(t.value, '$[1]')"
+        )
         return {(id, position): place for id, position, place in self._database.execute(query, (wanted,))}
 
     def is_empty(self) -> bool:

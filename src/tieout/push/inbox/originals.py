@@ -61,8 +61,17 @@ def packed_rows(rows: Iterable[tuple[int, bytes]]) -> bytes:
 
 
 def kept_rows(original: Original) -> list[KeptRow]:
-    lines = (original.rows or b"").split(b"\n") if original.rows else []
-    return [KeptRow(int(number), cells.unpacked(row)) for number, _, row in (line.partition(b" ") for line in lines)]
+    return [unpacked_row(line) for line in kept_lines(original)]
+
+
+def kept_lines(original: Original) -> list[bytes]:
+    """The rows of a record, each still packed."""
+    return original.rows.split(b"\n") if original.rows else []
+
+
+def unpacked_row(line: bytes) -> KeptRow:
+    number, _, row = line.partition(b" ")
+    return KeptRow(int(number), cells.unpacked(row))
 
 
 def tokens(scope: Scope, original: Original) -> Iterator[str]:

@@ -21,7 +21,7 @@ from tieout.push.fields.columns import columns_of
 from tieout.push.inbox import cells
 from tieout.push.inbox.corrected import Words
 from tieout.push.inbox.matched import Matched, MatchedRow
-from tieout.push.inbox.originals import KeptRow, Token, kept_rows, token_of
+from tieout.push.inbox.originals import KeptRow, Token, kept_lines, kept_rows, token_of, unpacked_row
 from tieout.push.inbox.retyped import Doubt, Reading, compare, readings
 from tieout.push.settings import format_of
 from tieout.push.sources import Source, SourceRow
@@ -138,6 +138,7 @@ class Returned(Source):
         self._how = readings(settings.columns().values())
         self._personal = _personal_columns(settings)
         self._matched = Matched()
+        self._latest: dict[str, tuple[Original, list[bytes]]] = {}
         self._names: dict[str, None] = {}
         """Columns of the source."""
         self._doubts: dict[int, list[Problem]] = {}
@@ -188,6 +189,7 @@ class Returned(Source):
             self._match(waiting, part.columns, problems)
         if problems:
             raise CheckError(self.name, problems)
+        self._latest.clear()
         self._miss_failed(file.parts)
         self._complete()
         self._number()
@@ -223,13 +225,13 @@ class Returned(Source):
                 yield _Found(place, token, row.values, bool(sheet))
 
     def _match(self, rows: Sequence[_Found], columns: Sequence[str], problems: list[Problem]) -> None:
-        originals = self._originals.by_id({found.token.id for found in rows})
-        kept = {id: kept_rows(original) for id, original in originals.items() if original.rows is not None}
-        places = self._matched.places(kept)
+        originals = self._known({found.token.id for found in rows})
+        kept = {id: lines for id, (original, lines) in originals.items() if original.rows is not None}
+        places = self._matched.places([found.token for found in rows])
         matched: list[MatchedRow] = []
         for found in rows:
             token = found.token
-            original, reason = originals.get(token.id), ""
+            original, reason = originals[token.id][0] if token.id in originals else None, ""
             if original is None or (token.id in kept and token.position > len(kept[token.id])):
                 reason = f"{token} is not one of this push"
             elif token.id not in kept:
@@ -244,10 +246,18 @@ class Returned(Source):
                 problems.append(Problem(path=path, reason=reason, row=0))
                 continue
             places[token.id, token.position] = found.place
-            matched.append(self._settle(found, original, kept[token.id][token.position - 1], columns))
-        named = {row.token.id: originals[row.token.id] for row in matched}
+            matched.append(self._settle(found, original, unpacked_row(kept[token.id][token.position - 1]), columns))
+        named = {row.token.id: originals[row.token.id][0] for row in matched}
         self._matched.put_records(named, {id: len(kept[id]) for id in named})
         self._matched.put_rows(matched)
+
+    def _known(self, ids: set[str]) -> dict[str, tuple[Original, list[bytes]]]:
+        """What is kept under these names, with its rows. Large documents go on from one call to the next: to open them
+        anew for each five hundred of their rows would take quadratic time."""
+        new = self._originals.by_id(ids - self._latest.keys())
+        self._latest = {id: self._latest[id] for id in ids & self._latest.keys()}
+        self._latest |= {id: (original, kept_lines(original)) for id, original in new.items()}
+        return self._latest
 
     def _settle(self, found: _Found, original: Original, kept: KeptRow, columns: Sequence[str]) -> MatchedRow:
         """One row: each cell against what it was."""
