@@ -9,7 +9,7 @@ import pytest
 
 from tests.pull.conftest import Pull
 from tests.pull.scripted import company
-from tieout.errors import CheckError, ConfigurationError, UnknownNameError
+from tieout.errors import CheckError, ConfigurationError, StoreError, UnknownNameError
 from tieout.project import Project
 from tieout.pull.run import pull
 from tieout.pull.sources import Source
@@ -88,19 +88,23 @@ def test_a_table_can_be_named_for_one_object_only(project: Project) -> None:
         pull(project, objects=["bills"], table="_tieout_state")
 
 
-@pytest.mark.parametrize(
-    "url",
-    [
-        "postgresql://u:secretpw@127.0.0.1:5999/x",
-        "postgresql://h/x?password=secretpw",
-        "snowflake://u:se/c@secretpw@h/x",
-    ],
-)
-def test_a_destination_is_never_shown_with_its_password(project: Project, url: str) -> None:
+@pytest.mark.parametrize("url", ["snowflake://u:se/c@secretpw@h/x", "mysql://h/x?password=secretpw"])
+def test_a_destination_that_there_is_none_for_is_never_shown_with_its_password(project: Project, url: str) -> None:
     with pytest.raises(ConfigurationError, match="There is no destination for") as refused:
         pull(project, objects=["bills"], destination=url)
     assert "secretpw" not in f"{refused.value} {refused.value.advice} {refused.value.to_dict()}"
     assert "duckdb:///company.duckdb" in refused.value.advice
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://u:secretpw@127.0.0.1:1/x", "postgresql://127.0.0.1:1/x?password=secretpw"]
+)
+def test_a_destination_that_does_not_answer_is_never_shown_with_its_password(project: Project, url: str) -> None:
+    it = company()
+    with it.client() as client, pytest.raises(StoreError) as refused:
+        pull(project, objects=["bills"], destination=url, source=Source(client, "demo"))
+    assert it.queries == []
+    assert "secretpw" not in f"{refused.value} {refused.value.advice} {refused.value.to_dict()}"
 
 
 @pytest.mark.parametrize("line", ["page_size = 5000", "page_size = 1", "table = '_tieout_state'", "feilds = ['id']"])
