@@ -162,7 +162,7 @@ def test_two_people_where_the_project_wants_two(desk: Desk, tmp_path: Path) -> N
     looked = push.apply(desk.project, "times", path, by="ada", dry_run=True)
     assert "Ada made this plan, so somebody else must apply it." in looked.notes
     assert not push.apply(desk.project, "times", path, by="Grace", dry_run=True).notes
-    for by in ("Ada", "ADA", ""):
+    for by in ("Ada", "ADA", " Ada ", "", " "):
         with pytest.raises(ConfigurationError, match="another person"):
             push.apply(desk.project, "times", path, by=by)
     assert push.apply(desk.project, "times", path, by="Grace").posted == 2

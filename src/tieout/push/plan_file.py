@@ -183,7 +183,13 @@ def refuse_alone(head: PlanHead, applied_by: str, name: str) -> None:
 
 def is_alone(head: PlanHead, by: str) -> bool:
     """Whether nobody can say that this is another person than the one who made the plan."""
-    return not by or not head.planned_by or by.casefold() == head.planned_by.casefold()
+    one, other = _plain_name(by), _plain_name(head.planned_by)
+    return not one or not other or one == other
+
+
+def _plain_name(name: str) -> str:
+    """Without what a keyboard adds: a name with a space at its end is nobody else."""
+    return " ".join(name.casefold().split())
 
 
 def _digest(stage: Stage, head: PlanHead) -> str:
