@@ -251,6 +251,25 @@ def test_without_its_failed_rows_what_is_open_is_read_and_the_rest_is_said(desk:
     assert any("came back without its sheet Failed" in note for note in report.notes)
 
 
+def test_a_document_of_many_rows_comes_back_whole_however_it_is_sorted(desk: Desk) -> None:
+    rows = [f"T{number},S1,2026-11-16,{'x' if number == 7 else 1}," for number in range(1_100)]
+    desk.sheets([*rows, "U1,S2,2026-11-16,y,"])
+    desk.push("times")
+    path = book_of(desk)
+
+    def sort(sheet: Any) -> None:
+        found = [[each.value for each in row] for row in sheet.iter_rows(min_row=2)]
+        for number, row in enumerate(sorted(found, key=lambda row: str(row[0])[::-1]), 2):
+            for column, value in enumerate(row, 1):
+                sheet.cell(number, column).value = {"x": "1", "y": "2"}.get(value, value)
+
+    edit(path, sort)
+    assert desk.retry("times", from_file=path, dry_run=True).ready == 2
+    edit(path, lambda sheet: sheet.append([each.value for each in sheet[2]]))
+    with pytest.raises(CheckError, match="is also in row 2 of sheet 'Failed'"):
+        desk.retry("times", from_file=path)
+
+
 def test_a_file_of_other_content_is_refused(desk: Desk) -> None:
     desk.sheets([BAD_HOURS])
     desk.push("times")
