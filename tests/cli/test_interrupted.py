@@ -166,8 +166,9 @@ def test_ctrl_c_in_a_push_posts_every_record_exactly_once(project: Run, gate: Ga
 
     interrupt(gate, tmp_path, ["push"], "POST ia/api/v1/objects/accounts-receivable/customer")
     with open_store(f"sqlite:///{tmp_path / 'tieout.db'}") as store, store.read() as connection:
-        states = Counter(row[0] for row in connection.execute(text("select state from push_records")))
-    assert states == {"sending": RECORDS}, "sent, and nobody has seen the answer"
+        batch = connection.execute(text("select state, record_count, records is not null from push_batches")).one()
+        assert not connection.execute(text("select state from push_records")).all()
+    assert tuple(batch) == ("open", RECORDS, 1), "sent, and nobody has seen the answer"
     again = project("push", "--json")
     assert again.code == 0, again
     assert again.json["posted"] == RECORDS

@@ -6,9 +6,11 @@ there is room for, so that memory stays bounded however slow the taker is.
 
 from __future__ import annotations
 
+import queue
+import threading
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
@@ -21,12 +23,16 @@ WAITING = 2
 
 class Ahead(Generic[A, R]):
     """Asks `fetch` on `places` threads. For one thread to use; `with` ends them: what has not been sent is not sent,
-    what is under way is waited for."""
+    what is under way is waited for, but not by somebody who leaves with Ctrl-C: the threads are daemons, and a page
+    that nobody takes is read again."""
 
     def __init__(self, fetch: Callable[[A], R], places: int) -> None:
         self._fetch, self._room = fetch, places * (1 + WAITING)
         self._queue: deque[tuple[A, Future[R]]] = deque()
-        self._pool = ThreadPoolExecutor(max_workers=places, thread_name_prefix="tieout-page")
+        self._asked: queue.SimpleQueue[tuple[A, Future[R]] | None] = queue.SimpleQueue()
+        self._threads = [threading.Thread(target=self._run, name="tieout-page", daemon=True) for _ in range(places)]
+        for thread in self._threads:
+            thread.start()
 
     def __enter__(self) -> Self:
         return self
@@ -34,7 +40,12 @@ class Ahead(Generic[A, R]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self.drop()
+        for _ in self._threads:
+            self._asked.put(None)
+        if kind is None or issubclass(kind, Exception):
+            for thread in self._threads:
+                thread.join()
 
     @property
     def room(self) -> bool:
@@ -43,7 +54,9 @@ class Ahead(Generic[A, R]):
 
     def ask(self, question: A) -> None:
         """Ask it as soon as a place is free."""
-        self._queue.append((question, self._pool.submit(self._fetch, question)))
+        future: Future[R] = Future()
+        self._queue.append((question, future))
+        self._asked.put((question, future))
 
     def next(self) -> tuple[A, R]:
         """The oldest question and its answer. Raises what `fetch` raised."""
@@ -55,3 +68,15 @@ class Ahead(Generic[A, R]):
         for _, future in self._queue:
             future.cancel()
         self._queue.clear()
+
+    def _run(self) -> None:
+        while (asked := self._asked.get()) is not None:
+            question, future = asked
+            if not future.set_running_or_notify_cancel():
+                continue
+            try:
+                answer = self._fetch(question)
+            except BaseException as error:  # noqa: BLE001 - raised again by `next`, on the thread that asked
+                future.set_exception(error)
+            else:
+                future.set_result(answer)
