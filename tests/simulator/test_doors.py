@@ -136,6 +136,21 @@ def test_a_body_in_pieces_and_a_question_before_it(running: SimulatorThread, cal
     assert len(caller.get("/objects/company-config/department").json()["ia::result"]) == 2
 
 
+def test_a_request_whose_sender_dies_in_the_middle_of_it_was_never_made(
+    running: SimulatorThread, caller: Caller
+) -> None:
+    """Half a body is no body: kept under the idempotency key, its refusal would meet the whole one for good."""
+    headers = caller.headers | {"idempotency-key": "K-1"}
+    body = b'{"id":"A","name":"Adam"}'
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    with socket.create_connection(("127.0.0.1", running.port), timeout=10) as plain, plain.makefile("rb") as answers:
+        plain.sendall(f"POST {DEPARTMENT} HTTP/1.1\r\nHost: 127.0.0.1\r\n{head}Content-Length: 24\r\n\r\n".encode())
+        plain.sendall(body[:10])
+        plain.shutdown(socket.SHUT_WR)
+        assert answers.read() == b""
+    assert ask(running.port, "POST", DEPARTMENT, headers, body)[0] == 201
+
+
 @pytest.mark.parametrize(("how", "seen"), [("reset", ConnectionResetError), ("close", http.client.RemoteDisconnected)])
 def test_how_a_connection_ends(running: SimulatorThread, caller: Caller, how: Any, seen: type[Exception]) -> None:
     running.simulator.traffic.faults.add(Fault(connection=how, path="/objects/*"))

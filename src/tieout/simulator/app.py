@@ -52,7 +52,10 @@ def application(simulator: Simulator) -> Application:
         target = scope["raw_path"].decode("latin-1")
         if query := scope["query_string"].decode("latin-1"):
             target += f"?{query}"
-        request = Request.of(scope["method"], target, headers, await _body(receive))
+        body = await _body(receive)
+        if body is None:
+            return
+        request = Request.of(scope["method"], target, headers, body)
         if not _OUR_HOST.fullmatch(headers.get("host", "")):
             reply = json_reply(400, {"error": f"This simulator answers to {HOST} and localhost only."})
         else:
@@ -65,10 +68,13 @@ def application(simulator: Simulator) -> Application:
     return door
 
 
-async def _body(receive: Receive) -> bytes:
+async def _body(receive: Receive) -> bytes | None:
+    """None where the sender has gone before all of it came: half a request is none."""
     parts = bytearray()
     while True:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
         parts += message.get("body", b"")
         if not message.get("more_body", False):
             return bytes(parts)
