@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
@@ -13,9 +14,11 @@ from tieout.cli import push_ahead, push_init, tie_out
 from tieout.cli.failed import shortened
 from tieout.cli.invocation import BudgetOption, ConcurrencyOption, ConnectionOption, budget_of, of, system_user
 from tieout.cli.output import Column, Output, Styled, counted
+from tieout.cli.push_several import push_several
 from tieout.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from tieout.cli.invocation import Invocation
     from tieout.errors import Problem
     from tieout.project import Project
     from tieout.push import PushReport
@@ -56,6 +59,21 @@ RecordsOption: TypeAlias = Annotated[
     bool,
     typer.Option("--records", help="With --dry-run: list every record and what becomes of it."),
 ]
+NamesArgument: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="NAMES", help="Which [push.NAME]; several go in the order in which they need each other."),
+]
+DryRunOption: TypeAlias = Annotated[
+    bool, typer.Option("--dry-run", help="Check everything and say what would be sent; send nothing.")
+]
+ApplyOption: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--apply",
+        metavar="FILE",
+        help="Send exactly what the plan in FILE holds; with --dry-run, show it and send nothing.",
+    ),
+]
 ByOption: TypeAlias = Annotated[
     str | None,
     typer.Option("--by", metavar="NAME", help="Who runs this, for plan and audit file."),
@@ -64,22 +82,11 @@ ByOption: TypeAlias = Annotated[
 
 def push(
     ctx: typer.Context,
-    name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="Which [push.NAME]; needed only when there are several.")
-    ] = None,
+    names: NamesArgument = None,
     connection: ConnectionOption = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check everything and say what would be sent; send nothing.")
-    ] = False,
+    dry_run: DryRunOption = False,
     plan: PlanOption = None,
-    apply: Annotated[
-        Path | None,
-        typer.Option(
-            "--apply",
-            metavar="FILE",
-            help="Send exactly what the plan in FILE holds; with --dry-run, show it and send nothing.",
-        ),
-    ] = None,
+    apply: ApplyOption = None,
     records: RecordsOption = False,
     from_file: Annotated[
         Path | None, typer.Option("--from", metavar="FILE", help="Read FILE in place of the section's source.")
@@ -104,30 +111,52 @@ def push(
 
     if init is not None:
         return push_init.init(
-            of(ctx), init, name, from_file=from_file, template=template, connection=connection, write=write
+            of(ctx),
+            init,
+            names[0] if names else None,
+            from_file=from_file,
+            template=template,
+            connection=connection,
+            write=write,
         )
     if write:
         raise ConfigurationError("--write goes with --init.", advice="Say which object: --init bills --write.")
     refuse_contradictions(dry_run=dry_run, plan=plan, records=records, apply=apply)
-    output, project = of(ctx).output, of(ctx).project()
-    chosen = section(project, name)
-    with output.progress() as progress, of(ctx).doubts_as_messages():
-        common: dict[str, Any] = {
-            "connection": connection,
-            "from_file": from_file,
-            "template": template,
-            "list_records": records,
-            "audit": audit,
-            "by": by or system_user(),
-            "budget": budget_of(max_transactions),
-            "concurrency": concurrency,
-            "progress": lambda done, total: progress.advance(chosen, done, total, "records"),
-        }
-        if apply is not None:
-            report = room.apply(project, chosen, apply, dry_run=dry_run, **common)
-        else:
-            report = room.push(project, chosen, dry_run=dry_run, plan=plan, **common)
-    return conclude(output, report, dry_run=dry_run or plan is not None, from_file=from_file)
+    options: dict[str, Any] = {
+        "connection": connection,
+        "dry_run": dry_run,
+        "list_records": records,
+        "by": by or system_user(),
+        "budget": budget_of(max_transactions),
+        "concurrency": concurrency,
+    }
+    if len(names or ()) > 1:
+        alone = {"--from": from_file, "--template": template, "--plan": plan, "--apply": apply, "--audit": audit}
+        show = partial(conclude, of(ctx).output, dry_run=dry_run)
+        return push_several(of(ctx), names or (), alone=alone, show=show, as_json=as_json, **options)
+    run = partial(room.apply, plan=apply) if apply is not None else partial(room.push, plan=plan)
+    chosen = section(of(ctx).project(), names[0] if names else None)
+    options |= {"from_file": from_file, "template": template, "audit": audit}
+    return pushed(of(ctx), chosen, run, sends_nothing=dry_run or plan is not None, **options)
+
+
+def pushed(
+    call: Invocation,
+    name: str,
+    run: Callable[..., PushReport],
+    *,
+    sends_nothing: bool,
+    command: str = "push",
+    **options: Any,
+) -> int:
+    """Run a push, its plan or its retry with progress and say what came of it -> the exit code."""
+    with call.output.progress() as progress, call.doubts_as_messages():
+
+        def tell(done: int, total: int) -> None:
+            progress.advance(name, done, total, "records")
+
+        report = run(call.project(), name, **options, progress=tell)
+    return conclude(call.output, report, dry_run=sends_nothing, command=command, from_file=options["from_file"])
 
 
 def refuse_contradictions(*, dry_run: bool, plan: Path | None, records: bool, apply: Path | None = None) -> None:
@@ -154,7 +183,10 @@ def section(project: Project, name: str | None) -> str:
             "There is nothing to push: the project has no [push.NAME] section.",
             advice="`tieout init` writes a tieout.toml with a commented example.",
         )
-    raise ConfigurationError("There are several pushes.", advice=f"Name one: {', '.join(known)}.")
+    raise ConfigurationError(
+        "There are several pushes.",
+        advice=f"Name one or more: {', '.join(known)}. Several go in the order in which they need each other.",
+    )
 
 
 def conclude(

@@ -9,7 +9,16 @@ import typer
 
 from tieout.cli.failed import listed_ids
 from tieout.cli.invocation import BudgetOption, ConcurrencyOption, ConnectionOption, budget_of, of, system_user
-from tieout.cli.push import AuditOption, ByOption, PlanOption, RecordsOption, conclude, refuse_contradictions, section
+from tieout.cli.push import (
+    AuditOption,
+    ByOption,
+    DryRunOption,
+    PlanOption,
+    RecordsOption,
+    pushed,
+    refuse_contradictions,
+    section,
+)
 
 
 def retry(
@@ -25,9 +34,7 @@ def retry(
         typer.Option("--again", metavar="ID", help="Post this record once more, which people deleted in Intacct."),
     ] = None,
     connection: ConnectionOption = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check everything and say what would be sent; send nothing.")
-    ] = False,
+    dry_run: DryRunOption = False,
     plan: PlanOption = None,
     records: RecordsOption = False,
     audit: AuditOption = None,
@@ -39,23 +46,22 @@ def retry(
     from tieout.push import retry as run
 
     refuse_contradictions(dry_run=dry_run, plan=plan, records=records)
-    output = of(ctx).output
     project = of(ctx).project()
     chosen = section(project, name)
-    with output.progress() as progress, of(ctx).doubts_as_messages():
-        report = run(
-            project,
-            chosen,
-            from_file=from_file,
-            again=listed_ids(project, chosen, again or (), connection),
-            connection=connection,
-            dry_run=dry_run,
-            list_records=records,
-            plan=plan,
-            audit=audit,
-            by=by or system_user(),
-            budget=budget_of(max_transactions),
-            concurrency=concurrency,
-            progress=lambda done, total: progress.advance(chosen, done, total, "records"),
-        )
-    return conclude(output, report, dry_run=dry_run or plan is not None, command="retry", from_file=from_file)
+    return pushed(
+        of(ctx),
+        chosen,
+        run,
+        sends_nothing=dry_run or plan is not None,
+        command="retry",
+        from_file=from_file,
+        again=listed_ids(project, chosen, again or (), connection),
+        connection=connection,
+        dry_run=dry_run,
+        list_records=records,
+        plan=plan,
+        audit=audit,
+        by=by or system_user(),
+        budget=budget_of(max_transactions),
+        concurrency=concurrency,
+    )

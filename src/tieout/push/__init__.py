@@ -5,7 +5,7 @@ Light to import: the state database and the client load with the first call.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tieout.project import Project
     from tieout.project.report import TieOutLine
     from tieout.push.inbox.workbook import Written
+    from tieout.push.order import Pushed
     from tieout.push.proof.audit_file import Checked as CheckedAudit
     from tieout.rest import Budget
 
@@ -31,7 +32,9 @@ __all__ = [
     "check_audit",
     "dismiss",
     "failed",
+    "in_order",
     "push",
+    "push_all",
     "retry",
     "standings",
     "verify",
@@ -90,6 +93,57 @@ def push(
             records=records,
         )
     )
+
+
+def in_order(project: Project, names: Sequence[str] = ()) -> list[str]:
+    """The pushes of a project, or some of them, so that each comes after those whose records its own refer to, by its
+    fields, and after those that its section names in `after`; else as they are given.
+
+    Raises ConfigurationError where they need each other in a ring, UnknownNameError for one that is not there."""
+    from tieout.push import order
+
+    return order.in_order(project, names)
+
+
+def push_all(
+    project: Project,
+    names: Sequence[str] = (),
+    *,
+    connection: str | None = None,
+    dry_run: bool = False,
+    list_records: bool = False,
+    by: str = "",
+    budget: Budget | None = None,
+    concurrency: int | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Iterator[Pushed]:
+    """Several pushes, or all, one after the other as `in_order` has them, each begun when its result is asked for.
+
+    An error that ends one is in its result; those that need it are not begun, all others are. Single records that
+    Intacct refuses end nothing. With `dry_run` the ids that an earlier push would make count as there for a later one.
+    `progress` is told (push, documents settled, documents to settle), `budget` is for all. Raises what `in_order`
+    raises."""
+    from functools import partial
+
+    from tieout.push import order, run
+
+    def one(name: str, coming: dict[str, set[str]]) -> PushReport:
+        return run.run(
+            run.Job(
+                project=project,
+                name=name,
+                connection=connection,
+                dry_run=dry_run,
+                list_records=list_records,
+                by=by,
+                budget=budget,
+                concurrency=concurrency,
+                progress=partial(progress, name) if progress is not None else None,
+                coming=coming if dry_run else None,
+            )
+        )
+
+    return order.push_in_order(project, names, one)
 
 
 def apply(

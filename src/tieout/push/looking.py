@@ -6,7 +6,7 @@ Asks Intacct and the ledger; sends nothing, and writes nothing but the plan.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ from tieout.push.deciding import decide, name_actions, outgoing
 from tieout.push.dispatch.closings import Closings
 from tieout.push.dispatch.requests import batches
 from tieout.push.plan_file import PlanHead, is_alone, mapping_hash
-from tieout.push.summary import planned_records, planned_sums, summed_up
+from tieout.push.summary import planned_ids, planned_records, planned_sums, summed_up
 from tieout.store.ledger_facts import now_text
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tieout.push.opening import Desks
     from tieout.push.report import PushReport
     from tieout.push.run import Job
+    from tieout.push.settings import PushSettings
     from tieout.push.stage import Stage
 
 
@@ -38,6 +39,10 @@ def look(desks: Desks, job: Job, intake: Intake, planned: PlanHead | None, notes
     going = outgoing(desks, stage, settings, decided.target, Closings(desks.object, stage, lambda *_: None))
     report.planned_requests = sum(1 for _ in batches(going, most=settings.batch_size))
     report.sums = planned_sums(planned_records(stage, every=False))
+    if job.coming is not None:
+        report.notes += _coming(job.coming, settings)
+        if settings.operation in ("create", "upsert"):
+            job.coming.setdefault(desks.object, set()).update(planned_ids(stage))
     if job.list_records:
         report.records = list(planned_records(stage, every=True))
     if planned is not None:
@@ -51,6 +56,13 @@ def look(desks: Desks, job: Job, intake: Intake, planned: PlanHead | None, notes
             f"{'this' if report.ready == 1 else 'these'}, with --dry-run it shows what it would send."
         )
     return report
+
+
+def _coming(coming: Mapping[str, set[str]], settings: PushSettings) -> list[str]:
+    """What a look ahead at several pushes cannot see."""
+    if not settings.looks_up or not any(coming.values()):
+        return []
+    return ["What is looked up is looked up in Intacct as it is now: what an earlier push would make is not found yet."]
 
 
 def _followed(stage: Stage) -> list[str]:

@@ -67,7 +67,8 @@ class PlanHead(msgspec.Struct, kw_only=True):
 
 def mapping_hash(settings: PushSettings) -> str:
     """SHA-256 over a whole [push.NAME] section: another mapping makes other records of the same source. Where a source
-    file lies is no part of it: what it says has a hash of its own."""
+    file lies is no part of it: what it says has a hash of its own. Nor is which push goes before."""
+    settings = msgspec.structs.replace(settings, after=())
     if isinstance(settings.source, str):
         settings = msgspec.structs.replace(settings, source=None)
     return hashlib.sha256(msgspec.json.encode(settings, order="deterministic")).hexdigest()

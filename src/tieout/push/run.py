@@ -84,6 +84,8 @@ class Job:
     budget: Budget | None = None
     concurrency: int | None = None
     records: object = None
+    coming: dict[str, set[str]] | None = None
+    """Ids by object that earlier pushes of one look ahead would make; this one adds its own."""
 
     @cached_property
     def settings(self) -> PushSettings:
@@ -117,7 +119,7 @@ def run(job: Job) -> PushReport:
         stage = stack.enter_context(Stage())
         desks = stack.enter_context(opened(job.project, job.name, job.settings, job.budget, job.concurrency))
         spent = stack.enter_context(desks.main.client.measure())
-        checking = stack.enter_context(Checking(desks))
+        checking = stack.enter_context(Checking(desks, job.coming))
         if looks:
             intake, planned = _begun(desks, job, stage, checking)
             report = look(desks, job, intake, planned, _noted(planned, checking))

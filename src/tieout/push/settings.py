@@ -120,6 +120,8 @@ class PushSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All records of an entity in one request, all of them or none."""
     keep_order: bool = False
     """One request at a time, in the order of the source; else as many as the company's concurrency allows."""
+    after: str | tuple[str, ...] = ()
+    """Pushes that go before this one where several are pushed, beside those whose records its own refer to."""
     two_people: bool = False
     """Whoever applies a plan must be somebody else than who made it, and nothing goes out without a plan."""
     fields: dict[str, str | Column] | None = None
@@ -154,6 +156,10 @@ class PushSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def identify(self) -> tuple[str, ...]:
         return (self.identify_by,) if isinstance(self.identify_by, str) else self.identify_by
+
+    @property
+    def comes_after(self) -> tuple[str, ...]:
+        return (self.after,) if isinstance(self.after, str) else self.after
 
     @property
     def changes(self) -> Literal["refuse", "update", "new"]:

@@ -72,6 +72,14 @@ def origin(source: Source) -> str:
     return source.name if source.path is None else str(source.path)
 
 
+def planned_ids(stage: Stage) -> Iterator[str]:
+    """The ids in Intacct of the records that would be sent, where they bring one."""
+    for chunk in stage.chunks("send"):
+        for document in chunk:
+            if isinstance(found := _decode(document.body).get("id"), str):
+                yield found
+
+
 def planned_records(stage: Stage, *, every: bool) -> Iterator[PlannedRecord]:
     """What is to be done, record by record in the order of the source; with `every` also those that stay as they are,
     under the name of their outcome; without it only those that come to something."""

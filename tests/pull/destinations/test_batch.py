@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
-from tests.pull.destinations.suite import COLUMNS, batch, bill
+from tests.pull.destinations.ground import COLUMNS, batch, bill
 
 
 def test_plain_values_have_one_spelling() -> None:

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from tests.pull.destinations.suite import DAY, KEY, NAME, OWNER, STAMP, TOTAL, Table
+from tests.pull.destinations.ground import DAY, KEY, NAME, OWNER, STAMP, TOTAL, Table
 from tieout.pull.destinations.base import Child, Gone, OwnedLines, Seen
 from tieout.pull.destinations.batch import Misfit, plain
 from tieout.pull.destinations.open import open_destination

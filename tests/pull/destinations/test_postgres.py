@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from tests.pull.conftest import Pull
-from tests.pull.destinations.suite import Table, bill
+from tests.pull.destinations.ground import Table, bill
 from tests.pull.scripted import BILL, ScriptedCompany, line
 from tests.pull.scripted import bill as row
 from tieout.errors import ConfigurationError, StoreError

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import socket
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,13 +15,14 @@ from pathlib import Path
 import pytest
 
 from tests.pull.conftest import Pull
-from tests.pull.destinations.suite import DAYS, SYNCED, TOTAL, Table, bill
+from tests.pull.destinations.ground import DAYS, SYNCED, TOTAL, Table, bill
 from tests.pull.scripted import ScriptedCompany
 from tests.pull.scripted import bill as row
 from tieout.errors import StoreError
 from tieout.project import Project
 from tieout.pull.destinations import sqlite as module
 from tieout.pull.destinations.base import Window
+from tieout.pull.destinations.open import open_destination
 from tieout.pull.destinations.sqlite import SqliteFile
 from tieout.pull.destinations.state import Backfill
 
@@ -164,3 +166,9 @@ def test_a_table_of_ones_own_file_keeps_its_mode(it: Table, file: Path) -> None:
     it.commit(bill(1))
     with closing(sqlite3.connect(file)) as db:
         assert db.execute("PRAGMA journal_mode").fetchone() == ("delete",)
+
+
+def test_the_same_path_on_two_machines_is_two_files() -> None:
+    """Leases are kept in a state database that several machines may share."""
+    assert socket.gethostname() in open_destination(Path("/data"), "sqlite:///company.db").identity()
+    assert socket.gethostname() in open_destination(Path("/data"), "duckdb:///company.duckdb").identity()

@@ -9,7 +9,6 @@ columns and states; knows nothing of Intacct.
 from __future__ import annotations
 
 import os
-import socket
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -21,6 +20,7 @@ from tieout.pull.destinations.base import Commit, Committed, Found, Measure, Tak
 from tieout.pull.destinations.batch import Plain, plain
 from tieout.pull.destinations.duckdb_commit import write
 from tieout.pull.destinations.duckdb_system import check, damage, every, has_table, live, number, quote, stored
+from tieout.pull.destinations.file import LocalFile
 from tieout.pull.destinations.state import TableState
 from tieout.pull.schema.types import Column, Kind
 from tieout.store.crashpoints import reached
@@ -41,35 +41,16 @@ _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
 }
 
 
-class DuckFile:
+class DuckFile(LocalFile):
     """One DuckDB file. Every method opens it, works, and closes it again. Raises StoreError, BusyError."""
 
+    kind = "duckdb"
     takes = Takes(commit_rows=100_000)
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __str__(self) -> str:
-        return f"duckdb:///{self.path}"
-
-    @property
-    def place(self) -> str:
-        """The path."""
-        return str(self.path)
-
-    def identity(self) -> str:
-        """The same file on the same machine, the same text."""
-        return f"duckdb:{socket.gethostname()}:{self.path.resolve()}"
 
     def check(self) -> None:
         """What would only be found out when the first rows are written, found before any are read."""
-        folder = self.path.parent
-        if not folder.is_dir():
-            raise StoreError(
-                f"The folder {folder} of the destination does not exist.",
-                advice="Create it, or name another destination.",
-            )
-        if not os.access(self.path if self.path.exists() else folder, os.W_OK):
+        self.check_place()
+        if not os.access(self.path if self.path.exists() else self.path.parent, os.W_OK):
             raise explain(self.path, "Permission denied")
         if self.path.is_file():
             with self.path.open("rb") as file:

@@ -21,6 +21,7 @@ import msgspec
 from tieout.errors import StoreError
 from tieout.pull.destinations.base import Takes
 from tieout.pull.destinations.batch import Batch, Plain
+from tieout.pull.destinations.file import LocalFile
 from tieout.pull.destinations.sql import SqlDestination
 from tieout.pull.destinations.sql_session import Session
 from tieout.pull.schema.names import DELETED
@@ -37,41 +38,17 @@ does not say so."""
 _EXACT = Context(prec=400)
 
 
-class SqliteFile(SqlDestination):
+class SqliteFile(LocalFile, SqlDestination):
     """One SQLite file. Every method opens it, works, and closes it again. Raises StoreError, BusyError."""
 
+    kind = "sqlite"
     takes = Takes(commit_rows=4_000, rows="columns")
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __str__(self) -> str:
-        return f"sqlite:///{self.path}"
-
-    @property
-    def place(self) -> str:
-        """The path."""
-        return str(self.path)
-
-    def identity(self) -> str:
-        """The same file, the same text."""
-        return f"sqlite:{self.path.resolve()}"
 
     def check(self) -> None:
         """What would only be found out when the first rows are written, found before any are read."""
-        folder = self.path.parent
-        if not folder.is_dir():
-            raise StoreError(
-                f"The folder {folder} of the destination does not exist.",
-                advice="Create it, or name another destination.",
-            )
-        if self.path.is_dir():
-            raise StoreError(
-                f"The destination {self.path} is a folder, not a file.",
-                advice="Name a file, such as sqlite:///company.db.",
-            )
+        self.check_place()
         # SQLite makes its log beside the file: the folder has to be writable as well.
-        if not all(os.access(place, os.W_OK) for place in (folder, self.path) if place.exists()):
+        if not all(os.access(place, os.W_OK) for place in (self.path.parent, self.path) if place.exists()):
             raise _explain(self.path, "SQLITE_READONLY", "")
         if self.path.is_file():
             with self.path.open("rb") as file:

@@ -42,8 +42,9 @@ class Checking:
     _target: Target
     _blame: Blame
 
-    def __init__(self, desks: Desks) -> None:
-        self._desks = desks
+    def __init__(self, desks: Desks, coming: Mapping[str, set[str]] | None = None) -> None:
+        """`coming` are ids by object that would be there by then, though nothing is sent now."""
+        self._desks, self._coming = desks, coming or {}
         self._repeats = Repeats()
         self._controls: Controls | None = None
         self._is_new: dict[str, bool] = {}
@@ -152,7 +153,7 @@ class Checking:
     @cached_property
     def _references(self) -> References:
         what = noun(self._desks.object)
-        return References(self._target, self._company, self._blame, self._entity_of, what, self._places)
+        return References(self._target, self._company, self._blame, self._entity_of, what, self._places, self._coming)
 
     def _sort(self, documents: Sequence[Document]) -> tuple[list[Document], list[Document]]:
         """Documents that Intacct does not have as they are, and those of them that it does not have at all."""

@@ -127,19 +127,26 @@ class References:
         entity_of: Callable[[Document], str],
         noun: str = "record",
         places: Callable[[], int] = lambda: 1,
+        coming: Mapping[str, set[str]] | None = None,
     ) -> None:
-        """`places` says how many objects may be asked for at once."""
-        self._places = places
+        """`places` says how many objects may be asked for at once; `coming` are ids by object that count as there."""
+        self._places, self._coming = places, coming or {}
         self._uses, self._company, self._blame, self._entity_of = Uses(target), company, blame, entity_of
         self._is_strict = is_transaction(target.model) and not target.model.name.endswith(_TAKES_INACTIVE)
         self._noun = noun
         self.doubts: dict[str, int] = {}
 
+    def _asked_of(self, document: Document) -> Iterator[Use]:
+        """The references of a document to what is not only coming."""
+        for use in self._uses.of(document):
+            if use.by != "id" or use.value not in self._coming.get(use.object, ()):
+                yield use
+
     def questions(self, documents: Sequence[Document]) -> list[Callable[[], None]]:
         """What must be asked of Intacct about these documents, as far as it can be said by now (`Known.questions`)."""
         wanted: dict[tuple[str, By], dict[str, None]] = {}
         for document in documents:
-            for use in self._uses.of(document):
+            for use in self._asked_of(document):
                 wanted.setdefault((use.object, use.by), {})[use.value] = None
         return [
             question
@@ -173,7 +180,7 @@ class References:
         asked: dict[str, dict[tuple[str, By], dict[str, None]]] = {}
         for document in documents:
             entity = self._entity_of(document)
-            for use in self._uses.of(document):
+            for use in self._asked_of(document):
                 asked.setdefault(use.object, {}).setdefault((entity, use.by), {})[use.value] = None
         for object, groups in asked.items():
             for entity, _ in groups:  # here, not where they are asked: a connection is opened by one thread
