@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tieout.cli import tie_out
+from tieout.cli import pull_plan, tie_out
 from tieout.cli.invocation import BudgetOption, ConcurrencyOption, MixOption, budget_of, of
 from tieout.cli.output import Column, Output, Styled, counted
 from tieout.errors import Exit, UnknownNameError
@@ -47,6 +47,9 @@ def pull(
     max_transactions: BudgetOption = None,
     concurrency: ConcurrencyOption = None,
     mix_environments: MixOption = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be read and what it would cost; write nothing.")
+    ] = False,
 ) -> int:
     """Copy objects into your database: everything the first time, then what changed. Ends with the tie-out.
 
@@ -59,6 +62,23 @@ def pull(
     started = time.monotonic()
     project = of(ctx).project()
     sections, objects = split(project, "pull", names or [])
+    if dry_run:
+        from tieout.pull import plan
+
+        with _naming_sections(project):
+            planned = plan(
+                project,
+                sections,
+                objects=objects,
+                connection=connection,
+                full=full,
+                destination=destination,
+                table=table,
+                budget=budget_of(max_transactions),
+                concurrency=concurrency,
+                mix_environments=mix_environments,
+            )
+        return pull_plan.show(output, planned, budget=max_transactions)
     with _naming_sections(project), output.progress() as progress:
         reports = run(
             project,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from tieout.pull.destinations.open import open_destination
 from tieout.pull.failures import is_connection_wide
 from tieout.pull.leasing import leased
 from tieout.pull.plan.objects import lines_of, parsed
+from tieout.pull.plan.planning import PullPlan, TablePlan, plan_table
 from tieout.pull.plan.targets import Target, table_of, targets
 from tieout.pull.report import OnProgress, PullReport
 from tieout.pull.schema.columns import choose
@@ -53,23 +54,71 @@ def pull(
     of one object among several, or of lines, is the `error` of its report, and the others are pulled; of a single
     object it is raised. What was committed before an error stays and is consistent.
     """
+    over = {"connection": connection, "destination": destination, "table": table}
     with sources(project, source, budget, concurrency) as reach:
-        over = {"connection": connection, "destination": destination, "table": table}
         wanted = targets(project, names, objects, {key: value for key, value in over.items() if value is not None})
         if source is None:
             refuse_mixture(project, [target.settings.connection for target in wanted], allowed=mix_environments)
         alone = len(wanted) == 1
-        sections: list[_Section | PullReport] = []
-        for target in wanted:
-            found = reach(target.settings.connection)
-            try:
-                sections.append(_Section(project, target, found, full=full, progress=progress))
-            except (IntacctError, UnknownNameError) as error:  # this company does not show it to this user
-                if alone or is_connection_wide(error):
-                    raise
-                sections.append(_failed(project, target, error))
+        sections = list(_sections(project, wanted, reach, full=full, progress=progress))
         with _alone_in(project, sections) if source is None else nullcontext():
             return [section if isinstance(section, PullReport) else section.pull(alone=alone) for section in sections]
+
+
+def plan(
+    project: Project,
+    names: Sequence[str] | None = None,
+    *,
+    objects: Sequence[str] | None = None,
+    connection: str | None = None,
+    full: bool = False,
+    destination: str | None = None,
+    table: str | None = None,
+    source: Source | None = None,
+    budget: Budget | None = None,
+    concurrency: int | None = None,
+    mix_environments: bool = False,
+) -> PullPlan:
+    """What `pull` with the same arguments would read now, and what that would cost. Writes nothing; each table costs
+    one billable transaction, a count.
+
+    Raises as `pull` does; what Intacct refuses of one object among several, or of lines, is the `error` of its
+    table's plan."""
+    over = {"connection": connection, "destination": destination, "table": table}
+    with sources(project, source, budget, concurrency) as reach:
+        wanted = targets(project, names, objects, {key: value for key, value in over.items() if value is not None})
+        if source is None:
+            refuse_mixture(project, [target.settings.connection for target in wanted], allowed=mix_environments)
+        found = PullPlan(tables=[])
+        for section in _sections(project, wanted, reach, full=full):
+            if isinstance(section, PullReport):
+                facts = {name: getattr(section, name) for name in ("object", "table", "destination", "error")}
+                found.tables.append(TablePlan(**facts))
+            else:
+                found.at_once = max(found.at_once, section.client.concurrency)
+                section.plan(found, alone=len(wanted) == 1)
+        return found
+
+
+def _sections(
+    project: Project,
+    wanted: Sequence[Target],
+    reach: Callable[[str | None], Source],
+    *,
+    full: bool,
+    progress: OnProgress | None = None,
+) -> Iterator[_Section | PullReport]:
+    """Each target with what the company says of it, or the report that it cannot be pulled while others can."""
+    for target in wanted:
+        found = reach(target.settings.connection)
+        try:
+            section = _Section(project, target, found, full=full, progress=progress)
+        except (IntacctError, UnknownNameError) as error:  # this company does not show it to this user
+            if len(wanted) == 1 or is_connection_wide(error):
+                raise
+            yield _failed(project, target, error)
+        else:
+            yield section
 
 
 def _alone_in(project: Project, sections: Sequence[_Section | PullReport]) -> AbstractContextManager[None]:
@@ -128,6 +177,28 @@ class _Section:
                 line_pull.prove()
         main.prove()
         return report
+
+    def plan(self, into: PullPlan, *, alone: bool) -> None:
+        """Add the plans of its tables."""
+        main = TablePull(self._job(self.model, table_of(self.settings), self.where, self.settings.fields))
+        main.report.notes += self.notes
+        self._add(into, main, alone=alone)
+        for child, owner, where in self.lines:
+            lines = self._job(child, self._line_table(child), where, None)
+            lines.owner, lines.owner_table, lines.parent = owner, main.stamped, main.job.table
+            self._add(into, TablePull(lines))
+
+    def _add(self, into: PullPlan, one: TablePull, *, alone: bool = False) -> None:
+        try:
+            found, cost = plan_table(one)
+        except TieoutError as error:
+            if alone or is_connection_wide(error):
+                raise
+            report = one.report
+            found, cost = TablePlan(object=report.object, table=report.table, destination=report.destination), 0
+            found.error = error
+        into.tables.append(found)
+        into.cost += cost
 
     def _run(self, one: TablePull, *, alone: bool = False) -> bool:
         """Whether the table was read; if not, and the next one may be, its report says why."""

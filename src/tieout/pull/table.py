@@ -89,15 +89,25 @@ class TablePull:
                 refused[field] = error.message
                 self.job.client.memory.keep_unqueryable(self.job.model.name, field, error.message)
         self.report.watermark_after = self.state.watermark
-        if not self.state.stamped and self.report.strategy == "full":
-            self.report.reason = "read in full each time: its records carry no modified stamp"
-        elif self._elsewhere:
-            looks_at = ", ".join(self._elsewhere)
-            self.report.reason = (
-                f"read in full each time: its filter looks at {looks_at}, and a change there leaves no stamp here"
-            )
+        self._explain(self.state)
         self.report.seconds = time.monotonic() - began
         return self.report
+
+    def decide(self) -> TableState:
+        """What `run` would read now, told in `report`, without reading -> what the destination holds."""
+        state = self._state()
+        self._plan(state, dict(self.job.client.memory.unqueryable(self.job.model.name)))
+        self._explain(state)
+        self.state = state
+        return state
+
+    def reads(self, state: TableState) -> Filter | None:
+        """Which rows that is; of lines without those that are read because their document changed. After `decide`."""
+        from tieout.rest import F
+
+        if self.report.strategy == "full":
+            return self.job.where
+        return self._query(F(MODIFIED) >= state.watermark).where
 
     @property
     def stamped(self) -> tuple[str, str] | None:
@@ -181,6 +191,16 @@ class TablePull:
             if self._changed is not None and len(self._changed.owners) > owned.MANY_OWNERS:
                 self.report.strategy = "full"
                 self.report.reason = f"{len(self._changed.owners):,} documents changed"
+
+    def _explain(self, state: TableState) -> None:
+        """Why the table is read in full each time, where it is."""
+        if state.version and not state.stamped and self.report.strategy == "full":
+            self.report.reason = "read in full each time: its records carry no modified stamp"
+        elif self._elsewhere:
+            looks_at = ", ".join(self._elsewhere)
+            self.report.reason = (
+                f"read in full each time: its filter looks at {looks_at}, and a change there leaves no stamp here"
+            )
 
     def _changed_documents(self, watermark: str) -> OwnedLines | None:
         """For lines: their documents that changed since this table's watermark, before it moves."""

@@ -1,0 +1,95 @@
+"""`tieout pull --dry-run`: what would be read, table by table, and what that costs. Shows; plans nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from tieout.cli.output import Column, Output, Styled, counted, plain
+from tieout.errors import Exit
+
+if TYPE_CHECKING:
+    from tieout.pull import PullPlan, TablePlan
+
+SHOWN = 4
+"""Names of fields in one sentence; --json has all."""
+
+
+def show(output: Output, plan: PullPlan, *, budget: int | None) -> int:
+    """Prints the plan -> exit code: the worst error's, else 0."""
+    code = max((table.error.exit_code for table in plan.tables if table.error is not None), default=Exit.DONE)
+    if output.json:
+        output.result(as_json(plan))
+        return code
+    tables = [table for table in plan.tables if table.error is None]
+    output.heading(
+        f"Would read {counted(plan.rows, 'row')} into {counted(len(tables), 'table')}: "
+        f"{counted(plan.transactions, 'transaction')}, {duration(plan.seconds)} or more"
+    )
+    output.line()
+    numbers = ("rows", "here now", "fields", "pages", "transactions", "waiting")
+    output.table(["table", "read", *(Column(title, right=True) for title in numbers)], map(_row, plan.tables))
+    for table in plan.tables:
+        for note in notes(table):
+            output.prose(f"{table.table}: {note}", indent=2)
+    output.line()
+    output.prose(
+        f"Nothing was read or written. The time is that of waiting for Intacct with {plan.at_once} requests at once. "
+        f"This plan cost {counted(plan.cost, 'transaction')}."
+    )
+    if budget is not None and plan.cost + plan.transactions > budget:
+        output.prose(f"The budget of {counted(budget, 'transaction')} does not suffice.")
+    return code
+
+
+def notes(table: TablePlan) -> list[str]:
+    """What a reader of the plan should know beside the numbers."""
+    found = [str(table.error)] if table.error is not None else []
+    found += table.notes
+    if table.reason:
+        found.append(table.reason)
+    if table.resumed:
+        found.append("goes on where an interrupted pull had stopped")
+    for why in dict.fromkeys(table.left_out.values()):
+        found.append(f"leaves out {_listed([path for path, its in table.left_out.items() if its == why])} ({why})")
+    return found
+
+
+def as_json(plan: PullPlan) -> dict[str, Any]:
+    """A plan as JSON shows it."""
+    tables = [
+        {name: getattr(table, name) for name in table.__struct_fields__}
+        | {"error": table.error.to_dict() if table.error is not None else None}
+        for table in plan.tables
+    ]
+    totals = {name: getattr(plan, name) for name in ("rows", "transactions", "seconds", "at_once", "cost")}
+    shown: dict[str, Any] = plain({"tables": tables} | totals)
+    return shown
+
+
+def duration(seconds: float) -> str:
+    """`0.4 s`, `12 min`, `3 h 20 min`."""
+    if seconds < 90:
+        return f"{seconds:.1f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _row(table: TablePlan) -> Sequence[Any]:
+    if table.error is not None:
+        return [table.table, Styled("refused", "bad"), "", "", "", "", "", ""]
+    return [
+        table.table,
+        table.strategy,
+        f"{table.rows:,}",
+        f"{table.held:,}",
+        f"{table.fields:,}",
+        f"{table.pages:,}",
+        f"{table.transactions:,}",
+        duration(table.seconds),
+    ]
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:SHOWN])
+    return shown if len(names) <= SHOWN else f"{shown} and {len(names) - SHOWN} more"

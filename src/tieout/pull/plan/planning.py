@@ -1,0 +1,115 @@
+"""What a pull would read and cost, said before the first page. Counts in Intacct; reads no rows and writes nothing.
+
+Knows one table at a time; which tables a run has is `run`'s business.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tieout.errors import TieoutError
+from tieout.pull.report import Strategy
+from tieout.pull.schema.columns import own_sums
+from tieout.pull.schema.personal import is_personal
+
+if TYPE_CHECKING:
+    from tieout.pull.table import TablePull
+
+PERSONAL = "personal: read only where it is named"
+
+
+class TablePlan(msgspec.Struct, kw_only=True):
+    """What a pull of one table would do now. A line table follows its documents."""
+
+    object: str
+    table: str
+    destination: str
+    strategy: Strategy = "full"
+    reason: str = ""
+    """Why the whole object is read, where one could expect less."""
+    resumed: bool = False
+    """An interrupted read would go on."""
+    rows: int = 0
+    """Rows to read, as Intacct counts them now."""
+    held: int = 0
+    """Rows the table has."""
+    fields: int = 0
+    left_out: dict[str, str] = {}
+    """Path of a field that is not read -> why."""
+    pages: int = 0
+    transactions: int = 0
+    """Billable transactions expected: pages and the tie-out."""
+    seconds: float = 0.0
+    """Waiting for Intacct, at `PullPlan.at_once` requests and at the time an answer took while this was planned; large
+    pages take longer."""
+    notes: list[str] = msgspec.field(default_factory=list)
+    error: TieoutError | None = None
+    """Why this table could not be planned, while the others were."""
+
+
+class PullPlan(msgspec.Struct, kw_only=True):
+    """A pull, before it is made. Counts are of this moment."""
+
+    tables: list[TablePlan]
+    at_once: int = 1
+    """Requests under way at once."""
+    cost: int = 0
+    """Billable transactions that the plan itself took: a count for each table."""
+
+    @property
+    def rows(self) -> int:
+        """Rows to read."""
+        return sum(table.rows for table in self.tables)
+
+    @property
+    def transactions(self) -> int:
+        """Billable transactions of the pull."""
+        return sum(table.transactions for table in self.tables)
+
+    @property
+    def seconds(self) -> float:
+        """Waiting for Intacct."""
+        return sum(table.seconds for table in self.tables)
+
+
+def plan_table(pull: TablePull) -> tuple[TablePlan, int]:
+    """The plan of one table, and its cost in billable transactions: one count. Raises what the client and the
+    destination raise."""
+    from tieout.rest.plans import pages_of
+
+    job = pull.job
+    state = pull.decide()
+    began = time.monotonic()
+    counted = job.client.count(job.model.name, pull.reads(state), private=job.private)
+    latency = time.monotonic() - began
+    done = state.backfill.position if pull.report.resumed and state.backfill is not None else 0
+    rows = max(counted - done, 0)
+    pages = pages_of(rows, job.page_size)
+    proof = 1 + bool(own_sums(pull.columns, job.model))
+    refused = job.client.memory.unqueryable(job.model.name)
+    requests = pages + proof
+    found = TablePlan(
+        object=job.model.name,
+        table=job.table,
+        destination=str(job.destination),
+        strategy=pull.report.strategy,
+        reason=pull.report.reason,
+        resumed=pull.report.resumed,
+        rows=rows,
+        held=state.rows,
+        fields=len(pull.columns),
+        left_out={
+            path: PERSONAL if path not in refused and is_personal(path) else f"Intacct refused it: {refused[path]}"
+            for path in pull.report.left_out
+        },
+        pages=pages,
+        transactions=requests,
+        seconds=-(-pages // max(job.client.concurrency, 1)) * latency + (requests - pages) * latency,
+        notes=list(pull.report.notes),
+    )
+    if job.owner is not None and found.strategy == "incremental":
+        found.notes.append("and all lines of the documents that changed")
+    return found, 1
