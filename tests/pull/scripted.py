@@ -110,6 +110,8 @@ class ScriptedCompany:
             LINE: json.loads(json.dumps(LINE_MODEL)),
         }
         self.rows: dict[str, list[dict[str, Any]]] = {BILL: rows, LINE: lines or []}
+        self.listed: list[dict[str, str]] = []
+        """Listed besides, without a model."""
         self.refused: set[str] = set()
         self.forbidden: set[str] = set()
         self.no_sums = False
@@ -136,6 +138,10 @@ class ScriptedCompany:
         path, _, parameters = target.partition("?")
         if path.endswith("/oauth2/token"):
             return self._reply(200, {"token_type": "Bearer", "access_token": "t", "expires_in": 43200})
+        if path.endswith("/services/core/model") and "type=object" in parameters:
+            names = ("apiObject", "type", "httpMethods")
+            listed = [{name: model[name] for name in names} for model in self.models.values()]
+            return self._reply(200, {"ia::result": listed + self.listed, "ia::meta": {"totalCount": len(listed)}})
         if path.endswith("/services/core/model"):
             name = parameters.partition("name=")[2].partition("&")[0].replace("%2F", "/")
             return self._reply(200, {"ia::result": self.models.get(name, []), "ia::meta": {"totalCount": 1}})

@@ -26,7 +26,9 @@ def pull(
     ctx: typer.Context,
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="NAMES", help="[pull.NAME] sections or objects (bills, vendors); none: every section."),
+        typer.Argument(
+            metavar="NAMES", help="[pull.NAME] sections, objects (bills, vendors) or all; none: every section."
+        ),
     ] = None,
     full: Annotated[bool, typer.Option("--full", help="Read everything again, not only what changed.")] = False,
     connection: Annotated[
@@ -138,7 +140,8 @@ def following(progress: Progress) -> OnProgress:
 
 def show(output: Output, reports: Sequence[PullReport], *, seconds: float) -> None:
     """What came, in one line and table by table, then whether it ties out."""
-    tables = [entry for report in reports for entry in report.all()]
+    every = [entry for report in reports for entry in report.all()]
+    tables = [entry for entry in every if not entry.skipped]
     busy = [entry for entry in tables if entry.rows_read or entry.missing or entry.misfits or entry.error]
     files = ", ".join(dict.fromkeys(Path(entry.destination.partition(":///")[2]).name for entry in tables))
     read, paid = sum(entry.rows_read for entry in tables), sum(entry.transactions for entry in tables)
@@ -158,6 +161,7 @@ def show(output: Output, reports: Sequence[PullReport], *, seconds: float) -> No
     tie_out.conclusion(output, lines)
     if failed := [entry for entry in tables if entry.error is not None]:
         output.heading(f"{counted(len(failed), 'table')} of {len(tables):,} could not be pulled.")
+    pull_plan.show_skipped(output, [entry for entry in every if entry.skipped])
 
 
 def _table(output: Output, tables: Sequence[PullReport]) -> None:

@@ -9,10 +9,10 @@ from tieout.cli.output import Column, Output, Styled, counted, plain
 from tieout.errors import Exit
 
 if TYPE_CHECKING:
-    from tieout.pull import PullPlan, TablePlan
+    from tieout.pull import PullPlan, PullReport, TablePlan
 
 SHOWN = 4
-"""Names of fields in one sentence; --json has all."""
+"""Names of fields or objects in one sentence; --json has all."""
 
 
 def show(output: Output, plan: PullPlan, *, budget: int | None) -> int:
@@ -21,17 +21,19 @@ def show(output: Output, plan: PullPlan, *, budget: int | None) -> int:
     if output.json:
         output.result(as_json(plan))
         return code
-    tables = [table for table in plan.tables if table.error is None]
+    planned = [table for table in plan.tables if not table.skipped]
+    tables = [table for table in planned if table.error is None]
     output.heading(
         f"Would read {counted(plan.rows, 'row')} into {counted(len(tables), 'table')}: "
         f"{counted(plan.transactions, 'transaction')}, {duration(plan.seconds)} or more"
     )
     output.line()
     numbers = ("rows", "here now", "fields", "pages", "transactions", "waiting")
-    output.table(["table", "read", *(Column(title, right=True) for title in numbers)], map(_row, plan.tables))
-    for table in plan.tables:
+    output.table(["table", "read", *(Column(title, right=True) for title in numbers)], map(_row, planned))
+    for table in planned:
         for note in notes(table):
             output.prose(f"{table.table}: {note}", indent=2)
+    show_skipped(output, [table for table in plan.tables if table.skipped])
     output.line()
     output.prose(
         f"Nothing was read or written. The time is that of waiting for Intacct with {plan.at_once} requests at once. "
@@ -40,6 +42,19 @@ def show(output: Output, plan: PullPlan, *, budget: int | None) -> int:
     if budget is not None and plan.cost + plan.transactions > budget:
         output.prose(f"The budget of {counted(budget, 'transaction')} does not suffice.")
     return code
+
+
+def show_skipped(output: Output, skipped: Sequence[TablePlan | PullReport]) -> None:
+    """What `all` did not bring, by reason and fix."""
+    if not skipped:
+        return
+    output.line()
+    output.heading(f"{counted(len(skipped), 'object')} skipped.")
+    found: dict[tuple[str, str], list[str]] = {}
+    for one in skipped:
+        found.setdefault((one.skipped.partition(":")[0], one.fix), []).append(one.object)
+    for (reason, fix), objects in found.items():
+        output.prose(f"{reason}: {_listed(objects)}. {fix}", indent=2)
 
 
 def notes(table: TablePlan) -> list[str]:

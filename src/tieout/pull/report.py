@@ -58,6 +58,9 @@ class PullReport(msgspec.Struct, kw_only=True):
     """Values that fit no column type: null in the table, raw in `_tieout_misfits`."""
     left_out: tuple[str, ...] = ()
     """Fields not read: not queryable, or personal and not named."""
+    skipped: str = ""
+    """For an object of `all`: why it was not pulled, not subscribed or not permitted; and `fix`, what makes it come."""
+    fix: str = ""
     error: TieoutError | None = None
     """Why this table could not be read, or not to its end, while the others of the run could."""
     notes: list[str] = msgspec.field(default_factory=list)

@@ -12,6 +12,7 @@ from tieout.errors import IntacctError, TieoutError, UnknownNameError
 from tieout.pull.destinations.open import open_destination
 from tieout.pull.failures import is_connection_wide
 from tieout.pull.leasing import leased
+from tieout.pull.plan.everything import ALL, every_object, excuse, refuse_nothing, tables
 from tieout.pull.plan.objects import lines_of, parsed
 from tieout.pull.plan.planning import PullPlan, TablePlan, plan_table
 from tieout.pull.plan.targets import Target, table_of, targets
@@ -44,6 +45,8 @@ def pull(
     """Copy objects into the destination: all rows the first time, then what changed; then tie out.
 
     `names` are [pull.*] sections (none and no `objects`: every section); `objects` are pulled with default settings.
+    The object `all` is every section and every other object that the company lists; what it has not subscribed to,
+    or the user may not read, is `skipped` in its report.
     `connection`, `destination` and, for one of them alone, `table` go before what the sections say. An interrupted
     pull can simply be run again. `budget` is what all of it may spend, `concurrency` how many requests it wants
     under way at once. A table that another pull is writing is refused, unless `source` is given: a client of one's
@@ -56,13 +59,17 @@ def pull(
     """
     over = {"connection": connection, "destination": destination, "table": table}
     with sources(project, source, budget, concurrency) as reach:
-        wanted = targets(project, names, objects, {key: value for key, value in over.items() if value is not None})
+        wanted = _wanted(project, names, objects, over, reach)
         if source is None:
             refuse_mixture(project, [target.settings.connection for target in wanted], allowed=mix_environments)
         alone = len(wanted) == 1
         sections = list(_sections(project, wanted, reach, full=full, progress=progress))
         with _alone_in(project, sections) if source is None else nullcontext():
-            return [section if isinstance(section, PullReport) else section.pull(alone=alone) for section in sections]
+            reports = [
+                section if isinstance(section, PullReport) else section.pull(alone=alone) for section in sections
+            ]
+    refuse_nothing(wanted, reports)
+    return reports
 
 
 def plan(
@@ -86,18 +93,35 @@ def plan(
     table's plan."""
     over = {"connection": connection, "destination": destination, "table": table}
     with sources(project, source, budget, concurrency) as reach:
-        wanted = targets(project, names, objects, {key: value for key, value in over.items() if value is not None})
+        wanted = _wanted(project, names, objects, over, reach)
         if source is None:
             refuse_mixture(project, [target.settings.connection for target in wanted], allowed=mix_environments)
         found = PullPlan(tables=[])
         for section in _sections(project, wanted, reach, full=full):
             if isinstance(section, PullReport):
-                facts = {name: getattr(section, name) for name in ("object", "table", "destination", "error")}
-                found.tables.append(TablePlan(**facts))
+                shared = ("object", "table", "destination", "error", "skipped", "fix")
+                found.tables.append(TablePlan(**{name: getattr(section, name) for name in shared}))
             else:
                 found.at_once = max(found.at_once, section.client.concurrency)
                 section.plan(found, alone=len(wanted) == 1)
         return found
+
+
+def _wanted(
+    project: Project,
+    names: Sequence[str] | None,
+    objects: Sequence[str] | None,
+    over: dict[str, str | None],
+    reach: Callable[[str | None], Source],
+) -> list[Target]:
+    """The targets, the word `all` put into objects."""
+    given = {key: value for key, value in over.items() if value is not None}
+    if ALL not in (objects or ()):
+        return targets(project, names, objects, given)
+    named = [name for name in objects or () if name != ALL]
+    sections = dict.fromkeys([*(names or ()), *project.names("pull")])
+    every = tables(every_object(reach(given.get("connection")).client))
+    return targets(project, list(sections), named, given, every)
 
 
 def _sections(
@@ -116,7 +140,10 @@ def _sections(
         except (IntacctError, UnknownNameError) as error:  # this company does not show it to this user
             if len(wanted) == 1 or is_connection_wide(error):
                 raise
-            yield _failed(project, target, error)
+            report = _failed(project, target, error)
+            if target.optional:
+                excuse(report, open_destination(project.root, target.settings.destination))
+            yield report
         else:
             yield section
 
@@ -127,7 +154,8 @@ def _alone_in(project: Project, sections: Sequence[_Section | PullReport]) -> Ab
 
 
 def _failed(project: Project, target: Target, error: TieoutError) -> PullReport:
-    object = catalogue.resolve(target.settings.object)
+    named = target.settings.object
+    object = named if target.optional else catalogue.resolve(named)
     destination = open_destination(project.root, target.settings.destination)
     return PullReport(object=object, table=table_of(target.settings), destination=str(destination), error=error)
 
@@ -144,7 +172,7 @@ class _Section:
         full: bool = False,
         progress: OnProgress | None = None,
     ) -> None:
-        self.settings = target.settings
+        self.settings, self.optional = target.settings, target.optional
         self.client, self.company = source.client, source.company
         self.full, self.progress = full, progress
         self.destination = open_destination(project.root, target.settings.destination)
@@ -197,6 +225,8 @@ class _Section:
             report = one.report
             found, cost = TablePlan(object=report.object, table=report.table, destination=report.destination), 0
             found.error = error
+            if self.optional:
+                excuse(found, self.destination)
         into.tables.append(found)
         into.cost += cost
 
@@ -208,8 +238,10 @@ class _Section:
             if alone or is_connection_wide(error):
                 raise
             one.report.error = error
+            if self.optional:
+                excuse(one.report, self.destination)
             one.tell("done")
-        return one.report.error is None
+        return one.report.error is None and not one.report.skipped
 
     def _job(self, model: Model, table: str, where: Filter | None, fields: Sequence[str] | None) -> TableJob:
         return TableJob(

@@ -140,6 +140,41 @@ def get_model(object: str) -> Call[Model]:
     )
 
 
+class Listed(msgspec.Struct, frozen=True):
+    """An entry of the model service's list (REST reference 6)."""
+
+    name: str
+    """`accounts-payable/vendor`."""
+    kind: str
+    """rootObject or ownedObject."""
+    methods: tuple[str, ...]
+
+
+def list_models() -> Call[list[Listed]]:
+    """Every object of the company, owned ones too (REST reference 6)."""
+
+    def parse(reply: Reply) -> list[Listed]:
+        result = _result(reply, "a list of models")
+        if not isinstance(result, list) or not all(isinstance(entry, dict) for entry in result):
+            raise not_understood("a list of models")
+        return [
+            Listed(
+                name=str(entry.get("apiObject") or "").removeprefix("objects/"),
+                kind=str(entry.get("type") or "rootObject"),
+                methods=tuple(word.strip() for word in str(entry.get("httpMethods") or "").split(",")),
+            )
+            for entry in result
+        ]
+
+    return Call(
+        method="GET",
+        path="/services/core/model",
+        query=(("type", "object"), ("schema", "false")),
+        parse=parse,
+        repeat=Repeat.FREE,
+    )
+
+
 def get_one(object: str, key: str) -> Call[dict[str, Any]]:
     """The full record with its lines, undecoded beyond JSON."""
 

@@ -46,6 +46,9 @@ class TablePlan(msgspec.Struct, kw_only=True):
     """Waiting for Intacct, at `PullPlan.at_once` requests and at the time an answer took while this was planned; large
     pages take longer."""
     notes: list[str] = msgspec.field(default_factory=list)
+    skipped: str = ""
+    fix: str = ""
+    """As `PullReport` has them."""
     error: TieoutError | None = None
     """Why this table could not be planned, while the others were."""
 

@@ -5,7 +5,7 @@ Every mistake that can be found without Intacct is found here. Asks nobody.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -25,6 +25,8 @@ class Target(msgspec.Struct, frozen=True):
 
     name: str
     settings: PullSettings
+    optional: bool = False
+    """One of `all`: skipped, not failed, where the company has not subscribed to it or the user may not read it."""
 
 
 def targets(
@@ -32,12 +34,14 @@ def targets(
     names: Sequence[str] | None,
     objects: Sequence[str] | None,
     over: dict[str, str],
+    every: Mapping[str, str | None] | None = None,
 ) -> list[Target]:
-    """`names` and `objects` as `pull` takes them; the settings in `over` go before what the sections say.
+    """`names` and `objects` as `pull` takes them; the settings in `over` go before what the sections say. `every`:
+    object -> table of what the word `all` brings besides.
 
     Raises UnknownNameError and ConfigurationError."""
     sections = [name.removeprefix("pull.") for name in names or ()]
-    if not sections and not objects:
+    if not sections and not objects and every is None:
         sections = list(project.names("pull"))
         if not sections:
             raise ConfigurationError(
@@ -46,12 +50,21 @@ def targets(
             )
     found = [Target(name, project.section("pull", name, PullSettings)) for name in sections]
     found += [Target(name, PullSettings(object=name)) for name in objects or ()]
+    named = {catalogue.resolve(target.settings.object) for target in found} if every else set()
+    found += [
+        Target(name, PullSettings(object=name, table=table), optional=True)
+        for name, table in (every or {}).items()
+        if name not in named
+    ]
     if "table" in over and len(found) > 1:
         raise ConfigurationError(
             f"One table cannot hold {len(found)} objects.", advice="Name one object or section with --table."
         )
     try:
-        found = [Target(t.name, msgspec.convert({**_members(t.settings), **over}, PullSettings)) for t in found]
+        found = [
+            msgspec.structs.replace(t, settings=msgspec.convert({**_members(t.settings), **over}, PullSettings))
+            for t in found
+        ]
     except msgspec.ValidationError as error:
         raise ConfigurationError(f"{str(error).partition(' - at')[0]}.") from None
     seen: dict[tuple[str, str], str] = {}
