@@ -52,6 +52,8 @@ def select(project: Project) -> Callable[..., list[tuple[Any, ...]]]:
 def _toml(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f'"{name}" = {_toml(v)}' for name, v in value.items()) + " }"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(_toml(v) for v in value) + "]"
     return repr(value)

@@ -251,6 +251,7 @@ class _Section:
             destination=self.destination,
             table=table,
             fields=fields,
+            types=self.settings.types or {},
             where=where,
             private=self.private,
             page_size=self.settings.page_size,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 DEFAULT_DESTINATION = "duckdb:///company.duckdb"
@@ -9,6 +11,9 @@ MAX_PAGE = 4000
 """Rows in one answer of the query service (REST reference 5.1)."""
 MIN_PAGE = 2
 """Each page begins with the last row of the one before, to notice rows that move."""
+
+
+_TYPE = re.compile(r"text|integer|decimal\((\d|[12]\d|3[0-7])\)", re.ASCII)
 
 
 class PullSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -30,10 +35,15 @@ class PullSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     lines: bool | tuple[str, ...] | None = None
     page_size: int = MAX_PAGE
     """Rows a request, 2 to 4000. Each request is one billable transaction."""
+    types: dict[str, str] | None = None
+    """Path -> `text`, `integer` or `decimal(N)`: a column's type where the model's is not wanted."""
 
     def __post_init__(self) -> None:
         # ValueError, so that the project file's reader can add file and line.
         if not MIN_PAGE <= self.page_size <= MAX_PAGE:
             raise ValueError(f"a page has {MIN_PAGE} to {MAX_PAGE} rows, not {self.page_size}")
+        for path, name in (self.types or {}).items():
+            if not _TYPE.fullmatch(name):
+                raise ValueError(f"types: {path} is text, integer or decimal(N), N from 0 to 37, not {name!r}")
         if self.table is not None and (not self.table.strip() or self.table.lower().startswith("_tieout")):
             raise ValueError(f"table {self.table!r}: names that begin with _tieout are tieout's own; use another")

@@ -6,7 +6,7 @@ Knows one query and one table; which tables a run has, and their connections, is
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -27,7 +27,7 @@ from tieout.pull.reading.reader import Spent, read
 from tieout.pull.reading.selection import Selection
 from tieout.pull.report import OnProgress, Phase, Progress, PullReport
 from tieout.pull.schema.columns import MODIFIED, choose
-from tieout.pull.schema.names import name_columns
+from tieout.pull.schema.drift import Drift, compare
 from tieout.pull.schema.types import Column
 
 if TYPE_CHECKING:
@@ -43,6 +43,8 @@ class TableJob(msgspec.Struct, kw_only=True):
     destination: Destination
     table: str
     fields: Sequence[str] | None
+    types: Mapping[str, str] = {}
+    """Path -> the type a section gives it."""
     where: Filter | None = None
     private: bool = False
     page_size: int = 4000
@@ -65,6 +67,7 @@ class TablePull:
         self.job = job
         self.report = PullReport(object=job.model.name, table=job.table, destination=str(job.destination))
         self.columns: list[Column] = []
+        self.drift: Drift | None = None
         self._rest_of: Backfill | None = None
         self._changed: OwnedLines | None = None
         self._run = uuid4().hex
@@ -74,7 +77,7 @@ class TablePull:
     def run(self) -> PullReport:
         """Read and commit. Raises StoreError, BusyError, CheckError and whatever the client raises."""
         began = time.monotonic()
-        state = self._state()
+        before = state = self._state()
         self.report.watermark_before = state.watermark
         refused = dict(self.job.client.memory.unqueryable(self.job.model.name))
         while True:
@@ -89,6 +92,8 @@ class TablePull:
                 refused[field] = error.message
                 self.job.client.memory.keep_unqueryable(self.job.model.name, field, error.message)
         self.report.watermark_after = self.state.watermark
+        if self.drift is not None:
+            self.report.notes += self.drift.notes(before.gone)
         self._explain(self.state)
         self.report.seconds = time.monotonic() - began
         return self.report
@@ -173,13 +178,14 @@ class TablePull:
     def _plan(self, state: TableState, refused: dict[str, str]) -> None:
         """Fields, columns, and whether to read all or what changed."""
         fields, self.report.left_out = choose(self.job.model, self.job.fields, refused)
-        known = {column.path: column for column in state.columns}
-        self.columns = [known.get(column.path, column) for column in name_columns(fields, state.names())]
+        self.drift = compare(self.job.model, fields, state.columns, self.job.types)
+        self.columns = self.drift.columns
         decision = choose_strategy(
             state,
             self.columns,
             selection=self._selection,
             full=self.job.full,
+            retyped=self.drift.widened,
             elsewhere=self._elsewhere,
             documents_stamped=self.job.owner is None or self.job.owner_table is not None,
         )
@@ -225,7 +231,14 @@ class TablePull:
         lines: OwnedLines | None = None
         spent = Spent(report.pages, report.transactions)
         with TableWriter(
-            job.destination, state, self.columns, report, self._run, marking=marking, resumed=begun is not None
+            job.destination,
+            state,
+            self.columns,
+            report,
+            self._run,
+            gone=self.drift.gone if self.drift is not None else (),
+            marking=marking,
+            resumed=begun is not None,
         ) as writer:
             for query, owned_lines in self._queries(state.watermark):
                 if lines is not None:

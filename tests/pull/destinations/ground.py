@@ -14,6 +14,7 @@ from tieout.pull.destinations.base import Commit, Committed, Destination
 from tieout.pull.destinations.batch import Batch
 from tieout.pull.destinations.state import TableState
 from tieout.pull.schema.columns import MODIFIED
+from tieout.pull.schema.drift import merged
 from tieout.pull.schema.types import Column, Kind, arrow_type
 
 KEY = Column(path="key", name="key", kind=Kind.TEXT)
@@ -51,9 +52,7 @@ class Table:
     def commit(self, *rows: dict[str, Any], columns: Sequence[Column] | None = None, **more: Any) -> Committed:
         """Commit rows; `after` changes the state besides."""
         of = tuple(columns or self.columns)
-        had = self.state.names()
-        every = (*self.state.columns, *(c for c in of if c.path not in had))
-        after = msgspec.structs.replace(self.state, columns=every, **more.pop("after", {}))
+        after = msgspec.structs.replace(self.state, columns=merged(self.state.columns, of), **more.pop("after", {}))
         before = more.pop("before", self.state)
         done = self.to.commit(Commit(before=before, after=after, batch=batch(rows, of), **({"synced": SYNCED} | more)))
         self.state = done.state

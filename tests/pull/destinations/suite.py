@@ -16,6 +16,7 @@ import pytest
 
 from tests.forks import Forks
 from tests.pull.destinations.ground import (
+    COLUMNS,
     DAY,
     DAYS,
     KEY,
@@ -65,13 +66,17 @@ class DestinationSuite:
         """The destination to test, in a folder of its own."""
         return open_destination(folder, self.url(folder))
 
-    def marks(self, folder: Path, table: str) -> dict[str, str | None]:
-        """key -> `_tieout_deleted` as text, read without the destination's own methods."""
+    def select(self, folder: Path, sql: str) -> list[tuple[Any, ...]]:
+        """Rows of a statement, read without the destination's own methods. Table names stand for themselves."""
         raise NotImplementedError
 
+    def marks(self, folder: Path, table: str, mark: str = "_tieout_deleted") -> dict[str, str | None]:
+        """key -> `mark` as text."""
+        return dict(self.select(folder, f'SELECT "key", CAST({mark} AS VARCHAR) FROM "{table}"'))
+
     def alter(self, folder: Path, table: str, change: str) -> None:
-        """What a person does to a table: `drop NAME`, `retype NAME`, `add NAME`, `make` (a table of theirs), `remove`,
-        or `newer` (a state in a format to come)."""
+        """What a person does to a table: `drop NAME`, `retype NAME`, `add NAME`, `rest NAME` (something of theirs rests
+        on a column), `make` (a table of theirs), `remove`, or `newer` (a state in a format to come)."""
         raise NotImplementedError
 
     @pytest.fixture
@@ -149,6 +154,82 @@ class DestinationSuite:
         it.commit({"key": "1", "name": "a"}, {"key": "2"}, columns=(KEY, NAME), after={"stamp": ""})
         it.commit({"key": "1", "name": "a", "days": 5}, columns=(KEY, NAME, DAYS))
         assert (it.row("1")["days"], it.row("2")["days"]) == (5, None)
+
+    @pytest.mark.parametrize(
+        ("old", "new", "values", "became"),
+        [
+            ((Kind.INTEGER, 0), (Kind.DECIMAL, 2), [2**62, -3, None], ["4611686018427387904.00", "-3.00", None]),
+            ((Kind.DECIMAL, 2), (Kind.DECIMAL, 4), [Decimal("-0.10"), Decimal("7.00")], ["-0.1000", "7.0000"]),
+            ((Kind.DECIMAL, 0), (Kind.DECIMAL, 3), [Decimal(12), None], ["12.000", None]),
+            ((Kind.DECIMAL, 2), (Kind.TEXT, 0), [Decimal("1234567890.10"), None], ["1234567890.10", None]),
+            ((Kind.INTEGER, 0), (Kind.TEXT, 0), [-5, None], ["-5", None]),
+            ((Kind.BOOLEAN, 0), (Kind.TEXT, 0), [True, False, None], ["true", "false", None]),
+            ((Kind.DATE, 0), (Kind.TEXT, 0), [date(2026, 3, 1), None], ["2026-03-01", None]),
+            (
+                (Kind.TIMESTAMP, 0),
+                (Kind.TEXT, 0),
+                [NOON, NOON.replace(microsecond=5)],
+                ["2026-03-20T12:00:00Z", "2026-03-20T12:00:00.000005Z"],
+            ),
+        ],
+    )
+    def test_d4_a_column_gets_a_wider_type_in_place(
+        self, to: Destination, old: tuple[Kind, int], new: tuple[Kind, int], values: list[Any], became: list[Any]
+    ) -> None:
+        column = Column(path="x", name='x "%', kind=old[0], scale=old[1])
+        wider = Column(path="x", name=column.name, kind=new[0], scale=new[1])
+        it = Table(to, columns=(KEY, column, STAMP))
+        it.commit(*({"key": str(n), column.name: value} for n, value in enumerate(values)))
+        first = "later" if new[0] is Kind.TEXT else Decimal(1)
+        it.columns = (KEY, wider, STAMP)
+        done = it.commit({"key": "0", column.name: first, STAMP.name: NOON})
+        assert [it.row(str(n))["x"] for n in range(1, len(values))] == became[1:]
+        assert done.changed == 1
+        if new[0] is Kind.DECIMAL:
+            sums = to.measure("bill", [wider])[0].sums[column.name]
+            assert sums == 1 + sum(Decimal(value) for value in became[1:] if value is not None)
+        assert to.state("bill") == it.state
+        it.commit({"key": "0", column.name: Decimal(became[0]) if new[0] is Kind.DECIMAL else became[0]})
+        assert it.row("0")["x"] == became[0]
+
+    def test_d4_what_rests_on_a_column_that_gets_wider_is_named_and_nothing_is_written(
+        self, it: Table, tmp_path: Path
+    ) -> None:
+        it.commit(bill(1))
+        self.alter(tmp_path, "bill", "rest days")
+        before, wider = it.state, Column(path="days", name="days", kind=Kind.TEXT)
+        columns = tuple(wider if c is DAYS else c for c in COLUMNS)
+        with pytest.raises(StoreError, match="of yours"):
+            it.commit(bill(1, days="x"), columns=columns)
+        assert (it.to.state("bill"), it.row("1")["days"]) == (before, 30)
+
+    def test_d4_people_can_read_what_the_columns_are(self, to: Destination, tmp_path: Path) -> None:
+        it = Table(to, columns=(KEY, STAMP))
+        it.commit({"key": "1"})
+        it.commit({"key": "1", "total": None}, columns=(KEY, TOTAL, STAMP), synced="2026-04-01T00:00:00Z")
+        it.commit(synced="2026-05-01T00:00:00Z", after={"gone": ("total",)})
+        it.commit(synced="2026-06-01T00:00:00Z", after={"gone": ("total",)})
+        stamp = ("audit.modifiedDateTime", STAMP.name, "timestamp", "Audit modified date time", SYNCED, None)
+        total = ("total", "total", "decimal(2)", "Total", "2026-04-01T00:00:00Z", "2026-05-01T00:00:00Z")
+        shown = self.select(tmp_path, "SELECT path, column_name, type, label, since, gone FROM _tieout_columns")
+        assert sorted(shown) == [stamp, ("key", "key", "text", "Key", SYNCED, None), total]
+        it.commit(synced="2026-07-01T00:00:00Z", after={"gone": ()})
+        assert self.select(tmp_path, "SELECT gone FROM _tieout_columns WHERE path = 'total'") == [(None,)]
+
+    def test_d4_each_row_tells_when_it_was_written(self, it: Table, to: Destination, tmp_path: Path) -> None:
+        it.commit(bill(1), bill(2), bill(3))
+        it.commit(bill(1), bill(2, days=1), bill(4), gone=Gone(keys=["3"]), synced="2026-04-01T00:00:00Z")
+        synced = self.marks(tmp_path, "bill", "_tieout_synced")
+        assert {key: str(moment)[:10] for key, moment in synced.items()} == {
+            "1": "2026-03-20", "2": "2026-04-01", "3": "2026-04-01", "4": "2026-04-01",
+        }  # fmt: skip
+
+    def test_d4_a_table_of_an_earlier_tieout_gets_what_every_table_has(self, it: Table, tmp_path: Path) -> None:
+        it.commit(bill(1))
+        self.alter(tmp_path, "bill", "drop _tieout_synced")
+        assert it.commit(bill(2), synced="2026-04-01T00:00:00Z").new == 1
+        synced = self.marks(tmp_path, "bill", "_tieout_synced")
+        assert [str(synced[key])[:10] for key in ("1", "2")] == ["None", "2026-04-01"]
 
     # D5: state
 

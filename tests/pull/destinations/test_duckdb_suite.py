@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
 from tests.pull.destinations.suite import NEWER, DestinationSuite
-from tieout.pull.destinations.duckdb_system import quote
 
 
 class TestDuckDB(DestinationSuite):
     def url(self, folder: Path) -> str:
         return "duckdb:///company.duckdb"
 
-    def marks(self, folder: Path, table: str) -> dict[str, str | None]:
+    def select(self, folder: Path, sql: str) -> list[tuple[Any, ...]]:
         with duckdb.connect(str(folder / "company.duckdb"), read_only=True) as db:
             db.execute("SET TimeZone = 'UTC'")
-            return dict(db.execute(f'SELECT "key", _tieout_deleted::VARCHAR FROM {quote(table)}').fetchall())
+            return db.execute(sql).fetchall()
 
     def alter(self, folder: Path, table: str, change: str) -> None:
         word, _, name = change.partition(" ")
@@ -25,6 +25,7 @@ class TestDuckDB(DestinationSuite):
             "drop": f"ALTER TABLE {table} DROP COLUMN {name}",
             "retype": f"ALTER TABLE {table} ALTER {name} TYPE DOUBLE",
             "add": f"ALTER TABLE {table} ADD COLUMN {name} VARCHAR",
+            "rest": f"CREATE INDEX theirs ON {table} ({name})",
             "make": f"CREATE TABLE {table} (x INTEGER)",
             "remove": f"DROP TABLE {table}",
             "newer": f"UPDATE _tieout_state SET state = '{NEWER}'",

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -25,10 +26,10 @@ class TestPostgres(DestinationSuite):
     def schema(self, folder: Path) -> str:
         return "s" + hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:12]
 
-    def marks(self, folder: Path, table: str) -> dict[str, str | None]:
+    def select(self, folder: Path, sql: str) -> list[tuple[Any, ...]]:
         with psycopg.connect(self.warehouse) as db:
-            statement = f'SELECT "key", _tieout_deleted::text FROM "{self.schema(folder)}"."{table}"'
-            return dict(db.execute(statement.encode()).fetchall())
+            db.execute(f"SET search_path = {self.schema(folder)}; SET TimeZone = 'UTC'".encode())
+            return db.execute(sql.encode()).fetchall()
 
     def alter(self, folder: Path, table: str, change: str) -> None:
         word, _, name = change.partition(" ")
@@ -36,6 +37,7 @@ class TestPostgres(DestinationSuite):
             "drop": f"ALTER TABLE {table} DROP COLUMN {name}",
             "retype": f"ALTER TABLE {table} ALTER {name} TYPE double precision",
             "add": f"ALTER TABLE {table} ADD COLUMN {name} text",
+            "rest": f"CREATE VIEW theirs AS SELECT {name} FROM {table}",
             "make": f"CREATE TABLE {table} (x integer)",
             "remove": f"DROP TABLE {table}",
             "newer": f"UPDATE _tieout_state SET state = '{NEWER}'",

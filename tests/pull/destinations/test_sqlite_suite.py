@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from tests.pull.destinations.suite import NEWER, DestinationSuite
 
@@ -13,9 +14,9 @@ class TestSqlite(DestinationSuite):
     def url(self, folder: Path) -> str:
         return "sqlite:///company.db"
 
-    def marks(self, folder: Path, table: str) -> dict[str, str | None]:
+    def select(self, folder: Path, sql: str) -> list[tuple[Any, ...]]:
         with closing(sqlite3.connect(folder / "company.db")) as db:
-            return dict(db.execute(f'SELECT "key", _tieout_deleted FROM "{table}"').fetchall())
+            return db.execute(sql).fetchall()
 
     def alter(self, folder: Path, table: str, change: str) -> None:
         word, _, name = change.partition(" ")
@@ -23,6 +24,7 @@ class TestSqlite(DestinationSuite):
             "drop": [f"ALTER TABLE {table} DROP COLUMN {name}"],
             "retype": [f"ALTER TABLE {table} DROP COLUMN {name}", f"ALTER TABLE {table} ADD COLUMN {name} REAL"],
             "add": [f"ALTER TABLE {table} ADD COLUMN {name} TEXT"],
+            "rest": [f"CREATE VIEW theirs AS SELECT {name} FROM {table}"],
             "make": [f"CREATE TABLE {table} (x INTEGER)"],
             "remove": [f"DROP TABLE {table}"],
             "newer": [f"UPDATE _tieout_state SET state = '{NEWER}'"],

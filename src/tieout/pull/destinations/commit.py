@@ -20,6 +20,7 @@ from tieout.pull.destinations.batch import Batch, Misfit
 from tieout.pull.destinations.state import Backfill, TableState
 from tieout.pull.report import PullReport
 from tieout.pull.schema.columns import MODIFIED
+from tieout.pull.schema.drift import merged
 from tieout.pull.schema.types import Column
 from tieout.store.crashpoints import reached
 
@@ -36,12 +37,14 @@ class TableWriter:
         report: PullReport,
         run: str,
         *,
+        gone: tuple[str, ...] = (),
         marking: bool = False,
         resumed: bool = False,
     ) -> None:
-        """`marking`: what this read does not bring is marked deleted at its end; `resumed`: it began in another run."""
+        """`gone`: paths that the model no longer has. `marking`: what this read does not bring is marked
+        deleted at its end; `resumed`: it began in another run."""
         self.destination, self.state, self.columns = destination, state, tuple(columns)
-        self.report, self.run = report, run
+        self.report, self.run, self.gone = report, run, gone
         self._paths = tuple(column.path for column in self.columns)
         self._stamp = next((column.name for column in self.columns if column.path == MODIFIED), "")
         self._batches: list[Batch] = []
@@ -117,9 +120,8 @@ class TableWriter:
 
     def _in(self, before: TableState) -> TableState:
         """The state once rows are in, whatever else is true then."""
-        had = set(before.names())
-        columns = (*before.columns, *(column for column in self.columns if column.path not in had))
-        return msgspec.structs.replace(before, columns=columns, run=self.run, stamp=self._stamp)
+        columns = merged(before.columns, self.columns)
+        return msgspec.structs.replace(before, columns=columns, gone=self.gone, run=self.run, stamp=self._stamp)
 
     def _commit(
         self, change: Callable[[TableState], TableState], *, lines: OwnedLines | None = None, last: bool = False

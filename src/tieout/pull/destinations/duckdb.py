@@ -179,7 +179,7 @@ class DuckFile(LocalFile):
             found = stored(db, table)
             if found is not None:
                 db.execute(f"DROP TABLE IF EXISTS {quote(found.table)}")
-                for name in ("_tieout_state", "_tieout_misfits", "_tieout_seen"):
+                for name in ("_tieout_state", "_tieout_misfits", "_tieout_seen", "_tieout_columns"):
                     if has_table(db, name):
                         db.execute(f"DELETE FROM {name} WHERE lower(table_name) = lower(?)", [table])
             self._reserve_log()

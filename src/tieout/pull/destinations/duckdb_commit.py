@@ -13,6 +13,7 @@ from tieout.errors import StoreError
 from tieout.pull.destinations.base import Child, Commit, Committed, counted, refuse_overtaken
 from tieout.pull.destinations.duckdb_system import (
     check,
+    describe,
     ensure_system,
     has_mark,
     has_table,
@@ -23,7 +24,8 @@ from tieout.pull.destinations.duckdb_system import (
     stored,
 )
 from tieout.pull.destinations.state import TableState
-from tieout.pull.schema.names import DELETED
+from tieout.pull.schema.names import DELETED, SYNCED
+from tieout.pull.schema.types import Column, Kind
 
 if TYPE_CHECKING:
     import duckdb
@@ -50,6 +52,7 @@ def write(db: Connection, commit: Commit, place: str) -> Committed:
     rows, unstamped = _count(db, commit.after)
     done.state = counted(commit, rows=rows, unstamped=unstamped)
     keep(db, done.state)
+    describe(db, commit)
     return done
 
 
@@ -70,18 +73,46 @@ def _ensure_table(db: Connection, commit: Commit, place: str) -> None:
                 advice="Set `table` to another name, or remove that table.",
             )
         body = ", ".join(f"{quote(c.name)} {sql_type(c)}" for c in commit.after.columns)
-        db.execute(f"CREATE TABLE {table} ({body}, {DELETED} {_STAMP})")
+        db.execute(f"CREATE TABLE {table} ({body}, {DELETED} {_STAMP}, {SYNCED} {_STAMP})")
         return
-    _ensure_mark(db, commit.after.table)
-    had = {column.name for column in commit.before.columns}
+    _ensure_marks(db, commit.after.table)
+    had = {column.name: column for column in commit.before.columns}
     for column in commit.after.columns:
-        if column.name not in had:
+        old = had.get(column.name)
+        if old is None:
             db.execute(f"ALTER TABLE {table} ADD COLUMN {quote(column.name)} {sql_type(column)}")
+        elif sql_type(old) != sql_type(column):
+            _retype(db, commit.after.table, old, column)
 
 
-def _ensure_mark(db: Connection, table: str) -> None:
-    if not has_mark(db, table):
-        db.execute(f"ALTER TABLE {quote(table)} ADD COLUMN {DELETED} {_STAMP}")
+def _ensure_marks(db: Connection, table: str) -> None:
+    for mark in (DELETED, SYNCED):
+        if not has_mark(db, table, mark):
+            db.execute(f"ALTER TABLE {quote(table)} ADD COLUMN {mark} {_STAMP}")
+
+
+def _retype(db: Connection, table: str, old: Column, new: Column) -> None:
+    """Give a column a wider type, in place; text is spelt as `Batch.columns` spells it."""
+    import duckdb
+
+    name = quote(new.name)
+    value = f"CAST({name} AS {sql_type(new)})"
+    if old.kind is Kind.TIMESTAMP:
+        form, utc = "%Y-%m-%dT%H:%M:%S", f"{name} AT TIME ZONE 'UTC'"
+        whole = f"date_trunc('second', {name}) = {name}"
+        value = f"CASE WHEN {whole} THEN strftime({utc}, '{form}Z') ELSE strftime({utc}, '{form}.%fZ') END"
+    try:
+        db.execute(f"ALTER TABLE {quote(table)} ALTER COLUMN {name} SET DATA TYPE {sql_type(new)} USING {value}")
+    except (duckdb.CatalogException, duckdb.DependencyException):
+        raise StoreError(
+            f"Column {new.name} of table {table} needs a wider type, but an index of yours rests on the table.",
+            advice="Drop that index, run the command again, and make it anew.",
+        ) from None
+    except duckdb.ConversionException:
+        raise StoreError(
+            f"A number in column {new.name} of table {table} is too long for {sql_type(new)}.",
+            advice=f'Keep it as text: types = {{ "{new.path}" = "text" }} in the section.',
+        ) from None
 
 
 def _merge(db: Connection, commit: Commit) -> tuple[int, int]:
@@ -93,14 +124,18 @@ def _merge(db: Connection, commit: Commit) -> tuple[int, int]:
     names = [quote(column.name) for column in commit.batch.of]
     listed = ", ".join(names)
     if before == 0:
-        db.execute(f"INSERT INTO {table} ({listed}) SELECT {listed} FROM _tieout_batch_in")
+        into = f"INSERT INTO {table} ({listed}, {SYNCED})"
+        db.execute(f"{into} SELECT {listed}, CAST(? AS TIMESTAMPTZ) FROM _tieout_batch_in", [commit.synced])
         return commit.batch.rows, 0
     others = [name for name in names if name != '"key"']
     differs = " OR ".join([*(f"t.{name} IS DISTINCT FROM s.{name}" for name in others), f"t.{DELETED} IS NOT NULL"])
-    values = ", ".join([*(f"{name} = s.{name}" for name in others), f"{DELETED} = NULL"])
+    moment = "CAST($1 AS TIMESTAMPTZ)"
+    values = ", ".join([*(f"{name} = s.{name}" for name in others), f"{DELETED} = NULL, {SYNCED} = {moment}"])
     update = f"WHEN MATCHED AND ({differs}) THEN UPDATE SET {values}"
-    insert = f"WHEN NOT MATCHED THEN INSERT ({listed}) VALUES ({', '.join(f's.{name}' for name in names)})"
-    touched = number(db, f'MERGE INTO {table} t USING _tieout_batch_in s ON t."key" = s."key" {update} {insert}')
+    new_row = ", ".join([*(f"s.{name}" for name in names), moment])
+    insert = f"WHEN NOT MATCHED THEN INSERT ({listed}, {SYNCED}) VALUES ({new_row})"
+    merge = f'MERGE INTO {table} t USING _tieout_batch_in s ON t."key" = s."key" {update} {insert}'
+    touched = number(db, merge, [commit.synced])
     new = number(db, f"SELECT count(*) FROM {table}") - before
     return new, touched - new
 
@@ -151,7 +186,7 @@ def _keep_seen(db: Connection, commit: Commit) -> bool:
 def _follow(db: Connection, child: Child, commit: Commit, *, hard: bool) -> tuple[TableState, int]:
     """Lines of documents that are gone go with them."""
     table = child.state.table
-    _ensure_mark(db, table)
+    _ensure_marks(db, table)
     owned = f"{quote(child.owner)} IN (SELECT key FROM _tieout_gone)"
     lines = _remove(db, table, owned, commit.synced, hard=hard)
     rows, unstamped = _count(db, child.state)
@@ -164,7 +199,8 @@ def _remove(db: Connection, table: str, which: str, moment: str, *, hard: bool) 
     """Mark live rows deleted, or delete them -> how many."""
     if hard:
         return _forget(db, table, f"{DELETED} IS NULL AND {which}")
-    sql = f"UPDATE {quote(table)} SET {DELETED} = CAST(? AS TIMESTAMPTZ) WHERE {DELETED} IS NULL AND {which}"
+    at = "CAST($1 AS TIMESTAMPTZ)"
+    sql = f"UPDATE {quote(table)} SET {DELETED} = {at}, {SYNCED} = {at} WHERE {DELETED} IS NULL AND {which}"
     return number(db, sql, [moment])
 
 

@@ -3,12 +3,16 @@
 Statements only: which file they run in, and in which transaction, the caller knows.
 """
 
+# ruff: noqa: S608 - statements are built from our own names only; values are bound
+
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tieout.errors import StoreError
+from tieout.pull.destinations.base import Commit
+from tieout.pull.destinations.columns import columns_changed, described
 from tieout.pull.destinations.state import TableState, read_state
 from tieout.pull.schema.names import DELETED
 from tieout.pull.schema.types import Column, Kind
@@ -22,6 +26,8 @@ _TABLES = (
     "CREATE TABLE IF NOT EXISTS _tieout_misfits (table_name VARCHAR NOT NULL, object VARCHAR, key VARCHAR,"
     ' field VARCHAR, raw VARCHAR, run VARCHAR, "at" VARCHAR)',
     "CREATE TABLE IF NOT EXISTS _tieout_seen (table_name VARCHAR NOT NULL, key VARCHAR NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS _tieout_columns (table_name VARCHAR NOT NULL, path VARCHAR NOT NULL,"
+    " column_name VARCHAR NOT NULL, type VARCHAR NOT NULL, label VARCHAR, since VARCHAR, gone VARCHAR)",
 )
 
 
@@ -37,10 +43,11 @@ def has_table(db: duckdb.DuckDBPyConnection, name: str) -> bool:
     return bool(db.execute(sql, [name]).fetchall())
 
 
-def has_mark(db: duckdb.DuckDBPyConnection, table: str) -> bool:
-    """Whether the table has the column of deletion marks: those made by the first tieouts have none."""
+def has_mark(db: duckdb.DuckDBPyConnection, table: str, mark: str = DELETED) -> bool:
+    """Whether the table has the column of deletion marks, or another of tieout's: those made by the first tieouts have
+    none."""
     sql = "SELECT 1 FROM duckdb_columns() WHERE lower(table_name) = lower(?) AND column_name = ?"
-    return bool(db.execute(sql, [table, DELETED]).fetchall())
+    return bool(db.execute(sql, [table, mark]).fetchall())
 
 
 def live(db: duckdb.DuckDBPyConnection, table: str) -> str:
@@ -69,6 +76,17 @@ def keep(db: duckdb.DuckDBPyConnection, state: TableState) -> None:
     db.execute("DELETE FROM _tieout_state WHERE lower(table_name) = lower(?)", [state.table])
     values = [state.table, state.object, state.company, state.entity, state.watermark, state.rows, state.run]
     db.execute("INSERT INTO _tieout_state VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", [*values, state.version, state.text()])
+
+
+def describe(db: duckdb.DuckDBPyConnection, commit: Commit) -> None:
+    """Tell people what the columns of a table are, where that has changed."""
+    own, table = "_tieout_columns WHERE lower(table_name) = lower(?)", commit.after.table
+    rows = db.execute(f"SELECT path, since, gone FROM {own}", [table]).fetchall()
+    known = {path: (since, gone) for path, since, gone in rows}
+    if known and not columns_changed(commit):
+        return
+    db.execute(f"DELETE FROM {own}", [table])
+    db.executemany("INSERT INTO _tieout_columns VALUES (?, ?, ?, ?, ?, ?, ?)", described(commit, known))
 
 
 def check(db: duckdb.DuckDBPyConnection, state: TableState, place: str) -> None:

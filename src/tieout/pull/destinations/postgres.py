@@ -20,7 +20,8 @@ from tieout.pull.destinations.base import Takes
 from tieout.pull.destinations.batch import Batch, Plain, plain
 from tieout.pull.destinations.sql import SqlDestination
 from tieout.pull.destinations.sql_session import Session
-from tieout.pull.schema.names import DELETED, MAX_NAME_BYTES
+from tieout.pull.destinations.sql_system import LAST
+from tieout.pull.schema.names import DELETED, MAX_NAME_BYTES, SYNCED
 from tieout.pull.schema.types import Column, Kind
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ class _PostgresSession(Session):
         # In one order everywhere, so that two programs never wait for each other; and each table by its name, since it
         # may not be there yet.
         names = {table.lower() for table in tables}
-        if not self.has_table("_tieout_seen"):
+        if not self.has_table(LAST):
             names.add("")  # the first of all makes tieout's own tables
         for table in sorted(names):
             digest = hashlib.sha256(f"tieout {self._schema} {table}".encode()).digest()
@@ -206,21 +207,37 @@ class _PostgresSession(Session):
     def temporary(self, name: str, select: str, values: Sequence[Any]) -> None:
         self.run(f"CREATE TEMP TABLE {name} ON COMMIT DROP AS {select}", values)
 
-    def fill(self, table: str, batch: Batch) -> None:
+    def fill(self, table: str, batch: Batch, synced: str) -> None:
+        column = f"ALTER TABLE {self.name(table)} ALTER COLUMN {SYNCED}"
+        self.run(f"{column} SET DEFAULT CAST('{synced}' AS {self.stamp})")
         self._copy(self.name(table), batch)
+        self.run(f"{column} DROP DEFAULT")
 
-    def merge(self, table: str, batch: Batch) -> int:
+    def retype(self, table: str, old: Column, new: Column) -> None:
+        if self.sql_type(old) == self.sql_type(new):
+            return
+        name = self.quote(new.name)
+        value = f"CAST({name} AS {self.sql_type(new)})"
+        if old.kind is Kind.TIMESTAMP:
+            utc, form = f"{name} AT TIME ZONE 'UTC'", 'YYYY-MM-DD"T"HH24:MI:SS'
+            whole = f"date_trunc('second', {name}) = {name}"
+            value = f"to_char({utc}, CASE WHEN {whole} THEN '{form}\"Z\"' ELSE '{form}.US\"Z\"' END)"
+        self.run(f"ALTER TABLE {self.name(table)} ALTER COLUMN {name} TYPE {self.sql_type(new)} USING {value}")
+
+    def merge(self, table: str, batch: Batch, synced: str) -> int:
         target, names = self.name(table), [self.quote(column.name) for column in batch.of]
         listed = ", ".join(names)
         self.temporary(_BATCH, f"SELECT {listed} FROM {target} WHERE false", ())
         self._copy(_BATCH, batch)
         others = [name for name in names if name != '"key"']
-        values = ", ".join([*(f"{name} = excluded.{name}" for name in others), f"{DELETED} = NULL"])
+        set_to = [f"{name} = excluded.{name}" for name in (*others, SYNCED)]
+        values = ", ".join([*set_to, f"{DELETED} = NULL"])
         differs = " OR ".join(
             [f"t.{DELETED} IS NOT NULL", *(f"t.{name} IS DISTINCT FROM excluded.{name}" for name in others)]
         )
-        insert = f"INSERT INTO {target} AS t ({listed}) SELECT {listed} FROM {_BATCH}"
-        return self.run(f'{insert} ON CONFLICT ("key") DO UPDATE SET {values} WHERE {differs}')
+        source = f"SELECT {listed}, CAST(%s AS {self.stamp}) FROM {_BATCH}"
+        insert = f"INSERT INTO {target} AS t ({listed}, {SYNCED}) {source}"
+        return self.run(f'{insert} ON CONFLICT ("key") DO UPDATE SET {values} WHERE {differs}', [synced])
 
     def _copy(self, target: str, batch: Batch) -> None:
         names = ", ".join(self.quote(column.name) for column in batch.of)
@@ -305,6 +322,14 @@ _REASONS = {
     "3D000": ("does not exist", "Create the database, or name another destination."),
     "28P01": ("refused the user or password", "Check the user and password in the destination's URL."),
     "28000": ("refused the user", "Check the user in the destination's URL and the server's access rules."),
+    "0A000": (
+        "has a view of yours that rests on a column which gets a wider type",
+        "Drop the view, run the command again, and make the view anew.",
+    ),
+    "22003": (
+        "has a number that is too long for the wider type its column gets",
+        'Keep the column as text: types = { "field" = "text" } in the section.',
+    ),
     "2BP01": ("has something of yours that rests on this table", "Drop it (a view, perhaps) first."),
     "22P05": ("cannot hold a character of this text", "Make the database with ENCODING 'UTF8'."),
     "57014": ("stopped the statement, which took too long", "Raise statement_timeout for this user."),

@@ -15,6 +15,7 @@ from tieout.pull.destinations.sql_session import Session
 from tieout.pull.destinations.sql_system import (
     LIVE,
     check,
+    describe,
     ensure_system,
     forget_seen,
     keep,
@@ -23,7 +24,7 @@ from tieout.pull.destinations.sql_system import (
     stored,
 )
 from tieout.pull.destinations.state import TableState
-from tieout.pull.schema.names import DELETED
+from tieout.pull.schema.names import DELETED, SYNCED
 
 _GONE = "_tieout_gone"
 
@@ -62,6 +63,7 @@ def write(db: Session, commit: Commit) -> Committed:
         live, unstamped = all_rows.live, all_rows.unstamped
     done.state = counted(commit, rows=live, unstamped=unstamped)
     keep(db, done.state)
+    describe(db, commit)
     return done
 
 
@@ -83,12 +85,21 @@ def _ensure_table(db: Session, commit: Commit) -> None:
                 advice="Set `table` to another name, or remove that table.",
             )
         body = [f"{db.quote(c.name)} {db.sql_type(c)}{' PRIMARY KEY' * (c.name == 'key')}" for c in state.columns]
-        db.run(f"CREATE TABLE {table} ({', '.join(body)}, {DELETED} {db.stamp})")
+        db.run(f"CREATE TABLE {table} ({', '.join(body)}, {DELETED} {db.stamp}, {SYNCED} {db.stamp})")
         return
-    had = {column.name for column in commit.before.columns}
+    _ensure_synced(db, state.table)
+    had = {column.name: column for column in commit.before.columns}
     for column in state.columns:
-        if column.name not in had:
+        old = had.get(column.name)
+        if old is None:
             db.run(f"ALTER TABLE {table} ADD COLUMN {db.quote(column.name)} {db.sql_type(column)}")
+        elif (old.kind, old.scale) != (column.kind, column.scale):
+            db.retype(state.table, old, column)
+
+
+def _ensure_synced(db: Session, table: str) -> None:
+    if SYNCED not in db.types(table):  # it was made before there was such a column
+        db.run(f"ALTER TABLE {db.name(table)} ADD COLUMN {SYNCED} {db.stamp}")
 
 
 def _merge(db: Session, commit: Commit) -> tuple[int, int, int, int]:
@@ -97,12 +108,12 @@ def _merge(db: Session, commit: Commit) -> tuple[int, int, int, int]:
     if not batch.rows:
         return 0, 0, before.rows, before.unstamped
     if not before.version:
-        db.fill(after.table, batch)
+        db.fill(after.table, batch, commit.synced)
         filled = _known(db, after, "1 = 1")
         return batch.rows, 0, filled.live, filled.unstamped
     these = (f'"key" {db.among()}', [db.listed(batch.keys)])
     old = _known(db, after, *these)
-    touched = db.merge(after.table, batch)
+    touched = db.merge(after.table, batch, commit.synced)
     new = batch.rows - old.rows
     if not _in_the_middle(commit):
         return new, touched - new, 0, 0
@@ -166,6 +177,7 @@ def _keep_seen(db: Session, commit: Commit) -> bool:
 def _follow(db: Session, child: Child, commit: Commit, *, hard: bool) -> tuple[TableState, int]:
     """Lines of documents that are gone go with them."""
     table = child.state.table
+    _ensure_synced(db, table)
     owned = f"{db.quote(child.owner)} IN (SELECT key FROM {_GONE})"
     lines = _remove(db, table, owned, [], commit.synced, hard=hard)
     left = _known(db, child.state, LIVE)
@@ -179,8 +191,8 @@ def _follow(db: Session, child: Child, commit: Commit, *, hard: bool) -> tuple[T
 def _remove(db: Session, table: str, which: str, values: Sequence[Any], moment: str, *, hard: bool) -> int:
     """Mark live rows deleted, or delete them with their misfits -> how many."""
     if not hard:
-        sql = f"UPDATE {db.name(table)} SET {DELETED} = {db.mark} WHERE {LIVE} AND {which}"
-        return db.run(sql, [moment, *values])
+        marked = f"{DELETED} = {db.mark}, {SYNCED} = {db.mark}"
+        return db.run(f"UPDATE {db.name(table)} SET {marked} WHERE {LIVE} AND {which}", [moment, moment, *values])
     left = f'SELECT "key" FROM {db.name(table)} WHERE {LIVE} AND {which}'
     sql = f"DELETE FROM {db.name('_tieout_misfits')} WHERE {of_table(db)} AND key IN ({left})"
     db.run(sql, [table, *values])

@@ -79,12 +79,17 @@ class Session(ABC):
         """A table that is gone with the transaction."""
 
     @abstractmethod
-    def fill(self, table: str, batch: Batch) -> None:
-        """Put rows into an empty table."""
+    def fill(self, table: str, batch: Batch, synced: str) -> None:
+        """Put rows into a table that this transaction has made."""
 
     @abstractmethod
-    def merge(self, table: str, batch: Batch) -> int:
+    def merge(self, table: str, batch: Batch, synced: str) -> int:
         """Put rows into a table -> how many are new, or differed in something, or were marked deleted."""
+
+    @abstractmethod
+    def retype(self, table: str, old: Column, new: Column) -> None:
+        """Give a column a wider type, in place: values are kept, spelt as `Batch.columns` spells those of the new
+        type."""
 
     @abstractmethod
     def order(self, column: Column) -> str:

@@ -8,6 +8,8 @@ Statements only: which transaction they run in, the caller knows.
 from __future__ import annotations
 
 from tieout.errors import StoreError
+from tieout.pull.destinations.base import Commit
+from tieout.pull.destinations.columns import columns_changed, described
 from tieout.pull.destinations.sql_session import Session
 from tieout.pull.destinations.state import TableState, read_state
 from tieout.pull.schema.names import DELETED
@@ -21,12 +23,16 @@ _TABLES = {
     " run TEXT, version BIGINT NOT NULL, state TEXT NOT NULL",
     "_tieout_misfits": 'table_name TEXT NOT NULL, object TEXT, key TEXT, field TEXT, raw TEXT, run TEXT, "at" TEXT',
     "_tieout_seen": "table_name TEXT NOT NULL, key TEXT NOT NULL, PRIMARY KEY (table_name, key)",
+    "_tieout_columns": "table_name TEXT NOT NULL, path TEXT NOT NULL, column_name TEXT NOT NULL, type TEXT NOT NULL,"
+    " label TEXT, since TEXT, gone TEXT",
 }
+LAST = next(reversed(_TABLES))
+"""The last one to be made: where it is, all are."""
 
 
 def ensure_system(db: Session) -> None:
     """Make tieout's own tables where they are not there yet."""
-    if db.has_table("_tieout_seen"):  # the last one: they come all together
+    if db.has_table(LAST):
         return
     db.ensure_place()
     for name, body in _TABLES.items():
@@ -73,10 +79,24 @@ def keep(db: Session, state: TableState) -> None:
     db.run(f"INSERT INTO {own} VALUES ({marks})", [*values, state.version, state.text()])
 
 
+def describe(db: Session, commit: Commit) -> None:
+    """Tell people what the columns of a table are, where that has changed."""
+    own, table = db.name("_tieout_columns"), commit.after.table
+    sql = f"SELECT path, since, gone FROM {own} WHERE {of_table(db)}"
+    known = {path: (since, gone) for path, since, gone in db.rows(sql, [table])}
+    if known and not columns_changed(commit):
+        return
+    db.run(f"DELETE FROM {own} WHERE {of_table(db)}", [table])
+    marks = ", ".join([db.mark] * 7)
+    for row in described(commit, known):
+        db.run(f"INSERT INTO {own} VALUES ({marks})", row)
+
+
 def forget(db: Session, table: str) -> None:
     """All that is kept of a table."""
-    for name in ("_tieout_state", "_tieout_misfits"):
-        db.run(f"DELETE FROM {db.name(name)} WHERE {of_table(db)}", [table])
+    for name in ("_tieout_state", "_tieout_misfits", "_tieout_columns"):
+        if db.has_table(name):
+            db.run(f"DELETE FROM {db.name(name)} WHERE {of_table(db)}", [table])
     forget_seen(db, table)
 
 

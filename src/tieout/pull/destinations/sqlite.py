@@ -13,6 +13,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from decimal import Context, Decimal, InvalidOperation
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from tieout.pull.destinations.batch import Batch, Plain
 from tieout.pull.destinations.file import LocalFile
 from tieout.pull.destinations.sql import SqlDestination
 from tieout.pull.destinations.sql_session import Session
-from tieout.pull.schema.names import DELETED
+from tieout.pull.schema.names import DELETED, SYNCED
 from tieout.pull.schema.types import Column, Kind
 
 LOCK_WAIT = 10.0
@@ -162,21 +163,43 @@ class _SqliteSession(Session):
     def temporary(self, name: str, select: str, values: Sequence[Any]) -> None:
         self._db.execute(f"CREATE TEMP TABLE {name} AS {select}", values)
 
-    def fill(self, table: str, batch: Batch) -> None:
-        self._db.executemany(self._insert(table, batch), zip(*batch.columns(), strict=True))
+    def fill(self, table: str, batch: Batch, synced: str) -> None:
+        self._db.executemany(self._insert(table, batch), _rows(batch, synced))
 
-    def merge(self, table: str, batch: Batch) -> int:
+    def retype(self, table: str, old: Column, new: Column) -> None:
+        target, name = self.name(table), self.quote(new.name)
+        value = _respelt(name, old, new)
+        if self.sql_type(old) == self.sql_type(new):
+            if value != name:
+                self.run(f"UPDATE {target} SET {name} = {value} WHERE {name} IS NOT NULL")
+            return
+        wider = self.quote("_tieout_wider")  # a column's type itself cannot be changed
+        try:
+            self.run(f"ALTER TABLE {target} ADD COLUMN {wider} {self.sql_type(new)}")
+            self.run(f"UPDATE {target} SET {wider} = {value} WHERE {name} IS NOT NULL")
+            self.run(f"ALTER TABLE {target} DROP COLUMN {name}")
+            self.run(f"ALTER TABLE {target} RENAME COLUMN {wider} TO {name}")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
+                raise
+            raise StoreError(
+                f"Column {new.name} of table {table} needs a wider type, but something of yours rests on it: {error}.",
+                advice="Drop that index or view, run the command again, and make it anew.",
+            ) from None
+
+    def merge(self, table: str, batch: Batch, synced: str) -> int:
         others = [self.quote(column.name) for column in batch.of if column.name != "key"]
-        values = ", ".join([*(f"{name} = excluded.{name}" for name in others), f"{DELETED} = NULL"])
+        set_to = [f"{name} = excluded.{name}" for name in (*others, SYNCED)]
+        values = ", ".join([*set_to, f"{DELETED} = NULL"])
         differs = " OR ".join([f"t.{DELETED} IS NOT NULL", *(f"t.{name} IS NOT excluded.{name}" for name in others)])
         sql = f'{self._insert(table, batch)} ON CONFLICT ("key") DO UPDATE SET {values} WHERE {differs}'
         before = self._db.total_changes
-        self._db.executemany(sql, zip(*batch.columns(), strict=True))
+        self._db.executemany(sql, _rows(batch, synced))
         return self._db.total_changes - before
 
     def _insert(self, table: str, batch: Batch) -> str:
-        names = ", ".join(self.quote(column.name) for column in batch.of)
-        return f"INSERT INTO {self.name(table)} AS t ({names}) VALUES ({', '.join('?' * len(batch.of))})"
+        names = ", ".join([*(self.quote(column.name) for column in batch.of), SYNCED])
+        return f"INSERT INTO {self.name(table)} AS t ({names}) VALUES ({', '.join('?' * (len(batch.of) + 1))})"
 
     def order(self, column: Column) -> str:
         # Moments are spelt with and without microseconds, and `.` comes before `Z`.
@@ -224,6 +247,19 @@ class _SqliteSession(Session):
         if column.kind is Kind.TIMESTAMP:  # `order` takes the Z off
             return [None if value is None else f"{str(value).rstrip('Z')}Z" for value in values]
         return values
+
+
+def _rows(batch: Batch, synced: str) -> Iterator[tuple[Plain, ...]]:
+    return zip(*batch.columns(), repeat(synced, batch.rows), strict=True)
+
+
+def _respelt(name: str, old: Column, new: Column) -> str:
+    """An expression for the values of a column as `Batch.columns` spells those of its wider type."""
+    if new.kind is Kind.DECIMAL:
+        zeros = "0" * (new.scale - old.scale)
+        point = "." if not old.scale and zeros else ""
+        return f"{name} || '{point}{zeros}'"
+    return f"CASE {name} WHEN 1 THEN 'true' ELSE 'false' END" if old.kind is Kind.BOOLEAN else name
 
 
 class _ExactSum:

@@ -33,10 +33,12 @@ def choose_strategy(
     selection: str,
     full: bool = False,
     elsewhere: Collection[str] = (),
+    retyped: Collection[str] = (),
     documents_stamped: bool = True,
 ) -> Decision:
-    """`full`: everything is asked for. `elsewhere`: what the filter looks at in other records (`looks_elsewhere`).
-    `documents_stamped`: for lines, whether every document tells when it was modified."""
+    """`full`: everything is asked for. `retyped`: fields whose column gets another type, in which Intacct may spell
+    values that have not changed in another way. `elsewhere`: what the filter looks at in other records
+    (`looks_elsewhere`). `documents_stamped`: for lines, whether every document tells when it was modified."""
     # With a filter that looks elsewhere not even an interrupted read goes on: what it has may have left the filter.
     if full or not state.version or elsewhere:
         return Decision("full")
@@ -44,6 +46,8 @@ def choose_strategy(
     added = [column.path for column in columns if column.path not in current]
     if added:
         return Decision("full", f"new fields: {', '.join(added[:5])}{' ...' if len(added) > 5 else ''}")
+    if retyped:
+        return Decision("full", f"fields of another type: {', '.join(sorted(retyped))}")
     if state.selection != selection:
         return Decision("full", "the filter is another one than last time")
     if state.backfill is not None:

@@ -101,7 +101,8 @@ def _refuse_taken(project: Project, targets: Sequence[Target]) -> None:
 def _same(one: PullSettings, other: PullSettings) -> bool:
     """Whether both bring the same rows and columns."""
     return catalogue.resolve(one.object) == catalogue.resolve(other.object) and (
-        (one.fields, one.where, one.private, one.lines) == (other.fields, other.where, other.private, other.lines)
+        (one.fields, one.where, one.private, one.lines, one.types)
+        == (other.fields, other.where, other.private, other.lines, other.types)
     )
 
 

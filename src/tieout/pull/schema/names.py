@@ -7,6 +7,7 @@ bytes long, since the live vendor has both `accountLabel` and `accountlabel` (RE
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 
 from tieout.catalogue.model import Field
@@ -15,12 +16,15 @@ from tieout.pull.schema.types import Column, kind_of
 MAX_NAME_BYTES = 63
 DELETED = "_tieout_deleted"
 """The column every table has besides: when a full read no longer saw the row; null while Intacct shows it."""
+SYNCED = "_tieout_synced"
+"""Another one: when the row was last written, by Intacct's clock. What was read and found to be the same is not
+written; null in rows from before tables had it."""
 
 
 def name_columns(fields: Mapping[str, Field], known: Mapping[str, str] | None = None) -> list[Column]:
     """Columns for fields, in order. `known` holds names given earlier (path -> name); they never change."""
     names = dict(known or {})
-    taken = {DELETED, *(name.lower() for name in names.values())}
+    taken = {DELETED, SYNCED, *(name.lower() for name in names.values())}
     columns = []
     for path, field in fields.items():
         name = names.get(path)
@@ -30,6 +34,15 @@ def name_columns(fields: Mapping[str, Field], known: Mapping[str, str] | None = 
         kind, scale = kind_of(field)
         columns.append(Column(path=path, name=name, kind=kind, scale=scale, money=field.scale is not None))
     return columns
+
+
+def label(path: str) -> str:
+    """A path in words: `vendor.id` -> `Vendor id`, `nsp::RENEWAL_DATE` -> `Renewal date`."""
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", path.replace("nsp::", ""))
+    words = [word for word in re.split(r"[\s._:]+", spaced) if word]
+    shouted = len(words) > 1 and spaced.isupper()  # else capitals are an abbreviation, as in `URL1`
+    text = " ".join(word if word.isupper() and not shouted else word.lower() for word in words)
+    return text[:1].upper() + text[1:]
 
 
 def table_name(object: str) -> str:

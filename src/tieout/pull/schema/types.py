@@ -12,6 +12,7 @@ from tieout.catalogue.model import Field
 if TYPE_CHECKING:
     import pyarrow as pa
 
+MAX_SCALE = 37
 NUMBER_SCALE = 10
 """Digits after the point for `type: number`, whose precision no model tells."""
 
@@ -47,7 +48,7 @@ def kind_of(field: Field) -> tuple[Kind, int]:
     if field.format == "date-time":
         return Kind.TIMESTAMP, 0
     if field.scale is not None:
-        return Kind.DECIMAL, min(field.scale, 37)
+        return Kind.DECIMAL, min(field.scale, MAX_SCALE)
     if field.format is not None and field.format.startswith("percent-precision-"):
         return Kind.DECIMAL, NUMBER_SCALE
     match field.type:
@@ -61,6 +62,31 @@ def kind_of(field: Field) -> tuple[Kind, int]:
             return Kind.JSON, 0
         case _:
             return Kind.TEXT, 0
+
+
+def named(text: str) -> tuple[Kind, int]:
+    """Kind and scale by the name that a section gives: `text`, `integer` or `decimal(N)`."""
+    kind, _, scale = text.rstrip(")").partition("(")
+    return Kind(kind), int(scale or 0)
+
+
+def type_name(column: Column) -> str:
+    """What a column holds, for people: `decimal(2)`, `timestamp`."""
+    return f"decimal({column.scale})" if column.kind is Kind.DECIMAL else str(column.kind)
+
+
+def joined(one: Column, other: Column) -> tuple[Kind, int] | None:
+    """The narrowest type that holds the values of both without losing a digit; None where only a person can say.
+
+    Anything fits into text once it is text; a number and a date have nothing in common."""
+    if one.kind is other.kind:
+        return one.kind, max(one.scale, other.scale)
+    kinds = {one.kind, other.kind}
+    if kinds == {Kind.INTEGER, Kind.DECIMAL}:
+        return Kind.DECIMAL, max(one.scale, other.scale)
+    if kinds == {Kind.TEXT, Kind.JSON}:
+        return Kind.JSON, 0
+    return (Kind.TEXT, 0) if Kind.TEXT in kinds else None
 
 
 def arrow_type(column: Column) -> pa.DataType:

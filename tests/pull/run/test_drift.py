@@ -1,0 +1,116 @@
+"""A company whose model changes between two pulls: the table follows, and the report says how."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from tests.pull.conftest import Pull
+from tests.pull.scripted import BILL, ScriptedCompany, bill, company, field
+from tieout.errors import ConfigurationError
+
+Select = Callable[..., list[tuple[Any, ...]]]
+REGION = "nsp::REGION"
+
+
+def change(it: ScriptedCompany, **fields: Any) -> None:
+    """Give fields of bills another definition; None takes one away."""
+    for name, wire in fields.items():
+        it.models[BILL]["fields"][name] = wire
+        if wire is None:
+            del it.models[BILL]["fields"][name]
+
+
+def test_a_new_custom_field_arrives_in_every_row(pull_bills: Pull, select: Select) -> None:
+    it = company()
+    pull_bills(it)
+    change(it, **{REGION: field()})
+    for row in it.rows[BILL]:
+        row[REGION] = f"region {row['key']}"
+    report = pull_bills(it)
+    assert f"new columns: {REGION}" in report.notes
+    assert select('SELECT count(*), count(DISTINCT "nsp__REGION") FROM bill') == [(25, 25)]
+    assert report.ties
+    assert pull_bills(it).strategy == "incremental"
+
+
+def test_a_vanished_field_keeps_its_last_values_and_is_said_once(pull_bills: Pull, select: Select) -> None:
+    it = company()
+    pull_bills(it)
+    change(it, days=None)
+    report = pull_bills(it)
+    assert report.strategy == "incremental"
+    assert any("no longer in Intacct's model: days" in note for note in report.notes)
+    assert pull_bills(it).notes == []
+    assert select("SELECT sum(days) FROM bill") == [(sum(range(1, 26)),)]
+    ((gone, others),) = select("SELECT min(gone) FILTER (path = 'days'), count(gone) FROM _tieout_columns")
+    assert (gone[:10], others) == ("2026-02-01", 1)
+
+
+def test_a_type_that_widens_is_read_again_and_ties(pull_bills: Pull, select: Select) -> None:
+    it = company()
+    pull_bills(it)
+    change(it, days=field("number"), totalDue=field("string", "decimal-precision-4"))
+    for row in it.rows[BILL]:
+        row["days"], row["totalDue"] = Decimal(f"{row['days']}.5"), f"{row['totalDue']}05"
+    report = pull_bills(it)
+    assert report.reason == "fields of another type: days, totalDue"
+    assert "column days is now decimal(10), was integer" in report.notes
+    assert report.ties
+    assert select("SELECT days, \"totalDue\" FROM bill WHERE key = '7'") == [(Decimal("7.5"), Decimal("7.1005"))]
+    assert pull_bills(it).strategy == "incremental"
+
+
+def test_a_number_that_becomes_text_is_kept_as_text(pull_bills: Pull, select: Select) -> None:
+    it = company()
+    pull_bills(it)
+    change(it, days=field())
+    it.rows[BILL][0]["days"] = "net 30"
+    for row in it.rows[BILL][1:]:
+        row["days"] = str(row["days"])
+    report = pull_bills(it)
+    assert (report.misfits, report.ties) == (0, True)
+    assert select("SELECT days FROM bill WHERE key IN ('1', '2') ORDER BY key") == [("net 30",), ("2",)]
+
+
+def test_without_a_common_type_nothing_is_read_until_a_person_chooses(pull_bills: Pull, select: Select) -> None:
+    it = company()
+    pull_bills(it)
+    change(it, dueDate=field("boolean"))
+    for row in it.rows[BILL]:
+        row["dueDate"] = True
+    asked = len(it.pages())
+    with pytest.raises(ConfigurationError, match="dueDate was date and is now boolean"):
+        pull_bills(it)
+    assert len(it.pages()) == asked
+    pull_bills(it, types={"dueDate": "text"})
+    assert select('SELECT DISTINCT "dueDate" FROM bill') == [("true",)]
+
+
+def test_a_section_may_say_what_a_column_holds(pull_bills: Pull, select: Select) -> None:
+    it = ScriptedCompany([bill(1, description="7", rate=Decimal("1.25"))])
+    report = pull_bills(it, lines=False, types={"description": "integer", "rate": "decimal(2)"})
+    assert report.ties
+    assert select("SELECT description + 1, CAST(rate AS VARCHAR), typeof(rate) FROM bill") == [
+        (8, "1.25", "DECIMAL(38,2)")
+    ]
+
+
+@pytest.mark.parametrize("name", ["float", "decimal", "decimal(38)", "decimal(-1)", "Text"])
+def test_a_type_that_is_none_is_refused_with_file_and_line(pull_bills: Pull, name: str) -> None:
+    with pytest.raises(ConfigurationError, match="types: rate is text, integer or decimal"):
+        pull_bills(company(), types={"rate": name})
+
+
+def test_rows_tell_when_they_were_last_written(pull_bills: Pull, select: Select) -> None:
+    it = company()
+    pull_bills(it)
+    it.now = datetime(2026, 3, 1, tzinfo=UTC)
+    it.rows[BILL][3] |= {"description": "changed", "audit.modifiedDateTime": "2026-02-28T00:00:00Z"}
+    pull_bills(it, full=True)
+    written = select("SELECT count(*) FROM bill GROUP BY _tieout_synced ORDER BY _tieout_synced")
+    assert written == [(24,), (1,)]
