@@ -200,6 +200,14 @@ class ReplyError(UnreachableError):
 
     whose = Whose.SAGE
 
+    def __init__(self, message: str, *, advice: str = "", whose: Whose | None = None, status: int = 0) -> None:
+        super().__init__(message, advice=advice, whose=whose)
+        self.status = status
+        """HTTP status it came under, 0 where that does not matter."""
+
+    def _facts(self) -> dict[str, Any]:
+        return super()._facts() | {"status": self.status}
+
 
 class StoreError(TieoutError):
     """The state database or a destination cannot be opened, read or written."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from email.utils import format_datetime
+from functools import partial
 from typing import Any
 
 from tieout.rest import InProcessTransport, Intacct
@@ -115,6 +116,8 @@ class ScriptedCompany:
         self.refused: set[str] = set()
         self.forbidden: set[str] = set()
         self.no_sums = False
+        self.text_filters = False
+        """Filters compare keys as text, though the order is that of numbers."""
         self.unsummable: set[str] = set()
         self.names_the_culprit = True
         self.now: datetime | None = datetime(2026, 2, 1, 12, 0, 0, tzinfo=UTC)
@@ -161,7 +164,7 @@ class ScriptedCompany:
                 return self._refusal(name if self.names_the_culprit else "", payload["object"])
             if name in self.refused or (sums and self.no_sums):
                 return self._refusal(name, payload["object"])
-        found = [row for row in self.rows[payload["object"]] if _selected(row, payload)]
+        found = self.found(payload)
         if sums:
             totals = {n: str(sum(Decimal(row[n[4:]] or 0) for row in found)) if found else None for n in sums}
             return self._reply(200, {"ia::result": [totals], "ia::meta": {"totalCount": 1}})
@@ -174,6 +177,11 @@ class ScriptedCompany:
         following = start + size if start - 1 + size < len(found) else None
         meta = {"totalCount": len(found), "start": start, "pageSize": size, "next": following, "previous": None}
         return self._reply(200, {"ia::result": rows, "ia::meta": meta})
+
+    def found(self, payload: dict[str, Any]) -> list[dict[str, Any]]:
+        """The rows a query selects, in no order."""
+        text = self.text_filters
+        return [row for row in self.rows[payload["object"]] if _selected(row, payload, text=text)]
 
     def _refusal(self, name: str, object: str) -> tuple[int, Mapping[str, str], bytes]:
         error = {
@@ -197,26 +205,29 @@ def _encode(value: Any) -> bytes:
     return re.sub(r'"@@(.*?)@@"', r"\1", text).encode()
 
 
-def _selected(row: dict[str, Any], payload: dict[str, Any]) -> bool:
-    results = [_matches(row, condition) for condition in payload.get("filters", [])]
+def _selected(row: dict[str, Any], payload: dict[str, Any], *, text: bool) -> bool:
+    results = [_matches(row, condition, text) for condition in payload.get("filters", [])]
     expression = payload.get("filterExpression", "and")
     if expression in ("and", "or"):
         return all(results) if expression == "and" else any(results)
     return bool(eval(re.sub(r"\d+", lambda n: str(results[int(n[0]) - 1]), expression)))  # our own text, in a test
 
 
-def _matches(row: dict[str, Any], condition: dict[str, Any]) -> bool:
+def _matches(row: dict[str, Any], condition: dict[str, Any], text: bool) -> bool:
     ((operator, inner),) = condition.items()
     ((path, value),) = inner.items()
+    order = str if text and path == "key" else partial(_order, name=path)
     match operator:
         case "$eq":
             return bool(row[path] == value)
         case "$gte":
             return row[path] is not None and bool(row[path] >= value)
         case "$gt":
-            return bool(_order(row[path], path) > _order(value, path))
+            return bool(order(row[path]) > order(value))
         case "$lt":
-            return bool(_order(row[path], path) < _order(value, path))
+            return bool(order(row[path]) < order(value))
+        case "$lte":
+            return bool(order(row[path]) <= order(value))
         case "$in":
             return row[path] in value
         case "$notIn":

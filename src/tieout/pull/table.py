@@ -17,13 +17,13 @@ from tieout.errors import ConfigurationError, IntacctError
 from tieout.pull.destinations.base import Destination, OwnedLines
 from tieout.pull.destinations.commit import TableWriter
 from tieout.pull.destinations.state import Backfill, TableState
+from tieout.pull.filling import Filling
 from tieout.pull.plan.strategy import choose_strategy, looks_elsewhere
 from tieout.pull.proof.conclude import conclude
 from tieout.pull.reading import owned
-from tieout.pull.reading.clock import watermark
+from tieout.pull.reading.course import Left
 from tieout.pull.reading.decode import Decoder
-from tieout.pull.reading.ordered import Place
-from tieout.pull.reading.reader import Spent, read
+from tieout.pull.reading.reader import Spent
 from tieout.pull.reading.selection import Selection
 from tieout.pull.report import OnProgress, Phase, Progress, PullReport
 from tieout.pull.schema.columns import MODIFIED, choose
@@ -113,6 +113,12 @@ class TablePull:
         if self.report.strategy == "full":
             return self.job.where
         return self._query(F(MODIFIED) >= state.watermark).where
+
+    def catches_up(self, pages: int) -> bool:
+        """Whether a full read of so many pages ends with what changed meanwhile. One page is one moment. Lines are
+        brought by their documents, whose table is of an earlier moment by then: the next run reads them."""
+        long = self.report.resumed or pages > 1
+        return long and self.job.owner is None and any(column.path == MODIFIED for column in self.columns)
 
     @property
     def stamped(self) -> tuple[str, str] | None:
@@ -222,15 +228,10 @@ class TablePull:
 
     def _read(self, state: TableState) -> TableState:
         """The main read: everything, or everything since the watermark."""
-        job, report = self.job, self.report
-        full, begun = report.strategy == "full", self._rest_of
-        decoder = Decoder(self.columns)
+        job, report, begun = self.job, self.report, self._rest_of
+        full = report.strategy == "full"
         marking = full and (begun.marking if begun else state.rows > 0)
-        since = begun.since if begun else None
-        after = Place(begun.position, begun.last_key) if begun else None
-        lines: OwnedLines | None = None
-        spent = Spent(report.pages, report.transactions)
-        with TableWriter(
+        writer = TableWriter(
             job.destination,
             state,
             self.columns,
@@ -238,32 +239,54 @@ class TablePull:
             self._run,
             gone=self.drift.gone if self.drift is not None else (),
             marking=marking,
-            resumed=begun is not None,
-        ) as writer:
-            for query, owned_lines in self._queries(state.watermark):
-                if lines is not None:
-                    writer.replace_lines(lines)
-                lines, before = owned_lines, report.rows_read
-                for step in read(job.client, query, decoder, size=job.page_size, after=after, spent=spent):
-                    if since is None:
-                        since = watermark(step.asked_at)
-                    if lines is not None:
-                        lines.present += step.page.batch.keys
-                    writer.add(step.page.batch, step.page.misfits, step.asked_at)
-                    self._tell(before + step.place.position, before + step.total, "reading")
-                    if writer.due:
-                        writer.checkpoint(
-                            full=full,
-                            selection=self._selection,
-                            since=since,
-                            position=step.place.position,
-                            last_key=step.place.last_key,
-                        )
-                report.pages, report.transactions = spent.pages, spent.transactions
+            resumed=full and begun is not None,
+        )
+        with writer:
+            filling = Filling(
+                client=job.client,
+                writer=writer,
+                decoder=Decoder(self.columns),
+                selection=self._selection,
+                size=job.page_size,
+                spent=Spent(report.pages, report.transactions),
+                tell=lambda rows, total: self._tell(rows, total, "reading"),
+            )
+            if full:
+                reached, lines = self._everything(filling, marking=marking), self._changed
+            else:
+                reached, lines = self._changes(filling, state.watermark)
             self._tell(report.rows_read, report.rows_read, "writing")
-            reached_until = max(since or "", state.watermark if not full else "")
-            writer.finish(selection=self._selection, watermark=reached_until, lines=lines)
+            writer.finish(selection=self._selection, watermark=reached, full=full, lines=lines)
         return writer.state
+
+    def _everything(self, filling: Filling, *, marking: bool) -> str:
+        """All rows, then what changed meanwhile -> the moment up to which all is read."""
+        begun, query = self._rest_of, self._query()
+        course = filling.everything(query, begun=begun, marking=marking, lines=self._changed)
+        since = course.since or ""
+        if since and self.catches_up(self.report.pages):
+            since = filling.catch_up(query, course, since)
+        return since
+
+    def _changes(self, filling: Filling, low: str) -> tuple[str, OwnedLines | None]:
+        """What changed since `low` -> the moment up to which all is read, and what the last commit has to know of
+        lines."""
+        writer, since = filling.writer, ""
+        lines: OwnedLines | None = None
+        queries, begun = self._queries(low), self._rest_of
+        kept = [owned_lines for _, owned_lines in queries] == [None]  # other documents may have changed next time
+        if not kept:
+            begun = None
+        elif begun is not None:
+            low = Left.read(begun.filter).low
+            queries = self._queries(low)
+        for query, owned_lines in queries:
+            if lines is not None:
+                writer.replace_lines(lines)
+            lines = owned_lines
+            began = filling.changes(query, low=low, begun=begun, kept=kept, lines=lines)
+            since = since or began
+        return max(since, writer.state.watermark), lines
 
     def _queries(self, watermark: str) -> list[tuple[Query, OwnedLines | None]]:
         """Each query of the read, with the documents all of whose lines it brings: everything, or what changed, each

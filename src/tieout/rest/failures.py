@@ -130,6 +130,7 @@ def strange_reply(reply: Reply, request: str) -> ReplyError:
     return ReplyError(
         f"{request} was answered with {what} (HTTP {reply.status}).",
         advice="Intacct or a proxy before it is in trouble; try again later.",
+        status=reply.status,
     )
 
 

@@ -80,6 +80,11 @@ class TableWriter:
         reached("pull.page_taken")
 
     @property
+    def holds(self) -> bool:
+        """Whether there are rows that are not committed."""
+        return bool(self._rows or self._misfits)
+
+    @property
     def due(self) -> bool:
         """Whether it is time to commit."""
         takes = self.destination.takes
@@ -89,27 +94,42 @@ class TableWriter:
             or time.monotonic() - self._last >= takes.commit_seconds
         )
 
-    def checkpoint(self, *, full: bool, selection: str, since: str, position: int, last_key: str) -> None:
-        """Commit what is there, in the middle of a read. An interrupted full read goes on after `position` and
-        `last_key`; an interrupted incremental one starts again from its old watermark."""
+    def checkpoint(self, *, selection: str, backfill: Backfill | None = None, tail: str = "") -> None:
+        """Commit what is there, in the middle of a read. `backfill`: where the next run goes on; nothing where it has
+        to start again. `tail`: changes before this moment were read beside it."""
 
         def change(before: TableState) -> TableState:
             after = self._in(before)
-            if not full:
+            if backfill is None:
                 return after
-            backfill = Backfill(since=since, position=position, last_key=last_key, marking=self._marking)
+            if backfill.kind == "changes":
+                return msgspec.structs.replace(after, backfill=backfill)
             return msgspec.structs.replace(
-                after, selection=selection, fields=self._paths, watermark="", backfill=backfill
+                after,
+                selection=selection,
+                fields=self._paths,
+                watermark="",
+                backfill=backfill,
+                tail=tail or (before.tail if before.backfill is not None else ""),
             )
 
         self._commit(change)
 
-    def finish(self, *, selection: str, watermark: str, lines: OwnedLines | None = None) -> None:
-        """Commit the rest: the read is complete up to `watermark`."""
+    def finish(
+        self, *, selection: str, watermark: str, full: bool, lines: OwnedLines | None = None, **then: str
+    ) -> None:
+        """Commit the rest: the read is complete up to `watermark`. `then`: what else is true of the state."""
 
         def change(before: TableState) -> TableState:
+            other = before.backfill is not None and before.backfill.kind in ("fill", "sweep") and not full
             return msgspec.structs.replace(
-                self._in(before), selection=selection, fields=self._paths, watermark=watermark, backfill=None
+                self._in(before),
+                selection=selection,
+                fields=self._paths,
+                watermark=watermark,
+                backfill=before.backfill if other else None,
+                tail="",
+                **then,
             )
 
         self._commit(change, lines=lines, last=True)
@@ -153,8 +173,8 @@ class TableWriter:
         """Wait for the commit under way, if there is one."""
         if self._pending is None:
             return
-        pending, self._pending = self._pending, None
-        done = pending.result()
+        done = self._pending.result()
+        self._pending = None  # not before: whoever leaves here with Ctrl-C commits once more
         self.state = done.state
         self.report.new += done.new
         self.report.changed += done.changed

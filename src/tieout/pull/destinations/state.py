@@ -21,8 +21,8 @@ FORMAT = 2
 class Backfill(msgspec.Struct, frozen=True, kw_only=True):
     """A long read that has committed some rows but not all. The next run goes on after them."""
 
-    kind: Literal["full", "fill", "sweep"] = "full"
-    """Every row; the new fields of every row; the keys of every row."""
+    kind: Literal["full", "changes", "fill", "sweep"] = "full"
+    """Every row; what changed; the new fields of every row; the keys of every row."""
     since: str
     """Intacct's clock when it began, less the look-back: the watermark it leaves when it is complete."""
     position: int
@@ -35,7 +35,8 @@ class Backfill(msgspec.Struct, frozen=True, kw_only=True):
     rows_at_start: int = 0
     """Rows Intacct counted when it began."""
     filter: str = ""
-    """The windows not read yet, where the read was cut into some; "" for one read of everything."""
+    """What is left beside the place: ranges of keys, where the read was cut into some; from which moment, where it is
+    of what changed."""
 
 
 class Proven(msgspec.Struct, frozen=True, kw_only=True):

@@ -91,6 +91,8 @@ def plan_table(pull: TablePull) -> tuple[TablePlan, int]:
     done = state.backfill.position if pull.report.resumed and state.backfill is not None else 0
     rows = max(counted - done, 0)
     pages = pages_of(rows, job.page_size)
+    if pull.report.strategy == "full" and pull.catches_up(pages):
+        pages += 1
     proof = 1 + bool(own_sums(pull.columns, job.model))
     refused = job.client.memory.unqueryable(job.model.name)
     requests = pages + proof

@@ -50,12 +50,13 @@ def choose_strategy(
         return Decision("full", f"fields of another type: {', '.join(sorted(retyped))}")
     if state.selection != selection:
         return Decision("full", "the filter is another one than last time")
-    if state.backfill is not None:
-        return Decision("full", rest_of=state.backfill)
+    begun = state.backfill
+    if begun is not None and begun.kind == "full":
+        return Decision("full", rest_of=begun)
     if not documents_stamped:
         return Decision("full", "its documents have no complete modified stamps")
     if state.watermark and state.stamped and any(column.path == MODIFIED for column in columns):
-        return Decision("incremental")
+        return Decision("incremental", rest_of=begun if begun is not None and begun.kind == "changes" else None)
     return Decision("full")
 
 

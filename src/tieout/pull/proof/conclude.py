@@ -11,6 +11,7 @@ from tieout.pull.destinations.base import Destination
 from tieout.pull.destinations.state import TableState
 from tieout.pull.failures import is_connection_wide
 from tieout.pull.proof.compare import Proof, subject_of, tie_out, unproven
+from tieout.pull.reading.windows import timed_out
 from tieout.pull.schema.types import Column
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def conclude(
     try:
         return tie_out(client, model, destination, state.table, columns, where=where, private=private, whole=whole)
     except TieoutError as error:
-        if is_connection_wide(error):
+        if is_connection_wide(error) and not timed_out(error):
             raise
         subject = subject_of(model.name, state.table)
         return Proof([unproven(subject, "rows", state.rows, f"Intacct would not count them: {error}")])

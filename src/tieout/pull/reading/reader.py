@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
@@ -58,7 +58,7 @@ def read(
     size: int,
     after: Place | None = None,
     spent: Spent | None = None,
-) -> Iterator[Step]:
+) -> Generator[Step, None, None]:
     """All rows of `query`, which is in the order of keys, or those after a place where an earlier read stopped.
 
     `size` is 2 to 4000 rows a page, each page one billable transaction; as many are under way as the client may have.
