@@ -72,7 +72,7 @@ class Asked(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
     object: str
     fields: list[str]
     filters: list[dict[str, dict[str, str]]] = []
-    filter_expression: str = "and"
+    filter_expression: str | None = "and"
     filter_parameters: dict[str, Any] = {}
     order_by: list[dict[str, str]] = []
     start: int = 1
@@ -177,7 +177,7 @@ def _read(body: bytes) -> Asked:
         raise RefusedError(HTTPStatus.BAD_REQUEST, str(error)) from None
     if asked.object != OBJECT or asked.start < 1 or not 1 <= asked.size <= MAX_PAGE:
         raise RefusedError(HTTPStatus.BAD_REQUEST, f"Held: {OBJECT}, start from 1, size 1 to {MAX_PAGE}")
-    if asked.order_by not in ([], [{"key": "asc"}]) or "or" in asked.filter_expression:
+    if asked.order_by not in ([], [{"key": "asc"}]) or "or" in (asked.filter_expression or "and"):
         raise RefusedError(HTTPStatus.BAD_REQUEST, "Held: orderBy key ascending, filters joined by and")
     for field in asked.fields:
         if field not in ATTRIBUTES and ":" not in field:

@@ -245,7 +245,7 @@ class TablePull:
             filling = Filling(
                 client=job.client,
                 writer=writer,
-                decoder=Decoder(self.columns),
+                decoder=Decoder(self.columns, tuples=job.destination.takes.rows == "tuples"),
                 selection=self._selection,
                 size=job.page_size,
                 spent=Spent(report.pages, report.transactions),

@@ -136,6 +136,22 @@ class DestinationSuite:
         it.commit({"key": "1", "name": "other"}, columns=(KEY, NAME))
         assert (it.row("1")["name"], it.row("1")["total"]) == ("other", "7.00")
 
+    def test_d2_a_first_read_that_goes_on_may_bring_rows_again(self, it: Table) -> None:
+        """Rows that were committed before the program was killed, and rows of a page that has moved."""
+        open_ended = {"backfill": Backfill(since=SYNCED, position=2, last_key="2")}
+        it.commit(bill(1), bill(2, **{STAMP.name: None}), after=open_ended)
+        done = it.commit(bill(2, name="later"), bill(3), bill(1), after=open_ended)
+        assert (done.new, done.changed, done.state.rows, done.state.unstamped) == (1, 1, 3, 0)
+        assert (it.keys(), it.row("2")["name"]) == (["1", "2", "3"], "later")
+        done = it.commit(bill(4, **{STAMP.name: None}), after={"backfill": None})
+        assert (done.new, done.state.rows, done.state.unstamped) == (1, 4, 1)
+
+    def test_d2_many_rows_at_once(self, it: Table) -> None:
+        it.commit(*(bill(i) for i in range(1, 1003)))
+        done = it.commit(*(bill(i, days=i % 2 + 30) for i in range(1003, 0, -1)))
+        assert (done.new, done.changed, done.state.rows) == (1, 501, 1003)
+        assert {it.row(str(i))["days"] - i % 2 for i in (1, 100, 101, 500, 1002, 1003)} == {30}
+
     def test_d2_a_row_marked_deleted_that_comes_back_is_live_and_changed(self, it: Table) -> None:
         it.commit(bill(1), bill(2))
         it.commit(gone=Gone(keys=["2"]))

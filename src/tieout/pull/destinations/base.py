@@ -26,8 +26,8 @@ class Takes(msgspec.Struct, frozen=True, kw_only=True):
     commit_rows: int
     commit_bytes: int = 96 * 2**20
     commit_seconds: float = 5.0
-    rows: Literal["arrow", "columns"] = "arrow"
-    """Which of `Batch.arrow` and `Batch.columns` it calls."""
+    rows: Literal["arrow", "tuples"] = "arrow"
+    """Which of `Batch.arrow` and `Batch.tuples` it calls."""
     beside: bool = False
     """Commits of different tables may run at once."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import msgspec
 
@@ -70,16 +70,23 @@ class Batch:
         """The rows by column: whole numbers and booleans as they are, all else as text. Amounts have all the digits
         after the point that their column has; dates are `2026-03-20`, stamps `2026-03-20T10:00:00Z`, with microseconds
         where they have any."""
-        return [plain(column, self._data.column(at).to_pylist()) for at, column in enumerate(self.of)]
+        return [spelt(column, self._data.column(at)) for at, column in enumerate(self.of)]
+
+    def tuples(self) -> Sequence[tuple[Plain, ...]]:
+        """The rows, spelt as `columns` does."""
+        return list(zip(*self.columns(), strict=True))
+
+    def nulls(self, name: str) -> int:
+        """How many rows have nothing in the column of that name: all of them where the batch does not bring it."""
+        if name not in self._data.column_names:
+            return self.rows
+        return int(self._data.column(name).null_count)
 
     def unique(self) -> Batch:
         """Each key once, its last appearance."""
         if len(set(self.keys)) == len(self.keys):
             return self
-        import pyarrow as pa
-
-        last = sorted({key: index for index, key in enumerate(self.keys)}.values())
-        return Batch(self.of, self._data.take(pa.array(last)), [self.keys[index] for index in last])
+        return self.only(sorted({key: index for index, key in enumerate(self.keys)}.values()))
 
     def only(self, at: Sequence[int]) -> Batch:
         """The rows at these places, which rise."""
@@ -89,6 +96,31 @@ class Batch:
         import pyarrow as pa
 
         return Batch(self.of, self._data.take(pa.array(at)), [self.keys[index] for index in at])
+
+
+def spelt(column: Column, values: pa.ChunkedArray) -> list[Plain]:
+    """The same as `plain` for a whole column, spelt by Arrow, which makes no Python object before the text."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if column.kind is Kind.DATE:
+        values = values.cast(pa.string())
+    elif column.kind is Kind.TIMESTAMP:
+        try:
+            seconds = values.cast(pa.timestamp("s", "UTC"))
+        except pa.ArrowInvalid:  # some have microseconds, and only those show them
+            return plain(column, values.to_pylist())
+        values = pc.utf8_replace_slice(seconds.cast(pa.string()), 10, 11, "T")
+    elif column.kind is Kind.DECIMAL:
+        texts = cast("list[str | None]", values.cast(pa.string()).to_pylist())
+        if column.scale <= _WITHOUT_EXPONENT:
+            return cast("list[Plain]", texts)
+        return [f"{Decimal(text):f}" if text is not None and "E" in text else text for text in texts]
+    return cast("list[Plain]", values.to_pylist())
+
+
+_WITHOUT_EXPONENT = 6
+"""Digits after the point up to which Arrow writes every number in full."""
 
 
 def plain_text(value: Decimal | date | datetime) -> str:

@@ -17,6 +17,7 @@ import msgspec
 
 from tieout.pull.destinations.base import Commit, Committed, Destination, OwnedLines, Seen
 from tieout.pull.destinations.batch import Batch, Misfit
+from tieout.pull.destinations.plain_batch import joined
 from tieout.pull.destinations.state import Backfill, TableState
 from tieout.pull.report import PullReport
 from tieout.pull.schema.columns import MODIFIED
@@ -157,7 +158,7 @@ class TableWriter:
                 Commit(
                     before=before,
                     after=change(before),
-                    batch=Batch.joined(self.columns, batches).unique(),
+                    batch=joined(self.columns, batches).unique(),
                     synced=synced,
                     misfits=misfits,
                     lines=lines,

@@ -207,11 +207,15 @@ class _PostgresSession(Session):
     def temporary(self, name: str, select: str, values: Sequence[Any]) -> None:
         self.run(f"CREATE TEMP TABLE {name} ON COMMIT DROP AS {select}", values)
 
-    def fill(self, table: str, batch: Batch, synced: str) -> None:
-        column = f"ALTER TABLE {self.name(table)} ALTER COLUMN {SYNCED}"
-        self.run(f"{column} SET DEFAULT CAST('{synced}' AS {self.stamp})")
-        self._copy(self.name(table), batch)
-        self.run(f"{column} DROP DEFAULT")
+    def fill(self, table: str, batch: Batch, synced: str) -> bool:
+        from psycopg.errors import UniqueViolation
+
+        try:
+            with self._db.transaction():
+                self._copy(self.name(table), batch, synced)
+        except UniqueViolation:
+            return False
+        return True
 
     def retype(self, table: str, old: Column, new: Column) -> None:
         if self.sql_type(old) == self.sql_type(new):
@@ -239,12 +243,14 @@ class _PostgresSession(Session):
         insert = f"INSERT INTO {target} AS t ({listed}, {SYNCED}) {source}"
         return self.run(f'{insert} ON CONFLICT ("key") DO UPDATE SET {values} WHERE {differs}', [synced])
 
-    def _copy(self, target: str, batch: Batch) -> None:
-        names = ", ".join(self.quote(column.name) for column in batch.of)
+    def _copy(self, target: str, batch: Batch, synced: str = "") -> None:
+        import pyarrow as pa
+
+        names = ", ".join([*(self.quote(column.name) for column in batch.of), *([SYNCED] * bool(synced))])
         statement = f"COPY {target} ({names}) FROM STDIN (FORMAT csv)".replace("%%", "%")  # no values here
         with self._db.cursor() as cursor, cursor.copy(statement.encode()) as copy:
             for part in batch.arrow().to_batches(max_chunksize=10_000):
-                copy.write(_csv(part))
+                copy.write(_csv(part.append_column(SYNCED, pa.repeat(synced, part.num_rows)) if synced else part))
 
     def order(self, column: Column) -> str:
         name = self.quote(column.name)

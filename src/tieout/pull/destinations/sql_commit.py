@@ -107,18 +107,22 @@ def _merge(db: Session, commit: Commit) -> tuple[int, int, int, int]:
     before, after, batch = commit.before, commit.after, commit.batch
     if not batch.rows:
         return 0, 0, before.rows, before.unstamped
-    if not before.version:
-        db.fill(after.table, batch, commit.synced)
-        filled = _known(db, after, "1 = 1")
-        return batch.rows, 0, filled.live, filled.unstamped
-    these = (f'"key" {db.among()}', [db.listed(batch.keys)])
-    old = _known(db, after, *these)
+    without = batch.nulls(after.stamp) if after.stamp else 0
+    if _brings_new_rows(commit) and db.fill(after.table, batch, commit.synced):
+        return batch.rows, 0, before.rows + batch.rows, before.unstamped + without
+    old = _known(db, after, f'"key" {db.among()}', [db.listed(batch.keys)])
     touched = db.merge(after.table, batch, commit.synced)
     new = batch.rows - old.rows
-    if not _in_the_middle(commit):
-        return new, touched - new, 0, 0
-    now = _known(db, after, *these)
-    return new, touched - new, before.rows + now.live - old.live, before.unstamped + now.unstamped - old.unstamped
+    if after.stamp and all(column.name != after.stamp for column in batch.of):
+        without = old.unstamped + new  # the stamps of rows that were there are left as they are
+    return new, touched - new, before.rows + batch.rows - old.live, before.unstamped + without - old.unstamped
+
+
+def _brings_new_rows(commit: Commit) -> bool:
+    """Whether a row of it that is there already would be a surprise: the first read of a table, or the rest of one."""
+    backfill = commit.before.backfill
+    begun = backfill is not None and backfill.kind == "full" and not backfill.marking
+    return not commit.before.version or begun
 
 
 def _known(db: Session, state: TableState, where: str, values: Sequence[Any] = ()) -> _Known:
@@ -201,7 +205,7 @@ def _remove(db: Session, table: str, which: str, values: Sequence[Any], moment: 
 
 def _keep_misfits(db: Session, commit: Commit) -> None:
     state, own = commit.after, db.name("_tieout_misfits")
-    if commit.batch.rows:
+    if commit.batch.rows and db.rows(f"SELECT 1 FROM {own} WHERE {of_table(db)} LIMIT 1", [state.table]):
         sql = f"DELETE FROM {own} WHERE {of_table(db)} AND key {db.among()}"
         db.run(sql, [state.table, db.listed(commit.batch.keys)])
     marks = ", ".join([db.mark] * 7)

@@ -79,8 +79,8 @@ class Session(ABC):
         """A table that is gone with the transaction."""
 
     @abstractmethod
-    def fill(self, table: str, batch: Batch, synced: str) -> None:
-        """Put rows into a table that this transaction has made."""
+    def fill(self, table: str, batch: Batch, synced: str) -> bool:
+        """Put rows into a table that has none of their keys -> False, with nothing done, where it has one."""
 
     @abstractmethod
     def merge(self, table: str, batch: Batch, synced: str) -> int:

@@ -13,7 +13,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from decimal import Context, Decimal, InvalidOperation
-from itertools import repeat
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from tieout.pull.schema.types import Column, Kind
 LOCK_WAIT = 10.0
 """Seconds to wait for another program that writes."""
 ROWS_A_LOT = 50_000
+VALUES_A_STATEMENT = 2_000
 
 _HEAD = b"SQLite format 3\0"
 _SAFE_DIGITS = 17
@@ -43,7 +44,7 @@ class SqliteFile(LocalFile, SqlDestination):
     """One SQLite file. Every method opens it, works, and closes it again. Raises StoreError, BusyError."""
 
     kind = "sqlite"
-    takes = Takes(commit_rows=4_000, rows="columns")
+    takes = Takes(commit_rows=20_000, rows="tuples")
 
     def check(self) -> None:
         """What would only be found out when the first rows are written, found before any are read."""
@@ -163,8 +164,19 @@ class _SqliteSession(Session):
     def temporary(self, name: str, select: str, values: Sequence[Any]) -> None:
         self._db.execute(f"CREATE TEMP TABLE {name} AS {select}", values)
 
-    def fill(self, table: str, batch: Batch, synced: str) -> None:
-        self._db.executemany(self._insert(table, batch), _rows(batch, synced))
+    def fill(self, table: str, batch: Batch, synced: str) -> bool:
+        self._db.execute("SAVEPOINT fill")
+        try:
+            self._insert(table, batch, synced)
+        except sqlite3.IntegrityError as error:
+            if error.sqlite_errorname != "SQLITE_CONSTRAINT_PRIMARYKEY":
+                raise
+            self._db.execute("ROLLBACK TO fill")
+        else:
+            return True
+        finally:
+            self._db.execute("RELEASE fill")
+        return False
 
     def retype(self, table: str, old: Column, new: Column) -> None:
         target, name = self.name(table), self.quote(new.name)
@@ -192,14 +204,23 @@ class _SqliteSession(Session):
         set_to = [f"{name} = excluded.{name}" for name in (*others, SYNCED)]
         values = ", ".join([*set_to, f"{DELETED} = NULL"])
         differs = " OR ".join([f"t.{DELETED} IS NOT NULL", *(f"t.{name} IS NOT excluded.{name}" for name in others)])
-        sql = f'{self._insert(table, batch)} ON CONFLICT ("key") DO UPDATE SET {values} WHERE {differs}'
         before = self._db.total_changes
-        self._db.executemany(sql, _rows(batch, synced))
+        self._insert(table, batch, synced, f' ON CONFLICT ("key") DO UPDATE SET {values} WHERE {differs}')
         return self._db.total_changes - before
 
-    def _insert(self, table: str, batch: Batch) -> str:
+    def _insert(self, table: str, batch: Batch, synced: str, conflict: str = "") -> None:
+        # Many rows a statement: quicker, and other threads run meanwhile. With one row a statement each of them would
+        # wait for its turn at the interpreter.
+        width = len(batch.of)
+        most = min(VALUES_A_STATEMENT, self._db.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER))
+        step = max(most // width, 1)
         names = ", ".join([*(self.quote(column.name) for column in batch.of), SYNCED])
-        return f"INSERT INTO {self.name(table)} AS t ({names}) VALUES ({', '.join('?' * (len(batch.of) + 1))})"
+        row = f"({', '.join('?' * width)}, '{synced}')"
+        tuples = batch.tuples()
+        for first in range(0, len(tuples), step):
+            some = tuples[first : first + step]
+            sql = f"INSERT INTO {self.name(table)} AS t ({names}) VALUES {', '.join([row] * len(some))}{conflict}"
+            self._db.execute(sql, list(chain.from_iterable(some)))
 
     def order(self, column: Column) -> str:
         # Moments are spelt with and without microseconds, and `.` comes before `Z`.
@@ -213,33 +234,44 @@ class _SqliteSession(Session):
         self, table: str, columns: Sequence[Column], where: str, values: Sequence[Any], by: Column | None
     ) -> dict[Any, list[Decimal | None]]:
         group = self.quote(by.name) if by is not None else "NULL"
-        source = f"FROM {self.name(table)} WHERE {where}"
-        odd = ", ".join(f"max({_is_odd(self.quote(c.name), c)})" for c in columns)
-        ((*slow,),) = self.rows(f"SELECT {odd} {source}", values)
+        source = f"FROM {self.name(table)} WHERE {where}{' GROUP BY 1' if by is not None else ''}"
+        names = [self.quote(column.name) for column in columns]
+        quick = ", ".join(f"sum(CAST(replace({name}, '.', '') AS INTEGER))" for name in names)
+        odd = ", ".join(f"max({_is_odd(name, column)})" for name, column in zip(names, columns, strict=True))
         try:
-            found = self._sums(group, source, values, columns, slow)
+            found = self.rows(f"SELECT {group}, {quick}, {odd} {source}", values)
+            slow = [at for at in range(len(columns)) if any(row[1 + len(columns) + at] for row in found)]
         except sqlite3.OperationalError as error:
             if "integer overflow" not in str(error):
                 raise
-            found = self._sums(group, source, values, columns, [True] * len(columns))
-        return found
-
-    def _sums(
-        self, group: str, source: str, values: Sequence[Any], columns: Sequence[Column], slow: Sequence[Any]
-    ) -> dict[Any, list[Decimal | None]]:
-        self._db.create_aggregate("_tieout_sum", 1, _ExactSum)  # type: ignore[arg-type]  # it gives text, as SQLite allows
-        parts = [
-            f"_tieout_sum({name})" if odd else f"sum(CAST(replace({name}, '.', '') AS INTEGER))"
-            for name, odd in zip((self.quote(c.name) for c in columns), slow, strict=True)
-        ]
-        grouped = "" if group == "NULL" else " GROUP BY 1"
-        return {
-            name: [
-                None if total is None else Decimal(total) if odd else _EXACT.scaleb(Decimal(total), -_scale(column))
-                for total, column, odd in zip(totals, columns, slow, strict=True)
+            slow = list(range(len(columns)))
+            found = self.rows(f"SELECT DISTINCT {group} {source}", values)
+        totals = {
+            row[0]: [
+                None if total is None else _EXACT.scaleb(Decimal(total), -_scale(column))
+                for total, column in zip(row[1:], columns, strict=False)
             ]
-            for name, *totals in self.rows(f"SELECT {group}, {', '.join(parts)} {source}{grouped}", values)
+            or [None] * len(columns)
+            for row in found
         }
+        if slow:
+            self._sum_exactly(totals, [names[at] for at in slow], slow, f"SELECT {group}", source, values)
+        return totals
+
+    def _sum_exactly(
+        self,
+        totals: dict[Any, list[Decimal | None]],
+        names: Sequence[str],
+        slow: Sequence[int],
+        select: str,
+        source: str,
+        values: Sequence[Any],
+    ) -> None:
+        self._db.create_aggregate("_tieout_sum", 1, _ExactSum)  # type: ignore[arg-type]  # it gives text, as SQLite allows
+        listed = ", ".join(f"_tieout_sum({name})" for name in names)
+        for group, *sums in self.rows(f"{select}, {listed} {source}", values):
+            for at, total in zip(slow, sums, strict=True):
+                totals[group][at] = None if total is None else Decimal(total)
 
     def read(self, column: Column, values: list[Any]) -> list[Plain]:
         if column.kind is Kind.BOOLEAN:
@@ -247,10 +279,6 @@ class _SqliteSession(Session):
         if column.kind is Kind.TIMESTAMP:  # `order` takes the Z off
             return [None if value is None else f"{str(value).rstrip('Z')}Z" for value in values]
         return values
-
-
-def _rows(batch: Batch, synced: str) -> Iterator[tuple[Plain, ...]]:
-    return zip(*batch.columns(), repeat(synced, batch.rows), strict=True)
 
 
 def _respelt(name: str, old: Column, new: Column) -> str:

@@ -17,6 +17,7 @@ import msgspec
 from tieout.errors import ReplyError
 from tieout.pull.destinations.batch import Batch, Misfit
 from tieout.pull.reading import cells
+from tieout.pull.reading.whole_columns import as_tuples, whole_column
 from tieout.pull.schema.types import Column, Kind, arrow_type
 
 if TYPE_CHECKING:
@@ -42,8 +43,10 @@ class Page(msgspec.Struct):
 class Decoder:
     """Reads the pages of one query. Not for two threads at once: it learns which columns need the slow way."""
 
-    def __init__(self, columns: Sequence[Column]) -> None:
+    def __init__(self, columns: Sequence[Column], *, tuples: bool = False) -> None:
+        """`tuples`: who takes the rows asks for `Batch.tuples`, and gets them as they came wherever they fit."""
         self.columns = tuple(columns)
+        self._tuples = tuples
         self._key = next(i for i, column in enumerate(self.columns) if column.path == "key")
         self._loose: set[int] = set()
         self._texts = {i for i, column in enumerate(self.columns) if column.kind is Kind.TEXT}
@@ -64,6 +67,10 @@ class Decoder:
             values = [[row.get(column.path) for row in rows] for column in self.columns]
             loose: set[int] = set(range(len(self.columns)))
         else:
+            if self._tuples and not self._loose and _NUL not in body:
+                batch = as_tuples(self.columns, rows, self._getters, len(body))
+                if batch is not None:
+                    return _page(batch, [], len(rows), meta)
             values = [list(map(get, rows)) for get in self._getters]
             loose = self._loose | self._texts if _NUL in body else self._loose
         return self._page(values, loose, len(rows), meta)
@@ -71,23 +78,16 @@ class Decoder:
     def _page(self, values: list[list[Any]], loose: Collection[int], count: int, meta: Meta) -> Page:
         import pyarrow as pa
 
-        from tieout.rest.rows import whole as number
-
         whole, misfits = self._drop_keyless(values, typed=self._key not in loose)
         keys = cast("list[str]", whole[self._key])
         arrays = []
         for index, column in enumerate(self.columns):
-            array = None if index in loose else _fast(whole[index], column)
+            array = None if index in loose else whole_column(whole[index], column)
             if array is None:
                 array = self._slow(index, whole[index], keys, misfits)
             arrays.append(array)
-        return Page(
-            batch=Batch(self.columns, pa.table(arrays, names=[column.name for column in self.columns]), keys),
-            misfits=misfits,
-            rows=count,
-            total=number(meta.totalCount),
-            next=number(meta.next) or None,
-        )
+        batch = Batch(self.columns, pa.table(arrays, names=[column.name for column in self.columns]), keys)
+        return _page(batch, misfits, count, meta)
 
     def _slow(self, index: int, values: list[Any], keys: list[str], misfits: list[Misfit]) -> pa.Array:
         import pyarrow as pa
@@ -183,21 +183,10 @@ def _wire_type(column: Column) -> Any:
             return str | None
 
 
-def _fast(values: list[Any], column: Column) -> pa.Array | None:
-    """The whole column at once, or None if a single value does not fit."""
-    import pyarrow as pa
+def _page(batch: Batch, misfits: list[Misfit], rows: int, meta: Meta) -> Page:
+    from tieout.rest.rows import whole as number
 
-    if column.kind is Kind.JSON:
-        return None
-    if column.kind is Kind.DECIMAL and not column.money:
-        values = [None if v is None or (text := str(v, "ascii")) == "null" else text for v in values]
-    target = arrow_type(column)
-    try:
-        if column.kind in (Kind.DECIMAL, Kind.DATE, Kind.TIMESTAMP):
-            return pa.array(values, pa.string()).cast(target)
-        return pa.array(values, target)
-    except (pa.ArrowException, OverflowError, UnicodeError):
-        return None
+    return Page(batch=batch, misfits=misfits, rows=rows, total=number(meta.totalCount), next=number(meta.next) or None)
 
 
 def _unwrap(value: Any) -> Any:

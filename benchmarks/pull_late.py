@@ -1,0 +1,89 @@
+"""A pull where every answer is late: how much of the waiting is hidden, and what it costs. Called by pull_floor.py."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from floors import pull_duckdb, pull_pages, static_server
+from pulling import product, pulled
+
+AT_A_TIME = 6
+GOAL_ONE = 5.5
+"""Times as fast with six requests at a time as with one."""
+GOAL_GENERATOR = 5.0
+"""Times as fast as a loop over sageintacctrestsdk's generator with the floor's loader."""
+GOAL_TRANSACTIONS = 252
+"""For 1,000,000 rows: 251 pages that overlap by a row, and what is counted and added up at the end."""
+GOAL_NOTHING = 50
+"""Milliseconds of our own in a pull that finds nothing."""
+GENERATOR = Path(__file__).parents[1] / ".venv" / "foreign" / "sageintacctrestsdk" / "bin" / "python"
+_rows = msgspec.json.Decoder(list[pull_pages.Row]).decode
+
+
+def late(rows: int, latency: float) -> None:
+    """Seconds of a pull into DuckDB with one request at a time, with six, and of the generator's loop."""
+    print(f"{rows:,} rows of 20 fields into DuckDB, {latency:g} s until each answer; seconds\n")
+    took: dict[str, float] = {}
+    with static_server.start(rows, latency) as base_url:
+        for name, places in (("six at a time", AT_A_TIME), ("one at a time", 1)):
+            with tempfile.TemporaryDirectory() as folder:
+                began = time.perf_counter()
+                report = pulled(base_url, Path(folder), "duckdb:///company.duckdb", concurrency=places)
+                took[name] = time.perf_counter() - began
+            told = f"{report.transactions:,} transactions"
+            print(f"{name:<24}{took[name]:>8.2f}   {told}, goal {GOAL_TRANSACTIONS} for 1,000,000", flush=True)
+        if GENERATOR.exists():
+            took["generator"] = _generator(base_url, rows)
+            print(f"{'sageintacctrestsdk':<24}{took['generator']:>8.2f}   pages of 2,000", flush=True)
+        else:
+            print("sageintacctrestsdk is not installed in its own environment; `make test` does that")
+    print(f"\n{'one at a time / six':<24}{took['one at a time'] / took['six at a time']:>8.2f}   goal {GOAL_ONE}")
+    if "generator" in took:
+        ratio = took["generator"] / took["six at a time"]
+        print(f"{'sageintacctrestsdk / six':<24}{ratio:>8.2f}   goal {GOAL_GENERATOR}")
+
+
+def _generator(base_url: str, rows: int) -> float:
+    """Its process reads, this one loads beside it with the floor's loader, and is not counted against it."""
+    program = Path(__file__).parent / "floors" / "sdk_generator.py"
+    command = [str(GENERATOR), str(program), base_url, ",".join(pull_pages.COLUMNS)]
+    began = time.perf_counter()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        subprocess.Popen(command, stdout=subprocess.PIPE, env=os.environ | {"NO_PROXY": "*"}) as process,
+    ):
+        done = pull_duckdb.load(Path(folder) / "floor.duckdb", lambda since: _lines(process), "")
+    if done != rows:
+        raise SystemExit(f"the generator gave {done} rows of {rows}")
+    return time.perf_counter() - began
+
+
+def _lines(process: subprocess.Popen[bytes]) -> Iterator[list[Any]]:
+    assert process.stdout is not None
+    yield from map(_rows, process.stdout)
+
+
+def nothing(rows: int, times: int = 5) -> None:
+    """What a pull costs that finds nothing new, on a server that answers at once: its own time and its transactions."""
+    took = []
+    with static_server.start(rows) as base_url, tempfile.TemporaryDirectory() as folder:
+        product(base_url, Path(folder), "duckdb:///company.duckdb")
+        for _ in range(times):
+            began, cpu = time.perf_counter(), time.process_time()
+            report = pulled(base_url, Path(folder), "duckdb:///company.duckdb")
+            took.append((time.perf_counter() - began, time.process_time() - cpu))
+            if report.rows_read or not report.ties:
+                raise SystemExit(f"there was something: {report}")
+    clock, cpu = min(took)
+    print(
+        f"nothing new in {rows:,} rows: {report.transactions} transactions an object (goal 1), "
+        f"{clock * 1000:.0f} ms, {cpu * 1000:.0f} ms of CPU (goal {GOAL_NOTHING} ms)"
+    )
