@@ -93,3 +93,37 @@ def test_what_was_refused_is_said_beside_what_was_pulled(capsys: pytest.CaptureF
     facts = pull.as_json(bad)
     assert isinstance(facts["error"], dict)
     assert facts["error"]["error_id"] == "GW-1"
+
+
+def test_what_does_not_tie_is_named_and_repaired_when_asked(connected: Run, tmp_path: Path) -> None:
+    assert connected("pull", "departments").code == 0
+    with duckdb.connect(str(tmp_path / "company.duckdb")) as database:
+        (key, name) = database.execute("SELECT key, name FROM department ORDER BY key LIMIT 1").fetchall()[0]
+        database.execute("DELETE FROM department WHERE key = ?", [key])
+    shown = connected("verify", "departments")
+    assert (shown.code, f"department: 1 row was missing here: {key}" in shown.out) == (1, True)
+    as_json = connected("verify", "departments", "--keys", "--json").json
+    assert [row["key"] for found in as_json["findings"] for row in found["rows"]] == [key]
+    assert {(line["what"], line["ties"]) for line in as_json["lines"]} == {("keys", False), ("rows", False)}
+    assert connected("verify", "departments", "--repair").code == 0
+    with duckdb.connect(str(tmp_path / "company.duckdb"), read_only=True) as database:
+        assert database.execute("SELECT name FROM department WHERE key = ?", [key]).fetchall() == [(name,)]
+
+
+def test_months_are_compared_with_intaccts_own(connected: Run, tmp_path: Path) -> None:
+    assert connected("pull", "invoices", "--no-tie-out").code == 0
+    found = connected("verify", "invoice", "--by-month", "invoiceDate", "--json").json["lines"]
+    months = [line for line in found if line["what"].startswith("rows 2")]
+    assert months
+    assert all(line["ties"] for line in months)
+    with duckdb.connect(str(tmp_path / "company.duckdb")) as database:
+        database.execute(
+            "UPDATE invoice SET invoiceDate = DATE '1999-12-31' WHERE key = (SELECT min(key) FROM invoice)"
+        )
+    found = connected("verify", "invoice", "--by-month", "invoiceDate", "--json").json["lines"]
+    assert {line["what"]: line["ties"] for line in found}["rows 1999-12"] is False
+
+
+def test_a_pull_without_the_comparison_says_so(connected: Run) -> None:
+    shown = connected("pull", "departments", "--no-tie-out")
+    assert (shown.code, "Not compared with Intacct" in shown.out) == (0, True)

@@ -113,6 +113,8 @@ class ScriptedCompany:
         self.rows: dict[str, list[dict[str, Any]]] = {BILL: rows, LINE: lines or []}
         self.listed: list[dict[str, str]] = []
         """Listed besides, without a model."""
+        self.hidden: dict[str, list[dict[str, Any]]] = {}
+        """Rows that sums add up and no page shows."""
         self.refused: set[str] = set()
         self.forbidden: set[str] = set()
         self.no_sums = False
@@ -166,6 +168,8 @@ class ScriptedCompany:
                 return self._refusal(name, payload["object"])
         found = self.found(payload)
         if sums:
+            hidden = self.hidden.get(payload["object"], ())
+            found += [row for row in hidden if _selected(row, payload, text=False)]
             totals = {n: str(sum(Decimal(row[n[4:]] or 0) for row in found)) if found else None for n in sums}
             return self._reply(200, {"ia::result": [totals], "ia::meta": {"totalCount": 1}})
         for order in reversed(payload["orderBy"]):

@@ -46,6 +46,9 @@ def pull(
     table: Annotated[
         str | None, typer.Option("--table", metavar="NAME", help="Into this table; for one object or section.")
     ] = None,
+    no_tie_out: Annotated[
+        bool, typer.Option("--no-tie-out", help="Do not compare with Intacct afterwards (two transactions a table).")
+    ] = False,
     max_transactions: BudgetOption = None,
     concurrency: ConcurrencyOption = None,
     mix_environments: MixOption = False,
@@ -79,6 +82,7 @@ def pull(
                 budget=budget_of(max_transactions),
                 concurrency=concurrency,
                 mix_environments=mix_environments,
+                tie_out=not no_tie_out,
             )
         return pull_plan.show(output, planned, budget=max_transactions)
     with _naming_sections(project), output.progress() as progress:
@@ -94,6 +98,7 @@ def pull(
             budget=budget_of(max_transactions),
             concurrency=concurrency,
             mix_environments=mix_environments,
+            tie_out=not no_tie_out,
         )
     if output.json:
         output.result([as_json(report) for report in reports])
@@ -157,8 +162,11 @@ def show(output: Output, reports: Sequence[PullReport], *, seconds: float) -> No
     output.line()
     lines = [line for entry in tables for line in entry.tie_out]
     tie_out.show(output, lines, every=False)
+    tie_out.findings(output, [found for entry in tables for found in entry.findings])
     output.line()
     tie_out.conclusion(output, lines)
+    if not lines and any(entry.error is None for entry in tables):
+        output.prose("Not compared with Intacct: the tie-out is off. `tieout verify` compares.")
     if failed := [entry for entry in tables if entry.error is not None]:
         output.heading(f"{counted(len(failed), 'table')} of {len(tables):,} could not be pulled.")
     pull_plan.show_skipped(output, [entry for entry in every if entry.skipped])
@@ -207,6 +215,7 @@ def as_json(report: PullReport) -> dict[str, object]:
 
     facts = {name: getattr(report, name) for name in report.__struct_fields__}
     facts["tie_out"] = tie_out.as_json(report.tie_out)
+    facts["findings"] = [tie_out.findings_as_json(found) for found in report.findings]
     facts["error"] = report.error.to_dict() if report.error is not None else None
     facts["children"] = [as_json(child) for child in report.children]
     return {

@@ -10,6 +10,7 @@ from tieout.cli.output import Column, Output, Styled, counted, money
 
 if TYPE_CHECKING:
     from tieout.project.report import TieOutLine
+    from tieout.pull.findings import Findings
 
 NOTE = "note"
 """The column that a narrow terminal has no room for."""
@@ -55,6 +56,20 @@ def show(output: Output, lines: Sequence[TieOutLine], *, every: bool) -> None:
             output.item(f"{what if len(subjects) == 1 else f'{name} {what}'}: {note}")
     if empty:
         output.prose(f"No rows on either side: {', '.join(empty)}.")
+
+
+def findings(output: Output, found: Sequence[Findings]) -> None:
+    """What a closer look found, in sentences, below the table."""
+    for one in found:
+        for sentence in one.sentences():
+            output.item(f"{_last(one.subject, '/')}: {sentence}")
+
+
+def findings_as_json(found: Findings) -> dict[str, Any]:
+    """What a closer look found: each row with its key, what is wrong with it and the fields that differ."""
+    import msgspec
+
+    return {**msgspec.to_builtins(found), "sentences": found.sentences()}
 
 
 def conclusion(output: Output, lines: Sequence[TieOutLine]) -> None:

@@ -16,6 +16,7 @@ from tieout.errors import Exit, UnknownNameError
 if TYPE_CHECKING:
     from tieout.project import Project
     from tieout.project.report import TieOutLine
+    from tieout.pull.proof.inspecting import How, Verified
 
 
 def verify(
@@ -36,19 +37,35 @@ def verify(
             "--destination", "-d", metavar="URL", help="Where it was pulled to, if not to where sections say."
         ),
     ] = None,
+    keys: Annotated[
+        bool, typer.Option("--keys", help="Compare every key of what was pulled: one transaction for 4,000.")
+    ] = False,
+    by_month: Annotated[
+        str | None,
+        typer.Option("--by-month", metavar="FIELD", help="Compare also month by month of a date field: postingDate."),
+    ] = None,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Make the copy like Intacct where it differs, row by row.")
+    ] = False,
 ) -> int:
-    """Compare your side with Intacct's, now: counts and exact sums. Exit code 1 where something does not tie or
-    could not be compared."""
+    """Compare your side with Intacct's, now: counts and exact sums. Where what was pulled differs, the rows behind it
+    are looked for. Exit code 1 where something does not tie or could not be compared."""
+    from tieout.pull.proof.inspecting import How
+
     output = of(ctx).output
     if names and all(is_audit_file(word) for word in names):
         return max(_audit(output, Path(word)) for word in names)
-    lines = compare(of(ctx).project(), names or [], connection=connection, destination=destination)
+    how = How(keys=keys, repair=repair, by_month=by_month)
+    found = compare(of(ctx).project(), names or [], how, connection=connection, destination=destination)
+    lines = found.lines
     if output.json:
-        output.result({"ties": verdict(lines), "lines": tie_out.as_json(lines)})
+        findings = [tie_out.findings_as_json(one) for one in found.findings]
+        output.result({"ties": verdict(lines), "lines": tie_out.as_json(lines), "findings": findings})
     elif not lines:
         output.line("Nothing was compared: nothing was posted yet, and the sources have no rows.")
     else:
         tie_out.show(output, lines, every=True)
+        tie_out.findings(output, found.findings)
         output.line()
         tie_out.conclusion(output, lines)
     return Exit.DONE if verdict(lines) or not lines else Exit.RECORDS
@@ -94,27 +111,29 @@ def verdict(lines: Sequence[TieOutLine]) -> bool | None:
 
 
 def compare(
-    project: Project, words: list[str], *, connection: str | None = None, destination: str | None = None
-) -> list[TieOutLine]:
-    """Tie-out lines of what the words name, pulls first; without words of everything that was pulled or pushed.
+    project: Project, words: list[str], how: How, *, connection: str | None = None, destination: str | None = None
+) -> Verified:
+    """Compares what the words name, pulls first; without words everything that was pulled or pushed.
 
     Raises StoreError where nothing was pulled and there is no push either."""
-    from tieout.pull import verify as verify_pull
+    from tieout.pull.proof.inspecting import Verified
+    from tieout.pull.proof.verifying import verified
     from tieout.push import PushSettings
     from tieout.push import verify as verify_push
     from tieout.push.standing import abandoned_lines
 
     pulls, pushes = split(project, words, destination) if words else ([], list(project.names("push")))
-    lines: list[TieOutLine] = []
+    found = Verified()
     gone = [] if words else abandoned_lines(project, connection)
     if pulls or not words:
         required = not pushes and not gone
-        lines += verify_pull(project, pulls, connection=connection, destination=destination, required=required)
+        found = verified(project, pulls, connection=connection, destination=destination, required=required, how=how)
     for name in pushes:
         # Where everything is verified, a push keeps the connection that its section names.
         own = None if words else project.section("push", name, PushSettings).connection
-        lines += verify_push(project, name, connection=own or connection)
-    return lines + gone
+        found.lines += verify_push(project, name, connection=own or connection)
+    found.lines += gone
+    return found
 
 
 def split(project: Project, words: list[str], destination: str | None) -> tuple[list[str], list[str]]:

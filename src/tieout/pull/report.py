@@ -12,6 +12,7 @@ import msgspec
 
 from tieout.errors import Exit, TieoutError
 from tieout.project.report import TieOutLine
+from tieout.pull.findings import Findings
 
 Strategy: TypeAlias = Literal["full", "incremental"]
 Phase: TypeAlias = Literal["reading", "writing", "proving", "done"]
@@ -65,6 +66,8 @@ class PullReport(msgspec.Struct, kw_only=True):
     """Why this table could not be read, or not to its end, while the others of the run could."""
     notes: list[str] = msgspec.field(default_factory=list)
     tie_out: list[TieOutLine] = msgspec.field(default_factory=list)
+    findings: list[Findings] = msgspec.field(default_factory=list)
+    """What a closer look found where the table did not tie at first; empty where it did."""
     children: list[PullReport] = msgspec.field(default_factory=list)
 
     def all(self) -> list[PullReport]:

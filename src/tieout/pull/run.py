@@ -41,6 +41,7 @@ def pull(
     budget: Budget | None = None,
     concurrency: int | None = None,
     mix_environments: bool = False,
+    tie_out: bool = True,
 ) -> list[PullReport]:
     """Copy objects into the destination: all rows the first time, then what changed; then tie out.
 
@@ -49,9 +50,9 @@ def pull(
     or the user may not read, is `skipped` in its report.
     `connection`, `destination` and, for one of them alone, `table` go before what the sections say. An interrupted
     pull can simply be run again. `budget` is what all of it may spend, `concurrency` how many requests it wants
-    under way at once. A table that another pull is writing is refused, unless `source` is given: a client of one's
-    own has no state database to look into. Connections of different environments in one run are refused, unless
-    `mix_environments`.
+    under way at once. `tie_out=False` leaves the comparison with Intacct out. A table that another pull is writing is
+    refused, unless `source` is given: a client of one's own has no state database to look into. Connections of
+    different environments in one run are refused, unless `mix_environments`.
     Raises UnknownNameError, CheckError and ConfigurationError before the first page; NotAuthorisedError,
     TokenRefusedError, UnreachableError, ThrottledError, StoreError, BusyError and BudgetError at once. Any other error
     of one object among several, or of lines, is the `error` of its report, and the others are pulled; of a single
@@ -63,7 +64,7 @@ def pull(
         if source is None:
             refuse_mixture(project, [target.settings.connection for target in wanted], allowed=mix_environments)
         alone = len(wanted) == 1
-        sections = list(_sections(project, wanted, reach, full=full, progress=progress))
+        sections = list(_sections(project, wanted, reach, full=full, progress=progress, tie_out=tie_out))
         with _alone_in(project, sections) if source is None else nullcontext():
             reports = [
                 section if isinstance(section, PullReport) else section.pull(alone=alone) for section in sections
@@ -85,6 +86,7 @@ def plan(
     budget: Budget | None = None,
     concurrency: int | None = None,
     mix_environments: bool = False,
+    tie_out: bool = True,
 ) -> PullPlan:
     """What `pull` with the same arguments would read now, and what that would cost. Writes nothing; each table costs
     one billable transaction, a count.
@@ -97,7 +99,7 @@ def plan(
         if source is None:
             refuse_mixture(project, [target.settings.connection for target in wanted], allowed=mix_environments)
         found = PullPlan(tables=[])
-        for section in _sections(project, wanted, reach, full=full):
+        for section in _sections(project, wanted, reach, full=full, tie_out=tie_out):
             if isinstance(section, PullReport):
                 shared = ("object", "table", "destination", "error", "skipped", "fix")
                 found.tables.append(TablePlan(**{name: getattr(section, name) for name in shared}))
@@ -131,12 +133,13 @@ def _sections(
     *,
     full: bool,
     progress: OnProgress | None = None,
+    tie_out: bool = True,
 ) -> Iterator[_Section | PullReport]:
     """Each target with what the company says of it, or the report that it cannot be pulled while others can."""
     for target in wanted:
         found = reach(target.settings.connection)
         try:
-            section = _Section(project, target, found, full=full, progress=progress)
+            section = _Section(project, target, found, full=full, progress=progress, tie_out=tie_out)
         except (IntacctError, UnknownNameError) as error:  # this company does not show it to this user
             if len(wanted) == 1 or is_connection_wide(error):
                 raise
@@ -171,10 +174,12 @@ class _Section:
         *,
         full: bool = False,
         progress: OnProgress | None = None,
+        tie_out: bool = True,
     ) -> None:
         self.settings, self.optional = target.settings, target.optional
         self.client, self.company = source.client, source.company
         self.full, self.progress = full, progress
+        self.tie_out = tie_out and target.settings.tie_out
         self.destination = open_destination(project.root, target.settings.destination)
         self.private = target.settings.private and not self.client.entity
         self.model = self.client.model(catalogue.resolve(target.settings.object))
@@ -257,6 +262,7 @@ class _Section:
             page_size=self.settings.page_size,
             full=self.full,
             progress=self.progress,
+            tie_out=self.tie_out,
         )
 
     def _line_table(self, child: Model) -> str:

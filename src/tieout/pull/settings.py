@@ -38,6 +38,9 @@ class PullSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     types: dict[str, str] | None = None
     """Path -> `text`, `integer` or `decimal(N)`: a column's type where the model's is not wanted."""
 
+    tie_out: bool = True
+    """Compare the table with Intacct's own count and sums after each pull: two billable transactions where it ties."""
+
     def __post_init__(self) -> None:
         # ValueError, so that the project file's reader can add file and line.
         if not MIN_PAGE <= self.page_size <= MAX_PAGE:

@@ -20,6 +20,7 @@ from tieout.pull.destinations.state import Backfill, TableState
 from tieout.pull.filling import Filling
 from tieout.pull.plan.strategy import choose_strategy, looks_elsewhere
 from tieout.pull.proof.conclude import conclude
+from tieout.pull.proof.subject import Subject
 from tieout.pull.reading import owned
 from tieout.pull.reading.course import Left
 from tieout.pull.reading.decode import Decoder
@@ -50,6 +51,8 @@ class TableJob(msgspec.Struct, kw_only=True):
     page_size: int = 4000
     full: bool = False
     progress: OnProgress | None = None
+    tie_out: bool = True
+    """Whether the table is compared with Intacct at the end."""
     owner: str | None = None
     """For lines: the path of the reference to their document, `bill`."""
     owner_table: tuple[str, str] | None = None
@@ -126,25 +129,31 @@ class TablePull:
         return (self.job.table, self.state.stamp) if self.state.stamped else None
 
     def prove(self) -> None:
-        """Compare the table with Intacct. After `run`."""
-        job, report = self.job, self.report
+        """Compare the table with Intacct, and repair it where it differs. After `run`."""
+        if not self.job.tie_out:
+            self.tell("done")
+            return
+        report = self.report
         began = time.monotonic()
         self.tell("proving")
         whole = report.strategy == "full" and not report.resumed
-        proof = conclude(
-            job.client,
-            job.model,
-            job.destination,
-            self.state,
-            self.columns,
-            where=job.where,
-            private=job.private,
-            whole=whole,
-        )
-        report.tie_out = proof.lines
-        report.transactions += proof.transactions
+        found = conclude(self._subject(), whole=whole)
+        self.state, report.tie_out, report.findings = found.state, found.lines, found.findings
+        report.transactions += found.transactions
         report.seconds += time.monotonic() - began
         self.tell("done")
+
+    def _subject(self) -> Subject:
+        job = self.job
+        return Subject(
+            client=job.client,
+            model=job.model,
+            destination=job.destination,
+            state=self.state,
+            columns=self.columns,
+            where=job.where,
+            private=job.private,
+        )
 
     def tell(self, phase: Phase) -> None:
         """Progress: as many rows as there are came."""

@@ -41,7 +41,7 @@ class TablePlan(msgspec.Struct, kw_only=True):
     """Path of a field that is not read -> why."""
     pages: int = 0
     transactions: int = 0
-    """Billable transactions expected: pages and the tie-out."""
+    """Billable transactions expected: pages and the tie-out, where all ties."""
     seconds: float = 0.0
     """Waiting for Intacct, at `PullPlan.at_once` requests and at the time an answer took while this was planned; large
     pages take longer."""
@@ -93,7 +93,7 @@ def plan_table(pull: TablePull) -> tuple[TablePlan, int]:
     pages = pages_of(rows, job.page_size)
     if pull.report.strategy == "full" and pull.catches_up(pages):
         pages += 1
-    proof = 1 + bool(own_sums(pull.columns, job.model))
+    proof = 1 + bool(own_sums(pull.columns, job.model)) if job.tie_out else 0
     refused = job.client.memory.unqueryable(job.model.name)
     requests = pages + proof
     found = TablePlan(

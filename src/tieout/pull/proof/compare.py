@@ -14,10 +14,9 @@ import msgspec
 from tieout.catalogue.model import Model
 from tieout.errors import CheckError, IntacctError, ReplyError, TieoutError
 from tieout.project.report import TieOutLine
-from tieout.pull.destinations.base import Destination
 from tieout.pull.failures import is_connection_wide
+from tieout.pull.proof.subject import Subject
 from tieout.pull.schema.columns import own_sums
-from tieout.pull.schema.names import table_name
 from tieout.pull.schema.types import Column
 
 if TYPE_CHECKING:
@@ -43,47 +42,33 @@ class _Sums(msgspec.Struct):
     transactions: int = 0
 
 
-def tie_out(
-    client: Intacct,
-    model: Model,
-    destination: Destination,
-    table: str,
-    columns: Sequence[Column],
-    *,
-    where: Filter | None = None,
-    private: bool = False,
-    whole: bool = False,
-) -> Proof:
+def tie_out(subject: Subject, *, whole: bool = False) -> Proof:
     """One line for the rows, one for each money and number column. A sum that Intacct refuses is not provable.
 
     `whole`: every row has just been read, so reading every row again is no advice.
 
     Raises StoreError, and what the client raises where the rows cannot even be counted."""
-    summed = own_sums(columns, model)
-    (measure,) = destination.measure(table, summed)
+    client, model, table = subject.client, subject.model, subject.state.table
+    summed = own_sums(subject.columns, model)
+    (measure,) = subject.destination.measure(table, summed)
     rows, ours = measure.count, measure.sums
-    subject = subject_of(model.name, table)
-    proof = Proof([_rows(subject, rows, client.count(model.name, where, private=private), whole)], transactions=1)
+    name = subject.name
+    proof = Proof([_rows(name, rows, subject.count(), whole)], transactions=1)
     if not summed:
         return proof
-    sums = _intacct_sums(client, model, summed, where, private)
+    sums = _intacct_sums(client, model, summed, subject.where, subject.private)
     proof.transactions += sums.transactions
     for column in summed:
         mine = ours[column.name]
         if column.path in sums.found:
-            proof.lines.append(_compare(subject, column, mine, sums.found[column.path], whole))
+            proof.lines.append(_compare(name, column, mine, sums.found[column.path], whole))
         else:
             note = f"Intacct would not sum it ({sums.refused[column.path]})"
-            proof.lines.append(unproven(subject, f"sum {column.path}", mine or Decimal(0), note))
+            proof.lines.append(unproven(name, f"sum {column.path}", mine or Decimal(0), note))
     if any(line.ties is False for line in proof.lines[1:]):
-        raw = destination.misfits(table)
+        raw = subject.destination.misfits(table)
         proof.lines = [_explain_sum(line, raw.get(line.what.removeprefix("sum "), 0)) for line in proof.lines]
     return proof
-
-
-def subject_of(object: str, table: str) -> str:
-    """The object, and the table where it is not the object's usual one."""
-    return object if table == table_name(object) else f"{object} in {table}"
 
 
 def unproven(subject: str, what: str, source: Decimal | int | None, note: str) -> TieOutLine:

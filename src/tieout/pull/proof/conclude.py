@@ -1,40 +1,125 @@
-"""The proof at the end of a table's pull. Where Intacct refuses to count, that is what the proof says."""
+"""The proof at the end of a table's pull: compare, look closer where it does not tie, repair the copy, compare again.
+
+What changed in Intacct between the read and the comparison is no mismatch: it is caught up first. Where Intacct refuses
+to count, that is what the proof says.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+import msgspec
 
-from tieout.catalogue.model import Model
 from tieout.errors import TieoutError
-from tieout.pull.destinations.base import Destination
+from tieout.project.report import TieOutLine
 from tieout.pull.destinations.state import TableState
 from tieout.pull.failures import is_connection_wide
-from tieout.pull.proof.compare import Proof, subject_of, tie_out, unproven
+from tieout.pull.findings import Findings
+from tieout.pull.proof.compare import Proof, tie_out, unproven
+from tieout.pull.proof.narrow import Measured, narrow
+from tieout.pull.proof.repair import repair
+from tieout.pull.proof.search import Search
+from tieout.pull.proof.subject import Subject
 from tieout.pull.reading.windows import timed_out
-from tieout.pull.schema.types import Column
 
-if TYPE_CHECKING:
-    from tieout.rest import Filter, Intacct
+ROUNDS = 3
+"""Times a table is looked at closer before it is said not to tie."""
+BUSY = "rows keep changing in Intacct while they are compared: pull again when it is quiet"
 
 
-def conclude(
-    client: Intacct,
-    model: Model,
-    destination: Destination,
-    state: TableState,
-    columns: Sequence[Column],
-    *,
-    where: Filter | None,
-    private: bool,
-    whole: bool,
-) -> Proof:
-    """What a pull ends with. `whole`: every row has just been read. Raises StoreError, and errors that the next table
-    would meet as well."""
+class Conclusion(msgspec.Struct):
+    """What the proof came to, and the table as it is then."""
+
+    lines: list[TieOutLine]
+    state: TableState
+    transactions: int = 0
+    findings: list[Findings] = msgspec.field(default_factory=list)
+    """One for each look that found something, or found that there is nothing to find."""
+
+
+def conclude(subject: Subject, *, whole: bool, hard: bool = False) -> Conclusion:
+    """What a pull ends with. `whole`: every row has just been read; `hard`: rows that are gone are deleted.
+
+    Raises StoreError, BusyError, and errors that the next table would meet as well."""
     try:
-        return tie_out(client, model, destination, state.table, columns, where=where, private=private, whole=whole)
+        proof = tie_out(subject, whole=whole)
     except TieoutError as error:
         if is_connection_wide(error) and not timed_out(error):
             raise
-        subject = subject_of(model.name, state.table)
-        return Proof([unproven(subject, "rows", state.rows, f"Intacct would not count them: {error}")])
+        note = f"Intacct would not count them: {error}"
+        return Conclusion([unproven(subject.name, "rows", subject.state.rows, note)], subject.state)
+    found = Conclusion(proof.lines, subject.state, proof.transactions)
+    try:
+        _mend(subject, found, whole=whole, hard=hard)
+    except TieoutError as error:  # the proof stands as it is; looking closer is what failed
+        if is_connection_wide(error) and not timed_out(error):
+            raise
+        found.lines = [_noted(line, f"a closer look failed: {error}") for line in found.lines]
+    return found
+
+
+def _mend(subject: Subject, found: Conclusion, *, whole: bool, hard: bool) -> None:
+    """Look closer and repair until it ties, or nothing more is to be found."""
+    for _ in range(ROUNDS):
+        if _ties(found.lines):
+            return
+        if catch_up(subject, found, hard=hard):
+            _prove(subject, found, whole=whole)
+            if _ties(found.lines):
+                return
+        search = look(subject, found.lines)
+        found.transactions += search.findings.transactions
+        subject.state = found.state = repair(search, hard=hard)
+        found.findings.append(search.findings)
+        if not search.findings.repaired:
+            break
+        _prove(subject, found, whole=whole)
+    if found.findings and found.findings[-1].harmless:
+        found.lines = [
+            msgspec.structs.replace(line, ties=None, note=BUSY) if line.ties is False else line for line in found.lines
+        ]
+
+
+def catch_up(subject: Subject, found: Conclusion, *, hard: bool) -> bool:
+    """Read what changed in Intacct since the table's watermark -> whether anything had."""
+    if subject.stamp is None or not subject.state.watermark:
+        return False
+    search = Search(subject)
+    search.since(subject.state.watermark)
+    found.transactions += search.findings.transactions
+    if not search.findings.rows:
+        return False
+    subject.state = found.state = repair(search, hard=hard)
+    missed = [row for row in search.findings.rows if row.why != "later"]
+    if missed:
+        search.findings.rows = missed
+        found.findings.append(search.findings)
+    return True
+
+
+def look(subject: Subject, lines: list[TieOutLine]) -> Search:
+    """Find the rows behind lines that do not tie: their windows, then row by row."""
+    search = Search(subject)
+    narrowed = narrow(subject, measured(lines))
+    search.windows(narrowed.windows)
+    search.findings.transactions += narrowed.transactions
+    return search
+
+
+def measured(lines: list[TieOutLine]) -> Measured:
+    """What to narrow by: the rows where their number differs, else the sums that do."""
+    if any(line.ties is False and line.what == "rows" for line in lines):
+        return Measured(())
+    return Measured(tuple(line.what.removeprefix("sum ") for line in lines if line.ties is False))
+
+
+def _prove(subject: Subject, found: Conclusion, *, whole: bool) -> None:
+    proof: Proof = tie_out(subject, whole=whole)
+    found.lines = proof.lines
+    found.transactions += proof.transactions
+
+
+def _ties(lines: list[TieOutLine]) -> bool:
+    return all(line.ties is not False for line in lines)
+
+
+def _noted(line: TieOutLine, note: str) -> TieOutLine:
+    return msgspec.structs.replace(line, note=note) if line.ties is False else line

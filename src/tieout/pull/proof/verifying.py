@@ -18,13 +18,16 @@ from tieout.pull.destinations.open import open_destination
 from tieout.pull.destinations.state import TableState
 from tieout.pull.failures import is_connection_wide
 from tieout.pull.plan.targets import table_of
-from tieout.pull.proof.compare import subject_of, tie_out, unproven
+from tieout.pull.proof.compare import unproven
+from tieout.pull.proof.inspecting import How, Verified, inspect
+from tieout.pull.proof.subject import Subject, subject_of
 from tieout.pull.reading.selection import Selection
 from tieout.pull.settings import DEFAULT_DESTINATION, PullSettings
 from tieout.pull.sources import Source, sources
 
 if TYPE_CHECKING:
     from tieout.project import Project
+    from tieout.rest import Intacct
 
 
 class Holding(msgspec.Struct, kw_only=True):
@@ -136,15 +139,31 @@ def verify(
     required: bool = True,
     source: Source | None = None,
 ) -> list[TieOutLine]:
-    """Compare what was pulled with Intacct, now, without pulling: count and exact sums, two transactions a table.
+    """The lines of `verified`, looked at no closer than is usual."""
+    found = verified(project, names, connection=connection, destination=destination, required=required, source=source)
+    return found.lines
+
+
+def verified(
+    project: Project,
+    names: Sequence[str] | None = None,
+    *,
+    connection: str | None = None,
+    destination: str | None = None,
+    required: bool = True,
+    source: Source | None = None,
+    how: How | None = None,
+) -> Verified:
+    """Compare what was pulled with Intacct, now, without pulling: count and exact sums, two transactions a table. Where
+    they differ, the rows behind it are looked for, with a few dozen transactions at most.
 
     `names` are sections, tables or objects (`bills`); none means everything in the destinations of the project's
     sections and in the default one, also what was pulled without a section. `destination` is looked into instead of
     them. A section that was never pulled, or an object that Intacct refuses, is a line that says so.
 
     Raises UnknownNameError for a name that nothing pulled answers to; StoreError where nothing was pulled at all
-    (unless `required` is False); NotAuthorisedError, UnreachableError; and if every table was refused, the first
-    refusal.
+    (unless `required` is False); BusyError where a table to repair is being written; NotAuthorisedError,
+    UnreachableError; and if every table was refused, the first refusal.
     """
     holdings = Holdings(project, destination)
     wanted = _chosen(holdings, names)
@@ -153,20 +172,21 @@ def verify(
             f"Nothing was pulled yet: there are no tables in {holdings.places}.",
             advice="Run `tieout pull`, or name the destination with --destination.",
         )
-    lines: list[TieOutLine] = []
+    found = Verified()
     refusals: list[TieoutError] = []
     with sources(project, source) as reach:
         for holding in wanted:
             try:
-                lines += _verify(project, holding, connection, reach)
+                _verify(project, holding, connection, reach, how or How(), found)
             except TieoutError as error:
                 if is_connection_wide(error):
                     raise
                 refusals.append(error)
-                lines.append(unproven(subject_of(holding.object, holding.table), "rows", _count(holding), str(error)))
-    if refusals and all(line.ties is None for line in lines):
+                name = subject_of(holding.object, holding.table)
+                found.lines.append(unproven(name, "rows", _count(holding), str(error)))
+    if refusals and all(line.ties is None for line in found.lines):
         raise refusals[0]
-    return lines
+    return found
 
 
 def _chosen(holdings: Holdings, names: Sequence[str] | None) -> list[Holding]:
@@ -184,31 +204,46 @@ def _chosen(holdings: Holdings, names: Sequence[str] | None) -> list[Holding]:
 
 
 def _verify(
-    project: Project, holding: Holding, connection: str | None, reach: Callable[[str | None], Source]
-) -> list[TieOutLine]:
-    state, subject = holding.state, subject_of(holding.object, holding.table)
+    project: Project,
+    holding: Holding,
+    connection: str | None,
+    reach: Callable[[str | None], Source],
+    how: How,
+    into: Verified,
+) -> None:
+    state, name = holding.state, subject_of(holding.object, holding.table)
     if state is None:
-        return [unproven(subject, "rows", None, f"never pulled: run `tieout pull {holding.pull}`")]
+        into.lines.append(unproven(name, "rows", None, f"never pulled: run `tieout pull {holding.pull}`"))
+        return
     if holding.damage:
-        return [TieOutLine(subject=subject, what="rows", source=None, intacct=None, ties=False, note=holding.damage)]
+        damaged = TieOutLine(subject=name, what="rows", source=None, intacct=None, ties=False, note=holding.damage)
+        into.lines.append(damaged)
+        return
     found = reach(connection or holding.connection or _matching(project, state, reach))
     whose, entity = found.company, found.client.entity or ""
     if (whose, entity) != (state.company, state.entity):
         level = f"entity {state.entity}" if state.entity else "the top level"
         note = f"pulled from company {state.company}, {level}: name that connection with --connection"
-        return [unproven(subject, "rows", state.rows, note)]
+        into.lines.append(unproven(name, "rows", state.rows, note))
+        return
+    inspect(subject_from(found.client, holding.destination, state), how, into)
+
+
+def subject_from(client: Intacct, destination: Destination, state: TableState) -> Subject:
+    """What a table says of itself: the columns that the last read kept up to date, filter and scope."""
     selection = Selection.read(state.selection)
-    model = found.client.model(state.object)
+    model = client.model(state.object)
     known = model.paths()
-    return tie_out(
-        found.client,
-        model,
-        holding.destination,
-        state.table,
-        [column for column in state.columns if column.path in known],
+    kept = set(state.fields) or known
+    return Subject(
+        client=client,
+        model=model,
+        destination=destination,
+        state=state,
+        columns=[c for c in state.columns if c.path in known and c.path in kept],
         where=selection.where(),
         private=selection.private,
-    ).lines
+    )
 
 
 def _matching(project: Project, state: TableState, reach: Callable[[str | None], Source]) -> str | None:

@@ -1,0 +1,94 @@
+"""What a closer look found where a copy and Intacct differ: which keys, and what about them. Knows neither side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+SHOWN = 5
+"""Keys that a sentence names."""
+
+
+class RowFinding(msgspec.Struct, frozen=True, kw_only=True):
+    """One row that is not the same on both sides."""
+
+    key: str
+    what: Literal["missing", "extra", "different"]
+    """Missing here; here but not in Intacct; on both sides with other values."""
+    fields: tuple[str, ...] = ()
+    """Paths that differ, of a different row."""
+    why: Literal["", "later", "unmoved", "missed"] = ""
+    """`later`: it changed in Intacct after it was read. `unmoved`: its values changed, its modified stamp did not.
+    `missed`: its stamp is behind the watermark and newer than the copy's."""
+
+
+class Findings(msgspec.Struct, kw_only=True):
+    """What a look at one table found."""
+
+    subject: str
+    rows: list[RowFinding] = msgspec.field(default_factory=list)
+    read: int = 0
+    """Rows of Intacct that were compared value by value."""
+    transactions: int = 0
+    complete: bool = True
+    """Everything that may differ was looked at."""
+    unread: str = ""
+    """Where the look had to stop, in words."""
+    repaired: int = 0
+    guarded: int = 0
+    """Rows not found in Intacct that were left alone because there are suspiciously many."""
+
+    def of(self, what: str) -> list[RowFinding]:
+        """Those of one kind."""
+        return [row for row in self.rows if row.what == what]
+
+    @property
+    def harmless(self) -> bool:
+        """All that was found changed in Intacct after it was read."""
+        return self.complete and bool(self.rows) and all(row.why == "later" for row in self.rows)
+
+    def sentences(self) -> list[str]:
+        """What was found, for people: one sentence a kind, the first keys named."""
+        said = [
+            sentence
+            for rows, one, many in (
+                (self.of("missing"), "row was missing here", "rows were missing here"),
+                (self.of("extra"), "row is not in Intacct", "rows are not in Intacct"),
+                (self.of("different"), "row differed", "rows differed"),
+            )
+            if rows
+            for sentence in [_sentence(rows, one, many)]
+        ]
+        unmoved = [row for row in self.rows if row.why == "unmoved"]
+        if unmoved:
+            said.append(
+                f"{_counted(len(unmoved), 'row has', 'rows have')} other values under the same modified stamp, which a "
+                'pull of changes cannot see: set strategy = "full" for this table if that goes on'
+            )
+        if self.repaired:
+            said.append(f"{_counted(self.repaired, 'row was', 'rows were')} repaired here")
+        if self.guarded:
+            said.append(
+                f"{_counted(self.guarded, 'row', 'rows')} not found in Intacct were left alone, since so many at once "
+                "may mean a lost permission: run `tieout pull --full` if they are really gone"
+            )
+        if not self.complete:
+            said.append(f"the search stopped before all was compared ({self.unread}): run `tieout pull --full`")
+        elif not self.rows:
+            said.append(
+                f"{_counted(self.read, 'row was', 'rows were')} read again and none differs: Intacct adds up other "
+                "values than it shows"
+            )
+        return said
+
+
+def _sentence(rows: Sequence[RowFinding], one: str, many: str) -> str:
+    named = ", ".join(f"{row.key} ({', '.join(row.fields)})" if row.fields else row.key for row in rows[:SHOWN])
+    rest = f" and {len(rows) - SHOWN:,} more" if len(rows) > SHOWN else ""
+    return f"{_counted(len(rows), one, many)}: {named}{rest}"
+
+
+def _counted(number: int, one: str, many: str) -> str:
+    return f"{number:,} {one if number == 1 else many}"

@@ -1,0 +1,46 @@
+"""Makes a copy like Intacct where a search has found it is not: rows are merged, those that are gone are marked.
+
+The watermark stays where it is. Compare-and-set as for every commit: a copy that another run writes is left to it.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import msgspec
+
+from tieout.pull.destinations.base import Commit, Gone
+from tieout.pull.destinations.batch import Batch
+from tieout.pull.destinations.state import TableState
+from tieout.pull.proof.search import Search
+from tieout.pull.reading.clock import STAMP
+
+GUARD_ROWS = 20
+GUARD_SHARE = 0.2
+"""More rows, and a larger share of all, than this are never taken for gone: a permission was lost, perhaps."""
+
+
+def repair(search: Search, *, hard: bool = False) -> TableState:
+    """Commit what a search has found -> the state as stored. `hard`: rows that are gone are deleted, not marked.
+
+    Raises BusyError where another run has written the table meanwhile, StoreError."""
+    subject, remedy = search.subject, search.remedy
+    gone = remedy.gone
+    if len(gone) > max(GUARD_ROWS, GUARD_SHARE * subject.state.rows):
+        search.findings.guarded, gone = len(gone), []
+    if not remedy.batches and not gone:
+        return subject.state
+    after = msgspec.structs.replace(subject.state, run=uuid4().hex)
+    done = subject.destination.commit(
+        Commit(
+            before=subject.state,
+            after=after,
+            batch=Batch.joined(subject.columns, remedy.batches).unique(),
+            synced=(remedy.asked_at or datetime.now(UTC)).strftime(STAMP),
+            misfits=remedy.misfits,
+            gone=Gone(keys=gone, hard=hard) if gone else None,
+        )
+    )
+    search.findings.repaired += done.new + done.changed + done.gone
+    return done.state
