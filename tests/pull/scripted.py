@@ -118,6 +118,7 @@ class ScriptedCompany:
         self.refused: set[str] = set()
         self.forbidden: set[str] = set()
         self.no_sums = False
+        self.null_filters = True
         self.text_filters = False
         """Filters compare keys as text, though the order is that of numbers."""
         self.unsummable: set[str] = set()
@@ -166,6 +167,9 @@ class ScriptedCompany:
                 return self._refusal(name if self.names_the_culprit else "", payload["object"])
             if name in self.refused or (sums and self.no_sums):
                 return self._refusal(name, payload["object"])
+        nulls = [path for f in payload.get("filters", []) for path, value in f.get("$eq", {}).items() if value is None]
+        if nulls and not self.null_filters:
+            return self._refusal(nulls[0], payload["object"])
         found = self.found(payload)
         if sums:
             hidden = self.hidden.get(payload["object"], ())

@@ -110,6 +110,7 @@ class Filling(msgspec.Struct, kw_only=True):
         object, private = query.object, query.private
         known = self.client.keys_agree(object, private=private)
         table = self.writer.state.table
+        self.writer.settle()
         if known is None and self.writer.state.version:
             sample = [key for key in self.writer.destination.quantiles(table, SAMPLE) if key.isdecimal()]
             pair = next(((a, b) for a, b in combinations(sample, 2) if (int(a) < int(b)) != (a < b)), None)

@@ -19,6 +19,7 @@ from tieout.pull.plan.targets import Target, table_of, targets
 from tieout.pull.report import OnProgress, PullReport
 from tieout.pull.schema.columns import choose
 from tieout.pull.schema.names import table_name
+from tieout.pull.settings import span
 from tieout.pull.sources import Source, refuse_mixture, sources
 from tieout.pull.table import TableJob, TablePull
 
@@ -204,6 +205,7 @@ class _Section:
         for child, owner, where in self.lines:
             lines = self._job(child, self._line_table(child), where, None)
             lines.owner, lines.owner_table, lines.parent = owner, main.stamped, job.table
+            lines.documents_low = main.low
             line_pull = TablePull(lines)
             report.children.append(line_pull.report)
             if self._run(line_pull):
@@ -219,6 +221,7 @@ class _Section:
         for child, owner, where in self.lines:
             lines = self._job(child, self._line_table(child), where, None)
             lines.owner, lines.owner_table, lines.parent = owner, main.stamped, main.job.table
+            lines.documents_low = main.low
             self._add(into, TablePull(lines))
 
     def _add(self, into: PullPlan, one: TablePull, *, alone: bool = False) -> None:
@@ -260,6 +263,8 @@ class _Section:
             where=where,
             private=self.private,
             page_size=self.settings.page_size,
+            lookback=span(self.settings.lookback),
+            strategy=self.settings.strategy,
             full=self.full,
             progress=self.progress,
             tie_out=self.tie_out,

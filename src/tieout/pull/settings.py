@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
+from typing import Literal
 
 import msgspec
 
@@ -13,6 +15,7 @@ MIN_PAGE = 2
 """Each page begins with the last row of the one before, to notice rows that move."""
 
 
+_SPAN = re.compile(r"([0-9]{1,9}) ?([smhd]?)")
 _TYPE = re.compile(r"text|integer|decimal\((\d|[12]\d|3[0-7])\)", re.ASCII)
 
 
@@ -35,6 +38,10 @@ class PullSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     lines: bool | tuple[str, ...] | None = None
     page_size: int = MAX_PAGE
     """Rows a request, 2 to 4000. Each request is one billable transaction."""
+    lookback: str = "10m"
+    """How long before the last read what changed is read again: `30s`, `10m`, `6h`, `3d`, or `0`."""
+    strategy: Literal["auto", "full", "incremental"] = "auto"
+    """`full`: everything each time. `incremental`: by modified stamps also where `auto` does not trust them."""
     types: dict[str, str] | None = None
     """Path -> `text`, `integer` or `decimal(N)`: a column's type where the model's is not wanted."""
 
@@ -45,8 +52,20 @@ class PullSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         # ValueError, so that the project file's reader can add file and line.
         if not MIN_PAGE <= self.page_size <= MAX_PAGE:
             raise ValueError(f"a page has {MIN_PAGE} to {MAX_PAGE} rows, not {self.page_size}")
+        span(self.lookback)
         for path, name in (self.types or {}).items():
             if not _TYPE.fullmatch(name):
                 raise ValueError(f"types: {path} is text, integer or decimal(N), N from 0 to 37, not {name!r}")
         if self.table is not None and (not self.table.strip() or self.table.lower().startswith("_tieout")):
             raise ValueError(f"table {self.table!r}: names that begin with _tieout are tieout's own; use another")
+
+
+def span(text: str) -> timedelta:
+    """`90s`, `10m`, `6h`, `3d`; `0`. At most 366 days. Raises ValueError."""
+    found = _SPAN.fullmatch(text.strip())
+    if found is None or not (found[2] or int(found[1]) == 0):
+        raise ValueError(f"a length of time is a number with s, m, h or d behind it (10m, 3d), or 0, not {text!r}")
+    seconds = int(found[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[found[2] or "s"]
+    if seconds > 366 * 86400:
+        raise ValueError(f"at most 366 days, not {text}")
+    return timedelta(seconds=seconds)

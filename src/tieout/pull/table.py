@@ -7,21 +7,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import msgspec
 
 from tieout.catalogue.model import Model
-from tieout.errors import ConfigurationError, IntacctError
+from tieout.errors import ConfigurationError, IntacctError, InvalidRequestError, RefusedError
 from tieout.pull.destinations.base import Destination, OwnedLines
 from tieout.pull.destinations.commit import TableWriter
 from tieout.pull.destinations.state import Backfill, TableState
 from tieout.pull.filling import Filling
-from tieout.pull.plan.strategy import choose_strategy, looks_elsewhere
+from tieout.pull.plan.strategy import Wanted, choose_strategy, looks_elsewhere
 from tieout.pull.proof.conclude import conclude
 from tieout.pull.proof.subject import Subject
 from tieout.pull.reading import owned
+from tieout.pull.reading.clock import DAILY, DEEP, STALE, earlier, passed
 from tieout.pull.reading.course import Left
 from tieout.pull.reading.decode import Decoder
 from tieout.pull.reading.reader import Spent
@@ -49,6 +51,9 @@ class TableJob(msgspec.Struct, kw_only=True):
     where: Filter | None = None
     private: bool = False
     page_size: int = 4000
+    lookback: timedelta = timedelta(minutes=10)
+    """How long before its watermark what changed is read again; the longer one of once a day goes on top, unless 0."""
+    strategy: Wanted = "auto"
     full: bool = False
     progress: OnProgress | None = None
     tie_out: bool = True
@@ -57,6 +62,8 @@ class TableJob(msgspec.Struct, kw_only=True):
     """For lines: the path of the reference to their document, `bill`."""
     owner_table: tuple[str, str] | None = None
     """For lines: table of their documents and its column of modified stamps; None where stamps are not complete."""
+    documents_low: str = ""
+    """For lines: the moment from which on their documents have been read."""
     parent: str = ""
     """For lines: table of their documents."""
     lines: tuple[str, ...] = ()
@@ -73,6 +80,9 @@ class TablePull:
         self.drift: Drift | None = None
         self._rest_of: Backfill | None = None
         self._changed: OwnedLines | None = None
+        self._unstamped, self._null_filter = False, True
+        self.low = ""
+        """Changes from this moment on are read; "" where everything is. After `run`."""
         self._run = uuid4().hex
         self._selection = Selection.of(job.where, private=job.private).text()
         self._elsewhere = looks_elsewhere(job.model, job.where, job.owner)
@@ -88,6 +98,8 @@ class TablePull:
             try:
                 self.state = self._read(state)
                 break
+            except _NoNullFilter:
+                self._null_filter = False
             except IntacctError as error:
                 field = _refused_field(error)
                 if field not in {c.path for c in self.columns} or field == "key" or self._needed(field):
@@ -115,7 +127,7 @@ class TablePull:
 
         if self.report.strategy == "full":
             return self.job.where
-        return self._query(F(MODIFIED) >= state.watermark).where
+        return self._query(F(MODIFIED) >= (self.low or state.watermark)).where
 
     def catches_up(self, pages: int) -> bool:
         """Whether a full read of so many pages ends with what changed meanwhile. One page is one moment. Lines are
@@ -203,19 +215,37 @@ class TablePull:
             retyped=self.drift.widened,
             elsewhere=self._elsewhere,
             documents_stamped=self.job.owner is None or self.job.owner_table is not None,
+            wanted=self.job.strategy,
+            null_filter=self._null_filter,
         )
         self.report.strategy, self.report.reason = decision.strategy, decision.reason
-        self._rest_of, self._changed = decision.rest_of, None
-        self.report.resumed = decision.rest_of is not None
+        self._rest_of, self._changed, self._unstamped = decision.rest_of, None, decision.unstamped
+        self.low = ""
         if decision.strategy == "incremental":
-            self._changed = self._changed_documents(state.watermark)
-            if self._changed is not None and len(self._changed.owners) > owned.MANY_OWNERS:
-                self.report.strategy = "full"
+            self.low = self._look_back(state)
+            self._changed = self._changed_documents(self.low)
+            if self._many_changed():  # of an ordinary day, or only of the long look-back
+                self._changed = self._changed_documents(earlier(state.watermark, self.job.lookback))
+            if self._changed is not None and self._many_changed():
+                self.report.strategy, self._rest_of, self.low = "full", None, ""
                 self.report.reason = f"{len(self._changed.owners):,} documents changed"
+        self.report.resumed = self._rest_of is not None
+
+    def _many_changed(self) -> bool:
+        return self._changed is not None and len(self._changed.owners) > owned.MANY_OWNERS
+
+    def _look_back(self, state: TableState) -> str:
+        """The moment from which on changes are read: records that were committed late lie behind the watermark."""
+        job = self.job
+        back = job.lookback
+        if back and passed(state.deep_at, DAILY):
+            back = max(back, DEEP)
+        low = earlier(state.watermark, back)
+        return min(low, job.documents_low) if job.documents_low else low
 
     def _explain(self, state: TableState) -> None:
         """Why the table is read in full each time, where it is."""
-        if state.version and not state.stamped and self.report.strategy == "full":
+        if self.report.strategy == "full" and not self.report.reason and state.version and not state.has_stamps:
             self.report.reason = "read in full each time: its records carry no modified stamp"
         elif self._elsewhere:
             looks_at = ", ".join(self._elsewhere)
@@ -261,41 +291,69 @@ class TablePull:
                 tell=lambda rows, total: self._tell(rows, total, "reading"),
             )
             if full:
-                reached, lines = self._everything(filling, marking=marking), self._changed
+                reached, lines = self._everything(filling, state, marking=marking), self._changed
+                then = {"deep_at": reached, "unstamped_at": reached}
             else:
-                reached, lines = self._changes(filling, state.watermark)
+                reached, lines, then = self._changes(filling, state)
             self._tell(report.rows_read, report.rows_read, "writing")
-            writer.finish(selection=self._selection, watermark=reached, full=full, lines=lines)
+            writer.finish(selection=self._selection, watermark=reached, full=full, lines=lines, **then)
         return writer.state
 
-    def _everything(self, filling: Filling, *, marking: bool) -> str:
+    def _everything(self, filling: Filling, state: TableState, *, marking: bool) -> str:
         """All rows, then what changed meanwhile -> the moment up to which all is read."""
+        from tieout.rest import F
+
         begun, query = self._rest_of, self._query()
+        caught = tail = state.tail or begun.since if begun is not None else ""
+        if begun is not None and tail and self.catches_up(2) and passed(tail, STALE):
+            caught = filling.changes(self._query(F(MODIFIED) >= tail)) or tail
+            filling.writer.checkpoint(selection=self._selection, backfill=begun, tail=caught)
         course = filling.everything(query, begun=begun, marking=marking, lines=self._changed)
         since = course.since or ""
         if since and self.catches_up(self.report.pages):
-            since = filling.catch_up(query, course, since)
+            since = filling.catch_up(query, course, max(since, caught))
         return since
 
-    def _changes(self, filling: Filling, low: str) -> tuple[str, OwnedLines | None]:
-        """What changed since `low` -> the moment up to which all is read, and what the last commit has to know of
-        lines."""
-        writer, since = filling.writer, ""
+    def _changes(self, filling: Filling, state: TableState) -> tuple[str, OwnedLines | None, dict[str, str]]:
+        """What changed -> the moment up to which all is read, what the last commit has to know of lines, and what is
+        true of the state besides."""
+        from tieout.rest import F
+
+        low, begun, then = self.low, self._rest_of, {}
         lines: OwnedLines | None = None
-        queries, begun = self._queries(low), self._rest_of
+        queries = self._queries(low)
         kept = [owned_lines for _, owned_lines in queries] == [None]  # other documents may have changed next time
         if not kept:
             begun = None
         elif begun is not None:
             low = Left.read(begun.filter).low
             queries = self._queries(low)
+        if self._unstamped:
+            then["unstamped_at"] = self._read_unstamped(filling)
+        since = ""
         for query, owned_lines in queries:
             if lines is not None:
-                writer.replace_lines(lines)
+                filling.writer.replace_lines(lines)
             lines = owned_lines
             began = filling.changes(query, low=low, begun=begun, kept=kept, lines=lines)
             since = since or began
-        return max(since, writer.state.watermark), lines
+        deep = earlier(state.watermark, DEEP)
+        if low > deep and self.job.lookback and since and passed(state.deep_at, DAILY, since):
+            # This machine's clock is behind Intacct's.
+            filling.changes(self._query((F(MODIFIED) >= deep) & (F(MODIFIED) < low)))
+            low = deep
+        if low <= deep and since:
+            then["deep_at"] = since
+        return max(since, state.watermark), lines, then
+
+    def _read_unstamped(self, filling: Filling) -> str:
+        """Rows whose stamp is null, which no other filter by stamp finds -> the moment it began."""
+        from tieout.rest import F
+
+        try:
+            return filling.changes(self._query(F(MODIFIED) == None))  # noqa: E711 - a filter
+        except (InvalidRequestError, RefusedError):
+            raise _NoNullFilter from None
 
     def _queries(self, watermark: str) -> list[tuple[Query, OwnedLines | None]]:
         """Each query of the read, with the documents all of whose lines it brings: everything, or what changed, each
@@ -332,6 +390,10 @@ class TablePull:
     def _tell(self, rows: int, total: int, phase: Phase) -> None:
         if self.job.progress is not None:
             self.job.progress(Progress(self.job.model.name, self.job.table, rows, total, phase))
+
+
+class _NoNullFilter(Exception):
+    """Intacct takes no filter for what is null."""
 
 
 def _lines(column: str, owners: Sequence[str]) -> OwnedLines:

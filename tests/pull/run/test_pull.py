@@ -84,9 +84,6 @@ def test_the_watermark_is_the_servers_clock_minus_the_overlap(pull_bills: Pull) 
     it.now = datetime(2001, 2, 3, 4, 5, 6, tzinfo=UTC)
     mark = datetime.fromisoformat(pull_bills(it).watermark_after)
     assert timedelta(seconds=120) <= it.now - mark < timedelta(seconds=150)
-    pull_bills(it)
-    (condition,) = it.pages()[-1]["filters"]
-    assert condition == {"$gte": {"audit.modifiedDateTime": mark.strftime("%Y-%m-%dT%H:%M:%SZ")}}
 
 
 def test_the_watermark_of_lines_dates_from_the_first_page_not_the_last(pull_bills: Pull) -> None:
@@ -110,8 +107,8 @@ def test_without_a_server_clock_everything_is_read_again(pull_bills: Pull) -> No
     assert pull_bills(it).strategy == "full"
 
 
-def test_rows_without_stamps_are_read_whole_every_time(pull_bills: Pull) -> None:
-    it = ScriptedCompany([bill(1), bill(2, **{"audit.modifiedDateTime": None})])
+def test_an_object_none_of_whose_rows_has_a_stamp_is_read_whole_every_time(pull_bills: Pull) -> None:
+    it = ScriptedCompany([bill(i, **{"audit.modifiedDateTime": None}) for i in (1, 2)])
     pull_bills(it, lines=False)
     it.rows[BILL][1]["description"] = "changed without a stamp"
     again = pull_bills(it, lines=False)

@@ -66,7 +66,7 @@ class TableWriter:
         # Also after Ctrl-C: a commit under way is finished, so the file is never left open.
         self._writer.shutdown(wait=True)
         if kind is None:
-            self._settle()
+            self.settle()
 
     def add(self, batch: Batch, misfits: Sequence[Misfit] = (), asked_at: datetime | None = None) -> None:
         """Keep rows until the next commit. `asked_at`: Intacct's clock when they were asked for."""
@@ -147,7 +147,7 @@ class TableWriter:
     def _commit(
         self, change: Callable[[TableState], TableState], *, lines: OwnedLines | None = None, last: bool = False
     ) -> None:
-        self._settle()
+        self.settle()
         batches, misfits, before = self._batches, self._misfits, self.state
         seen = Seen(first=self._first, last=last) if self._marking else None
         synced = (self._synced or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -170,7 +170,7 @@ class TableWriter:
         self._batches, self._misfits, self._rows, self._bytes = [], [], 0, 0
         self._last = time.monotonic()
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
         """Wait for the commit under way, if there is one."""
         if self._pending is None:
             return

@@ -102,6 +102,11 @@ class TableState(msgspec.Struct, frozen=True, kw_only=True):
         return {column.path: column.name for column in self.columns}
 
     @property
+    def has_stamps(self) -> bool:
+        """Whether some rows tell when they were modified."""
+        return bool(self.stamp) and (self.unstamped < self.rows or not self.rows)
+
+    @property
     def stamped(self) -> bool:
         """Whether every row tells when it was modified, so that reading what changed is enough."""
         return bool(self.stamp) and not self.unstamped

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import msgspec
 
 from tieout.catalogue.model import Model, references
 from tieout.pull.destinations.state import Backfill, TableState
+from tieout.pull.reading.clock import DAILY, passed
 from tieout.pull.report import Strategy
 from tieout.pull.schema.columns import MODIFIED
 from tieout.pull.schema.types import Column
 
 if TYPE_CHECKING:
     from tieout.rest import Filter
+
+
+Wanted: TypeAlias = Literal["auto", "full", "incremental"]
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -24,6 +28,8 @@ class Decision(msgspec.Struct, frozen=True):
     reason: str = ""
     rest_of: Backfill | None = None
     """The read to go on with."""
+    unstamped: bool = False
+    """Rows without a stamp are to be read beside those whose stamp says that they changed."""
 
 
 def choose_strategy(
@@ -35,12 +41,16 @@ def choose_strategy(
     elsewhere: Collection[str] = (),
     retyped: Collection[str] = (),
     documents_stamped: bool = True,
+    wanted: Wanted = "auto",
+    null_filter: bool = True,
 ) -> Decision:
     """`full`: everything is asked for. `retyped`: fields whose column gets another type, in which Intacct may spell
     values that have not changed in another way. `elsewhere`: what the filter looks at in other records
-    (`looks_elsewhere`). `documents_stamped`: for lines, whether every document tells when it was modified."""
+    (`looks_elsewhere`). `documents_stamped`: for lines, whether every document tells when it was modified.
+    `wanted`: the section's own choice. `null_filter`: whether Intacct finds rows without a stamp."""
     # With a filter that looks elsewhere not even an interrupted read goes on: what it has may have left the filter.
-    if full or not state.version or elsewhere:
+    trusted = wanted == "incremental"
+    if full or not state.version or (elsewhere and not trusted):
         return Decision("full")
     current = state.fields or tuple(state.names())
     added = [column.path for column in columns if column.path not in current]
@@ -53,11 +63,19 @@ def choose_strategy(
     begun = state.backfill
     if begun is not None and begun.kind == "full":
         return Decision("full", rest_of=begun)
-    if not documents_stamped:
+    if wanted == "full":
+        return Decision("full", 'read in full each time: `strategy` is "full"')
+    if not documents_stamped and not trusted:
         return Decision("full", "its documents have no complete modified stamps")
-    if state.watermark and state.stamped and any(column.path == MODIFIED for column in columns):
-        return Decision("incremental", rest_of=begun if begun is not None and begun.kind == "changes" else None)
-    return Decision("full")
+    if not state.watermark or not any(column.path == MODIFIED for column in columns):
+        return Decision("full")
+    if not state.has_stamps and not trusted:
+        return Decision("full")
+    beside = state.unstamped > 0 and passed(state.unstamped_at, DAILY)
+    if beside and not null_filter and not trusted:
+        return Decision("full", "Intacct does not find records without a modified stamp")
+    going_on = begun if begun is not None and begun.kind == "changes" else None
+    return Decision("incremental", rest_of=going_on, unstamped=beside and null_filter)
 
 
 def looks_elsewhere(model: Model, where: Filter | None, owner: str | None = None) -> tuple[str, ...]:
