@@ -52,8 +52,8 @@ def app(connections: Connections, simulator: Simulator, monkeypatch: pytest.Monk
     monkeypatch.setattr("tieout.connections.revoking.DEADLINE", 0.5)
 
 
-def pushed(connections: Connections, company: str, place: str = "simulator") -> Ledger:
-    """A ledger with one record posted, and one request without an answer."""
+def pushed(connections: Connections, company: str, place: str = "simulator", *, rows: bool = False) -> Ledger:
+    """A ledger with one record posted, and one request without an answer. With `rows` each record has one by now."""
     ledger = Ledger(connections.store, Scope(company, place, "", "times"), connections.vault)
     with Lease(connections.store, f"push/{company}/time/timesheet", "the push") as lease:
         for number in (1, 2):
@@ -73,6 +73,8 @@ def pushed(connections: Connections, company: str, place: str = "simulator") -> 
         ledger.resolve(lease, f"{company}-1", [done])
         lost = Result(position=0, state="unknown", error={"reason": "no answer about E-PLANTED"})
         ledger.leave_open(lease, f"{company}-2", "no answer", [lost])
+        if rows:
+            ledger.spread(lease)
     return ledger
 
 
@@ -106,7 +108,7 @@ def test_what_is_theirs_is_gone_and_what_is_anothers_stays(
     connections: Connections, wire: Wire, simulator: Simulator
 ) -> None:
     two_owners(connections, wire, simulator)
-    pushed(connections, "acme")
+    pushed(connections, "acme", rows=True)
     pushed(connections, "demo")
     before = rows_of(connections)
     receipt = connections.offboard("a", transport=wire.transport)
@@ -141,6 +143,7 @@ def test_nothing_is_posted_twice_afterwards(connections: Connections, wire: Wire
     connections.offboard("a", transport=wire.transport)
     known = ledger.known(["s1", "s2"])
     assert (known["s1"].state, known["s1"].sage_key, known["s1"].payload_hash) == ("posted", "900", "h")
+    assert (known["s1"].totals, known["s1"].rows, known["s1"].href) == ({}, (), None)
     assert (known["s2"].state, known["s2"].totals, known["s2"].rows, known["s2"].error) == ("unknown", {}, (), None)
     with connections.store.read() as transaction:
         assert transaction.execute(select(push_batches.c.body_sealed)).scalars().all() == [None, None]

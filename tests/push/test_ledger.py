@@ -14,7 +14,7 @@ from tieout.errors import BusyError, StoreError
 from tieout.store import Store, open_store
 from tieout.store.leases import Lease, leases
 from tieout.store.ledger import Batch, Entry, Ledger, Result, Scope
-from tieout.store.ledger_tables import push_batches, push_runs
+from tieout.store.ledger_tables import push_batches, push_records, push_runs
 
 SCOPE = Scope(company="demo", environment="simulator", entity="", push="times")
 BODY = b'[{"secret": "body"}]'
@@ -105,6 +105,79 @@ def test_what_a_killed_run_sent_is_in_flight_for_all_who_look_and_for_the_next_r
         ledger.settle_left(lease)
     ledger.resolve(lease, "b1", [Result(position=0, state="posted", sage_key="7"), Result(position=1, state="failed")])
     assert {r.source_id: (r.state, r.attempt) for r in ledger.records()} == {"A": ("failed", 4), "B": ("posted", 0)}
+
+
+def test_posted_records_are_the_same_to_every_reader_before_and_after_they_have_rows(
+    ledger: Ledger, lease: Lease, store: Store
+) -> None:
+    ledger.hold(lease, "run", [record("A")])
+    ledger.dismiss(lease, ["A"])
+    ledger.begin_batch(lease, "run", batch(1, 3), [record("B", totals='{"amount":1.5}'), record("A"), record("D")])
+    ledger.resolve(lease, "b1", posted("7", "8", "9"))
+    ledger.begin_batch(lease, "run", batch(2, 2), [record("C", facts='{"x":1}'), record("E", entries=("1",))])
+    ledger.resolve(lease, "b2", posted("8", "5")[::-1])
+    assert rows(store) == ["A"], "written once there are many"
+    other = Ledger(store, msgspec.structs.replace(SCOPE, push="hours"), Reverse())
+    seen = []
+    for settle in (lambda: ledger.spread(lease), lambda: None):
+        fresh = Ledger(store, SCOPE, Reverse())
+        assert fresh.source_ids("b1") == ["B", "A", "D"]
+        seen.append(
+            (
+                fresh.known(["A", "B", "X"]),
+                sorted(fresh.records(), key=lambda each: each.source_id),
+                [each.source_id for each in fresh.records(["failed", "held", "sending", "pending"])],
+                fresh.of_batch("b2"),
+                (fresh.is_empty(), fresh.entities(), fresh.dismissed(), fresh.open_batches()),
+                (fresh.taken(["5", "6", "8"]), list(fresh.shared_keys())),
+                other.elsewhere("time/timesheet", ["A", "X"]),
+            )
+        )
+        settle()
+    assert seen[0] == seen[1]
+    known, everything, not_posted, _, (_, _, dismissed, _), (taken, shared), elsewhere = seen[0]
+    assert {r.source_id: (r.state, r.sage_key, r.href, r.sage_state) for r in everything} == {
+        name: ("posted", key, f"/{key}", "draft") for name, key in zip("BADCE", "78985", strict=True)
+    }
+    assert (known["A"].position, known["B"].totals, not_posted, dismissed) == (1, {"amount": Decimal("1.5")}, [], 0)
+    assert (taken, shared, elsewhere) == ({"5", "8"}, [["A", "C"]], {"A": ("push times", "8")})
+    assert (rows(store), ledger.standing) == (list("ABCDE"), 0)
+
+
+def test_what_was_posted_under_one_key_as_a_record_with_a_row_is_found_before_it_has_one(
+    ledger: Ledger, lease: Lease
+) -> None:
+    ledger.begin_batch(lease, "run", batch(1, 2), [record("A"), record("B")])
+    ledger.resolve(lease, "b1", posted("7", "8"))
+    ledger.spread(lease)
+    ledger.begin_batch(lease, "run", batch(2, 1), [record("C")])
+    ledger.resolve(lease, "b2", posted("8"))
+    assert list(ledger.shared_keys()) == [["B", "C"]]
+
+
+def test_what_another_killed_push_to_the_object_posted_has_rows_once_somebody_has_the_lease(
+    ledger: Ledger, lease: Lease, store: Store
+) -> None:
+    ledger.begin_batch(lease, "run", batch(1, 1), [record("A")])
+    ledger.resolve(lease, "b1", posted("7"))
+    other = Ledger(store, msgspec.structs.replace(SCOPE, push="hours", entity="E110"), Reverse(), operation="delete")
+    other.settle_posted(lease, "accounts-payable/bill")
+    assert rows(store) == []
+    other.settle_posted(lease, "time/timesheet")
+    assert rows(store) == ["A"]
+    assert ledger.known(["A"])["A"].sage_key == "7"
+
+
+def posted(*keys: str) -> list[Result]:
+    return [
+        Result(position=place, state="posted", sage_key=key, sage_id=f"id{key}", href=f"/{key}", sage_state="draft")
+        for place, key in enumerate(keys)
+    ]
+
+
+def rows(store: Store) -> list[str]:
+    with store.read() as connection:
+        return sorted(connection.scalars(select(push_records.c.source_id)))
 
 
 def test_outcomes_land_on_their_positions(ledger: Ledger, lease: Lease) -> None:

@@ -29,7 +29,12 @@ ROWS = 600
 REPEATS = 5 if LONG else 1
 RANDOM_KILLS = 40 if LONG else 2
 
-PUSH_POINTS = ("push.after_ledger_write", "push.after_send", "push.before_result_commit")
+PUSH_POINTS = (
+    "push.after_ledger_write",
+    "push.after_send",
+    "push.before_result_commit",
+    "push.before_spread_commit",
+)
 PULL_POINTS = ("pull.before_commit", "pull.after_commit")
 
 PROJECT = """

@@ -37,6 +37,7 @@ WINDOWS = (
     "push.after_send",
     "before the answer",
     "push.before_result_commit",
+    "push.before_spread_commit",
     "random",
 )
 """Where it is killed, in turn. `before the answer`: Intacct has done the work, and its answer is not out yet."""
@@ -146,7 +147,8 @@ class Scene:
             threading.Event().wait(self.dice.uniform(0.05, 1.0))  # the dice of when it dies; nothing is waited for
             code, _ = self.forked.kill(child)
         else:
-            code = self.run("push", "times", crash=f"{window}:{self.dice.randint(1, 3)}")
+            visit = 1 if window == "push.before_spread_commit" else self.dice.randint(1, 3)  # it comes once in a run
+            code = self.run("push", "times", crash=f"{window}:{visit}")
         self.kills[window] += code == -9
         return code == -9
 

@@ -204,6 +204,7 @@ def _erase(store: Store, transaction: Transaction, vault: Vault, owner: str, end
     import tieout.store.access_tables
     import tieout.store.connect_tables  # noqa: F401 - their tables join `metadata`
     from tieout.store import ledger_sent
+    from tieout.store.ledger_spread import spread
     from tieout.store.ledger_tables import push_batches, push_corrections, push_records, push_runs
     from tieout.store.tables import metadata
 
@@ -214,6 +215,7 @@ def _erase(store: Store, transaction: Transaction, vault: Vault, owner: str, end
     open_ = (push_batches.c.state == "open", push_batches.c.body_sealed.is_not(None))
     query = select(func.count()).where(*open_, _of(transaction, push_batches, theirs))
     unsettled = int(transaction.execute(query).scalar_one())
+    spread(transaction, ledger_sent.posted(transaction, _of(transaction, push_batches, theirs)))
     ledger_sent.blank(transaction, _of(transaction, push_batches, theirs))
     blank: dict[Table, dict[str, object]] = {
         push_batches: {"body_sealed": None, "note": None},

@@ -174,9 +174,11 @@ def _refuse_other_object(name: str, object: str, ledger: Ledger) -> None:
 def lease(desk: Opened) -> Iterator[Lease]:
     """The exclusive right to push to this object of the company, over all processes that share the state database.
 
-    What an interrupted run of this push left to send is pending from then on, and what it sent in vain is unknown."""
+    What an interrupted run of this push left to send is pending from then on, and what it sent in vain is unknown; what
+    it, or one of another push to this object, posted has rows."""
     scope = desk.ledger.scope
     # By object, not by push: two sections that hold the same records must not look past each other.
     with Lease(desk.store, "/".join(("push", scope.company, desk.object)), f"the push to {desk.object}") as held:
+        desk.ledger.settle_posted(held, desk.object)
         desk.ledger.settle_left(held)
         yield held

@@ -352,6 +352,7 @@ def _send_all(
             ledger.settle_left(held)
             _keep(desks, job, intake, held)
         raise
+    sender.spread()
     stage.rename_fate("send", "pending")
     if any(fate == "pending" for _, fate, _, _ in stage.counts()):
         ledger.settle_left(held)

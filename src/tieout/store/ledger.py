@@ -9,10 +9,12 @@ import zlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
+import msgspec
 from sqlalchemy import delete, func, insert, or_, select, update
 
 from tieout.errors import StoreError
 from tieout.store import ledger_planned, ledger_sent
+from tieout.store.access_tables import DEFAULT_OWNER
 from tieout.store.bulk import update_many
 from tieout.store.crashpoints import reached
 from tieout.store.ledger_facts import (
@@ -23,20 +25,24 @@ from tieout.store.ledger_facts import (
     Entry,
     LastRun,
     LedgerRecord,
+    Posted,
     Result,
     Scope,
     Seal,
     State,
     now_text,
 )
-from tieout.store.ledger_packed import pack
+from tieout.store.ledger_packed import pack, pack_posted
 from tieout.store.ledger_reading import CHUNK, body_context, json_text
+from tieout.store.ledger_spread import spread
 from tieout.store.ledger_steps import StepLines
 from tieout.store.ledger_tables import push_batches, push_entries, push_records, push_runs
+from tieout.store.ledger_writing import insert_or_update
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from tieout.store.engine import Store
     from tieout.store.leases import Lease
     from tieout.store.ledger_sent import Sent
 
@@ -53,18 +59,37 @@ __all__ = [
     "Seal",
     "State",
 ]
+_LOT = 20
+"""Requests whose records get their rows in one transaction."""
 _OUTCOME = ("state", "sage_key", "sage_id", "href", "sage_state", "error")
 """What an answer says of a record."""
 
 
 class Ledger(StepLines):
-    """The ledger of one scope. Every method is one transaction; those that write first assure the lease."""
+    """The ledger of one scope. Every method is one transaction, or one for each part of what it spreads; those that
+    write first assure the lease."""
+
+    def __init__(
+        self,
+        store: Store,
+        scope: Scope,
+        seal: Seal,
+        *,
+        owner: str = DEFAULT_OWNER,
+        operation: str = "create",
+        step: int = 0,
+    ) -> None:
+        super().__init__(store, scope, seal, owner=owner, operation=operation, step=step)
+        self._standing: dict[str, list[str]] = {}
+        """Request of this run -> its records, where they stand with it. No row says yet that they must not go out."""
+        self._taken: set[str] = set()
+        """All of those."""
 
     def begin_batch(self, lease: Lease, run_id: str, batch: Batch, records: Sequence[Entry]) -> None:
         """Write a batch and its records as `sending`, before the request. After this the bytes outlive a crash.
 
-        Records of step 0 are written with the batch, and each by itself once its outcome is known. Raises StoreError,
-        and writes nothing, where one of them is posted or in flight already."""
+        Records of step 0 are written with the batch, and get rows once their outcomes are known. Raises StoreError, and
+        writes nothing, where one of them is posted or in flight already."""
         moment = now_text()
         with self._store.begin() as connection:
             lease.assure(connection)
@@ -94,9 +119,13 @@ class Ledger(StepLines):
                     advice="Run the command again; nothing was sent.",
                 )
             self._own(connection, records)
+        if self.step == 0:
+            self._standing[batch.id] = ids = [record.source_id for record in records]
+            self._taken.update(ids)
 
     def resolve(self, lease: Lease, batch_id: str, results: Sequence[Result]) -> None:
-        """Record what became of every position, and close the batch. Its body is dropped."""
+        """Record what became of every position, and close the batch. Its body is dropped. Where all was posted, the
+        records stand with the batch still, until `spread`."""
         self._store_results(lease, batch_id, results, {"state": "resolved", "body_sealed": None, "note": None})
 
     def leave_open(self, lease: Lease, batch_id: str, note: str, results: Sequence[Result]) -> None:
@@ -125,18 +154,32 @@ class Ledger(StepLines):
             lease.assure(connection)
             ledger_planned.drop_all(connection, self.scope, run_id)
 
-    def settle_left(self, lease: Lease) -> None:
-        """Make records of their own, in every entity, of what runs of this push left behind: `sending` ones of what
-        they sent and saw no answer to, `pending` ones of what they never came to."""
+    @property
+    def standing(self) -> int:
+        """How many records of this run stand with their requests, for `spread` to write."""
+        return len(self._taken)
+
+    def spread(self, lease: Lease) -> None:
+        """Give every record a row that was posted here and stands with its request."""
         with self._store.read() as connection:
-            under_way = ledger_sent.under_way(connection, self.scope, any_entity=True)
+            sent = ledger_sent.sent(connection, self.scope, operation=self.operation)
+        self._spread(lease, [each for each in sent if each.outcomes is not None])
+
+    def settle_left(self, lease: Lease) -> None:
+        """Make rows, in every entity, of what runs of this push left behind: `posted` ones, `sending` ones of what they
+        sent and saw no answer to, `pending` ones of what they never came to."""
+        with self._store.read() as connection:
+            sent = ledger_sent.sent(connection, self.scope, any_entity=True)
             parts = ledger_planned.parts(connection, self.scope, any_entity=True)
-        for sent in under_way:
+        self._spread(lease, [each for each in sent if each.outcomes is not None])
+        for each in sent:
+            if each.outcomes is not None:
+                continue
             with self._store.begin() as connection:
                 lease.assure(connection)
-                there = self._there(sent.entity, sent.operation)
-                there._upsert(connection, sent.entries(), sent.run_id, "sending", sent.batch_id)
-                ledger_sent.drop(connection, sent.batch_id)
+                there = self._there(each.entity, each.operation)
+                there._upsert(connection, each.entries(), each.run_id, "sending", each.batch_id)
+                ledger_sent.drop(connection, each.batch_id)
         for part in parts:
             with self._store.begin() as connection:
                 lease.assure(connection)
@@ -144,8 +187,29 @@ class Ledger(StepLines):
                 there._announce(connection, part.run_id, part.entries())
                 ledger_planned.drop(connection, part.id)
 
+    def settle_posted(self, lease: Lease, object: str) -> None:
+        """Give every record a row that any push posted to an object of this company and that stands with its request.
+        For whoever has the lease of that object: `elsewhere` is asked for many."""
+        with self._store.read() as connection:
+            ours = (push_batches.c.company == self.scope.company, push_batches.c.object == object)
+            sent = ledger_sent.posted(connection, *ours)
+        self._spread(lease, sent)
+
+    def _spread(self, lease: Lease, sent: Sequence[Sent]) -> None:
+        for start in range(0, len(sent), _LOT):
+            lot = sent[start : start + _LOT]
+            with self._store.begin() as connection:
+                lease.assure(connection)
+                spread(connection, lot)
+                reached("push.before_spread_commit")
+            self._have_rows(*(each.batch_id for each in lot))
+
+    def _have_rows(self, *batch_ids: str) -> None:
+        for batch_id in batch_ids:
+            self._taken.difference_update(self._standing.pop(batch_id, ()))
+
     def _there(self, entity: str, operation: str) -> Self:
-        scope = Scope(self.scope.company, self.scope.environment, entity, self.scope.push)
+        scope = msgspec.structs.replace(self.scope, entity=entity)
         return type(self)(self._store, scope, self._seal, owner=self._owner, operation=operation)
 
     def note_read(self, lease: Lease, states: Mapping[str, str], pages: Mapping[str, str]) -> None:
@@ -288,15 +352,26 @@ class Ledger(StepLines):
         moment = now_text()
         with self._store.begin() as connection:
             lease.assure(connection)
-            sent = ledger_sent.of_batch(connection, batch_id)
-            if sent is not None:
-                self._write_outcomes(connection, sent, results)
+            values: dict[str, object] = {**batch}
+            if batch["state"] == "resolved":
+                values["resolved_at"] = moment
+            stands = batch_id in self._standing and all(result.state == "posted" for result in results)
+            if stands and len(results) == len(self._standing[batch_id]):
+                values["outcomes"] = pack_posted(_posted(results))
             else:
-                self._change_outcomes(connection, batch_id, results, moment)
-            done = {"resolved_at": moment} if batch["state"] == "resolved" else {}
-            values = {**batch, **done, "records": None}
+                self._write_rows(connection, batch_id, results, moment)
+                values["records"] = None
             connection.execute(update(push_batches).where(push_batches.c.id == batch_id).values(values))
             reached("push.before_result_commit")
+        if "records" in values:
+            self._have_rows(batch_id)
+
+    def _write_rows(self, connection: Connection, batch_id: str, results: Sequence[Result], moment: str) -> None:
+        sent = ledger_sent.of_batch(connection, batch_id)
+        if sent is not None:
+            self._write_outcomes(connection, sent, results)
+        else:
+            self._change_outcomes(connection, batch_id, results, moment)
 
     def _write_outcomes(self, connection: Connection, sent: Sent, results: Sequence[Result]) -> None:
         """Records of their own for those that went out with their batch; what has no result is `sending` still."""
@@ -315,7 +390,7 @@ class Ledger(StepLines):
             if any(entry.facts for entry, _, _ in these):
                 names.append("facts")
                 rows = [(*row, entry.facts) for row, (entry, _, _) in zip(rows, these, strict=True)]
-            self._insert_or_update(connection, same, names, rows, f"push_records.attempt + {rise}")
+            insert_or_update(connection, self._identity | same, names, rows, f"push_records.attempt + {rise}")
 
     def _change_outcomes(self, connection: Connection, batch_id: str, results: Sequence[Result], moment: str) -> None:
         """The same for records that are there already."""
@@ -333,6 +408,8 @@ class Ledger(StepLines):
             written = connection.scalar(select(func.count()).where(push_records.c.batch_id == batch_id))
             return written == len(records)
         ids = [record.source_id for record in records]
+        if not self._taken.isdisjoint(ids):
+            return False
         taken = push_records.c.state.in_(("posted", *IN_FLIGHT))
         for start in range(0, len(ids), CHUNK):
             named = self._named(connection, ids[start : start + CHUNK])
@@ -350,6 +427,16 @@ class Ledger(StepLines):
             self._own(connection, [record for record in records if record.source_id not in known])
         conflict = self._where_passed_over(records) if self.step else "on conflict do nothing"
         self._upsert(connection, records, run_id, "pending", conflict=conflict)
+
+
+def _posted(results: Sequence[Result]) -> Posted:
+    ordered = sorted(results, key=lambda result: result.position)
+    return Posted(
+        [result.sage_key for result in ordered],
+        [result.sage_id for result in ordered],
+        [result.href for result in ordered],
+        [result.sage_state for result in ordered],
+    )
 
 
 def _outcome(result: Result) -> tuple[Any, ...]:

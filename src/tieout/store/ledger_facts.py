@@ -112,6 +112,16 @@ class Result(msgspec.Struct, kw_only=True, gc=False):
     error: dict[str, Any] | None = None
 
 
+class Posted(msgspec.Struct, array_like=True, gc=False):
+    """What Intacct called the records of a request all of which it posted: a column each, in the order sent."""
+
+    keys: Sequence[str | None]
+    ids: Sequence[str | None]
+    hrefs: Sequence[str | None]
+    states: Sequence[str | None]
+    """Sage's own."""
+
+
 class Batch(msgspec.Struct, kw_only=True):
     """One request, exactly as it goes out and would go out again. `body` is empty in what `open_batches` lists."""
 

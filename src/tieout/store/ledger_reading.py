@@ -6,7 +6,7 @@ Knows no files, no mapping and no wire.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Self
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection, FromClause, Row, TextClause
 
     from tieout.store.engine import Store
+    from tieout.store.ledger_sent import Sent
 
 CHUNK = 500
 
@@ -70,9 +71,8 @@ class Reading:
     def known(self, source_ids: Sequence[str]) -> dict[str, LedgerRecord]:
         """What the ledger has of these records, by source id."""
         with self._store.read() as connection:
-            # First, and what is a record of its own by then wins: else what has its answer meanwhile was in neither.
-            under_way = self._under_way(connection)
-            found = {name: under_way[name] for name in source_ids if name in under_way}
+            # First, and what has a row by then wins: else what gets one meanwhile was in neither.
+            found = self._with_requests(connection, set(source_ids))
             for start in range(0, len(source_ids), CHUNK):
                 chunk = source_ids[start : start + CHUNK]
                 query = select(push_records).where(self._named(connection, chunk))
@@ -82,8 +82,8 @@ class Reading:
         return found
 
     def records(self, states: Iterable[State] | None = None) -> Iterator[LedgerRecord]:
-        """Every record, or those in some states, in the order of their ids; dismissed ones left out. What a run that is
-        under way, or was killed, still had to send comes last, as `pending`."""
+        """Every record, or those in some states, in the order of their ids; dismissed ones left out. Those of a run
+        that is under way, or was killed, come last: what it sent, then what it still had to send, as `pending`."""
         columns = push_records.c
         query = select(push_records).where(self._mine(push_records), columns.dismissed_at.is_(None))
         query = query.order_by(columns.source_id)
@@ -93,27 +93,26 @@ class Reading:
         with self._store.read() as connection:
             # First: what becomes a record meanwhile is then seen twice rather than not at all, and left out below.
             planned = self._planned(connection) if states is None or "pending" in states else []
-            under_way = self._under_way(connection)
+            sent = self._with_requests(connection)
             for row in connection.execute(query):
-                if row.source_id not in under_way:
+                if row.source_id not in sent:
                     yield _record(row)
-            if states is None or "sending" in states:
-                yield from under_way.values()
+            yield from (record for record in sent.values() if states is None or record.state in states)
             for part in planned:
-                yield from self._not_begun(connection, part, under_way)
+                yield from self._not_begun(connection, part, sent)
 
-    def _under_way(self, connection: Connection) -> dict[str, LedgerRecord]:
-        """The records of requests that have no answer yet, where they are not yet records of their own."""
-        if self.step:
-            return {}
-        sent = ledger_sent.under_way(connection, self.scope, operation=self.operation)
-        return {record.source_id: record for each in sent for record in each.records()}
+    def _with_requests(self, connection: Connection, wanted: Container[str] | None = None) -> dict[str, LedgerRecord]:
+        """The records, all or those wanted, that stand with their request: `ledger_sent`."""
+        return {record.source_id: record for each in self._sent(connection) for record in each.records(wanted)}
+
+    def _sent(self, connection: Connection) -> list[Sent]:
+        return [] if self.step else ledger_sent.sent(connection, self.scope, operation=self.operation)
 
     def _planned(self, connection: Connection) -> list[Part]:
         return [] if self.step else ledger_planned.parts(connection, self.scope, operation=self.operation)
 
     def _not_begun(
-        self, connection: Connection, part: Part, under_way: Mapping[str, LedgerRecord]
+        self, connection: Connection, part: Part, sent: Mapping[str, LedgerRecord]
     ) -> Iterator[LedgerRecord]:
         entries = part.entries()
         for start in range(0, len(entries), CHUNK):
@@ -121,7 +120,7 @@ class Reading:
             named = self._named(connection, [entry.source_id for entry in chunk])
             known = set(connection.scalars(select(push_records.c.source_id).where(named)))
             for entry in chunk:
-                if entry.source_id not in known and entry.source_id not in under_way:
+                if entry.source_id not in known and entry.source_id not in sent:
                     yield ledger_sent.record_of(entry, "pending", self.operation, part.planned_at)
 
     def due(self, earlier: int, *, retry: bool) -> Iterator[tuple[LedgerRecord, LedgerRecord]]:
@@ -205,9 +204,10 @@ class Reading:
 
     def taken(self, sage_keys: Sequence[str]) -> set[str]:
         """Which of these keys in Intacct posted records of this push have here. Looks through all of them."""
-        found: set[str] = set()
         columns = push_records.c
         with self._store.read() as connection:
+            sent = [posted for each in ledger_sent.sent(connection, self.scope) if (posted := each.posted())]
+            found = {key for key in sage_keys if any(key in posted.keys for posted in sent)} if sent else set()
             for start in range(0, len(sage_keys), CHUNK):
                 wanted = (columns.step == 0, columns.sage_key.in_(sage_keys[start : start + CHUNK]))
                 found.update(connection.scalars(select(columns.sage_key).where(self._in_scope(push_records), *wanted)))
@@ -217,25 +217,35 @@ class Reading:
         """Records of this operation that are posted under one key of Intacct: one of them is there, and no other."""
         columns = push_records.c
         mine = (self._mine(push_records), columns.state == "posted", columns.sage_key.is_not(None))
+        both = select(columns.sage_key, columns.source_id).where(*mine)
         twice = select(columns.sage_key).where(*mine).group_by(columns.sage_key).having(func.count() > 1)
-        query = select(columns.sage_key, columns.source_id).where(*mine, columns.sage_key.in_(twice))
         with self._store.read() as connection:
-            rows = connection.execute(query.order_by(columns.sage_key, columns.source_id))
-            for _, same in groupby(rows, key=itemgetter(0)):
-                yield [source_id for _, source_id in same]
+            named: dict[str, set[str]] = {}
+            for record in self._with_requests(connection).values():
+                if record.sage_key:
+                    named.setdefault(record.sage_key, set()).add(record.source_id)
+            if named:
+                for key, source_id in connection.execute(both):
+                    if key in named:
+                        named[key].add(source_id)
+            rows = connection.execute(both.where(columns.sage_key.in_(twice)).order_by(*both.selected_columns))
+            for key, same in groupby(rows, key=itemgetter(0)):
+                yield sorted({source_id for _, source_id in same} | named.pop(key, set()))
+            yield from (sorted(ids) for ids in named.values() if len(ids) > 1)
 
     def is_empty(self) -> bool:
         """Whether nothing was ever written of this push here."""
         query = select(push_records.c.source_id).where(self._mine(push_records)).limit(1)
         with self._store.read() as connection:
-            return connection.execute(query).first() is None and not self._under_way(connection)
+            return not self._sent(connection) and connection.execute(query).first() is None
 
     def entities(self) -> set[str]:
         """The entities in which this push ever had records."""
         query = select(push_records.c.entity).distinct().where(self._in_any_entity(push_records))
         with self._store.read() as connection:
-            under_way = {sent.entity for sent in ledger_sent.under_way(connection, self.scope, any_entity=True)}
-            return set(connection.scalars(query)) | under_way | ledger_planned.entities(connection, self.scope)
+            planned = ledger_planned.entities(connection, self.scope)  # first: what gets rows meanwhile is in those
+            sent = {each.entity for each in ledger_sent.sent(connection, self.scope, any_entity=True)}
+            return planned | sent | set(connection.scalars(query))
 
     def entities_with_open_batches(self) -> set[str]:
         """The entities in which this push has requests whose outcome is not known."""
@@ -274,14 +284,14 @@ class Reading:
         found: dict[str, tuple[str, str | None]] = {}
         batches, records = push_batches.c, push_records.c
         scopes = self.other_scopes(object)
-        if not scopes or not source_ids:
+        wanted = set(source_ids)
+        if not scopes or not wanted:
             return found
         with self._store.read() as connection:
             for scope in scopes:
                 label = scope.seen_from(self.scope)
-                sent = ledger_sent.under_way(connection, scope, operation=self.operation, object=object)
-                under_way = {entry.source_id for each in sent for entry in each.entries()}
-                found.update((source_id, (label, None)) for source_id in source_ids if source_id in under_way)
+                for each in ledger_sent.sent(connection, scope, operation=self.operation, object=object):
+                    found.update((record.source_id, (label, record.sage_key)) for record in each.records(wanted))
                 for start in range(0, len(source_ids), CHUNK):
                     theirs = (
                         select(records.source_id, records.sage_key)
@@ -329,9 +339,11 @@ class Reading:
 
     def dismissed(self) -> int:
         """How many records are dismissed."""
-        query = select(func.count()).where(self._mine(push_records), push_records.c.dismissed_at.is_not(None))
+        query = select(push_records.c.source_id)
+        query = query.where(self._mine(push_records), push_records.c.dismissed_at.is_not(None))
         with self._store.read() as connection:
-            return int(connection.scalar(query) or 0)
+            sent = self._with_requests(connection)  # which came back
+            return sum(source_id not in sent for source_id in connection.scalars(query))
 
     def entry_counts(self, source_ids: Sequence[str]) -> dict[str, int]:
         """How many rows each document was last made of, for grouped pushes."""

@@ -93,9 +93,8 @@ push_batches = Table(
     Column("atomic", Boolean, nullable=False, server_default=false()),
     Column("keys", Text, comment="keys that the records have already, a JSON array; null where Intacct gives them"),
     Column("record_count", Integer, nullable=False),
-    Column(
-        "records", LargeBinary, comment="what goes out, until the answer is there: as in push_records, compressed JSON"
-    ),
+    Column("records", LargeBinary, comment="until each has a row: as in push_records, compressed JSON"),
+    Column("outcomes", LargeBinary, comment="what Intacct called them, where all were posted, compressed JSON"),
     Column("state", String(16), nullable=False),
     Column("note", Text, comment="why it is still open"),
     Column("created_at", String(32), nullable=False),
@@ -104,6 +103,14 @@ push_batches = Table(
     Column("run_id", String(36), nullable=False),
     CheckConstraint("state in ('open', 'resolved')", name="state"),
     Index("ix_push_batches_push_state", "push", "state"),
+    # Few at any moment, and looked for by every reader of a push.
+    Index(
+        "ix_push_batches_records",
+        "company",
+        "object",
+        sqlite_where=text("records is not null"),
+        postgresql_where=text("records is not null"),
+    ),
 )
 
 push_runs = Table(

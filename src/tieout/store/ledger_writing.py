@@ -46,27 +46,7 @@ class Writing(Reading):
             same |= {"batch_id": batch_id, "error": None}
             names = [*names[:-1], "position"]
             rows = [(*row[:-1], position) for position, row in enumerate(rows)]
-        self._insert_or_update(connection, same, names, rows, conflict=conflict)
-
-    def _insert_or_update(
-        self,
-        connection: Connection,
-        same: Mapping[str, Any],
-        names: Sequence[str],
-        rows: Sequence[tuple[Any, ...]],
-        attempt: str = "push_records.attempt",
-        conflict: str = "",
-    ) -> None:
-        """`attempt` is what becomes of the epoch of a record that is there already."""
-        same = {**self._identity, "dismissed_at": None, "gone_at": None, **same}
-        fresh = [name for name in (*same, *names) if name not in (*_KEY, "attempt")]
-        conflict = conflict or (
-            on_conflict(*fresh)
-            + f", attempt = {attempt}"
-            + " where "
-            + " and ".join(f"push_records.state <> '{name}'" for name in ("posted", *IN_FLIGHT))
-        )
-        insert_many(connection, push_records, same, names, rows, conflict)
+        insert_or_update(connection, self._identity | same, names, rows, conflict=conflict)
 
     def _own(self, connection: Connection, records: Sequence[Entry]) -> None:
         """Remember which document each row of a grouped source was last in."""
@@ -78,6 +58,27 @@ class Writing(Reading):
             connection.execute(delete(push_entries).where(mine))
             rows = [self.scope.values() | {"entry_id": entry, "source_id": owners[entry]} for entry in chunk]
             connection.execute(insert(push_entries), rows)
+
+
+def insert_or_update(
+    connection: Connection,
+    same: Mapping[str, Any],
+    names: Sequence[str],
+    rows: Sequence[tuple[Any, ...]],
+    attempt: str = "push_records.attempt",
+    conflict: str = "",
+) -> None:
+    """Insert records, or update those that are neither posted nor in flight. `same` says whose they are too; `attempt`
+    is what becomes of the epoch of a record that is there already."""
+    same = {"dismissed_at": None, "gone_at": None, **same}
+    fresh = [name for name in (*same, *names) if name not in (*_KEY, "attempt")]
+    conflict = conflict or (
+        on_conflict(*fresh)
+        + f", attempt = {attempt}"
+        + " where "
+        + " and ".join(f"push_records.state <> '{name}'" for name in ("posted", *IN_FLIGHT))
+    )
+    insert_many(connection, push_records, same, names, rows, conflict)
 
 
 def on_conflict(*names: str) -> str:

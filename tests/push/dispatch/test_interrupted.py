@@ -46,6 +46,24 @@ def test_a_kill_at_any_moment_posts_each_record_exactly_once(desk: Desk, forked:
     assert (again.skipped, again.failed, again.replayed) == (3, 1, 0)
 
 
+def test_what_a_killed_run_posted_is_posted_for_all_who_look_before_it_has_rows(desk: Desk, forked: Forks) -> None:
+    desk.sheets(ROWS[:4])
+    code, said = desk.child(forked, "times", "push.before_spread_commit")
+    assert code == -signal.SIGKILL, said
+    assert desk.held_by_company("timesheets", "description") == ONCE
+    assert list(push.failed(desk.project)) == []
+    lines = push.verify(desk.project, "times")
+    assert lines
+    assert all(line.ties for line in lines)
+    look = desk.push("times", dry_run=True)
+    assert (look.skipped, look.ready) == (3, 0)
+    code, said = desk.child(forked, "times", "push.before_spread_commit")
+    assert code == -signal.SIGKILL, "the next run was at it under its lease, and is killed too"
+    again = desk.push("times")
+    assert (again.skipped, again.posted, again.replayed, again.exit_code) == (3, 0, 0, 0)
+    assert desk.held_by_company("timesheets", "description") == ONCE
+
+
 @pytest.mark.parametrize("fault", [lost_answer, lost_request])
 def test_an_unknown_outcome_is_settled_with_the_same_bytes_under_the_same_key(
     desk: Desk, line: Line, fault: Callable[[Request, Callable[[], Reply]], Reply]

@@ -41,9 +41,14 @@ from tieout.store.ledger import Batch, Result, State
 if TYPE_CHECKING:
     from tieout.push.opening import Opened
     from tieout.store.leases import Lease
+    from tieout.store.ledger import Ledger
 
 REPLAY_DAYS = 59
 """A key is reserved for 60 days (REST reference 7.6); a replay after that could post a second time."""
+
+MOST_STANDING = 100_000
+"""Posted records that stand with their requests, before they get rows: whoever reads the ledger meanwhile goes through
+all of them."""
 
 NOT_TRIED = (TokenRefusedError, ForbiddenError, ThrottledError, NotAuthorisedError, BudgetError)
 """Intacct, or we ourselves, refused to look at the request: none of its records was processed."""
@@ -100,6 +105,8 @@ class Sender:
         """Batch -> what is to be said of what stays unknown in it."""
         self._cut: deque[tuple[Opened, Sequence[Outgoing]]] = deque()
         """Halves of requests that were refused as a whole: they go out next."""
+        self._ledgers: dict[str, Ledger] = {}
+        """By entity, those that requests of this run are in."""
         self.settled: set[tuple[str, str]] = set()
 
     @property
@@ -210,6 +217,11 @@ class Sender:
         if trouble is not None:
             raise trouble
 
+    def spread(self) -> None:
+        """Give a row to every record that was posted and stands with its request: for whoever reads the ledger next."""
+        for ledger in self._ledgers.values():
+            ledger.spread(self._lease)
+
     def _all_settled(self, doubtful: Sequence[Request]) -> bool:
         """Ask once more about each open request -> whether all is known by now."""
         known = []
@@ -224,6 +236,9 @@ class Sender:
         """Write a batch into the ledger: after this its bytes outlive a crash."""
         batch = make_batch(desk.ledger.scope, desk.object, outgoing, atomic=self._atomic)
         ledger = desk.ledger.at(batch.operation, batch.step)
+        self._ledgers[desk.entity] = desk.ledger
+        if sum(each.standing for each in self._ledgers.values()) >= MOST_STANDING:
+            self.spread()
         ledger.begin_batch(self._lease, self._run_id, batch, [each.record for each in outgoing])
         reached("push.after_ledger_write")
         return Request(desk, batch, [each.record.source_id for each in outgoing], outgoing)

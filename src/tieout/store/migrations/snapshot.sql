@@ -1,4 +1,4 @@
--- 0020
+-- 0021
 --
 CREATE TABLE tieout_version (
 	version_num VARCHAR(32) NOT NULL, 
@@ -98,7 +98,7 @@ CREATE TABLE push_batches (
 	created_at VARCHAR(32) NOT NULL, 
 	sent_at VARCHAR(32), 
 	resolved_at VARCHAR(32), 
-	run_id VARCHAR(36) NOT NULL, operation VARCHAR(32) DEFAULT 'create' NOT NULL, step INTEGER DEFAULT '0' NOT NULL, atomic BOOLEAN DEFAULT 0 NOT NULL, keys TEXT, records BLOB, 
+	run_id VARCHAR(36) NOT NULL, operation VARCHAR(32) DEFAULT 'create' NOT NULL, step INTEGER DEFAULT '0' NOT NULL, atomic BOOLEAN DEFAULT 0 NOT NULL, keys TEXT, records BLOB, outcomes BLOB, 
 	CONSTRAINT pk_push_batches PRIMARY KEY (id), 
 	CONSTRAINT ck_push_batches_ck_push_batches_state CHECK (state in ('open', 'resolved'))
 )
@@ -493,3 +493,5 @@ CREATE TABLE push_corrected (
 )
 --
 CREATE INDEX ix_push_records_later ON push_records (source_id) WHERE step > 0
+--
+CREATE INDEX ix_push_batches_records ON push_batches (company, object) WHERE records is not null
