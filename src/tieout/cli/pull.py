@@ -49,6 +49,10 @@ def pull(
     no_tie_out: Annotated[
         bool, typer.Option("--no-tie-out", help="Do not compare with Intacct afterwards (two transactions a table).")
     ] = False,
+    layout: Annotated[
+        str | None,
+        typer.Option("--layout", metavar="NAME", help="Views for another tool beside the tables: fivetran."),
+    ] = None,
     max_transactions: BudgetOption = None,
     concurrency: ConcurrencyOption = None,
     mix_environments: MixOption = False,
@@ -94,6 +98,7 @@ def pull(
             full=full,
             destination=destination,
             table=table,
+            layout=layout,
             progress=following(progress),
             budget=budget_of(max_transactions),
             concurrency=concurrency,

@@ -55,6 +55,10 @@ class PullReport(msgspec.Struct, kw_only=True):
     seconds: float = 0.0
     watermark_before: str = ""
     watermark_after: str = ""
+    added: tuple[str, ...] = ()
+    """Paths of new columns of a table that was there before."""
+    widened: tuple[str, ...] = ()
+    """Paths of columns that got a wider type."""
     misfits: int = 0
     """Values that fit no column type: null in the table, raw in `_tieout_misfits`."""
     left_out: tuple[str, ...] = ()

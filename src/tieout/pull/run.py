@@ -11,6 +11,7 @@ from tieout.catalogue.model import Model
 from tieout.errors import IntacctError, TieoutError, UnknownNameError
 from tieout.pull.destinations.open import open_destination
 from tieout.pull.failures import is_connection_wide
+from tieout.pull.layouts.apply import able, apply, kept
 from tieout.pull.leasing import leased
 from tieout.pull.plan.everything import ALL, every_object, excuse, refuse_nothing, tables
 from tieout.pull.plan.objects import lines_of, parsed
@@ -37,6 +38,7 @@ def pull(
     full: bool = False,
     destination: str | None = None,
     table: str | None = None,
+    layout: str | None = None,
     progress: OnProgress | None = None,
     source: Source | None = None,
     budget: Budget | None = None,
@@ -49,7 +51,7 @@ def pull(
     `names` are [pull.*] sections (none and no `objects`: every section); `objects` are pulled with default settings.
     The object `all` is every section and every other object that the company lists; what it has not subscribed to,
     or the user may not read, is `skipped` in its report.
-    `connection`, `destination` and, for one of them alone, `table` go before what the sections say. An interrupted
+    `connection`, `destination`, `layout` and, for one alone, `table` go before what the sections say. An interrupted
     pull can simply be run again. `budget` is what all of it may spend, `concurrency` how many requests it wants
     under way at once. `tie_out=False` leaves the comparison with Intacct out. A table that another pull is writing is
     refused, unless `source` is given: a client of one's own has no state database to look into. Connections of
@@ -59,7 +61,7 @@ def pull(
     of one object among several, or of lines, is the `error` of its report, and the others are pulled; of a single
     object it is raised. What was committed before an error stays and is consistent.
     """
-    over = {"connection": connection, "destination": destination, "table": table}
+    over = {"connection": connection, "destination": destination, "table": table, "layout": layout}
     with sources(project, source, budget, concurrency) as reach:
         wanted = _wanted(project, names, objects, over, reach)
         if source is None:
@@ -70,6 +72,7 @@ def pull(
             reports = [
                 section if isinstance(section, PullReport) else section.pull(alone=alone) for section in sections
             ]
+            _lay_out(sections, reports)
     refuse_nothing(wanted, reports)
     return reports
 
@@ -152,6 +155,18 @@ def _sections(
             yield section
 
 
+def _lay_out(sections: Sequence[_Section | PullReport], reports: Sequence[PullReport]) -> None:
+    """Views of layouts, once a destination and company, since one may rest on tables of several sections."""
+    wanted: dict[tuple[str, str, str, str], tuple[_Section, PullReport]] = {}
+    for section, report in zip(sections, reports, strict=True):
+        if isinstance(section, _Section):
+            for layout in kept(section.destination, section.settings.layout, report):
+                place = (section.destination.identity(), section.company, section.client.entity or "", layout)
+                wanted[place] = (section, report)
+    for (_, company, entity, layout), (section, report) in wanted.items():
+        report.notes += apply(section.destination, layout, company, entity)
+
+
 def _alone_in(project: Project, sections: Sequence[_Section | PullReport]) -> AbstractContextManager[None]:
     found = [section for section in sections if isinstance(section, _Section)]
     return leased(project, [(section.destination, table) for section in found for table in section.tables])
@@ -182,6 +197,8 @@ class _Section:
         self.full, self.progress = full, progress
         self.tie_out = tie_out and target.settings.tie_out
         self.destination = open_destination(project.root, target.settings.destination)
+        if target.settings.layout is not None:
+            able(self.destination, target.settings.layout)
         self.private = target.settings.private and not self.client.entity
         self.model = self.client.model(catalogue.resolve(target.settings.object))
         self.where = parsed(self.settings.where, self.model)

@@ -114,3 +114,20 @@ def test_rows_tell_when_they_were_last_written(pull_bills: Pull, select: Select)
     pull_bills(it, full=True)
     written = select("SELECT count(*) FROM bill GROUP BY _tieout_synced ORDER BY _tieout_synced")
     assert written == [(24,), (1,)]
+
+
+def test_views_of_a_layout_come_with_the_pull_and_follow_it(pull_bills: Pull, select: Select) -> None:
+    it = company()
+    report = pull_bills(it, layout="fivetran", lines=False)
+    assert "layout fivetran: gl_detail needs general-ledger/journal-entry-line, which is not pulled" in report.notes
+    assert select("SELECT count(*), count(docnumber), max(vendorid) FROM ap_bill") == [(25, 0, "V7")]
+    change(it, referenceNumber=field())
+    for row in it.rows[BILL]:
+        row["referenceNumber"] = "PO 1"
+    pull_bills(it, lines=False)  # another section asks for the layout
+    assert select("SELECT count(docnumber) FROM ap_bill") == [(25,)]
+
+
+def test_a_layout_that_is_none_is_refused(pull_bills: Pull) -> None:
+    with pytest.raises(ConfigurationError, match="layout"):
+        pull_bills(company(), layout="stitch")

@@ -231,10 +231,9 @@ class Destination(Protocol):
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):
-    """A view over tables of the destination."""
+    """A view over tables of the destination, beside them."""
 
     name: str
-    schema: str = ""
     sql: str
     """A SELECT in the destination's own dialect."""
 
@@ -242,8 +241,25 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
 class Views(Protocol):
     """A destination that can hold views."""
 
-    def views(self, views: Sequence[View]) -> None:
-        """Create them, or replace those that tieout made. Raises StoreError where something else has the name."""
+    @property
+    def dialect(self) -> Literal["duckdb", "sqlite", "postgresql"]:
+        """In which words a SELECT is written."""
+        ...
+
+    def named(self, table: str) -> str:
+        """A table as a view's SELECT names it."""
+        ...
+
+    def layouts(self) -> list[str]:
+        """The layouts whose views tieout has made here."""
+        ...
+
+    def views(self, layout: str, views: Sequence[View]) -> None:
+        """Create them, or replace those that tieout made, where they are not there as they should be. Raises StoreError
+        where something else has a name.
+
+        Views of layouts never stand in the way of a commit or of `drop`: they are dropped then, and `views` makes them
+        again."""
         ...
 
 

@@ -13,10 +13,11 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from tieout.errors import StoreError
-from tieout.pull.destinations.base import Commit, Committed, Found, Measure, Takes, Window
+from tieout.pull.destinations import duckdb_views
+from tieout.pull.destinations.base import Commit, Committed, Found, Measure, Takes, View, Window
 from tieout.pull.destinations.batch import Plain, plain
 from tieout.pull.destinations.duckdb_commit import write
 from tieout.pull.destinations.duckdb_system import check, damage, every, has_table, live, number, quote, stored
@@ -45,6 +46,7 @@ class DuckFile(LocalFile):
     """One DuckDB file. Every method opens it, works, and closes it again. Raises StoreError, BusyError."""
 
     kind = "duckdb"
+    dialect: Literal["duckdb"] = "duckdb"
     takes = Takes(commit_rows=100_000)
 
     def check(self) -> None:
@@ -178,10 +180,33 @@ class DuckFile(LocalFile):
             db.execute("BEGIN")
             found = stored(db, table)
             if found is not None:
+                duckdb_views.make_way(db)
                 db.execute(f"DROP TABLE IF EXISTS {quote(found.table)}")
                 for name in ("_tieout_state", "_tieout_misfits", "_tieout_seen", "_tieout_columns"):
                     if has_table(db, name):
                         db.execute(f"DELETE FROM {name} WHERE lower(table_name) = lower(?)", [table])
+            self._reserve_log()
+            db.execute("COMMIT")
+
+    def named(self, table: str) -> str:
+        """A table as a view names it."""
+        return quote(table)
+
+    def layouts(self) -> list[str]:
+        """The layouts whose views are here."""
+        if not self.path.exists():
+            return []
+        with self._open(read_only=True) as db:
+            return sorted({layout for layout, _ in duckdb_views.kept(db).values()})
+
+    def views(self, layout: str, views: Sequence[View]) -> None:
+        """Make or replace these views."""
+        with self._open(read_only=True) as db:
+            if not duckdb_views.stale(db, views, self.place):
+                return
+        with self._open() as db:
+            db.execute("BEGIN")
+            duckdb_views.put(db, layout, views, self.place)
             self._reserve_log()
             db.execute("COMMIT")
 

@@ -23,6 +23,7 @@ from tieout.pull.destinations.duckdb_system import (
     sql_type,
     stored,
 )
+from tieout.pull.destinations.duckdb_views import make_way
 from tieout.pull.destinations.state import TableState
 from tieout.pull.schema.names import DELETED, SYNCED
 from tieout.pull.schema.types import Column, Kind
@@ -77,6 +78,8 @@ def _ensure_table(db: Connection, commit: Commit, place: str) -> None:
         return
     _ensure_marks(db, commit.after.table)
     had = {column.name: column for column in commit.before.columns}
+    if any(c.name in had and sql_type(had[c.name]) != sql_type(c) for c in commit.after.columns):
+        make_way(db)
     for column in commit.after.columns:
         old = had.get(column.name)
         if old is None:

@@ -12,7 +12,7 @@ import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from tieout.errors import ConfigurationError, StoreError
@@ -39,6 +39,7 @@ class PostgresSchema(SqlDestination):
     """One schema. Every method connects, works, and lets go again. Raises StoreError, BusyError."""
 
     takes = Takes(commit_rows=20_000)
+    dialect: Literal["postgresql"] = "postgresql"
 
     def __init__(self, url: str) -> None:
         """`postgresql://user@host:port/database?schema=name`, and libpq's options. Raises ConfigurationError."""
@@ -58,6 +59,10 @@ class PostgresSchema(SqlDestination):
         """Host and database, and the schema where one is named."""
         schema = f", schema {self.schema}" if self.schema != DEFAULT_SCHEMA else ""
         return f"{self._host}/{self._database}{schema}"
+
+    def named(self, table: str) -> str:
+        """A table as a view names it."""
+        return ".".join('"' + name.replace('"', '""') + '"' for name in (self.schema, table))
 
     def identity(self) -> str:
         """The same schema, the same text."""
@@ -216,6 +221,10 @@ class _PostgresSession(Session):
         except UniqueViolation:
             return False
         return True
+
+    def put_view(self, name: str, select: str) -> None:
+        # Replaced, not dropped: models of dbt may rest on it, and its columns keep their types.
+        self.run(f"CREATE OR REPLACE VIEW {self.name(name)} AS {select.replace('%', '%%')}")
 
     def retype(self, table: str, old: Column, new: Column) -> None:
         if self.sql_type(old) == self.sql_type(new):

@@ -14,7 +14,8 @@ from decimal import Decimal
 from typing import Any
 
 from tieout.pull.destinations import sql_system as system
-from tieout.pull.destinations.base import Commit, Committed, Found, Measure, Takes, Window
+from tieout.pull.destinations import views as layouts
+from tieout.pull.destinations.base import Commit, Committed, Found, Measure, Takes, View, Window
 from tieout.pull.destinations.batch import Plain
 from tieout.pull.destinations.sql_commit import write
 from tieout.pull.destinations.sql_session import Session
@@ -164,8 +165,25 @@ class SqlDestination(ABC):
             found = system.stored(db, table)
             if found is None:
                 return
+            layouts.make_way(db)
             db.run(f"DROP TABLE IF EXISTS {db.name(found.table)}")
             system.forget(db, table)
+            db.commit()
+
+    def layouts(self) -> list[str]:
+        """The layouts whose views are here."""
+        if not self._there():
+            return []
+        with self._open() as db:
+            return sorted({layout for layout, _ in layouts.kept(db).values()})
+
+    def views(self, layout: str, views: Sequence[View]) -> None:
+        """Make or replace these views."""
+        with self._open() as db:
+            if not layouts.stale(db, views):
+                return
+        with self._open(writing=True) as db:
+            layouts.put(db, layout, views)
             db.commit()
 
     def close(self) -> None:  # noqa: B027 - nothing to do here is no omission

@@ -24,7 +24,9 @@ from tieout.pull.destinations.sql_system import (
     stored,
 )
 from tieout.pull.destinations.state import TableState
+from tieout.pull.destinations.views import make_way
 from tieout.pull.schema.names import DELETED, SYNCED
+from tieout.pull.schema.types import Column
 
 _GONE = "_tieout_gone"
 
@@ -89,12 +91,18 @@ def _ensure_table(db: Session, commit: Commit) -> None:
         return
     _ensure_synced(db, state.table)
     had = {column.name: column for column in commit.before.columns}
+    if any(_wider(had.get(column.name), column) for column in state.columns):
+        make_way(db)
     for column in state.columns:
         old = had.get(column.name)
         if old is None:
             db.run(f"ALTER TABLE {table} ADD COLUMN {db.quote(column.name)} {db.sql_type(column)}")
-        elif (old.kind, old.scale) != (column.kind, column.scale):
+        elif _wider(old, column):
             db.retype(state.table, old, column)
+
+
+def _wider(old: Column | None, new: Column) -> bool:
+    return old is not None and (old.kind, old.scale) != (new.kind, new.scale)
 
 
 def _ensure_synced(db: Session, table: str) -> None:

@@ -109,6 +109,10 @@ class Session(ABC):
     def read(self, column: Column, values: list[Any]) -> list[Plain]:
         """Values as the driver gives them, spelt as `Batch.columns` does."""
 
+    @abstractmethod
+    def put_view(self, name: str, select: str) -> None:
+        """Create a view, or replace it; `select` is run as it is."""
+
     def among(self) -> str:
         """`IN` the members of a value that `listed` has made."""
         return f"IN ({self.each})"

@@ -15,7 +15,7 @@ from contextlib import closing, contextmanager, suppress
 from decimal import Context, Decimal, InvalidOperation
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -44,6 +44,7 @@ class SqliteFile(LocalFile, SqlDestination):
     """One SQLite file. Every method opens it, works, and closes it again. Raises StoreError, BusyError."""
 
     kind = "sqlite"
+    dialect: Literal["sqlite"] = "sqlite"
     takes = Takes(commit_rows=20_000, rows="tuples")
 
     def check(self) -> None:
@@ -57,6 +58,10 @@ class SqliteFile(LocalFile, SqlDestination):
                 head = file.read(len(_HEAD))
             if head not in (b"", _HEAD):
                 raise _explain(self.path, "SQLITE_NOTADB", "")
+
+    def named(self, table: str) -> str:
+        """A table as a view names it."""
+        return '"' + table.replace('"', '""') + '"'
 
     def _there(self) -> bool:
         return self.path.exists()
@@ -177,6 +182,10 @@ class _SqliteSession(Session):
         finally:
             self._db.execute("RELEASE fill")
         return False
+
+    def put_view(self, name: str, select: str) -> None:
+        self.run(f"DROP VIEW IF EXISTS {self.name(name)}")
+        self.run(f"CREATE VIEW {self.name(name)} AS {select}")
 
     def retype(self, table: str, old: Column, new: Column) -> None:
         target, name = self.name(table), self.quote(new.name)
