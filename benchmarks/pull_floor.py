@@ -37,7 +37,7 @@ GOAL = 0.8
 MEMORY_GOAL = 400
 """MB, however many rows."""
 POSTGRES = os.environ.get("TIEOUT_TEST_POSTGRES", "postgresql://127.0.0.1:5432/test")
-DESTINATIONS = ("duckdb", "sqlite", "postgresql")
+DESTINATIONS = ("duckdb", "sqlite", "postgresql", "parquet")
 
 
 class Took(NamedTuple):

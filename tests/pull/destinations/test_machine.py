@@ -76,7 +76,12 @@ class Machine(RuleBasedStateMachine):
     def __init__(self, folder: Path, warehouse: str) -> None:
         super().__init__()
         name = uuid.uuid4().hex[:12]
-        urls = (f"duckdb:///{name}.duckdb", f"sqlite:///{name}.db", f"{warehouse}?schema=m{name}")
+        urls = (
+            f"duckdb:///{name}.duckdb",
+            f"sqlite:///{name}.db",
+            f"{warehouse}?schema=m{name}",
+            f"parquet:///{name}",
+        )
         self.places = [open_destination(folder, url) for url in urls]
         self.bills = [Table(place, "bill", ALL) for place in self.places]
         self.lines = [Table(place, "bill_line", ALL) for place in self.places]

@@ -11,29 +11,26 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from tieout.errors import StoreError
 from tieout.pull.destinations import duckdb_views
-from tieout.pull.destinations.base import Commit, Committed, Found, Measure, Takes, View, Window
-from tieout.pull.destinations.batch import Plain, plain
+from tieout.pull.destinations.base import Commit, Committed, Found, Takes, View
 from tieout.pull.destinations.duckdb_commit import write
-from tieout.pull.destinations.duckdb_system import check, damage, every, has_table, live, number, quote, stored
+from tieout.pull.destinations.duckdb_reading import DuckReading
+from tieout.pull.destinations.duckdb_system import check, damage, every, has_table, quote, stored
 from tieout.pull.destinations.file import LocalFile
 from tieout.pull.destinations.state import TableState
-from tieout.pull.schema.types import Column, Kind
 from tieout.store.crashpoints import reached
 
 if TYPE_CHECKING:
     import duckdb
-    import pyarrow as pa
 
 MEMORY_LIMIT = "256MB"
 LOCK_WAIT = 10.0
 """Seconds to wait for another program to let go of the file."""
-KEYS_A_LOT = 50_000
 
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "memory_limit": MEMORY_LIMIT,
@@ -42,7 +39,7 @@ _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
 }
 
 
-class DuckFile(LocalFile):
+class DuckFile(LocalFile, DuckReading):
     """One DuckDB file. Every method opens it, works, and closes it again. Raises StoreError, BusyError."""
 
     kind = "duckdb"
@@ -89,81 +86,6 @@ class DuckFile(LocalFile):
             db.execute("COMMIT")
             reached("pull.after_commit")
         return done
-
-    def measure(
-        self,
-        table: str,
-        columns: Sequence[Column],
-        *,
-        by: Column | None = None,
-        within: Window | None = None,
-        stamp: Column | None = None,
-    ) -> list[Measure]:
-        """Counts, exact sums and the latest stamp: of all rows, or by the values of a column."""
-        parts = [
-            quote(by.name) if by is not None else "NULL",
-            "count(*)",
-            f"max({quote(stamp.name)})" if stamp is not None else "NULL",
-            *(f"sum({quote(column.name)})" for column in columns),
-        ]
-        listed = ", ".join(f"{part} AS c{at}" for at, part in enumerate(parts))
-        with self._open(read_only=True) as db:
-            where, values = _where(db, table, within)
-            grouped = " GROUP BY 1 ORDER BY 1" if by is not None else ""
-            found = _arrow(db, f"SELECT {listed} FROM {quote(table)} WHERE {where}{grouped}", values)
-        groups = found.column(0).to_pylist()
-        newest = found.column(2).to_pylist()
-        if by is not None:
-            groups = plain(by, groups)
-        if stamp is not None:
-            newest = plain(stamp, newest)
-        sums = [found.column(at + 3).to_pylist() for at in range(len(columns))]
-        return [
-            Measure(
-                group=None if group is None else str(group),
-                count=int(count),
-                sums={column.name: sums[at][row] for at, column in enumerate(columns)},
-                newest=newest[row],
-            )
-            for row, (group, count) in enumerate(zip(groups, found.column(1).to_pylist(), strict=True))
-        ]
-
-    def keys(self, table: str, *, within: Window | None = None) -> Iterator[list[str]]:
-        """All keys, in lots."""
-        with self._open(read_only=True) as db:
-            where, values = _where(db, table, within)
-            found = db.execute(f'SELECT "key" FROM {quote(table)} WHERE {where}', values)
-            while lot := found.fetchmany(KEYS_A_LOT):
-                yield [str(key) for (key,) in lot]
-
-    def keys_since(self, table: str, stamp: str, since: str) -> list[str]:
-        """Keys of rows stamped at or after a moment (ISO 8601 UTC)."""
-        with self._open(read_only=True) as db:
-            sql = f'SELECT "key" FROM {quote(table)} WHERE {quote(stamp)} >= CAST(? AS TIMESTAMPTZ) ORDER BY "key"'
-            return [str(key) for (key,) in db.execute(sql, [since]).fetchall()]
-
-    def quantiles(self, table: str, parts: int) -> list[str]:
-        """Keys that cut the rows into about equal parts."""
-        with self._open(read_only=True) as db:
-            of = f"FROM {quote(table)} WHERE {live(db, table)}"
-            digits = number(db, f"SELECT count(*) {of} AND NOT regexp_full_match(\"key\", '[0-9]+')") == 0
-            order = 'length(ltrim("key", \'0\')), ltrim("key", \'0\'), "key"' if digits else '"key"'
-            over = f"OVER (ORDER BY {order})"
-            cut = f'SELECT "key", ntile(?) {over} AS part, row_number() {over} AS position {of}'
-            sql = f'SELECT arg_min("key", position) FROM ({cut}) GROUP BY part HAVING part > 1 ORDER BY part'
-            return [str(key) for (key,) in db.execute(sql, [parts]).fetchall()]
-
-    def rows(self, table: str, keys: Sequence[str], columns: Sequence[Column]) -> dict[str, dict[str, Plain]]:
-        """Some rows, by key and path."""
-        listed = "".join(f", {quote(column.name)}" for column in columns)
-        with self._open(read_only=True) as db:
-            sql = f'SELECT "key"{listed} FROM {quote(table)} WHERE list_contains(?, "key") AND {live(db, table)}'
-            found = _arrow(db, sql, [list(keys)])
-        values = [plain(column, found.column(at).to_pylist()) for at, column in enumerate(columns, start=1)]
-        paths = [column.path for column in columns]
-        rows = zip(*values, strict=True) if values else [()] * found.num_rows
-        there = zip(found.column(0).to_pylist(), rows, strict=True)
-        return {str(key): dict(zip(paths, row, strict=True)) for key, row in there}
 
     def misfits(self, table: str) -> dict[str, int]:
         """How many values of each field are kept raw because they fit no column."""
@@ -212,6 +134,9 @@ class DuckFile(LocalFile):
 
     def close(self) -> None:
         """Nothing is open between two calls."""
+
+    def _reading(self, table: str) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+        return self._open(read_only=True)
 
     @contextmanager
     def _open(self, *, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -300,22 +225,3 @@ _REASONS = (
     ("newer version of DuckDB", "was written by a newer DuckDB", "Upgrade duckdb in this environment."),
     ("Out of Memory", "needs more memory than this step may use", "Pull fewer fields, or report this as a bug."),
 )
-
-
-def _arrow(db: duckdb.DuckDBPyConnection, sql: str, values: Sequence[Any]) -> pa.Table:
-    return db.sql(sql, params=list(values)).to_arrow_table()
-
-
-def _where(db: duckdb.DuckDBPyConnection, table: str, within: Window | None) -> tuple[str, list[Any]]:
-    """The condition for live rows in a window, and the values to bind."""
-    conditions, values = [live(db, table)], []
-    if within is not None:
-        name = quote(within.column.name)
-        kind = {Kind.DATE: "DATE", Kind.TIMESTAMP: "TIMESTAMPTZ"}.get(within.column.kind, "VARCHAR")
-        if within.null:
-            conditions.append(f"{name} IS NULL")
-        for bound, sign in ((within.low, ">="), (within.high, "<")):
-            if bound is not None:
-                conditions.append(f"{name} {sign} CAST(? AS {kind})")
-                values.append(bound)
-    return " AND ".join(conditions), values

@@ -22,6 +22,7 @@ from tieout.pull.destinations.duckdb_system import (
     quote,
     sql_type,
     stored,
+    widened,
 )
 from tieout.pull.destinations.duckdb_views import make_way
 from tieout.pull.destinations.state import TableState
@@ -50,7 +51,7 @@ def write(db: Connection, commit: Commit, place: str) -> Committed:
             done.children[state.table], done.children_gone = state, done.children_gone + lines
         done.gone = _remove(db, commit.after.table, '"key" IN (SELECT key FROM _tieout_gone)', commit.synced, hard=hard)
     _keep_misfits(db, commit)
-    rows, unstamped = _count(db, commit.after)
+    rows, unstamped = count(db, commit.after)
     done.state = counted(commit, rows=rows, unstamped=unstamped)
     keep(db, done.state)
     describe(db, commit)
@@ -99,11 +100,7 @@ def _retype(db: Connection, table: str, old: Column, new: Column) -> None:
     import duckdb
 
     name = quote(new.name)
-    value = f"CAST({name} AS {sql_type(new)})"
-    if old.kind is Kind.TIMESTAMP:
-        form, utc = "%Y-%m-%dT%H:%M:%S", f"{name} AT TIME ZONE 'UTC'"
-        whole = f"date_trunc('second', {name}) = {name}"
-        value = f"CASE WHEN {whole} THEN strftime({utc}, '{form}Z') ELSE strftime({utc}, '{form}.%fZ') END"
+    value = widened(name, new, stamp=old.kind is Kind.TIMESTAMP)
     try:
         db.execute(f"ALTER TABLE {quote(table)} ALTER COLUMN {name} SET DATA TYPE {sql_type(new)} USING {value}")
     except (duckdb.CatalogException, duckdb.DependencyException):
@@ -112,10 +109,24 @@ def _retype(db: Connection, table: str, old: Column, new: Column) -> None:
             advice="Drop that index, run the command again, and make it anew.",
         ) from None
     except duckdb.ConversionException:
-        raise StoreError(
-            f"A number in column {new.name} of table {table} is too long for {sql_type(new)}.",
-            advice=f'Keep it as text: types = {{ "{new.path}" = "text" }} in the section.',
-        ) from None
+        raise too_long(new, table) from None
+
+
+def too_long(column: Column, table: str) -> StoreError:
+    """What is said where a value does not fit into the wider type of its column."""
+    return StoreError(
+        f"A number in column {column.name} of table {table} is too long for {sql_type(column)}.",
+        advice=f'Keep it as text: types = {{ "{column.path}" = "text" }} in the section.',
+    )
+
+
+def as_wider(old: Column | None, new: Column) -> str:
+    """An expression for a column as it was, in the type it has now; null where there was none."""
+    if old is None:
+        return f"CAST(NULL AS {sql_type(new)})"
+    if sql_type(old) == sql_type(new):
+        return quote(new.name)
+    return widened(quote(new.name), new, stamp=old.kind is Kind.TIMESTAMP)
 
 
 def _merge(db: Connection, commit: Commit) -> tuple[int, int]:
@@ -192,7 +203,7 @@ def _follow(db: Connection, child: Child, commit: Commit, *, hard: bool) -> tupl
     _ensure_marks(db, table)
     owned = f"{quote(child.owner)} IN (SELECT key FROM _tieout_gone)"
     lines = _remove(db, table, owned, commit.synced, hard=hard)
-    rows, unstamped = _count(db, child.state)
+    rows, unstamped = count(db, child.state)
     state = msgspec.structs.replace(child.state, version=child.state.version + 1, rows=rows, unstamped=unstamped)
     keep(db, state)
     return state, lines
@@ -231,7 +242,7 @@ def _keep_misfits(db: Connection, commit: Commit) -> None:
     db.execute(sql, [table, state.object, state.run, commit.synced])
 
 
-def _count(db: Connection, state: TableState) -> tuple[int, int]:
+def count(db: Connection, state: TableState) -> tuple[int, int]:
     """Live rows, and those of them without a stamp."""
     unstamped = f"count(*) FILTER ({quote(state.stamp)} IS NULL)" if state.stamp else "0"
     ((rows, without),) = db.execute(

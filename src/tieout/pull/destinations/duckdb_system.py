@@ -142,6 +142,16 @@ def sql_type(column: Column) -> str:
             return "VARCHAR"
 
 
+def widened(name: str, new: Column, *, stamp: bool) -> str:
+    """An expression for a quoted column in a wider type; text is spelt as `Batch.columns` spells it. `stamp`: it was a
+    column of moments."""
+    if not stamp:
+        return f"CAST({name} AS {sql_type(new)})"
+    form, utc = "%Y-%m-%dT%H:%M:%S", f"{name} AT TIME ZONE 'UTC'"
+    whole = f"date_trunc('second', {name}) = {name}"
+    return f"CASE WHEN {whole} THEN strftime({utc}, '{form}Z') ELSE strftime({utc}, '{form}.%fZ') END"
+
+
 def number(db: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any] = ()) -> int:
     """The first value of the answer, 0 where there is none."""
     rows = db.execute(sql, list(parameters)).fetchall()

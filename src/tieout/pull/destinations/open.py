@@ -27,7 +27,12 @@ def open_destination(root: Path, url: str) -> Destination:
         from tieout.pull.destinations.sqlite import SqliteFile
 
         return SqliteFile(root / Path(rest).expanduser())
+    if scheme == "parquet" and rest:
+        from tieout.pull.destinations.parquet import ParquetFolder
+
+        return ParquetFolder(root / Path(rest).expanduser())
     raise ConfigurationError(
         f"There is no destination for {redacted(url)!r} yet.",
-        advice=f"{DEFAULT_DESTINATION} is one, sqlite:///company.db another, postgresql://user@host/database a third.",
+        advice=f"{DEFAULT_DESTINATION} is one; others: sqlite:///company.db, postgresql://user@host/database, "
+        "parquet:///company.",
     )
