@@ -14,8 +14,8 @@ from tieout.simulator import Simulator
 from tieout.simulator.behaviour.settings import SWITCHES
 
 VENDOR = "accounts-payable/vendor"
-SLOW = {"latency_from", "latency_to"}
-"""Only make everything slower."""
+SLOW = {"latency_from", "latency_to", "slow_query_rows"}
+"""Only make everything slower: by waits, by repeats of a query that never comes."""
 CHOICES = [
     (switch.name, choice)
     for switch in SWITCHES.values()

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -31,6 +31,21 @@ def pull(
         ),
     ] = None,
     full: Annotated[bool, typer.Option("--full", help="Read everything again, not only what changed.")] = False,
+    since: Annotated[
+        str | None,
+        typer.Option("--since", metavar="STAMP|DATE", help="Read again what changed from this moment on (UTC)."),
+    ] = None,
+    reset: Annotated[
+        bool, typer.Option("--reset", help="Drop the table and what is known of it, and read it anew.")
+    ] = False,
+    where: Annotated[
+        str | None,
+        typer.Option("--where", metavar="TEXT", help="Only these records; before the section's own. For one object."),
+    ] = None,
+    fields: Annotated[
+        str | None,
+        typer.Option("--fields", metavar="A,B", help="Only these fields; before the section's own. For one object."),
+    ] = None,
     connection: Annotated[
         str | None,
         typer.Option(
@@ -71,40 +86,29 @@ def pull(
     started = time.monotonic()
     project = of(ctx).project()
     sections, objects = split(project, "pull", names or [])
+    chosen: dict[str, Any] = {
+        "objects": objects,
+        "connection": connection,
+        "full": full,
+        "since": since,
+        "reset": reset,
+        "where": where,
+        "fields": [field.strip() for field in fields.split(",")] if fields is not None else None,
+        "destination": destination,
+        "table": table,
+        "budget": budget_of(max_transactions),
+        "concurrency": concurrency,
+        "mix_environments": mix_environments,
+        "tie_out": not no_tie_out,
+    }
     if dry_run:
         from tieout.pull import plan
 
         with _naming_sections(project):
-            planned = plan(
-                project,
-                sections,
-                objects=objects,
-                connection=connection,
-                full=full,
-                destination=destination,
-                table=table,
-                budget=budget_of(max_transactions),
-                concurrency=concurrency,
-                mix_environments=mix_environments,
-                tie_out=not no_tie_out,
-            )
+            planned = plan(project, sections, **chosen)
         return pull_plan.show(output, planned, budget=max_transactions)
     with _naming_sections(project), output.progress() as progress:
-        reports = run(
-            project,
-            sections,
-            objects=objects,
-            connection=connection,
-            full=full,
-            destination=destination,
-            table=table,
-            layout=layout,
-            progress=following(progress),
-            budget=budget_of(max_transactions),
-            concurrency=concurrency,
-            mix_environments=mix_environments,
-            tie_out=not no_tie_out,
-        )
+        reports = run(project, sections, layout=layout, progress=following(progress), **chosen)
     if output.json:
         output.result([as_json(report) for report in reports])
     else:

@@ -55,6 +55,10 @@ class TableJob(msgspec.Struct, kw_only=True):
     """How long before its watermark what changed is read again; the longer one of once a day goes on top, unless 0."""
     strategy: Wanted = "auto"
     full: bool = False
+    since: str = ""
+    """What changed from this moment on is read, instead of since the watermark; "" for that."""
+    reset: bool = False
+    """Drop the table with all that is known of it, and read it anew."""
     progress: OnProgress | None = None
     tie_out: bool = True
     """Whether the table is compared with Intacct at the end."""
@@ -90,6 +94,8 @@ class TablePull:
     def run(self) -> PullReport:
         """Read and commit. Raises StoreError, BusyError, CheckError and whatever the client raises."""
         began = time.monotonic()
+        if self.job.reset:
+            self._drop()
         before = state = self._state()
         self.report.watermark_before = state.watermark
         refused = dict(self.job.client.memory.unqueryable(self.job.model.name))
@@ -184,6 +190,26 @@ class TablePull:
                 parent=job.parent,
                 lines=job.lines,
             )
+        self._refuse_another(found)
+        if found.selection != self._selection and found.parent != job.parent:
+            whose = f"the lines of table {found.parent}" if found.parent else "what was pulled into it by itself"
+            raise ConfigurationError(
+                f"Table {job.table} of {job.destination.place} holds {whose}, by another filter.",
+                advice="Give --table NAME, set `table` for one of them, or name another destination.",
+            )
+        return msgspec.structs.replace(found, parent=job.parent, lines=job.lines)
+
+    def _drop(self) -> None:
+        job = self.job
+        for found in job.destination.tables():  # also of a table that is damaged, which is a reason to reset it
+            if found.state.table.lower() == job.table.lower():
+                self._refuse_another(found.state)
+                self.report.notes.append(f"dropped with its {found.state.rows:,} rows, and read anew")
+                job.destination.drop(job.table)
+
+    def _refuse_another(self, found: TableState) -> None:
+        """Raises ConfigurationError where the table holds something else than is pulled here."""
+        job = self.job
         for what, ours, theirs in (
             ("object", job.model.name, found.object),
             ("company", job.company, found.company),
@@ -195,13 +221,6 @@ class TablePull:
                     f"not {ours!r}.",
                     advice="Set `table` to another name, or name another destination.",
                 )
-        if found.selection != self._selection and found.parent != job.parent:
-            whose = f"the lines of table {found.parent}" if found.parent else "what was pulled into it by itself"
-            raise ConfigurationError(
-                f"Table {job.table} of {job.destination.place} holds {whose}, by another filter.",
-                advice="Give --table NAME, set `table` for one of them, or name another destination.",
-            )
-        return msgspec.structs.replace(found, parent=job.parent, lines=job.lines)
 
     def _plan(self, state: TableState, refused: dict[str, str]) -> None:
         """Fields, columns, and whether to read all or what changed."""
@@ -212,7 +231,7 @@ class TablePull:
             state,
             self.columns,
             selection=self._selection,
-            full=self.job.full,
+            full=self.job.full or self.job.reset,
             retyped=self.drift.widened,
             elsewhere=self._elsewhere,
             documents_stamped=self.job.owner is None or self.job.owner_table is not None,
@@ -225,11 +244,13 @@ class TablePull:
         if decision.strategy == "incremental":
             self.low = self._look_back(state)
             self._changed = self._changed_documents(self.low)
-            if self._many_changed():  # of an ordinary day, or only of the long look-back
+            if self._many_changed() and not self.job.since:  # of an ordinary day, or only of the long look-back
                 self._changed = self._changed_documents(earlier(state.watermark, self.job.lookback))
             if self._changed is not None and self._many_changed():
                 self.report.strategy, self._rest_of, self.low = "full", None, ""
                 self.report.reason = f"{len(self._changed.owners):,} documents changed"
+        elif self.job.since:
+            self.report.notes.append("read in full, so that everything since then is in it")
         self.report.resumed = self._rest_of is not None
 
     def _many_changed(self) -> bool:
@@ -238,6 +259,9 @@ class TablePull:
     def _look_back(self, state: TableState) -> str:
         """The moment from which on changes are read: records that were committed late lie behind the watermark."""
         job = self.job
+        if job.since:
+            self._rest_of = None
+            return job.since
         back = job.lookback
         if back and passed(state.deep_at, DAILY):
             back = max(back, DEEP)
@@ -338,6 +362,8 @@ class TablePull:
             lines = owned_lines
             began = filling.changes(query, low=low, begun=begun, kept=kept, lines=lines)
             since = since or began
+        if low > state.watermark:  # what lies between is not read
+            return state.watermark, lines, {}
         deep = earlier(state.watermark, DEEP)
         if low > deep and self.job.lookback and since and passed(state.deep_at, DAILY, since):
             # This machine's clock is behind Intacct's.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+STAMP = "%Y-%m-%dT%H:%M:%SZ"
 _FIRST, _LAST = 1900, 9000
 _BOUNDS = f"the clock goes from the year {_FIRST} to {_LAST}"  # beyond it terms and periods run out of days
 
@@ -28,7 +29,7 @@ class Clock:
 
     def stamp(self) -> str:
         """`now` as the wire writes it: `2026-03-18T07:30:14Z`."""
-        return self.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+        return self.now().strftime(STAMP)
 
     def freeze(self, at: datetime) -> None:
         """Stand still at a moment; a naive one is read as UTC. Raises ValueError as `advance` does."""

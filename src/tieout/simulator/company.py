@@ -72,6 +72,7 @@ class Company:
         """Everything that is known of the database, anew."""
         self._recollect()
         self._tables = Tables(self._db, self.find_model)
+        self._tables.now = self.clock.now
         self._tables.today = lambda: self.clock.now().date().isoformat()
         self._selector = Selector(self._tables, self.find_model, self.settings)
         self._reader = Reader(self._tables, self.find_model)

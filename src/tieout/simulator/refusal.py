@@ -98,6 +98,11 @@ class Refusal(Exception):
             self.envelope = "error"
         return self
 
+    @classmethod
+    def gave_up(cls) -> Refusal:
+        """The gateway has waited too long; its words are ours."""
+        return cls(504, "gatewayTimeout", "The upstream server did not answer in time", envelope="error")
+
     def _open(self, switch: str) -> Refusal:
         self.open_status = switch
         return self

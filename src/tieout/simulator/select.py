@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Sequence
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -20,6 +20,7 @@ from tieout.catalogue.model import Model
 from tieout.simulator import filters, payload, visibility
 from tieout.simulator.behaviour import Settings
 from tieout.simulator.census import BLOCK_BITS, Span
+from tieout.simulator.clock import STAMP
 from tieout.simulator.identity import Who
 from tieout.simulator.paths import Paths, Target
 from tieout.simulator.payload import Query, Wanted
@@ -91,6 +92,8 @@ class Selector:
         order = [self._order_target(paths, table, field, way) for field, way in asked.order]
         where = self._where(asked, table, who, paths)
         total = self._count(table, where)
+        if 0 < self._settings.number("slow_query_rows") < total:
+            raise Refusal.gave_up()
         offset = asked.start - 1
         as_text = self._settings.word("key_comparison") in ("text", "text_order")
         by_key = bool(order) and order[0][0].column is table.columns["key"] and not as_text
@@ -174,6 +177,11 @@ class Selector:
         found.entities = visibility.entities(self._tables, who, private=asked.private)
         if not asked.settings.text_keys and (found.entities is None or visibility.by_own_column(self._tables, table)):
             found.span = span(asked.filters, asked.expression)
+        late, created = self._settings.number("late_records"), table.columns.get("audit.createdDateTime")
+        if late and created is not None:
+            found.sql += f"{' AND' if found.sql else ' WHERE'} (t.{created.sql} IS NULL OR t.{created.sql} <= ?)"
+            found.values.append((self._tables.now() - timedelta(seconds=late)).strftime(STAMP))
+            found.span = None
         if table.owner is not None:
             paths.touched.add(table.owner[0])
         return found

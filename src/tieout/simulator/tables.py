@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 from urllib.parse import quote as percent_encoded
@@ -197,6 +198,7 @@ class Tables:
         self._values: dict[tuple[str, str], int] = {}
         self.census = Census(db)
         self.today: Callable[[], str] = lambda: ""
+        self.now: Callable[[], datetime] = lambda: datetime.now(UTC)
         """The company's day, `2026-03-18`; its owner sets it."""
         self.undoable = 0
         """Counts what a rollback takes back and we remember: tables, indexes, facts, models, users."""

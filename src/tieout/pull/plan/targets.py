@@ -20,6 +20,18 @@ if TYPE_CHECKING:
     from tieout.project import Project
 
 
+_FOR_ONE = {
+    "table": "One table cannot hold {} objects.",
+    "where": "One filter does not fit {} objects.",
+    "fields": "{} objects do not have the same fields.",
+}
+
+
+def settings_over(**given: object) -> dict[str, object]:
+    """What goes before the settings of sections: what is given."""
+    return {name: value for name, value in given.items() if value is not None}
+
+
 class Target(msgspec.Struct, frozen=True):
     """One section, or one object named directly."""
 
@@ -33,7 +45,7 @@ def targets(
     project: Project,
     names: Sequence[str] | None,
     objects: Sequence[str] | None,
-    over: dict[str, str],
+    over: Mapping[str, object],
     every: Mapping[str, str | None] | None = None,
 ) -> list[Target]:
     """`names` and `objects` as `pull` takes them; the settings in `over` go before what the sections say. `every`:
@@ -56,10 +68,9 @@ def targets(
         for name, table in (every or {}).items()
         if name not in named
     ]
-    if "table" in over and len(found) > 1:
-        raise ConfigurationError(
-            f"One table cannot hold {len(found)} objects.", advice="Name one object or section with --table."
-        )
+    for option, sentence in _FOR_ONE.items():
+        if option in over and len(found) > 1:
+            raise ConfigurationError(sentence.format(len(found)), advice=f"Name one object or section with --{option}.")
     try:
         found = [
             msgspec.structs.replace(t, settings=msgspec.convert({**_members(t.settings), **over}, PullSettings))

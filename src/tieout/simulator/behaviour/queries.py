@@ -153,4 +153,19 @@ SWITCHES: tuple[Switch, ...] = (
         "filters (text_filters, text_order).",
         where="10.1",
     ),
+    Switch(
+        name="late_records",
+        default=0,
+        what="Seconds until a new record shows up in queries, though under the stamp of the moment it was written, as "
+        "long postings may: their stamp is taken inside the transaction.",
+        evidence="INFERRED",
+        where="10.1",
+    ),
+    Switch(
+        name="slow_query_rows",
+        default=0,
+        what="A query for rows that finds more than so many is given up by the gateway (504), as long queries by stamp "
+        "were on the XML side; 0 for never. Totals are not affected.",
+        where="8.7",
+    ),
 )

@@ -1,0 +1,178 @@
+"""One target of a run: its table, and a table for every list of lines, which are read after their documents.
+
+Knows the order within a target; what a run has beside it is `run`'s business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tieout import catalogue
+from tieout.catalogue.model import Model
+from tieout.errors import ConfigurationError, TieoutError
+from tieout.pull.destinations.open import open_destination
+from tieout.pull.failures import is_connection_wide
+from tieout.pull.layouts.apply import able
+from tieout.pull.plan.everything import excuse
+from tieout.pull.plan.objects import lines_of, parsed
+from tieout.pull.plan.planning import PullPlan, TablePlan, plan_table
+from tieout.pull.plan.targets import Target, table_of
+from tieout.pull.reading.clock import STAMP
+from tieout.pull.report import OnProgress, PullReport
+from tieout.pull.schema.columns import choose
+from tieout.pull.schema.names import table_name
+from tieout.pull.settings import span
+from tieout.pull.sources import Source
+from tieout.pull.table import TableJob, TablePull
+
+if TYPE_CHECKING:
+    from tieout.project import Project
+    from tieout.rest import Filter
+
+
+class How(msgspec.Struct, frozen=True, kw_only=True):
+    """How this run reads, whatever the sections say."""
+
+    full: bool = False
+    since: str = ""
+    """What changed from this moment on is read again; "" as the table says."""
+    reset: bool = False
+    tie_out: bool = True
+
+
+def moment(text: str | None, *, reset: bool = False) -> str:
+    """A date or an ISO 8601 moment -> as Intacct writes it, UTC; "" for nothing. Raises ConfigurationError."""
+    if text is None:
+        return ""
+    if reset:
+        raise ConfigurationError(
+            "What is dropped and read anew is not read since a moment.", advice="Give --since or --reset."
+        )
+    try:
+        try:
+            found = datetime.combine(date.fromisoformat(text.strip()), datetime.min.time())
+        except ValueError:
+            found = datetime.fromisoformat(text.strip())
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC).strftime(STAMP)
+    except (ValueError, OverflowError):
+        raise ConfigurationError(
+            f"{text!r} is no date and no moment.", advice="Write 2026-03-31 or 2026-03-31T18:00:00Z."
+        ) from None
+
+
+class Section:
+    """One target: its table, and a table for every list of lines."""
+
+    def __init__(
+        self,
+        project: Project,
+        target: Target,
+        source: Source,
+        how: How,
+        progress: OnProgress | None = None,
+    ) -> None:
+        self.settings, self.optional = target.settings, target.optional
+        self.client, self.company = source.client, source.company
+        self.how, self.progress = how, progress
+        self.tie_out = how.tie_out and target.settings.tie_out
+        self.destination = open_destination(project.root, target.settings.destination)
+        if target.settings.layout is not None:
+            able(self.destination, target.settings.layout)
+        self.private = target.settings.private and not self.client.entity
+        self.model = self.client.model(catalogue.resolve(target.settings.object))
+        self.where = parsed(self.settings.where, self.model)
+        choose(self.model, self.settings.fields)  # every mistake is found before the first page of the first section
+        self.notes: list[str] = []
+        self.lines = list(lines_of(self.client, self.model, self.settings.lines, self.where, self.notes))
+
+    @property
+    def tables(self) -> list[str]:
+        """Every table it writes."""
+        return [table_of(self.settings), *(self._line_table(child) for child, _, _ in self.lines)]
+
+    def pull(self, *, alone: bool) -> PullReport:
+        job = self._job(self.model, table_of(self.settings), self.where, self.settings.fields)
+        job.lines = tuple(self._line_table(child) for child, _, _ in self.lines)
+        main = TablePull(job)
+        report = main.report
+        report.notes += self.notes
+        if not self._run(main, alone=alone):
+            return report
+        for child, owner, where in self.lines:
+            lines = self._job(child, self._line_table(child), where, None)
+            lines.owner, lines.owner_table, lines.parent = owner, main.stamped, job.table
+            lines.documents_low = main.low
+            line_pull = TablePull(lines)
+            report.children.append(line_pull.report)
+            if self._run(line_pull):
+                line_pull.prove()
+        main.prove()
+        return report
+
+    def plan(self, into: PullPlan, *, alone: bool) -> None:
+        """Add the plans of its tables."""
+        main = TablePull(self._job(self.model, table_of(self.settings), self.where, self.settings.fields))
+        main.report.notes += self.notes
+        self._add(into, main, alone=alone)
+        for child, owner, where in self.lines:
+            lines = self._job(child, self._line_table(child), where, None)
+            lines.owner, lines.owner_table, lines.parent = owner, main.stamped, main.job.table
+            lines.documents_low = main.low
+            self._add(into, TablePull(lines))
+
+    def _add(self, into: PullPlan, one: TablePull, *, alone: bool = False) -> None:
+        try:
+            found, cost = plan_table(one)
+        except TieoutError as error:
+            if alone or is_connection_wide(error):
+                raise
+            report = one.report
+            found, cost = TablePlan(object=report.object, table=report.table, destination=report.destination), 0
+            found.error = error
+            if self.optional:
+                excuse(found, self.destination)
+        into.tables.append(found)
+        into.cost += cost
+
+    def _run(self, one: TablePull, *, alone: bool = False) -> bool:
+        """Whether the table was read; if not, and the next one may be, its report says why."""
+        try:
+            one.run()
+        except TieoutError as error:
+            if alone or is_connection_wide(error):
+                raise
+            one.report.error = error
+            if self.optional:
+                excuse(one.report, self.destination)
+            one.tell("done")
+        return one.report.error is None and not one.report.skipped
+
+    def _job(self, model: Model, table: str, where: Filter | None, fields: Sequence[str] | None) -> TableJob:
+        return TableJob(
+            client=self.client,
+            company=self.company,
+            model=model,
+            destination=self.destination,
+            table=table,
+            fields=fields,
+            types=self.settings.types or {},
+            where=where,
+            private=self.private,
+            page_size=self.settings.page_size,
+            lookback=span(self.settings.lookback),
+            strategy=self.settings.strategy,
+            full=self.how.full,
+            since=self.how.since,
+            reset=self.how.reset,
+            progress=self.progress,
+            tie_out=self.tie_out,
+        )
+
+    def _line_table(self, child: Model) -> str:
+        base = self.settings.table
+        own = table_name(child.name)
+        return f"{base}_{own.rpartition('_')[2]}" if base else own
