@@ -50,6 +50,7 @@ SECTIONS: dict[str, tuple[Entry, ...]] = {
         Entry("retry", "tieout.cli.retry", "retry", "Send the records that failed again, corrected or not"),
         Entry("verify", "tieout.cli.verify", "verify", "Prove that both sides agree: counts and exact sums"),
         Entry("compact", "tieout.cli.compact", "compact", "Rewrite tables of a Parquet folder, each row once"),
+        Entry("changes", "tieout.cli.changes", "changes", "Show what changed in closed periods since a sign-off"),
         Entry("log", "tieout.cli.log", "log", "Search the requests that were made and what Intacct answered"),
     ),
     "Who may do what": (

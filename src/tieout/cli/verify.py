@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tieout.cli import tie_out
+from tieout.cli import kept, paper, tie_out
 from tieout.cli.invocation import of
 from tieout.cli.output import Output
 from tieout.errors import Exit, UnknownNameError
@@ -47,6 +47,9 @@ def verify(
     repair: Annotated[
         bool, typer.Option("--repair", help="Make the copy like Intacct where it differs, row by row.")
     ] = False,
+    keep: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write the result as one HTML file to keep.")
+    ] = None,
 ) -> int:
     """Compare your side with Intacct's, now: counts and exact sums. Where what was pulled differs, the rows behind it
     are looked for. Exit code 1 where something does not tie or could not be compared."""
@@ -68,6 +71,8 @@ def verify(
         tie_out.findings(output, found.findings)
         output.line()
         tie_out.conclusion(output, lines)
+    if keep is not None:
+        paper.keep(keep, kept.page(found))
     return Exit.DONE if verdict(lines) or not lines else Exit.RECORDS
 
 

@@ -64,8 +64,8 @@ class Findings(msgspec.Struct, kw_only=True):
         unmoved = [row for row in self.rows if row.why == "unmoved"]
         if unmoved:
             said.append(
-                f"{_counted(len(unmoved), 'row has', 'rows have')} other values under the same modified stamp, which a "
-                'pull of changes cannot see: set strategy = "full" for this table if that goes on'
+                f"{_counted(len(unmoved), 'row has', 'rows have')} other values under the same modified stamp: edited "
+                'here by hand, or changed in Intacct unseen (then set strategy = "full" for this table)'
             )
         if self.repaired:
             said.append(f"{_counted(self.repaired, 'row was', 'rows were')} repaired here")

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.pull.conftest import Pull
-from tests.pull.scripted import BILL, ScriptedCompany, bill, company
+from tests.pull.scripted import BILL, LINE, ScriptedCompany, bill, company
 from tieout.project import Project
 from tieout.pull import PullReport, plan
 from tieout.pull.findings import Findings, RowFinding
@@ -20,6 +20,7 @@ from tieout.pull.proof.narrow import PROBES
 from tieout.pull.proof.verifying import verified
 from tieout.pull.run import pull
 from tieout.pull.sources import Source
+from tieout.rest import Budget
 
 Select = Callable[..., list[tuple[Any, ...]]]
 
@@ -48,7 +49,7 @@ def test_a_row_deleted_in_intacct_is_named_and_marked(pull_bills: Pull, select: 
 def test_a_row_committed_behind_the_watermark_is_named_and_brought(pull_bills: Pull, select: Select) -> None:
     it = company()
     pull_bills(it, lines=False)
-    it.rows[BILL].append(bill(90, **{"audit.modifiedDateTime": "2026-01-31T12:00:00Z"}))
+    it.rows[BILL].append(bill(90, **{"audit.modifiedDateTime": "2026-01-10T12:00:00Z"}))
     report = pull_bills(it, lines=False)
     assert (report.ties, row_findings(report)) == (True, {("90", "missing", "missed")})
     assert select("SELECT description FROM bill WHERE key = '90'") == [("bill 90",)]
@@ -118,6 +119,17 @@ def test_suspiciously_many_rows_gone_at_once_are_left_alone(pull_bills: Pull, se
     assert not report.ties
     assert "40 rows not found in Intacct were left alone" in said(report)
     assert select("SELECT count(*) FROM bill WHERE _tieout_deleted IS NOT NULL") == [(0,)]
+
+
+def test_a_budget_without_room_for_a_closer_look_ends_no_pull(project: Project) -> None:
+    it = company()
+    with it.client() as client:
+        pull(project, objects=["accounts-payable/bill-line"], source=Source(client, "demo"))
+    del it.rows[LINE][0]
+    with it.client(budget=Budget(4)) as client:  # a page, the look-back's, count and sums
+        (report,) = pull(project, objects=["accounts-payable/bill-line"], source=Source(client, "demo"))
+    assert not report.ties
+    assert "no room for a closer look" in report.tie_out[0].note
 
 
 def test_the_comparison_can_be_left_out(pull_bills: Pull, project: Project) -> None:

@@ -272,6 +272,11 @@ class SignOff(msgspec.Struct, frozen=True, kw_only=True):
     at: str
     rows: int
     digest: str
+    """SHA-256 over them, in hexadecimal."""
+    parent: str = ""
+    """For lines without a date: the table of their documents, whose column `date` is."""
+    owner: str = ""
+    """For those: the column that holds the key of a line's document."""
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
@@ -287,8 +292,9 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
 class SignOffs(Protocol):
     """A destination that can keep rows as they were signed."""
 
-    def sign_off(self, table: str, sign: SignOff) -> None:
-        """Keep live rows dated up to `through` as they are now, in the place of those signed before."""
+    def sign_off(self, table: str, sign: SignOff) -> SignOff:
+        """Keep live rows dated up to `through` as they are now, in the place of those signed before -> `sign`, with
+        `rows` and `digest` filled in."""
         ...
 
     def signed(self, table: str) -> SignOff | None:
@@ -296,7 +302,8 @@ class SignOffs(Protocol):
         ...
 
     def differences(self, table: str, ignore: Sequence[str]) -> Iterator[Difference]:
-        """Signed rows against live ones of the same dates, without the paths of `ignore`."""
+        """Signed rows against live ones of the same dates, without the paths of `ignore`, by key. To be read to its
+        end, where StoreError is raised if the signed rows are not those that were signed, or closed."""
         ...
 
 

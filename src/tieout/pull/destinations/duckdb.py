@@ -20,6 +20,7 @@ from tieout.pull.destinations import duckdb_views
 from tieout.pull.destinations.base import Commit, Committed, Found, Takes, View
 from tieout.pull.destinations.duckdb_commit import write
 from tieout.pull.destinations.duckdb_reading import DuckReading
+from tieout.pull.destinations.duckdb_signing import DuckSignOffs
 from tieout.pull.destinations.duckdb_system import check, damage, every, has_table, quote, stored
 from tieout.pull.destinations.file import LocalFile
 from tieout.pull.destinations.state import TableState
@@ -39,7 +40,7 @@ _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
 }
 
 
-class DuckFile(LocalFile, DuckReading):
+class DuckFile(LocalFile, DuckReading, DuckSignOffs):
     """One DuckDB file. Every method opens it, works, and closes it again. Raises StoreError, BusyError."""
 
     kind = "duckdb"

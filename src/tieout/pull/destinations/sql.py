@@ -19,13 +19,14 @@ from tieout.pull.destinations.base import Commit, Committed, Found, Measure, Tak
 from tieout.pull.destinations.batch import Plain
 from tieout.pull.destinations.sql_commit import write
 from tieout.pull.destinations.sql_session import Session
+from tieout.pull.destinations.sql_signing import SqlSignOffs
 from tieout.pull.destinations.sql_system import LIVE
 from tieout.pull.destinations.state import TableState
 from tieout.pull.schema.types import Column
 from tieout.store.crashpoints import reached
 
 
-class SqlDestination(ABC):
+class SqlDestination(SqlSignOffs, ABC):
     """The protocol over sessions. Raises StoreError, BusyError."""
 
     takes: Takes
@@ -186,7 +187,7 @@ class SqlDestination(ABC):
             layouts.put(db, layout, views)
             db.commit()
 
-    def close(self) -> None:  # noqa: B027 - nothing to do here is no omission
+    def close(self) -> None:
         """Nothing is open between two calls."""
 
 

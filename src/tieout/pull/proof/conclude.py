@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from tieout.errors import TieoutError
+from tieout.errors import BudgetError, TieoutError
 from tieout.project.report import TieOutLine
 from tieout.pull.destinations.state import TableState
 from tieout.pull.failures import is_connection_wide
@@ -23,6 +23,8 @@ from tieout.pull.reading.windows import timed_out
 ROUNDS = 3
 """Times a table is looked at closer before it is said not to tie."""
 BUSY = "rows keep changing in Intacct while they are compared: pull again when it is quiet"
+
+NO_BUDGET = "the budget has no room for a closer look: run `tieout verify`"
 
 
 class Conclusion(msgspec.Struct):
@@ -49,6 +51,8 @@ def conclude(subject: Subject, *, whole: bool, hard: bool = False) -> Conclusion
     found = Conclusion(proof.lines, subject.state, proof.transactions)
     try:
         _mend(subject, found, whole=whole, hard=hard)
+    except BudgetError:  # what was to be pulled is pulled, and compared
+        found.lines = [_noted(line, NO_BUDGET) for line in found.lines]
     except TieoutError as error:  # the proof stands as it is; looking closer is what failed
         if is_connection_wide(error) and not timed_out(error):
             raise

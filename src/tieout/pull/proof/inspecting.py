@@ -5,6 +5,8 @@ Knows one table; which tables there are is `verifying`.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 
 from tieout.project.report import TieOutLine
@@ -16,7 +18,12 @@ from tieout.pull.proof.repair import repair
 from tieout.pull.proof.search import Search
 from tieout.pull.proof.subject import Subject
 
+if TYPE_CHECKING:
+    from tieout.rest import Filter
+
 BEHIND = "changed in Intacct since the last pull: run `tieout pull`"
+
+NAMED = "the rows behind it are named; `--repair` repairs them"
 
 
 class How(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,9 +37,24 @@ class How(msgspec.Struct, frozen=True, kw_only=True):
     """Compare also month by month of this date field, where a table has it."""
 
 
+class Compared(msgspec.Struct, frozen=True, kw_only=True):
+    """What was held against Intacct: one table, as its state says."""
+
+    table: str
+    object: str
+    place: str
+    company: str
+    entity: str
+    rows: int
+    filter: str
+    until: str
+    """Intacct's clock: changes before it were read."""
+
+
 class Verified(msgspec.Struct, kw_only=True):
     """What a comparison came to."""
 
+    compared: list[Compared] = msgspec.field(default_factory=list)
     lines: list[TieOutLine] = msgspec.field(default_factory=list)
     findings: list[Findings] = msgspec.field(default_factory=list)
     transactions: int = 0
@@ -40,6 +62,7 @@ class Verified(msgspec.Struct, kw_only=True):
 
 def inspect(subject: Subject, how: How, into: Verified) -> None:
     """Compare one table with Intacct. Raises what the client and the destination raise."""
+    into.compared.append(_facts(subject))
     if how.keys:
         _keys(subject, how, into)
     if how.repair:
@@ -56,6 +79,27 @@ def inspect(subject: Subject, how: How, into: Verified) -> None:
         into.transactions += monthly.transactions
 
 
+def _facts(subject: Subject) -> Compared:
+    state, where = subject.state, subject.where
+    return Compared(
+        table=state.table,
+        object=state.object,
+        place=subject.destination.place,
+        company=state.company,
+        entity=state.entity,
+        rows=state.rows,
+        filter=_said(where) if where is not None else "",
+        until=state.watermark,
+    )
+
+
+def _said(where: Filter) -> str:
+    """The filter in wire form, which is what Intacct was asked (REST reference 5.1)."""
+    filters, expression = where.to_wire()
+    conditions = ", ".join(msgspec.json.encode(one).decode() for one in filters)
+    return conditions if len(filters) < 2 else f"{conditions}: {expression}"
+
+
 def _report(subject: Subject, into: Verified, *, closer: bool) -> None:
     proof = tie_out(subject)
     lines = proof.lines
@@ -64,8 +108,9 @@ def _report(subject: Subject, into: Verified, *, closer: bool) -> None:
         found = look(subject, lines).findings
         into.transactions += found.transactions
         into.findings.append(found)
-        if found.harmless:
-            lines = [msgspec.structs.replace(li, note=BEHIND) if li.ties is False else li for li in lines]
+        if found.complete and found.rows:
+            note = BEHIND if found.harmless else NAMED
+            lines = [msgspec.structs.replace(li, note=note) if li.ties is False else li for li in lines]
     into.lines += lines
 
 

@@ -166,7 +166,7 @@ def verified(
     UnreachableError; and if every table was refused, the first refusal.
     """
     holdings = Holdings(project, destination)
-    wanted = _chosen(holdings, names)
+    wanted = chosen(holdings, names)
     if required and not holdings.tables:
         raise StoreError(
             f"Nothing was pulled yet: there are no tables in {holdings.places}.",
@@ -189,7 +189,7 @@ def verified(
     return found
 
 
-def _chosen(holdings: Holdings, names: Sequence[str] | None) -> list[Holding]:
+def chosen(holdings: Holdings, names: Sequence[str] | None) -> list[Holding]:
     found: list[Holding] = []
     for name in names or ():
         answers = holdings.find(name.removeprefix("pull."))

@@ -1,0 +1,173 @@
+"""What became of closed periods: rows as somebody has signed them, against the rows there are now.
+
+Looks at the copy only and asks nothing of Intacct. Which rows belong to a period, their own date tells, or that of
+their document.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, cast
+
+import msgspec
+
+from tieout import catalogue
+from tieout.errors import ConfigurationError, StoreError
+from tieout.pull.destinations.base import Destination, Difference, SignOff, SignOffs
+from tieout.pull.destinations.state import TableState
+from tieout.pull.proof.subject import subject_of
+from tieout.pull.proof.verifying import Holding, Holdings, chosen
+from tieout.pull.schema.types import Column, Kind
+
+if TYPE_CHECKING:
+    from tieout.project import Project
+
+DATES = ("postingDate", "glPostingDate", "entryDate", "transactionDate", "txnDate", "paymentDate", "invoiceDate")
+"""Dates that put a row into a period, the first that a table has counts (REST reference 9.3)."""
+MOST_KEPT = 10_000
+"""Differences of a table that are held in memory; more are counted only."""
+
+
+class Dating(msgspec.Struct, frozen=True):
+    """What dates the rows of a table: a column of its own, or of its documents."""
+
+    column: Column
+    parent: str = ""
+    owner: str = ""
+
+
+class Closed(msgspec.Struct, kw_only=True):
+    """One table: its last sign-off and what has changed since."""
+
+    subject: str
+    table: str
+    place: str
+    company: str
+    by: str = ""
+    """The date that counts, as a path."""
+    before: SignOff | None = None
+    """The sign-off that the rows were held against."""
+    added: int = 0
+    changed: int = 0
+    deleted: int = 0
+    differences: list[Difference] = msgspec.field(default_factory=list)
+    signed: SignOff | None = None
+    """The sign-off made now."""
+    note: str = ""
+    """Why nothing could be compared or signed, or what was left out."""
+
+    @property
+    def total(self) -> int:
+        """Rows that are not as they were signed."""
+        return self.added + self.changed + self.deleted
+
+
+def closed_changes(
+    project: Project,
+    names: Sequence[str] | None,
+    through: date,
+    *,
+    destination: str | None = None,
+    dated: str | None = None,
+    ignore: Sequence[str] = (),
+    signer: str | None = None,
+) -> list[Closed]:
+    """What was added, changed or deleted up to a date since the last sign-off, table by table. `dated` names the date
+    field to go by, `ignore` fields that do not count. With `signer` the rows are signed as they are now, in the place
+    of those signed before.
+
+    Raises UnknownNameError for a name that nothing pulled answers to; StoreError where nothing was pulled, or what was
+    signed has been altered; ConfigurationError where no table has that date."""
+    holdings = Holdings(project, destination)
+    if not holdings.tables:
+        raise StoreError(
+            f"Nothing was pulled yet: there are no tables in {holdings.places}.",
+            advice="Run `tieout pull`, or name the destination with --destination.",
+        )
+    found = [_look(one, through, dated, ignore, signer) for one in chosen(holdings, names) if one.state is not None]
+    if dated is not None and not any(one.by for one in found):
+        raise ConfigurationError(
+            f"No table that was pulled has a date {dated!r}.", advice="Name a date field of the object."
+        )
+    return found
+
+
+def _look(holding: Holding, through: date, dated: str | None, ignore: Sequence[str], signer: str | None) -> Closed:
+    state = holding.state
+    assert state is not None
+    name = subject_of(holding.object, holding.table)
+    found = Closed(subject=name, table=state.table, place=holding.destination.place, company=state.company)
+    if holding.damage:
+        found.note = holding.damage
+        return found
+    if not hasattr(holding.destination, "sign_off"):
+        found.note = "this destination cannot keep signed rows"
+        return found
+    keeper = cast("SignOffs", holding.destination)
+    dating = _dating(holding.destination, state, dated)
+    if dating is None:
+        found.note = "its rows have no date that puts them into a period"
+        return found
+    found.by = dating.column.path if not dating.parent else f"{dating.column.path} of {dating.parent}"
+    found.before = keeper.signed(state.table)
+    if found.before is None:
+        found.note = "" if signer else "never signed off: add --sign-off --by NAME"
+    else:
+        if found.before.through < through:
+            found.note = f"signed through {found.before.through}: what is dated later was not signed"
+        skipped = [*ignore, *unimportant(state.columns)]
+        for difference in keeper.differences(state.table, skipped):
+            if difference.date is not None and difference.date[:10] <= through.isoformat():
+                _count(found, difference)
+    if signer is not None:
+        found.signed = keeper.sign_off(
+            state.table,
+            SignOff(
+                through=through,
+                date=dating.column,
+                by=signer,
+                at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+                rows=0,
+                digest="",
+                parent=dating.parent,
+                owner=dating.owner,
+            ),
+        )
+    return found
+
+
+def _count(found: Closed, difference: Difference) -> None:
+    setattr(found, difference.what, getattr(found, difference.what) + 1)
+    if len(found.differences) < MOST_KEPT:
+        found.differences.append(difference)
+
+
+def unimportant(columns: Sequence[Column]) -> Iterator[str]:
+    """Paths that say nothing about a row itself: who touched it when, and what a record that it refers to is called."""
+    paths = {column.path for column in columns}
+    for path in paths:
+        group, dot, leaf = path.rpartition(".")
+        if path.startswith("audit.") or (dot and f"{group}.key" in paths and leaf not in ("key", "id")):
+            yield path
+
+
+def _dating(destination: Destination, state: TableState, dated: str | None) -> Dating | None:
+    own = _date_of(state, dated)
+    if own is not None or not state.parent:
+        return Dating(own) if own is not None else None
+    parent = destination.state(state.parent)
+    if parent is None:
+        return None
+    owned = catalogue.owner(state.object)
+    paths = {column.path: column.name for column in state.columns}
+    owner = paths.get(f"{owned[2]}.key") if owned is not None else None
+    column = _date_of(parent, dated)
+    return Dating(column, parent.table, owner) if column is not None and owner is not None else None
+
+
+def _date_of(state: TableState, dated: str | None) -> Column | None:
+    dates = {c.path: c for c in state.columns if c.kind in (Kind.DATE, Kind.TIMESTAMP)}
+    if dated is not None:
+        return dates.get(dated)
+    return next((dates[name] for name in DATES if name in dates), None)
