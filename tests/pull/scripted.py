@@ -167,7 +167,12 @@ class ScriptedCompany:
                 return self._refusal(name if self.names_the_culprit else "", payload["object"])
             if name in self.refused or (sums and self.no_sums):
                 return self._refusal(name, payload["object"])
-        nulls = [path for f in payload.get("filters", []) for path, value in f.get("$eq", {}).items() if value is None]
+        nulls = [
+            path
+            for f in payload.get("filters", [])
+            for path, value in (f.get("$eq") or f.get("$ne") or {}).items()
+            if value is None
+        ]
         if nulls and not self.null_filters:
             return self._refusal(nulls[0], payload["object"])
         found = self.found(payload)
@@ -228,6 +233,8 @@ def _matches(row: dict[str, Any], condition: dict[str, Any], text: bool) -> bool
     match operator:
         case "$eq":
             return bool(row[path] == value)
+        case "$ne":
+            return bool(row.get(path) != value)
         case "$gte":
             return row[path] is not None and bool(row[path] >= value)
         case "$gt":

@@ -30,7 +30,7 @@ from tieout.pull.reading.reader import Spent
 from tieout.pull.reading.selection import Selection
 from tieout.pull.report import OnProgress, Phase, Progress, PullReport
 from tieout.pull.schema.columns import MODIFIED, choose
-from tieout.pull.schema.drift import Drift, compare
+from tieout.pull.schema.drift import Drift, compare, sparse
 from tieout.pull.schema.types import Column
 
 if TYPE_CHECKING:
@@ -85,6 +85,7 @@ class TablePull:
         self._rest_of: Backfill | None = None
         self._changed: OwnedLines | None = None
         self._unstamped, self._null_filter = False, True
+        self._fill: tuple[str, ...] = ()
         self.low = ""
         """Changes from this moment on are read; "" where everything is. After `run`."""
         self._run = uuid4().hex
@@ -134,7 +135,8 @@ class TablePull:
 
         if self.report.strategy == "full":
             return self.job.where
-        return self._query(F(MODIFIED) >= (self.low or state.watermark)).where
+        changed = F(MODIFIED) >= (self.low or state.watermark)
+        return self._query(changed | self._filled() if self._fill else changed).where
 
     def catches_up(self, pages: int) -> bool:
         """Whether a full read of so many pages ends with what changed meanwhile. One page is one moment. Lines are
@@ -233,6 +235,7 @@ class TablePull:
             selection=self._selection,
             full=self.job.full or self.job.reset,
             retyped=self.drift.widened,
+            sparse=[c.path for c in self.columns if sparse(fields[c.path], c)],
             elsewhere=self._elsewhere,
             documents_stamped=self.job.owner is None or self.job.owner_table is not None,
             wanted=self.job.strategy,
@@ -240,6 +243,7 @@ class TablePull:
         )
         self.report.strategy, self.report.reason = decision.strategy, decision.reason
         self._rest_of, self._changed, self._unstamped = decision.rest_of, None, decision.unstamped
+        self._fill = decision.fill
         self.low = ""
         if decision.strategy == "incremental":
             self.low = self._look_back(state)
@@ -353,6 +357,8 @@ class TablePull:
         elif begun is not None:
             low = Left.read(begun.filter).low
             queries = self._queries(low)
+        if self._fill:
+            self._besides(filling, self._filled())
         if self._unstamped:
             then["unstamped_at"] = self._read_unstamped(filling)
         since = ""
@@ -377,10 +383,23 @@ class TablePull:
         """Rows whose stamp is null, which no other filter by stamp finds -> the moment it began."""
         from tieout.rest import F
 
+        return self._besides(filling, F(MODIFIED) == None)  # noqa: E711 - a filter
+
+    def _besides(self, filling: Filling, where: Filter) -> str:
+        """Rows by a filter for null, or for what is not -> the moment it began."""
         try:
-            return filling.changes(self._query(F(MODIFIED) == None))  # noqa: E711 - a filter
+            return filling.changes(self._query(where))
         except (InvalidRequestError, RefusedError):
             raise _NoNullFilter from None
+
+    def _filled(self) -> Filter:
+        """Rows that have something in a new field."""
+        from tieout.rest import F
+
+        first, *others = (F(path) != None for path in self._fill)  # noqa: E711 - a filter
+        for other in others:
+            first = first | other
+        return first
 
     def _queries(self, watermark: str) -> list[tuple[Query, OwnedLines | None]]:
         """Each query of the read, with the documents all of whose lines it brings: everything, or what changed, each

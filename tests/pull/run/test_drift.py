@@ -38,6 +38,64 @@ def test_a_new_custom_field_arrives_in_every_row(pull_bills: Pull, select: Selec
     assert pull_bills(it).strategy == "incremental"
 
 
+def test_for_a_new_field_only_the_rows_that_have_it_are_read(pull_bills: Pull, select: Select) -> None:
+    it = company()
+    pull_bills(it, lines=False)
+    change(it, **{REGION: field(), "nsp::SINCE": field("string", "date")})
+    it.rows[BILL][2][REGION], it.rows[BILL][6]["nsp::SINCE"] = "north", "2026-01-05"
+    report = pull_bills(it, lines=False)
+    assert (report.strategy, report.rows_read, report.changed, report.ties) == ("incremental", 2, 2, True)
+    assert report.reason == "new fields: nsp::REGION, nsp::SINCE: rows that have them are read besides"
+    assert select('SELECT key FROM bill WHERE "nsp__REGION" IS NOT NULL OR "nsp__SINCE" IS NOT NULL') == [
+        ("3",),
+        ("7",),
+    ]
+    assert pull_bills(it, lines=False).rows_read == 0
+
+
+@pytest.mark.parametrize(
+    "wire", [field("boolean"), field(enum=["a", "b"]), field(default="x"), field("object")], ids=str
+)
+def test_a_new_field_that_may_say_something_in_every_row_is_read_in_all(pull_bills: Pull, wire: dict[str, Any]) -> None:
+    it = company()
+    pull_bills(it, lines=False)
+    change(it, **{REGION: wire})
+    report = pull_bills(it, lines=False)
+    assert (report.strategy, report.rows_read, report.reason) == ("full", 25, f"new fields: {REGION}")
+
+
+def test_where_intacct_finds_nothing_by_null_all_rows_are_read_for_a_new_field(
+    pull_bills: Pull, select: Select
+) -> None:
+    it = company()
+    pull_bills(it, lines=False)
+    change(it, **{REGION: field()})
+    it.rows[BILL][2][REGION] = "north"
+    it.null_filters = False
+    report = pull_bills(it, lines=False)
+    assert (report.strategy, report.rows_read) == ("full", 25)
+    assert select("SELECT key FROM bill WHERE \"nsp__REGION\" = 'north'") == [("3",)]
+
+
+def test_a_run_killed_in_the_fill_fills_again(pull_bills: Pull, select: Select) -> None:
+    it = company()
+    pull_bills(it, lines=False)
+    change(it, **{REGION: field()})
+    for row in it.rows[BILL]:
+        row[REGION] = "north"
+
+    def cut(company: ScriptedCompany, payload: dict[str, Any]) -> None:
+        if payload["start"] > 1:
+            raise ConnectionError
+
+    it.on_query = cut
+    with pytest.raises(ConnectionError):
+        pull_bills(it, lines=False, page_size=5)
+    it.on_query = lambda company, payload: None
+    assert pull_bills(it, lines=False).strategy == "incremental"
+    assert select('SELECT count("nsp__REGION") FROM bill') == [(25,)]
+
+
 def test_a_vanished_field_keeps_its_last_values_and_is_said_once(pull_bills: Pull, select: Select) -> None:
     it = company()
     pull_bills(it)

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 Wanted: TypeAlias = Literal["auto", "full", "incremental"]
 
 
+MOST_FILLED = 20
+"""New fields beyond which all rows are read: a filter has to stay of a size that any server takes."""
+
+
 class Decision(msgspec.Struct, frozen=True):
     """How to read, and why in full where less could be expected."""
 
@@ -30,6 +34,8 @@ class Decision(msgspec.Struct, frozen=True):
     """The read to go on with."""
     unstamped: bool = False
     """Rows without a stamp are to be read beside those whose stamp says that they changed."""
+    fill: tuple[str, ...] = ()
+    """New fields: rows that have something in one of them are to be read besides."""
 
 
 def choose_strategy(
@@ -40,22 +46,25 @@ def choose_strategy(
     full: bool = False,
     elsewhere: Collection[str] = (),
     retyped: Collection[str] = (),
+    sparse: Collection[str] = (),
     documents_stamped: bool = True,
     wanted: Wanted = "auto",
     null_filter: bool = True,
 ) -> Decision:
     """`full`: everything is asked for. `retyped`: fields whose column gets another type, in which Intacct may spell
-    values that have not changed in another way. `elsewhere`: what the filter looks at in other records
-    (`looks_elsewhere`). `documents_stamped`: for lines, whether every document tells when it was modified.
-    `wanted`: the section's own choice. `null_filter`: whether Intacct finds rows without a stamp."""
+    values that have not changed in another way. `sparse`: fields that are null in a row that has nothing in them.
+    `elsewhere`: what the filter looks at in other records (`looks_elsewhere`). `documents_stamped`: for lines,
+    whether every document tells when it was modified. `wanted`: the section's own choice. `null_filter`: whether
+    Intacct finds rows without a stamp."""
     # With a filter that looks elsewhere not even an interrupted read goes on: what it has may have left the filter.
     trusted = wanted == "incremental"
     if full or not state.version or (elsewhere and not trusted):
         return Decision("full")
     current = state.fields or tuple(state.names())
     added = [column.path for column in columns if column.path not in current]
-    if added:
-        return Decision("full", f"new fields: {', '.join(added[:5])}{' ...' if len(added) > 5 else ''}")
+    new_fields = f"new fields: {', '.join(added[:5])}{' ...' if len(added) > 5 else ''}"
+    if added and not (null_filter and len(added) <= MOST_FILLED and set(added) <= set(sparse)):
+        return Decision("full", new_fields)
     if retyped:
         return Decision("full", f"fields of another type: {', '.join(sorted(retyped))}")
     if state.selection != selection:
@@ -75,7 +84,8 @@ def choose_strategy(
     if beside and not null_filter and not trusted:
         return Decision("full", "Intacct does not find records without a modified stamp")
     going_on = begun if begun is not None and begun.kind == "changes" else None
-    return Decision("incremental", rest_of=going_on, unstamped=beside and null_filter)
+    reason = f"{new_fields}: rows that have them are read besides" if added else ""
+    return Decision("incremental", reason, going_on, unstamped=beside and null_filter, fill=tuple(added))
 
 
 def looks_elsewhere(model: Model, where: Filter | None, owner: str | None = None) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
-from tieout.catalogue.model import Field, Model
+from tieout.catalogue.model import NO_DEFAULT, Field, Model
 from tieout.errors import ConfigurationError
 from tieout.pull.schema.columns import MODIFIED, queryable
 from tieout.pull.schema.names import name_columns
@@ -75,6 +75,16 @@ def compare(
         widened=widened,
         added=tuple(column.path for column in columns if known and column.path not in known),
         gone=tuple(path for path in known if path not in there and path != "key"),
+    )
+
+
+def sparse(field: Field, column: Column) -> bool:
+    """Whether a record that says nothing in a field says null, so that only those that say something need be read for a
+    new column. Booleans, enums and fields with a default may say something everywhere."""
+    return (
+        field.enum is None
+        and field.default is NO_DEFAULT
+        and column.kind in (Kind.TEXT, Kind.INTEGER, Kind.DECIMAL, Kind.DATE, Kind.TIMESTAMP)
     )
 
 
