@@ -61,6 +61,9 @@ def pull(
     table: Annotated[
         str | None, typer.Option("--table", metavar="NAME", help="Into this table; for one object or section.")
     ] = None,
+    files: Annotated[
+        str | None, typer.Option("--files", metavar="DIR", help="The files of attachments, into this folder.")
+    ] = None,
     no_tie_out: Annotated[
         bool, typer.Option("--no-tie-out", help="Do not compare with Intacct afterwards (two transactions a table).")
     ] = False,
@@ -108,7 +111,7 @@ def pull(
             planned = plan(project, sections, **chosen)
         return pull_plan.show(output, planned, budget=max_transactions)
     with _naming_sections(project), output.progress() as progress:
-        reports = run(project, sections, layout=layout, progress=following(progress), **chosen)
+        reports = run(project, sections, layout=layout, files=files, progress=following(progress), **chosen)
     if output.json:
         output.result([as_json(report) for report in reports])
     else:

@@ -14,7 +14,7 @@ from tieout.pull.layouts.apply import apply, kept
 from tieout.pull.leasing import leased
 from tieout.pull.plan.everything import ALL, every_object, excuse, refuse_nothing, tables
 from tieout.pull.plan.planning import PullPlan, TablePlan
-from tieout.pull.plan.targets import Target, settings_over, table_of, targets
+from tieout.pull.plan.targets import Target, settings_over, table_of, targets, with_files
 from tieout.pull.report import OnProgress, PullReport
 from tieout.pull.section import How, Section, moment
 from tieout.pull.sources import Source, refuse_mixture, sources
@@ -38,6 +38,7 @@ def pull(
     destination: str | None = None,
     table: str | None = None,
     layout: str | None = None,
+    files: str | None = None,
     progress: OnProgress | None = None,
     source: Source | None = None,
     budget: Budget | None = None,
@@ -52,6 +53,7 @@ def pull(
     or the user may not read, is `skipped` in its report.
     `connection`, `destination`, `layout` and, for one alone, `table`, `where` and `fields` go before what the sections
     say. `since`, a date or an ISO 8601 moment (UTC, unless it says another zone): what changed from then on is read.
+    `files`: a folder below the project's for the files of attachments, which have to be among what is pulled.
     `reset`: tables are dropped with all that is known of them and read anew. An interrupted pull can simply be run
     again. `budget` is what all of it may spend, `concurrency` how many requests it wants
     under way at once. `tie_out=False` leaves the comparison with Intacct out. A table that another pull is writing is
@@ -70,6 +72,7 @@ def pull(
         wanted = _wanted(project, names, objects, over, reach)
         if source is None:
             refuse_mixture(project, [target.settings.connection for target in wanted], allowed=mix_environments)
+        wanted = with_files(wanted, files)
         alone = len(wanted) == 1
         sections = list(_sections(project, wanted, reach, how, progress))
         with _alone_in(project, sections) if source is None else nullcontext():

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -16,6 +17,7 @@ from tieout.catalogue.model import Model
 from tieout.errors import ConfigurationError, TieoutError
 from tieout.pull.destinations.open import open_destination
 from tieout.pull.failures import is_connection_wide
+from tieout.pull.files import FilesJob, FilesPull, file_table
 from tieout.pull.layouts.apply import able
 from tieout.pull.plan.everything import excuse
 from tieout.pull.plan.objects import lines_of, parsed
@@ -82,6 +84,7 @@ class Section:
         self.destination = open_destination(project.root, target.settings.destination)
         if target.settings.layout is not None:
             able(self.destination, target.settings.layout)
+        self.files = project.root / Path(target.settings.files).expanduser() if target.settings.files else None
         self.private = target.settings.private and not self.client.entity
         self.model = self.client.model(catalogue.resolve(target.settings.object))
         self.where = parsed(self.settings.where, self.model)
@@ -92,7 +95,9 @@ class Section:
     @property
     def tables(self) -> list[str]:
         """Every table it writes."""
-        return [table_of(self.settings), *(self._line_table(child) for child, _, _ in self.lines)]
+        own = table_of(self.settings)
+        files = [file_table(own)] if self.files is not None else []
+        return [own, *(self._line_table(child) for child, _, _ in self.lines), *files]
 
     def pull(self, *, alone: bool) -> PullReport:
         job = self._job(self.model, table_of(self.settings), self.where, self.settings.fields)
@@ -110,8 +115,32 @@ class Section:
             report.children.append(line_pull.report)
             if self._run(line_pull):
                 line_pull.prove()
+        if self.files is not None:
+            self._pull_files(report, job.table, self.files)
         main.prove()
         return report
+
+    def _pull_files(self, report: PullReport, attachments: str, folder: Path) -> None:
+        if self.how.reset:
+            self.destination.drop(file_table(attachments))
+        files = FilesPull(
+            FilesJob(
+                client=self.client,
+                company=self.company,
+                destination=self.destination,
+                attachments=attachments,
+                folder=folder,
+                progress=self.progress,
+            )
+        )
+        report.children.append(files.report)
+        try:
+            files.run()
+        except TieoutError as error:
+            if is_connection_wide(error):
+                raise
+            files.report.error = error
+            files.tell("done", 0, 0)
 
     def plan(self, into: PullPlan, *, alone: bool) -> None:
         """Add the plans of its tables."""

@@ -42,6 +42,8 @@ class PullSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """How long before the last read what changed is read again: `30s`, `10m`, `6h`, `3d`, or `0`."""
     strategy: Literal["auto", "full", "incremental"] = "auto"
     """`full`: everything each time. `incremental`: by modified stamps also where `auto` does not trust them."""
+    files: str | None = None
+    """For attachments: a folder below the project's for their files."""
     layout: Literal["fivetran"] | None = None
     """Views in the names of another tool, beside the tables."""
     types: dict[str, str] | None = None

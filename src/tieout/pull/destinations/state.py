@@ -107,6 +107,12 @@ class TableState(msgspec.Struct, frozen=True, kw_only=True):
         return bool(self.stamp) and (self.unstamped < self.rows or not self.rows)
 
     @property
+    def derived(self) -> bool:
+        """Whether tieout made the table of something else than an object's records, so that there is nothing in Intacct
+        to count it against."""
+        return self.object.startswith("tieout:")
+
+    @property
     def stamped(self) -> bool:
         """Whether every row tells when it was modified, so that reading what changed is enough."""
         return bool(self.stamp) and not self.unstamped

@@ -32,6 +32,10 @@ def settings_over(**given: object) -> dict[str, object]:
     return {name: value for name, value in given.items() if value is not None}
 
 
+FILES_OF = "company-config/attachment"
+"""The object whose records hold files."""
+
+
 class Target(msgspec.Struct, frozen=True):
     """One section, or one object named directly."""
 
@@ -88,6 +92,31 @@ def targets(
         seen[place] = target.name
     _refuse_taken(project, found)
     return found
+
+
+def with_files(targets: Sequence[Target], folder: str | None) -> list[Target]:
+    """The targets, those of attachments with a folder for their files where one is given beside the sections.
+
+    Raises ConfigurationError where files are asked of something else."""
+    for target in targets:
+        if target.settings.files is not None and not _holds_files(target):
+            raise ConfigurationError(
+                f"{target.name} has no files of its own.", advice=f"`files` goes with object = {FILES_OF!r}."
+            )
+    if folder is None:
+        return list(targets)
+    if not any(_holds_files(target) for target in targets):
+        raise ConfigurationError(
+            "There are no attachments among what is pulled.", advice="Run `tieout pull attachments --files DIR`."
+        )
+    replace = msgspec.structs.replace
+    return [replace(t, settings=replace(t.settings, files=folder)) if _holds_files(t) else t for t in targets]
+
+
+def _holds_files(target: Target) -> bool:
+    # What `all` brings is named in full, and perhaps not known to the catalogue.
+    object = target.settings.object
+    return (object if target.optional else catalogue.resolve(object)) == FILES_OF
 
 
 def _members(settings: PullSettings) -> dict[str, object]:

@@ -64,6 +64,7 @@ class Holdings:
             )
             for one in self._places.values()
             for found in one.tables()
+            if not found.state.derived
         ]
         self.sections: dict[str, Holding] = {}
         for (name, section), one in zip(sections.items(), every, strict=False):

@@ -84,7 +84,7 @@ def joined(one: Column, other: Column) -> tuple[Kind, int] | None:
     kinds = {one.kind, other.kind}
     if kinds == {Kind.INTEGER, Kind.DECIMAL}:
         return Kind.DECIMAL, max(one.scale, other.scale)
-    if kinds == {Kind.TEXT, Kind.JSON}:
+    if Kind.JSON in kinds:  # what held single values may hold objects now: any value has a JSON text
         return Kind.JSON, 0
     return (Kind.TEXT, 0) if Kind.TEXT in kinds else None
 
