@@ -113,6 +113,7 @@ class TablePull:
                     raise
                 refused[field] = error.message
                 self.job.client.memory.keep_unqueryable(self.job.model.name, field, error.message)
+        self._read_what_lay_idle(refused)
         self.report.watermark_after = self.state.watermark
         if self.drift is not None:
             self.report.notes += self.drift.notes(before.gone)
@@ -120,6 +121,19 @@ class TablePull:
         self._explain(self.state)
         self.report.seconds = time.monotonic() - began
         return self.report
+
+    def _read_what_lay_idle(self, refused: dict[str, str]) -> None:
+        """The end of a read that began in another run is of another moment than its beginning: where it has not caught
+        up itself, what changed before its place meanwhile is read now, not by the next run."""
+        report, low = self.report, self.low
+        if not report.resumed or (report.strategy == "full" and self.catches_up(1)):
+            return
+        told = report.strategy, report.reason
+        self._plan(self.state, refused)
+        if report.strategy == "incremental":
+            self.state = self._read(self.state)
+        (report.strategy, report.reason), report.resumed = told, True
+        self.low = min(low, self.low)
 
     def decide(self) -> TableState:
         """What `run` would read now, told in `report`, without reading -> what the destination holds."""

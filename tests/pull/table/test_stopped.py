@@ -116,9 +116,25 @@ def test_many_changes_are_gone_on_with_as_well(pull_bills: Pull, select: Select)
     assert kept >= 50
     assert select("SELECT watermark FROM _tieout_state") == [before]
     report = pull_bills(company(**changed), lines=False, page_size=10)
-    assert (report.strategy, report.resumed, report.rows_read) == ("incremental", True, 120 - kept)
+    assert (report.strategy, report.resumed, report.rows_read) == ("incremental", True, 120 - kept + 120)
     assert select("SELECT count(*), min(description) FROM bill") == [(120, "later")]
     assert pull_bills(company(**changed), lines=False, page_size=10).resumed is False
+
+
+def test_what_changed_before_the_place_while_a_read_of_changes_lay_idle_comes_with_its_end(
+    pull_bills: Pull, select: Select
+) -> None:
+    pull_bills(company(), lines=False, page_size=10)
+    changed = {"description": "later", STAMP: "2026-02-01T12:00:00Z"}
+    it = company(**changed)
+    broken(it, 503, b"{}", 60)
+    with pytest.raises(ServerError):
+        pull_bills(it, lines=False, page_size=10)
+    again = company(**changed)
+    again.rows[BILL][3] |= {"description": "later still", STAMP: "2026-02-01T12:00:01Z"}
+    report = pull_bills(again, lines=False, page_size=10)
+    assert (report.strategy, report.resumed, report.ties) == ("incremental", True, True)
+    assert select("SELECT description FROM bill WHERE key = '8'") == [("later still",)]
 
 
 def test_a_row_that_changes_before_the_place_of_an_interrupted_read_comes_with_the_end(
