@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tieout.errors import IntacctError, ReplyError, TieoutError
 from tieout.rest.call import Reply
-from tieout.rest.outcomes import Sheet, read_outcomes
+from tieout.rest.outcomes import Sheet, read_made, read_outcomes
 
 KINDS = ["posted", "failed", "unprocessed", "unknown"]
 OPERATIONS = ["create", "update", "delete", "action"]
@@ -78,6 +78,12 @@ def replies(draw: st.DrawFn) -> tuple[str, list[str], Reply]:
     return operation, kinds, Reply(draw(st.sampled_from(statuses)), {}, body)
 
 
+def plain(count: int) -> st.SearchStrategy[Reply]:
+    items = [good_of("create", position) | {"ia::status": 201} for position in range(count)]
+    meta = {"totalCount": count, "totalSuccess": count, "totalError": 0}
+    return st.just(Reply(207, {"as": "most"}, json.dumps({"ia::result": items, "ia::meta": meta}).encode()))
+
+
 def sheet_for(operation: str, count: int, **options: Any) -> Sheet:
     keys = [str(1000 + n) for n in range(count)] if operation in ("update", "delete") else [None] * count
     return Sheet(request="POST /x", count=count, keys=keys, deletes=operation == "delete", **options)
@@ -99,6 +105,43 @@ def test_any_mixture_of_outcomes_maps_back_by_position_in_any_reply_shape(made: 
             assert outcome.error is not None
             assert outcome.error.message.startswith(f"m{position}")
             assert outcome.key in (None, str(1000 + position))
+
+
+@given(
+    replies() | st.integers(1, 30).flatmap(lambda n: st.tuples(st.just("create"), st.just(["posted"] * n), plain(n)))
+)
+def test_names_are_read_at_once_only_where_the_long_way_says_the_same(made: tuple[str, list[str], Reply]) -> None:
+    _, kinds, reply = made
+    names = read_made(reply, len(kinds))
+    if names is not None:
+        outcomes = read_outcomes(reply, sheet_for("create", len(kinds)))
+        assert [("posted", *each) for each in zip(names.keys, names.ids, names.hrefs, names.states, strict=True)] == [
+            (o.state, o.key, o.id, o.href, o.sage_state) for o in outcomes
+        ]
+    elif reply.headers:  # an answer as Intacct gives most
+        raise AssertionError(reply.body)
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        {"ia::result": [{"key": "1"}, {"key": "2", "ia::status": 422}]},
+        {"ia::result": [{"key": "1"}, {"key": "2", "ia::error": {"message": "no"}}]},
+        {"ia::result": [{"key": "1"}, {"key": "2", "downloadURL": "https://x"}]},
+        {"ia::result": [{"key": "1"}, {"key": None}]},
+        {"ia::result": [{"key": "1"}, {"id": "2"}]},
+        {"ia::result": [{"key": "1"}]},
+        {"ia::result": [{"key": "1"}, {"key": "2"}, {"key": "3"}]},
+        {"ia::result": [{"key": "1"}, {"key": "2"}], "ia::error": {"message": "no"}},
+        {"ia::result": [{"key": "1"}, {"key": "2"}], "ia::meta": {"totalCount": 2, "totalSuccess": 1, "totalError": 1}},
+        {"ia::result": [{"key": "1"}, {"key": "2"}], "ia::meta": {"totalCount": 3, "totalSuccess": 3, "totalError": 0}},
+    ],
+)
+def test_an_answer_with_anything_else_in_it_goes_the_long_way(spoilt: dict[str, Any]) -> None:
+    assert read_made(Reply(207, {}, json.dumps(spoilt).encode()), 2) is None
+    whole = {"ia::result": [{"key": "1"}, {"key": "2"}]}
+    assert read_made(Reply(422, {}, json.dumps(whole).encode()), 2) is None
+    assert read_made(Reply(201, {}, json.dumps(whole).encode()), 2) is not None
 
 
 @given(replies())

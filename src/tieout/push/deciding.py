@@ -83,12 +83,15 @@ def outgoing(
     desks: Desks, stage: Stage, settings: PushSettings, target: Target, closings: Closings
 ) -> Iterator[tuple[Opened, Outgoing]]:
     """What goes out for each document that is to be sent, in the order of the source."""
+    of, operation, object = Outgoing.of, settings.operation, desks.object
+    desk: Opened | None = None
     for chunk in stage.chunks("send"):
         orders = stage.orders(chunk)
         for document in closings.open(chunk):
-            desk = desks.at(document.entity)
-            order = orders.get(document.seq, CREATE)
-            made = Outgoing.of(document, settings.operation, desks.object, order)
+            if desk is None or desk.entity != document.entity:
+                desk = desks.at(document.entity)
+            order = orders.get(document.seq, CREATE) if orders else CREATE
+            made = of(document, operation, object, order)
             if order.done != "create":
                 made.body = operations.body_for(order, document.body, target)
                 dress(made, order)

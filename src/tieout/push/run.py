@@ -260,12 +260,14 @@ def _send(
     counter = _Counter(job.progress)
     closings = Closings(main.object, stage, _holder(desks, held, run_id))
     tally = Tally(job.settings.steps)
+    settling = _Settling(stage, counter, tally, closings)
     sender = Sender(
         held,
         run_id,
         in_flight=_places(job, main),
         atomic=job.settings.atomic,
-        results=_Settling(stage, counter, tally, closings),
+        results=settling,
+        posted=settling.posted,
         look_up=Lookback(job.settings.identify),
     )
     for desk in desks.all_known():
@@ -277,7 +279,7 @@ def _send(
     decided.forget(held)
     counter.begin(ready)
     going = outgoing(desks, stage, job.settings, decided.target, closings)
-    _send_all(desks, job, intake, held, run_id, sender, going)
+    _send_all(desks, job, intake, held, run_id, sender, settling, going)
     if job.settings.steps:
         desks_here = desks.all_known()
         Steps(job.settings, desks.root, sender, held, run_id).run(desks_here, retry=job.retry)
@@ -340,6 +342,7 @@ def _send_all(
     held: Lease,
     run_id: str,
     sender: Sender,
+    settling: _Settling,
     going: Iterable[tuple[Opened, Outgoing]],
 ) -> None:
     """Send what is to go; what it never came to is pending, in the stage and in the ledger."""
@@ -347,12 +350,14 @@ def _send_all(
     try:
         sender.send(batches(going, most=job.settings.batch_size))
     except TieoutError:
+        settling.finish()
         stage.rename_fate("send", "pending")
         with contextlib.suppress(TieoutError):  # what stopped the push is what is to be told
             ledger.settle_left(held)
             _keep(desks, job, intake, held)
         raise
     sender.spread()
+    settling.finish()
     stage.rename_fate("send", "pending")
     if any(fate == "pending" for _, fate, _, _ in stage.counts()):
         ledger.settle_left(held)
@@ -401,6 +406,9 @@ def _forget(desks: Desks, intake: Intake, held: Lease) -> None:
             ledger.originals.settle(held)  # no document of this source would: it has none in that entity
 
 
+_MANY = 100_000
+
+
 class _Settling:
     """Takes what the ledger says of a request's records over into the stage."""
 
@@ -409,6 +417,20 @@ class _Settling:
         self._counter = counter
         self._tally = tally
         self._closings = closings
+        self._posted: list[int] = []
+        """Documents that the stage does not know yet to be posted, by their first rows: it is told of many at once."""
+
+    def posted(self, request: Request) -> None:
+        """All records of a request, which are those of documents."""
+        self._posted.extend(out.seq for out in request.outgoing)
+        if len(self._posted) >= _MANY:
+            self.finish()
+        self._counter.settled(request.batch.count)
+
+    def finish(self) -> None:
+        """Before the stage is asked what became of its documents."""
+        self._stage.settle(dict.fromkeys(self._posted, "posted"))
+        self._posted.clear()
 
     def __call__(self, request: Request, results: Sequence[Result], final: bool) -> None:
         if request.batch.step and request.batch.operation not in CHANGES:

@@ -20,6 +20,37 @@ SKIPPED = "skipped due to atomic"
 """Words of Sage's own sample (REST reference 4.7); asked only of an error that has no code."""
 NAMES = ("key", "id", "href", "state")
 _ALONE = {*NAMES, "ia::status"}
+
+
+class Made(msgspec.Struct, gc=False):
+    """What an answer calls the records of a batch, all of which Intacct made: a column each, in the order sent."""
+
+    keys: list[str]
+    ids: list[str | None]
+    hrefs: list[str | None]
+    states: list[str | None]
+
+
+class _One(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    key: str
+    id: str | None = None
+    href: str | None = None
+    state: str | None = None
+    status: int | None = msgspec.field(name="ia::status", default=None)
+
+
+class _Totals(msgspec.Struct, gc=False):
+    count: int | None = msgspec.field(name="totalCount", default=None)
+    good: int | None = msgspec.field(name="totalSuccess", default=None)
+    bad: int | None = msgspec.field(name="totalError", default=None)
+
+
+class _AllMade(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    result: list[_One] = msgspec.field(name="ia::result")
+    meta: _Totals = msgspec.field(name="ia::meta", default_factory=_Totals)
+
+
+_all_made = msgspec.json.Decoder(_AllMade).decode
 NOT_BELIEVED = "Results belong to records by position only, so none of them can be trusted."
 
 
@@ -65,6 +96,25 @@ def read_outcomes(reply: Reply, sheet: Sheet) -> list[Outcome]:
     if sheet.unanswered:
         outcomes = [_gone(outcome, sheet) for outcome in outcomes]
     return _all_or_nothing(outcomes, sheet) if sheet.atomic else outcomes
+
+
+def read_made(reply: Reply, count: int) -> Made | None:
+    """A reply to a request that makes `count` records and says of each how it is called and nothing else, as most do;
+    None for any other: `read_outcomes` then says what it means."""
+    if reply.status >= 300:
+        return None
+    try:
+        answer = _all_made(reply.body)
+    except msgspec.DecodeError:
+        return None
+    made, meta = answer.result, answer.meta
+    if len(made) != count or any(one.status is not None and one.status >= 300 for one in made):
+        return None
+    if (meta.count, meta.good, meta.bad) not in ((None, None, None), (count, count, 0)):
+        return None
+    return Made(
+        [one.key for one in made], [one.id for one in made], [one.href for one in made], [one.state for one in made]
+    )
 
 
 def _outcome(position: int, item: Any, http_status: int, sheet: Sheet) -> Outcome:

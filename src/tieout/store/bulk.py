@@ -13,7 +13,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy import Integer, and_, bindparam, text
+from sqlalchemy import Integer, and_, bindparam, select, text
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection, Table, TextClause
@@ -54,6 +54,47 @@ def insert_many(
         f"select {shared_marks}{', ' if same else ''}{own} from unnest({arrays}) as v({named}) {conflict}"
     )
     connection.exec_driver_sql(statement, (*same.values(), *_columns(rows)))
+
+
+def insert_row(connection: Connection, table: Table, row: Mapping[str, Any]) -> None:
+    """Insert one row."""
+    mark = "?" if connection.dialect.name == "sqlite" else "%s"
+    names = ", ".join(f'"{name}"' for name in row)
+    statement = f"insert into {table.name} ({names}) values ({', '.join([mark] * len(row))})"  # noqa: S608 - our own names
+    connection.exec_driver_sql(statement, tuple(row.values()))
+
+
+def update_row(connection: Connection, table: Table, id: str, values: Mapping[str, Any]) -> None:
+    """Update the row that has this `id`."""
+    mark = "?" if connection.dialect.name == "sqlite" else "%s"
+    sets = ", ".join(f'"{name}" = {mark}' for name in values)
+    statement = f"update {table.name} set {sets} where id = {mark}"  # noqa: S608 - our own names
+    connection.exec_driver_sql(statement, (*values.values(), id))
+
+
+def any_of(
+    connection: Connection, table: Table, same: Mapping[str, Any], key: str, values: Sequence[str], part: str
+) -> bool:
+    """Whether a row of `table` has the values of `same` and one of `values` in column `key`, which together have an
+    index, and fulfils `part`, a condition of our own words."""
+    if connection.dialect.name == "sqlite":
+        if any("\0" in value for value in values):
+            mine = and_(among(connection, table, same, key, values), text(part))
+            return connection.execute(select(table.c[key]).where(mine).limit(1)).first() is not None
+        scope = " and ".join(f'"{name}" = ?' for name in same)
+        statement = (
+            f"select 1 from {table.name} where {scope} "  # noqa: S608 - our own names
+            f'and "{key}" in (select value from json_each(?)) and {part} limit 1'
+        )
+        given: tuple[Any, ...] = (*same.values(), msgspec.json.encode(list(values)).decode())
+    else:
+        scope = " and ".join(f'"{name}" = %s' for name in same)
+        statement = (
+            "select 1 from unnest(%s::text[]) as v(word), lateral "  # noqa: S608 - our own names
+            f'(select 1 from {table.name} where "{key}" = v.word and {scope} and {part} offset 0) as r limit 1'
+        )
+        given = (list(values), *same.values())
+    return connection.exec_driver_sql(statement, given).first() is not None
 
 
 def update_many(

@@ -15,7 +15,7 @@ from sqlalchemy import delete, func, insert, or_, select, update
 from tieout.errors import StoreError
 from tieout.store import ledger_planned, ledger_sent
 from tieout.store.access_tables import DEFAULT_OWNER
-from tieout.store.bulk import update_many
+from tieout.store.bulk import any_of, insert_row, update_many, update_row
 from tieout.store.crashpoints import reached
 from tieout.store.ledger_facts import (
     CHANGES,
@@ -61,6 +61,8 @@ __all__ = [
 ]
 _LOT = 20
 """Requests whose records get their rows in one transaction."""
+_RESOLVED = {"state": "resolved", "body_sealed": None, "note": None}
+_TAKEN = "state in ('posted', 'sending', 'unknown')"
 _OUTCOME = ("state", "sage_key", "sage_id", "href", "sage_state", "error")
 """What an answer says of a record."""
 
@@ -91,7 +93,7 @@ class Ledger(StepLines):
         Records of step 0 are written with the batch, and get rows once their outcomes are known. Raises StoreError, and
         writes nothing, where one of them is posted or in flight already."""
         moment = now_text()
-        with self._store.begin() as connection:
+        with self._store.joined() as connection:
             lease.assure(connection)
             row = self.scope.values() | {
                 "id": batch.id,
@@ -112,7 +114,7 @@ class Ledger(StepLines):
                 "sent_at": moment,
                 "run_id": run_id,
             }
-            connection.execute(insert(push_batches).values(row))
+            insert_row(connection, push_batches, row)
             if not self._take(connection, records, run_id, batch.id):
                 raise StoreError(
                     f"The ledger of push {self.scope.push} holds other states than when the run began.",
@@ -126,7 +128,28 @@ class Ledger(StepLines):
     def resolve(self, lease: Lease, batch_id: str, results: Sequence[Result]) -> None:
         """Record what became of every position, and close the batch. Its body is dropped. Where all was posted, the
         records stand with the batch still, until `spread`."""
-        self._store_results(lease, batch_id, results, {"state": "resolved", "body_sealed": None, "note": None})
+        stands = batch_id in self._standing and all(result.state == "posted" for result in results)
+        if stands and len(results) == len(self._standing[batch_id]):
+            self.resolve_posted(lease, batch_id, _posted(results))
+        else:
+            self._store_results(lease, batch_id, results, {**_RESOLVED, "resolved_at": now_text()})
+
+    def resolve_posted(self, lease: Lease, batch_id: str, posted: Posted) -> None:
+        """The same, where Intacct posted every record: under these names, in the order sent."""
+        if len(self._standing.get(batch_id, ())) != len(posted.keys):
+            results = [
+                Result(position=place, state="posted", sage_key=key, sage_id=id, href=href, sage_state=state)
+                for place, (key, id, href, state) in enumerate(
+                    zip(posted.keys, posted.ids, posted.hrefs, posted.states, strict=True)
+                )
+            ]
+            self.resolve(lease, batch_id, results)
+            return
+        with self._store.joined() as connection:
+            lease.assure(connection)
+            values = {**_RESOLVED, "resolved_at": now_text(), "outcomes": pack_posted(posted)}
+            update_row(connection, push_batches, batch_id, values)
+            reached("push.before_result_commit")
 
     def leave_open(self, lease: Lease, batch_id: str, note: str, results: Sequence[Result]) -> None:
         """The answer never came: records are `unknown`, the bytes stay, and only they may be sent again."""
@@ -350,28 +373,16 @@ class Ledger(StepLines):
         self, lease: Lease, batch_id: str, results: Sequence[Result], batch: Mapping[str, object]
     ) -> None:
         moment = now_text()
-        with self._store.begin() as connection:
+        with self._store.joined() as connection:
             lease.assure(connection)
-            values: dict[str, object] = {**batch}
-            if batch["state"] == "resolved":
-                values["resolved_at"] = moment
-            stands = batch_id in self._standing and all(result.state == "posted" for result in results)
-            if stands and len(results) == len(self._standing[batch_id]):
-                values["outcomes"] = pack_posted(_posted(results))
+            sent = ledger_sent.of_batch(connection, batch_id)
+            if sent is not None:
+                self._write_outcomes(connection, sent, results)
             else:
-                self._write_rows(connection, batch_id, results, moment)
-                values["records"] = None
-            connection.execute(update(push_batches).where(push_batches.c.id == batch_id).values(values))
+                self._change_outcomes(connection, batch_id, results, moment)
+            update_row(connection, push_batches, batch_id, {**batch, "records": None})
             reached("push.before_result_commit")
-        if "records" in values:
-            self._have_rows(batch_id)
-
-    def _write_rows(self, connection: Connection, batch_id: str, results: Sequence[Result], moment: str) -> None:
-        sent = ledger_sent.of_batch(connection, batch_id)
-        if sent is not None:
-            self._write_outcomes(connection, sent, results)
-        else:
-            self._change_outcomes(connection, batch_id, results, moment)
+        self._have_rows(batch_id)
 
     def _write_outcomes(self, connection: Connection, sent: Sent, results: Sequence[Result]) -> None:
         """Records of their own for those that went out with their batch; what has no result is `sending` still."""
@@ -410,12 +421,7 @@ class Ledger(StepLines):
         ids = [record.source_id for record in records]
         if not self._taken.isdisjoint(ids):
             return False
-        taken = push_records.c.state.in_(("posted", *IN_FLIGHT))
-        for start in range(0, len(ids), CHUNK):
-            named = self._named(connection, ids[start : start + CHUNK])
-            if connection.execute(select(push_records.c.state).where(named, taken).limit(1)).first() is not None:
-                return False
-        return True
+        return not any_of(connection, push_records, self._identity, "source_id", ids, _TAKEN)
 
     def _announce(self, connection: Connection, run_id: str, records: Sequence[Entry]) -> None:
         if any(record.entries for record in records):

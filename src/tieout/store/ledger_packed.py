@@ -14,27 +14,85 @@ import msgspec
 
 from tieout.store.ledger_facts import Entry, Posted
 
-_ENTRIES = msgspec.json.Decoder(list[tuple[str, str, str, str, tuple[str, ...], int, str | None]])
+_EARLIER = msgspec.json.Decoder(list[tuple[str, str, str, str, tuple[str, ...], int, str | None]])
+"""How records were packed before version 0021 of the state database: one after the other, nothing apart."""
 _POSTED = msgspec.json.Decoder(Posted)
 _encode = msgspec.json.Encoder().encode
+_MARK = b"\x01"
+"""Begins what is packed column by column; a zlib stream never begins so."""
+_DIGITS = 64
+
+
+class _Columns(msgspec.Struct, array_like=True, gc=False):
+    source_ids: list[str]
+    rows: list[str]
+    totals: list[str]
+    entries: list[tuple[str, ...]] | None
+    attempts: list[int] | None
+    facts: list[str | None] | None
+    hashes: list[str] | None
+    """None where they are hexadecimal, as they always are: kept apart as bytes, since nothing makes them shorter."""
+
+
+_COLUMNS = msgspec.json.Decoder(_Columns)
 
 
 def pack(records: Sequence[Entry]) -> bytes:
     """Records in their order; what is wrong with them (`error`) is not kept."""
-    facts = [(r.source_id, r.payload_hash, r.rows, r.totals, r.entries, r.attempt, r.facts) for r in records]
-    return zlib.compress(_encode(facts), 1)
+    hashes = [r.payload_hash for r in records]
+    apart = _bytes_of(hashes)
+    columns = _Columns(
+        [r.source_id for r in records],
+        [r.rows for r in records],
+        [r.totals for r in records],
+        [tuple(r.entries) for r in records] if any(r.entries for r in records) else None,
+        [r.attempt for r in records] if any(r.attempt for r in records) else None,
+        [r.facts for r in records] if any(r.facts for r in records) else None,
+        hashes if apart is None else None,
+    )
+    packed = zlib.compress(_encode(columns), 1)
+    return b"".join((_MARK, len(packed).to_bytes(4), packed, apart or b""))
 
 
 def unpack(packed: bytes) -> list[Entry]:
     return [
         Entry(source_id, payload_hash, rows, totals, entries, attempt, facts=facts)
-        for source_id, payload_hash, rows, totals, entries, attempt, facts in _ENTRIES.decode(zlib.decompress(packed))
+        for source_id, payload_hash, rows, totals, entries, attempt, facts in zip(*columns(packed), strict=True)
     ]
 
 
-def columns(packed: bytes) -> list[tuple[Any, ...]]:
+def columns(packed: bytes) -> tuple[Sequence[Any], ...]:
     """The same column by column: source ids, hashes, rows, totals, row ids, epochs, facts."""
-    return list(zip(*_ENTRIES.decode(zlib.decompress(packed)), strict=True))
+    if not packed.startswith(_MARK):
+        return tuple(zip(*_EARLIER.decode(zlib.decompress(packed)), strict=True))
+    end = 5 + int.from_bytes(packed[1:5])
+    found = _COLUMNS.decode(zlib.decompress(packed[5:end]))
+    count = len(found.source_ids)
+    hashes = found.hashes
+    if hashes is None:
+        digits = packed[end:].hex()
+        hashes = [digits[start : start + _DIGITS] for start in range(0, len(digits), _DIGITS)]
+    return (
+        found.source_ids,
+        hashes,
+        found.rows,
+        found.totals,
+        found.entries or [()] * count,
+        found.attempts or [0] * count,
+        found.facts or [None] * count,
+    )
+
+
+def _bytes_of(hashes: Sequence[str]) -> bytes | None:
+    """Hashes of 64 digits each, as bytes; None where they are anything else."""
+    if any(len(each) != _DIGITS for each in hashes):
+        return None
+    digits = "".join(hashes)
+    try:
+        found = bytes.fromhex(digits)
+    except ValueError:
+        return None
+    return found if found.hex() == digits else None
 
 
 def pack_posted(posted: Posted) -> bytes:

@@ -21,7 +21,7 @@ from tieout.store.ledger_corrected import Corrected
 from tieout.store.ledger_facts import CHANGES, IN_FLIGHT, Batch, LastRun, LedgerRecord, Scope, Seal, State
 from tieout.store.ledger_originals import Originals
 from tieout.store.ledger_planned import Part
-from tieout.store.ledger_sent import ROWS, TOTALS
+from tieout.store.ledger_rows import WIDTH, record_at
 from tieout.store.ledger_tables import push_batches, push_entries, push_records, push_runs
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Reading:
                 query = select(push_records).where(self._named(connection, chunk))
                 for row in connection.execute(query).all():
                     if row.source_id not in found or row.state in ("posted", *IN_FLIGHT):
-                        found[row.source_id] = _record(row)
+                        found[row.source_id] = record_at(row)
         return found
 
     def records(self, states: Iterable[State] | None = None) -> Iterator[LedgerRecord]:
@@ -96,7 +96,7 @@ class Reading:
             sent = self._with_requests(connection)
             for row in connection.execute(query):
                 if row.source_id not in sent:
-                    yield _record(row)
+                    yield record_at(row)
             yield from (record for record in sent.values() if states is None or record.state in states)
             for part in planned:
                 yield from self._not_begun(connection, part, sent)
@@ -151,7 +151,7 @@ class Reading:
             with self._store.read() as connection:
                 found = connection.execute(query.set_label_style(LABEL_STYLE_TABLENAME_PLUS_COL)).all()
             for row in found:
-                yield _record(row[:_WIDTH]), _record(row[_WIDTH:])
+                yield record_at(row[:WIDTH]), record_at(row[WIDTH:])
             if len(found) < CHUNK:
                 return
             after = found[-1].mine_source_id
@@ -177,7 +177,7 @@ class Reading:
                 )
                 query = select(push_records).where(named, columns.operation.in_(CHANGES)).order_by(columns.step)
                 for row in connection.execute(query):
-                    found.setdefault(row.source_id, []).append(_record(row))
+                    found.setdefault(row.source_id, []).append(record_at(row))
         return found
 
     def follow_ups(self, states: Iterable[State]) -> Iterator[LedgerRecord]:
@@ -187,7 +187,7 @@ class Reading:
         query = select(push_records).where(self._in_scope(push_records), *wanted)
         with self._store.read() as connection:
             for row in connection.execute(query.order_by(columns.source_id, columns.operation, columns.step)):
-                yield _record(row)
+                yield record_at(row)
 
     def open_steps(self) -> list[tuple[int, str, int]]:
         """(step, state, how many) of steps that are not done, of posted records that are there; dismissed ones left
@@ -389,7 +389,7 @@ class Reading:
         query = select(push_records).where(push_records.c.batch_id == batch_id).order_by(push_records.c.position)
         with self._store.read() as connection:
             sent = ledger_sent.of_batch(connection, batch_id)
-            return [_record(row) for row in connection.execute(query)] if sent is None else sent.records()
+            return [record_at(row) for row in connection.execute(query)] if sent is None else sent.records()
 
     # Inside --------------------------------------------------------------------------------------------------------
 
@@ -445,59 +445,3 @@ def body_context(batch_id: str) -> str:
 
 def json_text(value: object) -> str | None:
     return None if value is None else msgspec.json.encode(value).decode()
-
-
-_NAMES = [
-    "source_id",
-    "payload_hash",
-    "state",
-    "rows",
-    "totals",
-    "batch_id",
-    "position",
-    "sage_key",
-    "sage_id",
-    "href",
-    "page",
-    "sage_state",
-    "error",
-    "attempt",
-    "updated_at",
-    "dismissed_at",
-    "gone_at",
-    "facts",
-    "operation",
-    "step",
-]
-_PICK = itemgetter(*(push_records.columns.keys().index(name) for name in _NAMES))
-_WIDTH = len(push_records.columns)
-
-
-def _record(row: Sequence[Any]) -> LedgerRecord:
-    """All columns of a record, as the table has them. Taken by place: by name it would take four times as long."""
-    (
-        source_id, payload_hash, state, rows, totals, batch_id, position, sage_key, sage_id, href, page,
-        sage_state, error, attempt, updated_at, dismissed_at, gone_at, facts, operation, step,
-    ) = _PICK(row)  # fmt: skip
-    return LedgerRecord(
-        source_id=source_id,
-        payload_hash=payload_hash,
-        state=state,
-        rows=ROWS.decode(rows),
-        totals=TOTALS.decode(totals),
-        batch_id=batch_id,
-        position=position,
-        sage_key=sage_key,
-        sage_id=sage_id,
-        href=href,
-        page=page,
-        sage_state=sage_state,
-        error=msgspec.json.decode(error) if error else None,
-        attempt=attempt,
-        updated_at=updated_at,
-        dismissed_at=dismissed_at,
-        gone_at=gone_at,
-        facts=msgspec.json.decode(facts) if facts else None,
-        operation=operation,
-        step=step,
-    )

@@ -57,7 +57,7 @@ class Sent(msgspec.Struct, frozen=True):
     def entries(self) -> list[Entry]:
         return unpack(self.packed)
 
-    def columns(self) -> list[tuple[Any, ...]]:
+    def columns(self) -> tuple[Sequence[Any], ...]:
         return columns(self.packed)
 
     def posted(self) -> Posted | None:

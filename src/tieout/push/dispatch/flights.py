@@ -60,6 +60,14 @@ class Flights(Generic[T, A]):
             raise answer.error
         return task, answer
 
+    def landed_by_now(self, most: int) -> list[tuple[T, A]]:
+        """The next task that has ended, waiting for it, and up to `most` in all that have ended by now. Only while any
+        is under way."""
+        found = [self.landed()]
+        while len(found) < most and not self._answered.empty():
+            found.append(self.landed())
+        return found
+
     def close(self) -> None:
         """Let its threads end; tasks that begin later have new ones. Only while none is under way."""
         for _ in range(self._threads):

@@ -92,9 +92,15 @@ class Outgoing(msgspec.Struct, gc=False):
 
 class _Waiting(msgspec.Struct):
     desk: Opened
+    way: Way
     outgoing: list[Outgoing] = []
     size: int = 2
     keys: set[str] = set()
+
+    def empty(self) -> list[Outgoing]:
+        """What was waiting, as one request."""
+        ready, self.outgoing, self.size, self.keys = self.outgoing, [], 2, set()
+        return ready
 
 
 def batches(
@@ -105,24 +111,23 @@ def batches(
 
     A single record over the limit makes a request of its own: Intacct decides."""
     waiting: dict[tuple[int, int], _Waiting] = {}
+    group: _Waiting | None = None
     for desk, outgoing in documents:
-        which = (id(desk), id(outgoing.way))
-        group = waiting.get(which) or waiting.setdefault(which, _Waiting(desk))
-        if outgoing.way.method == "DELETE":
-            size, room = len(outgoing.key), MAX_PATH - len(outgoing.way.path)
+        going = outgoing.way
+        if group is None or group.desk is not desk or group.way is not going:
+            group = waiting.setdefault((id(desk), id(going)), _Waiting(desk, going))
+        if going.method == "DELETE":
+            size, room = len(outgoing.key) + 1, MAX_PATH - len(going.path)
         else:
-            size, room = len(outgoing.body), largest
-        full = len(group.outgoing) >= most or group.size + size + 1 > room or outgoing.key in group.keys
-        if full and group.outgoing:
-            yield desk, group.outgoing
-            group = waiting[which] = _Waiting(desk)
+            size, room = len(outgoing.body) + 1, largest
+        if group.outgoing and (group.size + size > room or outgoing.key in group.keys):
+            yield desk, group.empty()
         group.outgoing.append(outgoing)
-        group.size += size + 1
+        group.size += size
         if outgoing.key:
             group.keys.add(outgoing.key)
         if len(group.outgoing) >= most:  # at once: what comes next may depend on what becomes of these
-            yield desk, group.outgoing
-            waiting[which] = _Waiting(desk)
+            yield desk, group.empty()
     for group in waiting.values():
         if group.outgoing:
             yield group.desk, group.outgoing

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, TypeAlias
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
@@ -35,11 +36,14 @@ from tieout.push.dispatch.flights import Flights
 from tieout.push.dispatch.requests import Outgoing, halves, make_batch, object_of
 from tieout.push.report import error_facts
 from tieout.rest import Outcome, operations
+from tieout.rest.outcomes import Made, read_made
 from tieout.store.crashpoints import reached
 from tieout.store.ledger import Batch, Result, State
+from tieout.store.ledger_facts import Posted
 
 if TYPE_CHECKING:
     from tieout.push.opening import Opened
+    from tieout.rest.call import Call
     from tieout.store.leases import Lease
     from tieout.store.ledger import Ledger
 
@@ -72,7 +76,9 @@ class Request(msgspec.Struct):
     """It was sent before and nobody knows what became of it."""
 
 
-Answer: TypeAlias = "list[Outcome] | TieoutError"
+Answer: TypeAlias = "list[Outcome] | Made | TieoutError"
+OnPosted: TypeAlias = Callable[[Request], None]
+"""Told that the ledger has all records of a request as posted."""
 OnResults: TypeAlias = Callable[[Request, Sequence[Result], bool], None]
 """Told what the ledger now says of a request's records, and whether that is final for this run."""
 LookUp: TypeAlias = Callable[[Request, Sequence[int]], Mapping[int, Result]]
@@ -93,14 +99,18 @@ class Sender:
         in_flight: int = 1,
         atomic: bool = False,
         results: OnResults = lambda *_: None,
+        posted: OnPosted = lambda *_: None,
         look_up: LookUp = lambda *_: {},
     ) -> None:
         self._lease = lease
         self._run_id = run_id
         self._atomic = atomic
         self._results = results
+        self._posted = posted
         self._look_up = look_up
         self._flights: Flights[Request, Answer] = Flights(in_flight, _ask)
+        self._at_once = max(1, in_flight // 2)
+        """Answers that are written in one transaction; meanwhile Intacct has the other half to do."""
         self._left: dict[str, str] = {}
         """Batch -> what is to be said of what stays unknown in it."""
         self._cut: deque[tuple[Opened, Sequence[Outgoing]]] = deque()
@@ -197,7 +207,7 @@ class Sender:
             is_open = trouble is None and not doubtful
             following = (cut.popleft() if cut else next(coming, None)) if is_open and not flights.full else None
             if following is not None:
-                flights.start(self._begin(*following))
+                self._turn([], [self._made(*following)])
                 if not flights.full:
                     continue
             if not flights.under_way:
@@ -205,14 +215,21 @@ class Sender:
                     doubtful = []
                     continue
                 break
-            request, answer = flights.landed()
-            try:
-                known = self._conclude(request, answer)
-            except TieoutError as error:
-                trouble = trouble or error
+            landed = flights.landed_by_now(self._at_once)
+            made = [(request, answer) for request, answer in landed if isinstance(answer, Made)]
+            if is_open and len(made) == len(landed):  # nothing to be learnt from: what follows them is as it would be
+                begun = [cut.popleft() for _ in range(min(len(cut), len(made)))]
+                begun += islice(coming, len(made) - len(begun))
+                self._turn(made, [self._made(*each) for each in begun])
                 continue
-            if not known:
-                doubtful.append(request)
+            for request, answer in landed:
+                try:
+                    known = self._conclude(request, answer)
+                except TieoutError as error:
+                    trouble = trouble or error
+                    continue
+                if not known:
+                    doubtful.append(request)
         flights.close()
         if trouble is not None:
             raise trouble
@@ -232,21 +249,46 @@ class Sender:
                 return False  # nothing is lost: the ledger has it open, and the next run goes on
         return all(known)
 
-    def _begin(self, desk: Opened, outgoing: Sequence[Outgoing]) -> Request:
-        """Write a batch into the ledger: after this its bytes outlive a crash."""
+    def _made(self, desk: Opened, outgoing: Sequence[Outgoing]) -> Request:
+        """The request for some documents."""
         batch = make_batch(desk.ledger.scope, desk.object, outgoing, atomic=self._atomic)
-        ledger = desk.ledger.at(batch.operation, batch.step)
-        self._ledgers[desk.entity] = desk.ledger
+        return Request(desk, batch, [each.record.source_id for each in outgoing], outgoing)
+
+    def _turn(self, made: Sequence[tuple[Request, Made]], following: Sequence[Request]) -> None:
+        """Write in one transaction what all was posted and what goes out in its place, whose bytes outlive a crash from
+        then on; then send it."""
+        for _ in made:
+            reached("push.after_send")
+        for request in following:
+            self._ledgers[request.desk.entity] = request.desk.ledger
         if sum(each.standing for each in self._ledgers.values()) >= MOST_STANDING:
             self.spread()
-        ledger.begin_batch(self._lease, self._run_id, batch, [each.record for each in outgoing])
-        reached("push.after_ledger_write")
-        return Request(desk, batch, [each.record.source_id for each in outgoing], outgoing)
+        requests = [*(request for request, _ in made), *following]
+        with requests[0].desk.store.begin():  # one for all desks of a push
+            self._write(made, following)
+        for request, _ in made:
+            self._left.pop(request.batch.id, None)
+            self._posted(request)
+        for request in following:
+            reached("push.after_ledger_write")
+            self._flights.start(request)
+
+    def _write(self, made: Sequence[tuple[Request, Made]], following: Sequence[Request]) -> None:
+        for request, answer in made:
+            posted = Posted(answer.keys, answer.ids, answer.hrefs, answer.states)
+            request.desk.ledger.resolve_posted(self._lease, request.batch.id, posted)
+        for request in following:
+            batch = request.batch
+            ledger = request.desk.ledger.at(batch.operation, batch.step)
+            ledger.begin_batch(self._lease, self._run_id, batch, [each.record for each in request.outgoing])
 
     def _conclude(self, request: Request, answer: Answer) -> bool:
         """Record what became of each position -> whether that is known of all of them. Raises where Intacct takes
         nothing at all."""
         batch, first = request.batch, not request.again
+        if isinstance(answer, Made):
+            self._turn([(request, answer)], [])
+            return True
         if isinstance(answer, list):
             reached("push.after_send")
             doubtful = next((outcome for outcome in answer if outcome.state == "unknown"), None)
@@ -315,7 +357,8 @@ class Sender:
 
 
 def _ask(request: Request) -> Answer:
-    """Send a batch's bytes -> its outcomes, or the error that met the whole request."""
+    """Send a batch's bytes -> its outcomes, where there is nothing to say of them but their names only these, or the
+    error that met the whole request."""
     batch = request.batch
     call = operations.batch(
         batch.method,
@@ -326,8 +369,12 @@ def _ask(request: Request) -> Answer:
         atomic=batch.atomic,
         again=request.again,
     )
+    asked: Call[Any] = call
+    if batch.step == 0 and not batch.keys and not request.again and batch.method == "POST":
+        asked = msgspec.structs.replace(call, parse=lambda reply: read_made(reply, batch.count) or call.parse(reply))
     try:
-        return request.desk.client.call(call)
+        found: Answer = request.desk.client.call(asked)
+        return found
     except TieoutError as error:
         return error
 
