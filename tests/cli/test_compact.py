@@ -25,3 +25,12 @@ def test_only_a_folder_of_parquet_files_is_compacted(tieout: Run) -> None:
     shown = tieout("compact", "-d", "duckdb:///company.duckdb")
     assert (shown.code, "no folder of Parquet files" in shown.err) == (2, True)
     assert tieout("compact", "-d", "parquet:///company").code == 5
+
+
+def test_a_load_script_goes_with_parquet_files(tieout: Run, simulator_url: str, tmp_path: Path) -> None:
+    assert tieout("connect", "demo", "--simulator", simulator_url).code == 0
+    shown = tieout("pull", "departments", "--ddl", "snowflake")
+    assert (shown.code, "goes with Parquet files" in shown.err) == (2, True)
+    shown = tieout("pull", "departments", "--ddl", "snowflake", "-d", "parquet:///company")
+    assert (shown.code, "Load script: " in shown.out) == (0, True)
+    assert "MERGE INTO" in (tmp_path / "company" / "load_snowflake.sql").read_text()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tieout.project import Project
     from tieout.pull import OnProgress, PullReport
     from tieout.pull import Progress as Step
+    from tieout.pull.warehouse import LoadScripts
 
 
 def pull(
@@ -74,6 +75,10 @@ def pull(
     max_transactions: BudgetOption = None,
     concurrency: ConcurrencyOption = None,
     mix_environments: MixOption = False,
+    ddl: Annotated[
+        str | None,
+        typer.Option("--ddl", metavar="DIALECT", help="Write a load script beside Parquet files: snowflake, bigquery."),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be read and what it would cost; write nothing.")
     ] = False,
@@ -104,6 +109,7 @@ def pull(
         "mix_environments": mix_environments,
         "tie_out": not no_tie_out,
     }
+    scripts = for_warehouse(project, ddl, sections, objects, destination) if ddl is not None else None
     if dry_run:
         from tieout.pull import plan
 
@@ -112,11 +118,23 @@ def pull(
         return pull_plan.show(output, planned, budget=max_transactions)
     with _naming_sections(project), output.progress() as progress:
         reports = run(project, sections, layout=layout, files=files, progress=following(progress), **chosen)
+    written = scripts.write() if scripts is not None else []
     if output.json:
         output.result([as_json(report) for report in reports])
     else:
         show(output, reports, seconds=time.monotonic() - started)
+        for path in written:
+            output.line(f"Load script: {path}")
     return max((report.exit_code for report in reports), default=Exit.DONE)
+
+
+def for_warehouse(
+    project: Project, ddl: str, sections: list[str] | None, objects: list[str] | None, destination: str | None
+) -> LoadScripts:
+    """The load scripts of this pull. Every mistake is found before it begins."""
+    from tieout.pull.warehouse import LoadScripts
+
+    return LoadScripts.of(project, ddl, sections, objects, destination)
 
 
 @contextmanager

@@ -3,10 +3,22 @@
 Refuses to know how Intacct is reached (rest, connections) and how rows are scheduled (jobs).
 """
 
+from tieout.pull.frames import frame
 from tieout.pull.plan.planning import PullPlan, TablePlan
 from tieout.pull.proof.verifying import verify
 from tieout.pull.report import OnProgress, Progress, PullReport
 from tieout.pull.run import plan, pull
 from tieout.pull.settings import PullSettings
 
-__all__ = ["OnProgress", "Progress", "PullPlan", "PullReport", "PullSettings", "TablePlan", "plan", "pull", "verify"]
+__all__ = [
+    "OnProgress",
+    "Progress",
+    "PullPlan",
+    "PullReport",
+    "PullSettings",
+    "TablePlan",
+    "frame",
+    "plan",
+    "pull",
+    "verify",
+]

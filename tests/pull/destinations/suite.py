@@ -35,7 +35,7 @@ from tieout.pull.destinations.base import Child, Destination, Gone, OwnedLines, 
 from tieout.pull.destinations.batch import Misfit
 from tieout.pull.destinations.open import open_destination
 from tieout.pull.destinations.state import FORMAT, Backfill, Proven
-from tieout.pull.schema.types import Column, Kind
+from tieout.pull.schema.types import Column, Kind, arrow_type
 
 NEWER = f'{{"format": {FORMAT + 1}, "table": "bill"}}'
 """A state in a format to come."""
@@ -422,6 +422,20 @@ class DestinationSuite:
         it.commit(gone=Gone(keys=["3"]))
         found = it.to.rows("bill", ["2", "3", "4"], [NAME, DAYS])
         assert found == {"2": {"name": "bill 2", "days": 30}}
+
+    def test_d11_all_rows_as_arrow(self, it: Table) -> None:
+        big = Decimal("9" * 36 + ".99")
+        moment = NOON.replace(microsecond=5)
+        it.commit(bill(1, total=big, **{STAMP.name: moment}), bill(2, name=None, day=None, paid=None), bill(3))
+        it.commit(gone=Gone(keys=["3"]))
+        found = it.to.arrow("bill", [TOTAL, KEY, NAME, DAYS, PAID, DAY, STAMP])
+        assert found.schema.field("total").type == arrow_type(TOTAL)
+        assert sorted(found.to_pylist(), key=lambda row: str(row["key"])) == [
+            {**bill(1), "total": big, STAMP.name: moment},
+            {**bill(2), "name": None, "day": None, "paid": None},
+        ]
+        it.commit(gone=Gone(keys=["1", "2"], hard=True))
+        assert it.to.arrow("bill", [KEY, TOTAL]).num_rows == 0
 
     # D12: what people made or changed
 

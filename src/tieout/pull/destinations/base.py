@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import date
 from decimal import Decimal
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import msgspec
 
@@ -17,6 +17,9 @@ from tieout.errors import BusyError
 from tieout.pull.destinations.batch import Batch, Misfit, Plain
 from tieout.pull.destinations.state import TableState
 from tieout.pull.schema.types import Column
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class Takes(msgspec.Struct, frozen=True, kw_only=True):
@@ -215,6 +218,10 @@ class Destination(Protocol):
 
     def rows(self, table: str, keys: Sequence[str], columns: Sequence[Column]) -> dict[str, dict[str, Plain]]:
         """key -> path -> value, spelt as `Batch.columns` does, of those keys that are there."""
+        ...
+
+    def arrow(self, table: str, columns: Sequence[Column]) -> pa.Table:
+        """All rows, with these columns by name and in their types, in no order."""
         ...
 
     def misfits(self, table: str) -> dict[str, int]:

@@ -123,6 +123,16 @@ _WITHOUT_EXPONENT = 6
 """Digits after the point up to which Arrow writes every number in full."""
 
 
+def arrow_column(column: Column, values: Sequence[Plain]) -> pa.Array:
+    """Values as `Batch.columns` spells them, as the column's Arrow type."""
+    import pyarrow as pa
+
+    kind = arrow_type(column)
+    if column.kind in (Kind.INTEGER, Kind.BOOLEAN):
+        return pa.array(values, kind)
+    return pa.array(values, pa.string()).cast(kind)
+
+
 def plain_text(value: Decimal | date | datetime) -> str:
     """An exact number, a date or a stamp (UTC) as `Batch.columns` spells it."""
     if isinstance(value, Decimal):

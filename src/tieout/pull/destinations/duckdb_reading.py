@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from tieout.pull.destinations.base import Measure, Window
 from tieout.pull.destinations.batch import Plain, plain
 from tieout.pull.destinations.duckdb_system import live, number, quote
-from tieout.pull.schema.types import Column, Kind
+from tieout.pull.schema.types import Column, Kind, arrow_type
 
 if TYPE_CHECKING:
     import duckdb
@@ -105,6 +105,15 @@ class DuckReading(ABC):
         rows = zip(*values, strict=True) if values else [()] * found.num_rows
         there = zip(found.column(0).to_pylist(), rows, strict=True)
         return {str(key): dict(zip(paths, row, strict=True)) for key, row in there}
+
+    def arrow(self, table: str, columns: Sequence[Column]) -> pa.Table:
+        """All rows, as Arrow."""
+        import pyarrow as pa
+
+        listed = ", ".join(quote(column.name) for column in columns)
+        with self._reading(table) as db:
+            found = _arrow(db, f"SELECT {listed} FROM {quote(table)} WHERE {live(db, table)}", [])
+        return found.cast(pa.schema([(column.name, arrow_type(column)) for column in columns]))
 
 
 def _arrow(db: duckdb.DuckDBPyConnection, sql: str, values: Sequence[Any]) -> pa.Table:

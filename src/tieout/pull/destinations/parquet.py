@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tieout.errors import StoreError
+from tieout.catalogue import nearest
+from tieout.errors import StoreError, UnknownNameError
 from tieout.pull.destinations.base import Commit, Committed, Found, Takes
 from tieout.pull.destinations.duckdb_reading import DuckReading
 from tieout.pull.destinations.duckdb_system import quote
+from tieout.pull.destinations.load_script import Dialect, Loaded, load_script, script_name
 from tieout.pull.destinations.parquet_commit import misfits, write
 from tieout.pull.destinations.parquet_compact import Compacted, compact
 from tieout.pull.destinations.parquet_manifest import Folder, TableFiles
@@ -127,9 +129,21 @@ class ParquetFolder(DuckReading):
             self._folder.write(manifest)
         return done
 
-    def files(self, table: str) -> TableFiles | None:
-        """The files of a table that count now."""
-        return self._folder.read().find(table)
+    def write_script(self, dialect: Dialect, tables: Sequence[str] | None = None) -> Path:
+        """Write the script that loads these tables, none named means all, into a warehouse, beside them -> its path.
+        Raises UnknownNameError, and ConfigurationError where a table has too many files."""
+        with self._explained(), self._folder.locked() as manifest:
+            names = list(tables or sorted(manifest.tables))
+            found = [(name, manifest.find(name)) for name in names]
+            loaded = []
+            for name, table in found:
+                if table is None:
+                    raise UnknownNameError("table", name, nearest=nearest(name, list(manifest.tables), 3))
+                state = read_state(name, table.state)
+                loaded.append(Loaded(table=state.table, columns=state.columns, files=table.files))
+            target = self.path / script_name(dialect)
+            self._folder.store(target, load_script(dialect, loaded, self.path.name).encode())
+        return target
 
     def close(self) -> None:
         """Nothing is open between two calls."""

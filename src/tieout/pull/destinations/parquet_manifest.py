@@ -125,7 +125,7 @@ class Folder:
             if not 0 <= time.time() - since < RETIRED_FOR:
                 del manifest.retired[path]
                 (self.path / path).unlink(missing_ok=True)
-        self._store(self.path / f"{NAME}.new", msgspec.json.format(msgspec.json.encode(manifest), indent=1))
+        self.store(self.path / f"{NAME}.new", msgspec.json.format(msgspec.json.encode(manifest), indent=1))
         reached("pull.before_commit")
         (self.path / f"{NAME}.new").replace(self.path / NAME)
         _sync(self.path)
@@ -181,7 +181,8 @@ class Folder:
                 file.unlink(missing_ok=True)
 
     @staticmethod
-    def _store(target: Path, content: bytes) -> None:
+    def store(target: Path, content: bytes) -> None:
+        """A file for this user only, on the disk when this returns."""
         with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             file.write(content)
             file.flush()

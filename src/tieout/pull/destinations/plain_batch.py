@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tieout.pull.destinations.batch import Batch, Plain
-from tieout.pull.schema.types import Column, arrow_type
+from tieout.pull.destinations.batch import Batch, Plain, arrow_column
+from tieout.pull.schema.types import Column
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,11 +32,7 @@ class PlainBatch(Batch):
     def arrow(self) -> pa.Table:
         import pyarrow as pa
 
-        types = [arrow_type(column) for column in self.of]
-        arrays = [
-            pa.array(values, kind if kind in (pa.int64(), pa.bool_()) else pa.string()).cast(kind)
-            for values, kind in zip(self.columns(), types, strict=True)
-        ]
+        arrays = [arrow_column(column, values) for column, values in zip(self.of, self.columns(), strict=True)]
         return pa.table(arrays, names=[column.name for column in self.of])
 
     def columns(self) -> list[list[Plain]]:

@@ -11,19 +11,22 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tieout.pull.destinations import sql_system as system
 from tieout.pull.destinations import views as layouts
 from tieout.pull.destinations.base import Commit, Committed, Found, Measure, Takes, View, Window
-from tieout.pull.destinations.batch import Plain
+from tieout.pull.destinations.batch import Plain, arrow_column
 from tieout.pull.destinations.sql_commit import write
 from tieout.pull.destinations.sql_session import Session
 from tieout.pull.destinations.sql_signing import SqlSignOffs
 from tieout.pull.destinations.sql_system import LIVE
 from tieout.pull.destinations.state import TableState
-from tieout.pull.schema.types import Column
+from tieout.pull.schema.types import Column, arrow_type
 from tieout.store.crashpoints import reached
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class SqlDestination(SqlSignOffs, ABC):
@@ -149,6 +152,20 @@ class SqlDestination(SqlSignOffs, ABC):
         paths = [column.path for column in columns]
         rows = zip(*values, strict=True) if values else [()] * len(found)
         return {key[0]: dict(zip(paths, row, strict=True)) for key, row in zip(found, rows, strict=True)}
+
+    def arrow(self, table: str, columns: Sequence[Column]) -> pa.Table:
+        """All rows, as Arrow."""
+        import pyarrow as pa
+
+        schema = pa.schema([(column.name, arrow_type(column)) for column in columns])
+        parts = [schema.empty_table()]
+        with self._open() as db:
+            listed = ", ".join(db.quote(column.name) for column in columns)
+            for lot in db.lots(f"SELECT {listed} FROM {db.name(table)} WHERE {LIVE}"):
+                values = zip(columns, zip(*lot, strict=True), strict=True)
+                arrays = [arrow_column(column, db.read(column, list(column_of))) for column, column_of in values]
+                parts.append(pa.Table.from_arrays(arrays, schema=schema))
+        return pa.concat_tables(parts)
 
     def misfits(self, table: str) -> dict[str, int]:
         """How many values of each field are kept raw because they fit no column."""
