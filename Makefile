@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-FOREIGN := $(VENV)/foreign/sageintacctrestsdk/.ready
+FOREIGN := $(VENV)/foreign/sageintacctrestsdk/.ready $(VENV)/foreign/frames/.ready
 
 # uv takes its certificates where pip and git do: behind a company's proxy its own list does not know the issuer.
 export UV_SYSTEM_CERTS ?= 1
@@ -26,7 +26,7 @@ $(READY): requirements.lock requirements-uv.lock pyproject.toml
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# Other people's clients, each in an environment of its own, for tests/foreign.
+# Other people's clients, and libraries that rows are handed to, each in an environment of its own, for tests/foreign.
 $(VENV)/foreign/%/.ready: tests/foreign/%/requirements.lock $(READY)
 	@test -x $(@D)/bin/python || $(PYTHON) -m venv --without-pip $(@D)
 	@$(BIN)/uv pip install --quiet --python $(@D)/bin/python --require-hashes -r $<
@@ -75,6 +75,7 @@ lock: $(READY)  ## Resolve the lock files anew
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --extra all --group dev pyproject.toml -o requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --group docs -o requirements-docs.lock
 	@echo sageintacctrestsdk==1.9.0 | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header - -o tests/foreign/sageintacctrestsdk/requirements.lock
+	@printf 'dlt\npandas\npolars\n' > $(VENV)/frames.in && $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --extra sync --extra simulator pyproject.toml $(VENV)/frames.in -o tests/foreign/frames/requirements.lock
 	@echo uv | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header - -o requirements-uv.lock
 
 clean:  ## Remove the environment and build products

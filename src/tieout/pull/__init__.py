@@ -9,6 +9,7 @@ from tieout.pull.proof.verifying import verify
 from tieout.pull.report import OnProgress, Progress, PullReport
 from tieout.pull.run import plan, pull
 from tieout.pull.settings import PullSettings
+from tieout.pull.to_dlt import dlt_source
 
 __all__ = [
     "OnProgress",
@@ -17,6 +18,7 @@ __all__ = [
     "PullReport",
     "PullSettings",
     "TablePlan",
+    "dlt_source",
     "frame",
     "plan",
     "pull",
