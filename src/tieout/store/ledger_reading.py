@@ -21,7 +21,7 @@ from tieout.store.ledger_corrected import Corrected
 from tieout.store.ledger_facts import CHANGES, IN_FLIGHT, Batch, LastRun, LedgerRecord, Scope, Seal, State
 from tieout.store.ledger_originals import Originals
 from tieout.store.ledger_planned import Part
-from tieout.store.ledger_rows import WIDTH, record_at
+from tieout.store.ledger_rows import COLUMNS, WIDTH, columns_of, record_at
 from tieout.store.ledger_tables import push_batches, push_entries, push_records, push_runs
 
 if TYPE_CHECKING:
@@ -75,17 +75,18 @@ class Reading:
             found = self._with_requests(connection, set(source_ids))
             for start in range(0, len(source_ids), CHUNK):
                 chunk = source_ids[start : start + CHUNK]
-                query = select(push_records).where(self._named(connection, chunk))
-                for row in connection.execute(query).all():
-                    if row.source_id not in found or row.state in ("posted", *IN_FLIGHT):
-                        found[row.source_id] = record_at(row)
+                query = select(*COLUMNS).where(self._named(connection, chunk))
+                for row in connection.execute(query):
+                    record = record_at(row)
+                    if record.source_id not in found or record.state in ("posted", *IN_FLIGHT):
+                        found[record.source_id] = record
         return found
 
     def records(self, states: Iterable[State] | None = None) -> Iterator[LedgerRecord]:
         """Every record, or those in some states, in the order of their ids; dismissed ones left out. Those of a run
         that is under way, or was killed, come last: what it sent, then what it still had to send, as `pending`."""
         columns = push_records.c
-        query = select(push_records).where(self._mine(push_records), columns.dismissed_at.is_(None))
+        query = select(*COLUMNS).where(self._mine(push_records), columns.dismissed_at.is_(None))
         query = query.order_by(columns.source_id)
         if states is not None:
             states = tuple(states)
@@ -134,7 +135,7 @@ class Reading:
         after = ""
         while True:
             query = (
-                select(mine, main)
+                select(*columns_of(mine), *columns_of(main))
                 .select_from(joined)
                 .where(
                     self._mine(mine),
@@ -175,7 +176,7 @@ class Reading:
                 named = among(
                     connection, push_records, self.scope.values(), "source_id", chunk, alone=True, part="step > 0"
                 )
-                query = select(push_records).where(named, columns.operation.in_(CHANGES)).order_by(columns.step)
+                query = select(*COLUMNS).where(named, columns.operation.in_(CHANGES)).order_by(columns.step)
                 for row in connection.execute(query):
                     found.setdefault(row.source_id, []).append(record_at(row))
         return found
@@ -184,7 +185,7 @@ class Reading:
         """Steps, updates and additions of records in some states, by id; dismissed ones left out."""
         columns = push_records.c
         wanted = (columns.step > 0, columns.state.in_(tuple(states)), columns.dismissed_at.is_(None))
-        query = select(push_records).where(self._in_scope(push_records), *wanted)
+        query = select(*COLUMNS).where(self._in_scope(push_records), *wanted)
         with self._store.read() as connection:
             for row in connection.execute(query.order_by(columns.source_id, columns.operation, columns.step)):
                 yield record_at(row)
@@ -386,7 +387,7 @@ class Reading:
 
     def of_batch(self, batch_id: str) -> list[LedgerRecord]:
         """What is known of the records of a batch, in the order sent."""
-        query = select(push_records).where(push_records.c.batch_id == batch_id).order_by(push_records.c.position)
+        query = select(*COLUMNS).where(push_records.c.batch_id == batch_id).order_by(push_records.c.position)
         with self._store.read() as connection:
             sent = ledger_sent.of_batch(connection, batch_id)
             return [record_at(row) for row in connection.execute(query)] if sent is None else sent.records()

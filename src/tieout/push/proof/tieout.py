@@ -44,6 +44,7 @@ CONNECTION_WIDE = (
 )
 """Errors that say nothing of one object: a proof ends with them."""
 _SHOWN = 5
+_NOTHING = Decimal(0)
 GROUPS = 24
 """Sums by period and currency that a tie-out lists; the audit file has them all."""
 
@@ -221,33 +222,37 @@ class Proof:
             if self._rows_there is not None:
                 self._rows_there += lines if _is_lined(expected) else 1
         theirs = self._amounts(answer, record.totals)
-        wrong += [
-            f"{path} {amount:f}, in Intacct {theirs.get(path, Decimal(0)):f}"
-            for path, amount in sorted(record.totals.items())
-            if theirs.get(path, Decimal(0)) != amount
-        ]
+        if theirs != record.totals:
+            wrong += [
+                f"{path} {amount:f}, in Intacct {theirs.get(path, _NOTHING):f}"
+                for path, amount in sorted(record.totals.items())
+                if theirs.get(path, _NOTHING) != amount
+            ]
         self._compared += bool(record.sage_id or record.totals or (expected is not None and expected.lists))
         if wrong:
             self._differing.add(f"{spoken(record.source_id)} (key {record.sage_key}): {', '.join(wrong)}")
         state, page = text_at(answer, _STATE), _page(answer)
         seen = Read(theirs, state, text_at(answer, POSTING_DATES), text_at(answer, CURRENCIES), page)
+        period, currency = (seen.posting_date or "")[:7], seen.currency or ""
         for path, amount in record.totals.items():
-            sums = self._groups.setdefault(
-                ((seen.posting_date or "")[:7], seen.currency or "", path), [Decimal(0), Decimal(0)]
-            )
+            sums = self._groups.get((period, currency, path))
+            if sums is None:
+                sums = self._groups[period, currency, path] = [_NOTHING, _NOTHING]
             sums[0] += amount
-            sums[1] += theirs.get(path, Decimal(0))
+            sums[1] += theirs.get(path, _NOTHING)
         return seen
 
     def _amounts(self, answer: Mapping[str, Any], paths: Iterable[str]) -> dict[str, Decimal]:
         """The sums of one record as Intacct has it; added to those of all."""
         found: dict[str, Decimal] = {}
         for path in paths:
-            for value in values_at(answer, path.split(".")):
+            # Most amounts are one text of the record itself.
+            alone = answer.get(path)
+            for value in (alone,) if type(alone) is str else values_at(answer, path.split(".")):
                 if value is None:
                     continue
                 try:
-                    found[path] = found.get(path, Decimal(0)) + Decimal(str(value))
+                    found[path] = found.get(path, _NOTHING) + Decimal(str(value))
                 except InvalidOperation:
                     self._unread[path] = "Intacct holds a value there that is no number"
         add_up(self._sums, found)
@@ -344,7 +349,7 @@ def _is_lined(expected: Expected) -> bool:
 def add_up(sums: dict[str, Decimal], more: Mapping[str, Decimal]) -> None:
     """Add exact amounts by field path to others."""
     for path, amount in more.items():
-        sums[path] = sums.get(path, Decimal(0)) + amount
+        sums[path] = sums[path] + amount if path in sums else amount
 
 
 def values_at(value: object, parts: Sequence[str]) -> list[object]:
