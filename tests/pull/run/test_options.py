@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import duckdb
@@ -51,6 +52,7 @@ def test_since_a_moment_after_the_last_pull_leaves_nothing_out_later(run: Run, s
     it = company()
     mark = run(it).watermark_after
     it.rows[BILL][3] |= {"description": "later", STAMP: "2026-02-01T12:30:00Z"}
+    it.now = datetime(2026, 2, 1, 14, tzinfo=UTC)
     assert (report := run(it, since="2026-02-01T13:00:00Z")).rows_read == 0
     assert report.watermark_after == mark
     run(it)
