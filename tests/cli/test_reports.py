@@ -115,7 +115,7 @@ def test_pull_shows_tables_lines_and_what_to_know(capsys: pytest.CaptureFixture[
     shown = capsys.readouterr().out
     assert shown.startswith("Pulled 1,440 rows: 2 tables in c.duckdb, 3 transactions, 1.2 s\n")
     assert "1 more table: nothing to read" in shown
-    assert "bill: 2 rows marked deleted" in shown
+    assert "bill: 2 rows deleted: Intacct no longer shows them" in shown
     assert "1 value fit" in shown
     assert "Everything ties out: 3 comparisons." in shown
     facts = json.loads(json.dumps(pull.as_json(report), default=str))

@@ -79,6 +79,10 @@ def pull(
         str | None,
         typer.Option("--ddl", metavar="DIALECT", help="Write a load script beside Parquet files: snowflake, bigquery."),
     ] = None,
+    allow_deletes: Annotated[
+        bool,
+        typer.Option("--allow-deletes", help="Mark rows deleted however many they are, where a pull refused to."),
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be read and what it would cost; write nothing.")
     ] = False,
@@ -117,7 +121,10 @@ def pull(
             planned = plan(project, sections, **chosen)
         return pull_plan.show(output, planned, budget=max_transactions)
     with _naming_sections(project), output.progress() as progress:
-        reports = run(project, sections, layout=layout, files=files, progress=following(progress), **chosen)
+        followed = following(progress)
+        reports = run(
+            project, sections, layout=layout, files=files, allow_deletes=allow_deletes, progress=followed, **chosen
+        )
     written = scripts.write() if scripts is not None else []
     if output.json:
         output.result([as_json(report) for report in reports])
@@ -233,7 +240,7 @@ def notes(entry: PullReport) -> list[str]:
     if entry.deleted:
         found.append(f"{counted(entry.deleted, 'line')} left documents that changed")
     if entry.missing:
-        found.append(f"{counted(entry.missing, 'row')} marked deleted: Intacct no longer shows them")
+        found.append(f"{counted(entry.missing, 'row')} deleted: Intacct no longer shows them")
     if entry.misfits:
         found.append(f"{counted(entry.misfits, 'value')} fit no column; kept raw in _tieout_misfits")
     return found

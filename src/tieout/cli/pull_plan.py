@@ -65,6 +65,8 @@ def notes(table: TablePlan) -> list[str]:
         found.append(table.reason)
     if table.resumed:
         found.append("goes on where an interrupted pull had stopped")
+    if table.deletes:
+        found.append(f"deleted rows: {table.deletes}")
     for why in dict.fromkeys(table.left_out.values()):
         found.append(f"leaves out {_listed([path for path, its in table.left_out.items() if its == why])} ({why})")
     return found

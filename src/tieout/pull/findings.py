@@ -37,6 +37,8 @@ class Findings(msgspec.Struct, kw_only=True):
     unread: str = ""
     """Where the look had to stop, in words."""
     repaired: int = 0
+    gone: int = 0
+    """Of these, rows that are not in Intacct any more."""
     guarded: int = 0
     """Rows not found in Intacct that were left alone because there are suspiciously many."""
 
@@ -72,7 +74,7 @@ class Findings(msgspec.Struct, kw_only=True):
         if self.guarded:
             said.append(
                 f"{_counted(self.guarded, 'row', 'rows')} not found in Intacct were left alone, since so many at once "
-                "may mean a lost permission: run `tieout pull --full` if they are really gone"
+                "may mean a lost permission: run `tieout pull --allow-deletes` if they are really gone"
             )
         if not self.complete:
             said.append(f"the search stopped before all was compared ({self.unread}): run `tieout pull --full`")

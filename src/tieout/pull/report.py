@@ -15,7 +15,7 @@ from tieout.project.report import TieOutLine
 from tieout.pull.findings import Findings
 
 Strategy: TypeAlias = Literal["full", "incremental"]
-Phase: TypeAlias = Literal["reading", "writing", "proving", "done"]
+Phase: TypeAlias = Literal["reading", "writing", "sweeping", "proving", "done"]
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -48,7 +48,8 @@ class PullReport(msgspec.Struct, kw_only=True):
     deleted: int = 0
     """Lines that left a document which changed."""
     missing: int = 0
-    """Rows in the table that a full read did not see any more: marked in `_tieout_deleted`, and no longer counted."""
+    """Rows that Intacct no longer shows, and lines of such documents: marked in `_tieout_deleted`, or removed where the
+    section says so, and no longer counted."""
     pages: int = 0
     transactions: int = 0
     """Billable transactions, the tie-out included."""

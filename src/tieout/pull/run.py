@@ -39,6 +39,7 @@ def pull(
     table: str | None = None,
     layout: str | None = None,
     files: str | None = None,
+    allow_deletes: bool = False,
     progress: OnProgress | None = None,
     source: Source | None = None,
     budget: Budget | None = None,
@@ -55,10 +56,11 @@ def pull(
     say. `since`, a date or an ISO 8601 moment (UTC, unless it says another zone): what changed from then on is read.
     `files`: a folder below the project's for the files of attachments, which have to be among what is pulled.
     `reset`: tables are dropped with all that is known of them and read anew. An interrupted pull can simply be run
-    again. `budget` is what all of it may spend, `concurrency` how many requests it wants
-    under way at once. `tie_out=False` leaves the comparison with Intacct out. A table that another pull is writing is
-    refused, unless `source` is given: a client of one's own has no state database to look into. Connections of
-    different environments in one run are refused, unless `mix_environments`.
+    again. `budget` is what all of it may spend, `concurrency` how many requests it wants under way at once.
+    `allow_deletes` lifts the limit on how many rows may be marked deleted at once (`max_deleted`). `tie_out=False`
+    leaves the comparison with Intacct out. A table that another pull is writing is refused, unless `source` is given: a
+    client of one's own has no state database to look into. Connections of different environments in one run are
+    refused, unless `mix_environments`.
     Raises UnknownNameError, CheckError and ConfigurationError before the first page; NotAuthorisedError,
     TokenRefusedError, UnreachableError, ThrottledError, StoreError, BusyError and BudgetError at once. Any other error
     of one object among several, or of lines, is the `error` of its report, and the others are pulled; of a single
@@ -67,7 +69,8 @@ def pull(
     over = settings_over(
         connection=connection, destination=destination, table=table, where=where, fields=fields, layout=layout
     )
-    how = How(full=full, since=moment(since, reset=reset), reset=reset, tie_out=tie_out)
+    since = moment(since, reset=reset)
+    how = How(full=full, since=since, reset=reset, allow_deletes=allow_deletes, tie_out=tie_out)
     with sources(project, source, budget, concurrency) as reach:
         wanted = _wanted(project, names, objects, over, reach)
         if source is None:

@@ -15,6 +15,8 @@ import msgspec
 from tieout import catalogue
 from tieout.catalogue.model import Model
 from tieout.errors import ConfigurationError, TieoutError
+from tieout.pull.deletes.finding import Deletes
+from tieout.pull.deletes.rules import Rules
 from tieout.pull.destinations.open import open_destination
 from tieout.pull.failures import is_connection_wide
 from tieout.pull.files import FilesJob, FilesPull, file_table
@@ -43,6 +45,8 @@ class How(msgspec.Struct, frozen=True, kw_only=True):
     since: str = ""
     """What changed from this moment on is read again; "" as the table says."""
     reset: bool = False
+    allow_deletes: bool = False
+    """Any number of rows may be marked deleted."""
     tie_out: bool = True
 
 
@@ -78,6 +82,7 @@ class Section:
         progress: OnProgress | None = None,
     ) -> None:
         self.settings, self.optional = target.settings, target.optional
+        self.rules = Rules.of(target.settings, allow=how.allow_deletes)
         self.client, self.company = source.client, source.company
         self.how, self.progress = how, progress
         self.tie_out = how.tie_out and target.settings.tie_out
@@ -107,6 +112,7 @@ class Section:
         report.notes += self.notes
         if not self._run(main, alone=alone):
             return report
+        read: list[tuple[TablePull, str]] = []
         for child, owner, where in self.lines:
             lines = self._job(child, self._line_table(child), where, None)
             lines.owner, lines.owner_table, lines.parent = owner, main.stamped, job.table
@@ -114,11 +120,25 @@ class Section:
             line_pull = TablePull(lines)
             report.children.append(line_pull.report)
             if self._run(line_pull):
-                line_pull.prove()
+                read.append((line_pull, owner))
         if self.files is not None:
             self._pull_files(report, job.table, self.files)
-        main.prove()
+        self._settle(main, read)
         return report
+
+    def _settle(self, main: TablePull, lines: Sequence[tuple[TablePull, str]]) -> None:
+        """What is gone is marked, and all is proven: documents first, since their lines go with them. Where the proof
+        still finds too many rows, it is made again once all keys were looked through."""
+        rules = self.rules
+        tables = [Deletes(main, lines, rules), *(Deletes(line, (), rules) for line, _ in lines)]
+        for one in tables:
+            one.conclude()
+        for one in tables:
+            one.prove()
+        for one in tables:
+            if one.look():
+                for again in (one, *(other for other in tables if one is tables[0] and other is not one)):
+                    again.prove()
 
     def _pull_files(self, report: PullReport, attachments: str, folder: Path) -> None:
         if self.how.reset:
@@ -164,6 +184,9 @@ class Section:
             found.error = error
             if self.optional:
                 excuse(found, self.destination)
+        if found.error is None:
+            due = self.rules.due(one.state.swept_at, one.state.watermark)
+            found.deletes = self.rules.means(found.strategy, found.held, due=due)
         into.tables.append(found)
         into.cost += cost
 

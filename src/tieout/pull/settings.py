@@ -48,6 +48,13 @@ class PullSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Views in the names of another tool, beside the tables."""
     types: dict[str, str] | None = None
     """Path -> `text`, `integer` or `decimal(N)`: a column's type where the model's is not wanted."""
+    sweep: str = "mismatch"
+    """When all keys are looked through for deleted rows: "mismatch" (the counts disagree), besides every so often as
+    "7d" or "12h", or "never"."""
+    deletes: Literal["soft", "hard"] = "soft"
+    """Whether deleted rows are marked in `_tieout_deleted` or removed."""
+    max_deleted: float = 0.2
+    """The part of a table's rows that one pull may mark deleted; more are not, without `--allow-deletes`."""
 
     tie_out: bool = True
     """Compare the table with Intacct's own count and sums after each pull: two billable transactions where it ties."""
@@ -62,6 +69,10 @@ class PullSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
                 raise ValueError(f"types: {path} is text, integer or decimal(N), N from 0 to 37, not {name!r}")
         if self.table is not None and (not self.table.strip() or self.table.lower().startswith("_tieout")):
             raise ValueError(f"table {self.table!r}: names that begin with _tieout are tieout's own; use another")
+        if self.sweep not in ("mismatch", "never") and not _passes(self.sweep):
+            raise ValueError(f'sweep is "mismatch", "never" or a time as "7d", not {self.sweep!r}')
+        if not 0 <= self.max_deleted <= 1:
+            raise ValueError(f"max_deleted is a part from 0 to 1, not {self.max_deleted}")
 
 
 def span(text: str) -> timedelta:
@@ -73,3 +84,10 @@ def span(text: str) -> timedelta:
     if seconds > 366 * 86400:
         raise ValueError(f"at most 366 days, not {text}")
     return timedelta(seconds=seconds)
+
+
+def _passes(text: str) -> bool:
+    try:
+        return span(text) > timedelta()
+    except ValueError:
+        return False

@@ -15,12 +15,12 @@ import msgspec
 
 from tieout.catalogue.model import Model
 from tieout.errors import ConfigurationError, IntacctError, InvalidRequestError, RefusedError
-from tieout.pull.destinations.base import Destination, OwnedLines
+from tieout.pull.destinations.base import Child, Destination, OwnedLines
 from tieout.pull.destinations.commit import TableWriter
 from tieout.pull.destinations.state import Backfill, TableState
 from tieout.pull.filling import Filling
 from tieout.pull.plan.strategy import Wanted, choose_strategy, looks_elsewhere
-from tieout.pull.proof.conclude import conclude
+from tieout.pull.proof.conclude import First, conclude
 from tieout.pull.proof.subject import Subject
 from tieout.pull.reading import owned
 from tieout.pull.reading.clock import DAILY, DEEP, STALE, earlier, passed
@@ -82,6 +82,8 @@ class TablePull:
         self.report = PullReport(object=job.model.name, table=job.table, destination=str(job.destination))
         self.columns: list[Column] = []
         self.drift: Drift | None = None
+        self.moment = ""
+        """Intacct's clock when rows were last asked for."""
         self._rest_of: Backfill | None = None
         self._changed: OwnedLines | None = None
         self._unstamped, self._null_filter = False, True
@@ -163,20 +165,27 @@ class TablePull:
         """This table and its column of modified stamps, if every row has one. After `run`."""
         return (self.job.table, self.state.stamp) if self.state.stamped else None
 
-    def prove(self) -> None:
-        """Compare the table with Intacct, and repair it where it differs. After `run`."""
+    def prove(
+        self, *, first: First | None = None, hard: bool = False, most: float = 0.2, children: Sequence[Child] = ()
+    ) -> Sequence[Child]:
+        """Compare the table with Intacct, and repair it where it differs -> the children as they are then. After `run`.
+
+        `first` as of `conclude`, the rest as of its subject."""
         if not self.job.tie_out:
             self.tell("done")
-            return
-        report = self.report
+            return children
+        report, subject = self.report, self._subject()
+        subject.hard, subject.most, subject.children = hard, most, list(children)
         began = time.monotonic()
         self.tell("proving")
         whole = report.strategy == "full" and not report.resumed
-        found = conclude(self._subject(), whole=whole)
+        found = conclude(subject, whole=whole, first=first)
         self.state, report.tie_out, report.findings = found.state, found.lines, found.findings
         report.transactions += found.transactions
+        report.missing += sum(one.gone for one in found.findings)
         report.seconds += time.monotonic() - began
         self.tell("done")
+        return subject.children
 
     def _subject(self) -> Subject:
         job = self.job
@@ -192,7 +201,7 @@ class TablePull:
 
     def tell(self, phase: Phase) -> None:
         """Progress: as many rows as there are came."""
-        self._tell(self.report.rows_read, self.report.rows_read, phase)
+        self.tell_rows(self.report.rows_read, self.report.rows_read, phase)
 
     def _state(self) -> TableState:
         job = self.job
@@ -331,15 +340,16 @@ class TablePull:
                 selection=self._selection,
                 size=job.page_size,
                 spent=Spent(report.pages, report.transactions),
-                tell=lambda rows, total: self._tell(rows, total, "reading"),
+                tell=lambda rows, total: self.tell_rows(rows, total, "reading"),
             )
             if full:
                 reached, lines = self._everything(filling, state, marking=marking), self._changed
                 then = {"deep_at": reached, "unstamped_at": reached}
             else:
                 reached, lines, then = self._changes(filling, state)
-            self._tell(report.rows_read, report.rows_read, "writing")
+            self.tell_rows(report.rows_read, report.rows_read, "writing")
             writer.finish(selection=self._selection, watermark=reached, full=full, lines=lines, **then)
+        self.moment = writer.moment
         return writer.state
 
     def _everything(self, filling: Filling, state: TableState, *, marking: bool) -> str:
@@ -447,7 +457,8 @@ class TablePull:
     def _needed(self, field: str) -> bool:
         return self.job.where is not None and any(c.path == field for c in self.job.where.conditions())
 
-    def _tell(self, rows: int, total: int, phase: Phase) -> None:
+    def tell_rows(self, rows: int, total: int, phase: Phase) -> None:
+        """Progress: so many of all."""
         if self.job.progress is not None:
             self.job.progress(Progress(self.job.model.name, self.job.table, rows, total, phase))
 

@@ -22,7 +22,7 @@ from tieout.catalogue import load as documented_model
 from tieout.catalogue import names
 from tieout.catalogue.index import documented
 from tieout.catalogue.model import Model
-from tieout.simulator import census, functions, moves, permissions, visibility
+from tieout.simulator import audit_history, census, functions, moves, permissions, visibility
 from tieout.simulator.behaviour import Settings
 from tieout.simulator.clock import Clock
 from tieout.simulator.identity import DEMO_PASSWORD, EntityRef, Status, User, Who
@@ -259,7 +259,10 @@ class Company:
         return self._page(payload, who, "query")
 
     def _page(self, payload: object, who: Who, operation: str) -> QueryAnswer:
-        hidden = permissions.hides(who, object_name(payload), operation)
+        object = object_name(payload)
+        if object == audit_history.OBJECT and self.settings.word("audit_history") == "forbidden":
+            raise Refusal.forbidden_operation(who.user_id, operation, object)
+        hidden = permissions.hides(who, object, operation)
         with self._lock:
             answer = self._selector.query(payload, who, self.clock.now().date())
         return msgspec.structs.replace(answer, rows=[], total=0) if hidden else answer
@@ -314,7 +317,12 @@ class Company:
         with self.atomically():
             self.model(object)
             permissions.hides(who, object, "delete")
+            written = self.settings.word("audit_history") == "written" and self.has(object, key)
+            id = str(self.read(object, key, who).get("id") or key) if written else ""
             self._writer.delete(object, key, who)
+            if written:
+                entry = audit_history.deletion(object, id, who.user_id, self.clock.now())
+                Loader(self._db, self._tables).load(audit_history.OBJECT, [entry])
 
     def has_action(self, object: str, word: str) -> bool:
         """Whether Sage documents this workflow action."""

@@ -303,6 +303,17 @@ class DestinationSuite:
         assert it.commit(bill(1), seen=Seen(first=True, last=True)).gone == 1
         assert it.keys() == ["1"]
 
+    def test_d7_keys_alone_are_seen_too_and_bring_no_rows(self, it: Table, to: Destination) -> None:
+        it.commit(*(bill(i) for i in range(1, 6)))
+        it.commit(gone=Gone(keys=["5"]))
+        it.commit(bill(1), seen=Seen(first=True, last=False, keys=["2", "77"]))
+        assert sorted(key for lot in to.unseen("bill") for key in lot) == ["3", "4"]
+        it.commit(seen=Seen(first=False, last=False, keys=["3"]))
+        assert [key for lot in to.unseen("bill") for key in lot] == ["4"]
+        assert it.keys() == ["1", "2", "3", "4"]
+        it.commit(gone=Gone(keys=["4"]), seen=Seen(first=True, last=False))
+        assert sorted(key for lot in to.unseen("bill") for key in lot) == ["1", "2", "3"]
+
     def test_d7_the_end_of_a_read_takes_lines_along(self, it: Table, to: Destination, tmp_path: Path) -> None:
         it.commit(bill(1), bill(2))
         lines = Table(to, "bill_line", (KEY, OWNER, STAMP))

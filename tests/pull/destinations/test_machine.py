@@ -99,6 +99,7 @@ class Machine(RuleBasedStateMachine):
         reading=st.booleans(),
         hard=st.booleans(),
         odd=some_keys,
+        also=some_keys,
     )
     def pull_bills(
         self,
@@ -110,8 +111,9 @@ class Machine(RuleBasedStateMachine):
         reading: bool,
         hard: bool,
         odd: list[str],
+        also: list[str],
     ) -> None:
-        seen = Seen(first=first, last=last, hard=hard) if reading else None
+        seen = Seen(first=first, last=last, hard=hard, keys=also) if reading else None
         odd = [key for key in odd if key in {row["key"] for row in rows}]
         backfill = None if last else Backfill(since="2026-03-20T10:00:00Z", position=1, last_key="", marking=reading)
         new, changed = self.bill.merge(rows, columns)
@@ -147,6 +149,9 @@ class Machine(RuleBasedStateMachine):
 
     @invariant()
     def all_is_as_in_the_dict(self) -> None:
+        for table in self.bills:
+            left = sorted(key for lot in table.to.unseen("bill") for key in lot)
+            assert left == sorted(self.bill.live.keys() - self.bill.seen), table.to
         for model, tables in ((self.bill, self.bills), (self.line, self.lines)):
             rows = {key: _spelt(row) for key, row in model.live.items()}
             for table in tables:
@@ -163,7 +168,7 @@ class Machine(RuleBasedStateMachine):
     def _leaving(self, rows: Sequence[dict[str, Any]], seen: Seen | None, gone: Gone | None) -> set[str]:
         leaving = set(gone.keys) if gone else set()
         if seen is not None:
-            kept = (set() if seen.first else self.bill.seen) | {row["key"] for row in rows}
+            kept = (set() if seen.first else self.bill.seen) | {row["key"] for row in rows} | set(seen.keys)
             self.bill.seen = set() if seen.last else kept
             leaving |= self.bill.live.keys() - kept if seen.last else set()
         return leaving & self.bill.live.keys()

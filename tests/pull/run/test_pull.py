@@ -227,7 +227,9 @@ def test_another_filter_reads_everything_again(pull_bills: Pull) -> None:
     report = pull_bills(it, lines=False)
     assert (report.strategy, report.new) == ("full", 24)
     assert "filter" in report.reason
-    narrow = pull_bills(it, where="id = '3'", lines=False)
+    refused = pull_bills(it, where="id = '3'", lines=False)
+    assert (refused.missing, refused.ties) == (0, False)
+    narrow = pull_bills(it, where="id = '3'", lines=False, max_deleted=1.0)
     assert (narrow.missing, narrow.ties) == (24, True)
 
 

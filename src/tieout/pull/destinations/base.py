@@ -73,6 +73,8 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     last: bool
     """All is read: live rows that were in none of the commits are gone."""
     hard: bool = False
+    keys: Sequence[str] = ()
+    """Seen besides those of `batch`: of a read that brings keys alone. The table need not have them."""
 
 
 class Gone(msgspec.Struct, frozen=True, kw_only=True):
@@ -209,6 +211,11 @@ class Destination(Protocol):
     def keys_since(self, table: str, stamp: str, since: str) -> list[str]:
         """Keys of rows whose column `stamp` is at or after a moment, in the order of text; also those marked
         deleted, since what belongs to them has to go as well."""
+        ...
+
+    def unseen(self, table: str) -> Iterator[list[str]]:
+        """Keys of live rows that were in none of the commits with `seen` since the first of them, in lots, of one
+        snapshot: what `last` would find gone. To be read to its end or closed."""
         ...
 
     def quantiles(self, table: str, parts: int) -> list[str]:

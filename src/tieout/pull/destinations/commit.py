@@ -42,8 +42,8 @@ class TableWriter:
         marking: bool = False,
         resumed: bool = False,
     ) -> None:
-        """`gone`: paths that the model no longer has. `marking`: what this read does not bring is marked
-        deleted at its end; `resumed`: it began in another run."""
+        """`gone`: paths that the model no longer has. `marking`: the keys of this read are kept, to tell afterwards
+        which rows it did not bring; `resumed`: it began in another run."""
         self.destination, self.state, self.columns = destination, state, tuple(columns)
         self.report, self.run, self.gone = report, run, gone
         self._paths = tuple(column.path for column in self.columns)
@@ -86,6 +86,11 @@ class TableWriter:
         return bool(self._rows or self._misfits)
 
     @property
+    def moment(self) -> str:
+        """Intacct's clock when rows were last asked for."""
+        return (self._synced or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    @property
     def due(self) -> bool:
         """Whether it is time to commit."""
         takes = self.destination.takes
@@ -119,7 +124,12 @@ class TableWriter:
     def finish(
         self, *, selection: str, watermark: str, full: bool, lines: OwnedLines | None = None, **then: str
     ) -> None:
-        """Commit the rest: the read is complete up to `watermark`. `then`: what else is true of the state."""
+        """Commit the rest: the read is complete up to `watermark`. `then`: what else is true of the state. Which rows a
+        marking read did not bring is left to be concluded, also by another run."""
+        rows = max(self.report.rows_read, 1)
+        pending = Backfill(kind="sweep", since=watermark, position=rows, last_key="", marking=True)
+        if full:
+            then["swept_at"] = self.moment
 
         def change(before: TableState) -> TableState:
             other = before.backfill is not None and before.backfill.kind in ("fill", "sweep") and not full
@@ -128,12 +138,12 @@ class TableWriter:
                 selection=selection,
                 fields=self._paths,
                 watermark=watermark,
-                backfill=before.backfill if other else None,
+                backfill=before.backfill if other else pending if self._marking else None,
                 tail="",
                 **then,
             )
 
-        self._commit(change, lines=lines, last=True)
+        self._commit(change, lines=lines)
 
     def replace_lines(self, lines: OwnedLines) -> None:
         """Commit what is there; the lines that these documents no longer have are gone."""
@@ -144,13 +154,11 @@ class TableWriter:
         columns = merged(before.columns, self.columns)
         return msgspec.structs.replace(before, columns=columns, gone=self.gone, run=self.run, stamp=self._stamp)
 
-    def _commit(
-        self, change: Callable[[TableState], TableState], *, lines: OwnedLines | None = None, last: bool = False
-    ) -> None:
+    def _commit(self, change: Callable[[TableState], TableState], *, lines: OwnedLines | None = None) -> None:
         self.settle()
         batches, misfits, before = self._batches, self._misfits, self.state
-        seen = Seen(first=self._first, last=last) if self._marking else None
-        synced = (self._synced or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        seen = Seen(first=self._first, last=False) if self._marking else None
+        synced = self.moment
         self._first = False
 
         def write() -> Committed:

@@ -12,6 +12,7 @@ import msgspec
 from tieout.errors import StoreError
 from tieout.pull.destinations.base import Child, Commit, Committed, counted, refuse_overtaken
 from tieout.pull.destinations.duckdb_system import (
+    UNSEEN,
     check,
     describe,
     ensure_system,
@@ -173,7 +174,7 @@ def _find_gone(db: Connection, commit: Commit) -> tuple[bool, int]:
         selects.append('"key" IN (SELECT key FROM _tieout_missing_in)')
         hard = commit.gone.hard
     if _keep_seen(db, commit):
-        selects.append('"key" NOT IN (SELECT key FROM _tieout_seen WHERE lower(table_name) = lower($1))')
+        selects.append(UNSEEN)
         hard = hard or (commit.seen is not None and commit.seen.hard)
     db.execute("DROP TABLE IF EXISTS temp._tieout_gone")
     if not selects:
@@ -191,8 +192,8 @@ def _keep_seen(db: Connection, commit: Commit) -> bool:
         return False
     if commit.seen.first:
         db.execute("DELETE FROM _tieout_seen WHERE lower(table_name) = lower(?)", [commit.after.table])
-    if commit.batch.rows:
-        db.register("_tieout_arrived_in", commit.batch.arrow().select(["key"]))
+    if commit.batch.rows or commit.seen.keys:
+        _keys(db, "_tieout_arrived_in", [*commit.batch.keys, *commit.seen.keys])
         db.execute("INSERT INTO _tieout_seen SELECT ?, key FROM _tieout_arrived_in", [commit.after.table])
     return commit.seen.last
 

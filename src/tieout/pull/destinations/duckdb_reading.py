@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tieout.pull.destinations.base import Measure, Window
 from tieout.pull.destinations.batch import Plain, plain
-from tieout.pull.destinations.duckdb_system import live, number, quote
+from tieout.pull.destinations.duckdb_system import UNSEEN, live, number, quote
 from tieout.pull.schema.types import Column, Kind, arrow_type
 
 if TYPE_CHECKING:
@@ -82,6 +82,14 @@ class DuckReading(ABC):
         with self._reading(table) as db:
             sql = f'SELECT "key" FROM {quote(table)} WHERE {quote(stamp)} >= CAST(? AS TIMESTAMPTZ) ORDER BY "key"'
             return [str(key) for (key,) in db.execute(sql, [since]).fetchall()]
+
+    def unseen(self, table: str) -> Iterator[list[str]]:
+        """Keys that no commit of a read brought, in lots."""
+        with self._reading(table) as db:
+            sql = f'SELECT "key" FROM {quote(table)} WHERE {live(db, table)} AND {UNSEEN}'
+            found = db.execute(sql, [table])
+            while lot := found.fetchmany(KEYS_A_LOT):
+                yield [str(key) for (key,) in lot]
 
     def quantiles(self, table: str, parts: int) -> list[str]:
         """Keys that cut the rows into about equal parts."""

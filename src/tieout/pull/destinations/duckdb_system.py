@@ -29,6 +29,8 @@ _TABLES = (
     "CREATE TABLE IF NOT EXISTS _tieout_columns (table_name VARCHAR NOT NULL, path VARCHAR NOT NULL,"
     " column_name VARCHAR NOT NULL, type VARCHAR NOT NULL, label VARCHAR, since VARCHAR, gone VARCHAR)",
 )
+UNSEEN = '"key" NOT IN (SELECT key FROM _tieout_seen WHERE lower(table_name) = lower($1))'
+"""Rows that were in no commit of a read."""
 
 
 def ensure_system(db: duckdb.DuckDBPyConnection) -> None:

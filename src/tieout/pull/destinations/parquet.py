@@ -22,7 +22,7 @@ from tieout.pull.destinations.load_script import Dialect, Loaded, load_script, s
 from tieout.pull.destinations.parquet_commit import misfits, write
 from tieout.pull.destinations.parquet_compact import Compacted, compact
 from tieout.pull.destinations.parquet_manifest import Folder, TableFiles
-from tieout.pull.destinations.parquet_reading import check, engine, relation
+from tieout.pull.destinations.parquet_reading import check, engine, relation, scan_paths
 from tieout.pull.destinations.state import TableState, read_state
 
 if TYPE_CHECKING:
@@ -156,6 +156,10 @@ class ParquetFolder(DuckReading):
                 state = read_state(table, found.state)
                 source = relation(self.path, found, state.columns)
                 db.execute(f"CREATE VIEW {quote(table)} AS {source}")
+                db.execute("CREATE TABLE _tieout_seen (table_name VARCHAR, key VARCHAR)")
+                if found.seen:
+                    kept = f"SELECT ?, key FROM {scan_paths(self.path, found.seen)}"  # noqa: S608 - our own names
+                    db.execute(f"INSERT INTO _tieout_seen {kept}", [table])
             yield db
 
     def _damage(self, name: str, table: TableFiles) -> str:

@@ -208,7 +208,8 @@ def _touched(db: duckdb.DuckDBPyConnection, folder: Folder, table: TableFiles, c
     going = "SELECT key FROM _tieout_named"
     if commit.seen is not None and commit.seen.last:
         source = relation(folder.path, table, [c for c in commit.before.columns if c.name == "key"])
-        came = "SELECT key FROM _tieout_batch_keys"
+        keys("_tieout_seen_keys", commit.seen.keys)
+        came = "SELECT key FROM _tieout_batch_keys UNION ALL SELECT key FROM _tieout_seen_keys"
         if table.seen and not commit.seen.first:
             came += f" UNION ALL SELECT key FROM {scan_paths(folder.path, table.seen)}"
         going += f' UNION ALL SELECT "key" FROM ({source}) WHERE {DELETED} IS NULL AND "key" NOT IN ({came})'
@@ -350,11 +351,12 @@ def _keep_seen(folder: Folder, table: TableFiles, commit: Commit) -> None:
         return
     if commit.seen.first or commit.seen.last:
         table.seen = []
-    if commit.batch.rows and not commit.seen.last:
+    arrived = [*commit.batch.keys, *commit.seen.keys]
+    if arrived and not commit.seen.last:
         import pyarrow as pa
 
         path, target = folder.new_file(commit.after.table)
-        write_file(target, pa.table({"key": pa.array(commit.batch.keys, pa.string())}))
+        write_file(target, pa.table({"key": pa.array(arrived, pa.string())}))
         table.seen.append(path)
 
 

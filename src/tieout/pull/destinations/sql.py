@@ -20,7 +20,7 @@ from tieout.pull.destinations.batch import Plain, arrow_column
 from tieout.pull.destinations.sql_commit import write
 from tieout.pull.destinations.sql_session import Session
 from tieout.pull.destinations.sql_signing import SqlSignOffs
-from tieout.pull.destinations.sql_system import LIVE
+from tieout.pull.destinations.sql_system import LIVE, seen_as, unseen
 from tieout.pull.destinations.state import TableState
 from tieout.pull.schema.types import Column, arrow_type
 from tieout.store.crashpoints import reached
@@ -123,6 +123,13 @@ class SqlDestination(SqlSignOffs, ABC):
             where = f"{db.order(column)} >= {db.bound(column)}"
             found = db.rows(f'SELECT "key" FROM {db.name(table)} WHERE {where}', [since])
         return sorted(key for (key,) in found)
+
+    def unseen(self, table: str) -> Iterator[list[str]]:
+        """Keys that no commit of a read brought, in lots."""
+        with self._open() as db:
+            sql = f'SELECT "key" FROM {db.name(table)} t WHERE {LIVE} AND {unseen(db)}'
+            for lot in db.lots(sql, [seen_as(table)]):
+                yield [key for (key,) in lot]
 
     def quantiles(self, table: str, parts: int) -> list[str]:
         """Keys that cut the rows into about equal parts."""

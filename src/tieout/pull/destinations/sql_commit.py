@@ -22,6 +22,7 @@ from tieout.pull.destinations.sql_system import (
     of_table,
     seen_as,
     stored,
+    unseen,
 )
 from tieout.pull.destinations.state import TableState
 from tieout.pull.destinations.views import make_way
@@ -160,8 +161,7 @@ def _find_gone(db: Session, commit: Commit) -> tuple[bool, int]:
         values.append(db.listed(commit.gone.keys))
         hard = commit.gone.hard
     if _keep_seen(db, commit):
-        own = db.name("_tieout_seen")
-        conditions.append(f'NOT EXISTS (SELECT 1 FROM {own} s WHERE s.table_name = {db.mark} AND s.key = t."key")')
+        conditions.append(unseen(db))
         values.append(seen_as(table))
         hard = hard or (commit.seen is not None and commit.seen.hard)
     if not conditions:
@@ -179,10 +179,11 @@ def _keep_seen(db: Session, commit: Commit) -> bool:
         return False
     if commit.seen.first:
         forget_seen(db, commit.after.table)
-    if commit.batch.rows:
+    arrived = [*commit.batch.keys, *commit.seen.keys]
+    if arrived:
         keys = f"SELECT CAST({db.mark} AS TEXT), k.key FROM ({db.each}) AS k WHERE true"
         insert = f"INSERT INTO {db.name('_tieout_seen')} (table_name, key) {keys} ON CONFLICT DO NOTHING"
-        db.run(insert, [seen_as(commit.after.table), db.listed(commit.batch.keys)])
+        db.run(insert, [seen_as(commit.after.table), db.listed(arrived)])
     return commit.seen.last
 
 

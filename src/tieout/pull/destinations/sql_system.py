@@ -100,6 +100,12 @@ def forget(db: Session, table: str) -> None:
     forget_seen(db, table)
 
 
+def unseen(db: Session) -> str:
+    """The condition for rows of a table `t` that were not seen; binds its name, as `seen_as` gives it."""
+    own = db.name("_tieout_seen")
+    return f'NOT EXISTS (SELECT 1 FROM {own} s WHERE s.table_name = {db.mark} AND s.key = t."key")'
+
+
 def forget_seen(db: Session, table: str) -> None:
     """The keys that a read has kept."""
     db.run(f"DELETE FROM {db.name('_tieout_seen')} WHERE table_name = {db.mark}", [seen_as(table)])

@@ -28,6 +28,7 @@ class Backfill(msgspec.Struct, frozen=True, kw_only=True):
     position: int
     """Rows read in the read's own order."""
     last_key: str
+    """Empty with a position in a sweep: all keys are known, and what is gone was not concluded from them."""
     marking: bool = False
     """The table had rows before: the keys read so far are kept (`Seen`), and the end marks the others deleted."""
     size: int = 0

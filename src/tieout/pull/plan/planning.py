@@ -45,6 +45,8 @@ class TablePlan(msgspec.Struct, kw_only=True):
     seconds: float = 0.0
     """Waiting for Intacct, at `PullPlan.at_once` requests and at the time an answer took while this was planned; large
     pages take longer."""
+    deletes: str = ""
+    """How rows that are gone will be found."""
     notes: list[str] = msgspec.field(default_factory=list)
     skipped: str = ""
     fix: str = ""

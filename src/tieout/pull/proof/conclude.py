@@ -6,6 +6,9 @@ to count, that is what the proof says.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Literal, TypeAlias
+
 import msgspec
 
 from tieout.errors import BudgetError, TieoutError
@@ -20,6 +23,9 @@ from tieout.pull.proof.search import Search
 from tieout.pull.proof.subject import Subject
 from tieout.pull.reading.windows import timed_out
 
+First: TypeAlias = Callable[[Subject, list[TieOutLine]], Literal["", "changed", "enough"]]
+"""Told a table that does not tie: whether it changed something (the table's new state is in the subject), or nothing is
+to be looked for."""
 ROUNDS = 3
 """Times a table is looked at closer before it is said not to tie."""
 BUSY = "rows keep changing in Intacct while they are compared: pull again when it is quiet"
@@ -37,8 +43,9 @@ class Conclusion(msgspec.Struct):
     """One for each look that found something, or found that there is nothing to find."""
 
 
-def conclude(subject: Subject, *, whole: bool, hard: bool = False) -> Conclusion:
-    """What a pull ends with. `whole`: every row has just been read; `hard`: rows that are gone are deleted.
+def conclude(subject: Subject, *, whole: bool, first: First | None = None) -> Conclusion:
+    """What a pull ends with. `whole`: every row has just been read; `first`: what is tried where it does not tie,
+    before anybody looks closer.
 
     Raises StoreError, BusyError, and errors that the next table would meet as well."""
     try:
@@ -50,7 +57,7 @@ def conclude(subject: Subject, *, whole: bool, hard: bool = False) -> Conclusion
         return Conclusion([unproven(subject.name, "rows", subject.state.rows, note)], subject.state)
     found = Conclusion(proof.lines, subject.state, proof.transactions)
     try:
-        _mend(subject, found, whole=whole, hard=hard)
+        _mend(subject, found, whole=whole, first=first)
     except BudgetError:  # what was to be pulled is pulled, and compared
         found.lines = [_noted(line, NO_BUDGET) for line in found.lines]
     except TieoutError as error:  # the proof stands as it is; looking closer is what failed
@@ -60,18 +67,25 @@ def conclude(subject: Subject, *, whole: bool, hard: bool = False) -> Conclusion
     return found
 
 
-def _mend(subject: Subject, found: Conclusion, *, whole: bool, hard: bool) -> None:
+def _mend(subject: Subject, found: Conclusion, *, whole: bool, first: First | None) -> None:
     """Look closer and repair until it ties, or nothing more is to be found."""
+    if first is not None and not _ties(found.lines):
+        step = first(subject, found.lines)
+        if step == "enough":
+            return
+        if step == "changed":
+            found.state = subject.state
+            _prove(subject, found, whole=whole)
     for _ in range(ROUNDS):
         if _ties(found.lines):
             return
-        if catch_up(subject, found, hard=hard):
+        if catch_up(subject, found):
             _prove(subject, found, whole=whole)
             if _ties(found.lines):
                 return
         search = look(subject, found.lines)
         found.transactions += search.findings.transactions
-        subject.state = found.state = repair(search, hard=hard)
+        subject.state = found.state = repair(search)
         found.findings.append(search.findings)
         if not search.findings.repaired:
             break
@@ -82,7 +96,7 @@ def _mend(subject: Subject, found: Conclusion, *, whole: bool, hard: bool) -> No
         ]
 
 
-def catch_up(subject: Subject, found: Conclusion, *, hard: bool) -> bool:
+def catch_up(subject: Subject, found: Conclusion) -> bool:
     """Read what changed in Intacct since the table's watermark -> whether anything had."""
     if subject.stamp is None or not subject.state.watermark:
         return False
@@ -91,7 +105,7 @@ def catch_up(subject: Subject, found: Conclusion, *, hard: bool) -> bool:
     found.transactions += search.findings.transactions
     if not search.findings.rows:
         return False
-    subject.state = found.state = repair(search, hard=hard)
+    subject.state = found.state = repair(search)
     missed = [row for row in search.findings.rows if row.why != "later"]
     if missed:
         search.findings.rows = missed

@@ -17,17 +17,17 @@ from tieout.pull.proof.search import Search
 from tieout.pull.reading.clock import STAMP
 
 GUARD_ROWS = 20
-GUARD_SHARE = 0.2
-"""More rows, and a larger share of all, than this are never taken for gone: a permission was lost, perhaps."""
+"""So many rows may always go. More, and a larger share of all than `Subject.most`, are never taken for gone: a
+permission was lost, perhaps."""
 
 
-def repair(search: Search, *, hard: bool = False) -> TableState:
-    """Commit what a search has found -> the state as stored. `hard`: rows that are gone are deleted, not marked.
+def repair(search: Search) -> TableState:
+    """Commit what a search has found -> the state as stored. Lines go with rows that are gone.
 
     Raises BusyError where another run has written the table meanwhile, StoreError."""
     subject, remedy = search.subject, search.remedy
     gone = remedy.gone
-    if len(gone) > max(GUARD_ROWS, GUARD_SHARE * subject.state.rows):
+    if len(gone) > max(GUARD_ROWS, subject.most * subject.state.rows):
         search.findings.guarded, gone = len(gone), []
     if not remedy.batches and not gone:
         return subject.state
@@ -39,8 +39,14 @@ def repair(search: Search, *, hard: bool = False) -> TableState:
             batch=Batch.joined(subject.columns, remedy.batches).unique(),
             synced=(remedy.asked_at or datetime.now(UTC)).strftime(STAMP),
             misfits=remedy.misfits,
-            gone=Gone(keys=gone, hard=hard) if gone else None,
+            gone=Gone(keys=gone, hard=subject.hard) if gone else None,
+            children=subject.children if gone else (),
         )
     )
+    subject.children = [
+        msgspec.structs.replace(child, state=done.children.get(child.state.table, child.state))
+        for child in subject.children
+    ]
+    search.findings.gone += done.gone
     search.findings.repaired += done.new + done.changed + done.gone
     return done.state

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tieout.catalogue.model import Model
-from tieout.pull.destinations.base import Destination, Window
+from tieout.pull.destinations.base import Child, Destination, Window
 from tieout.pull.destinations.state import TableState
 from tieout.pull.schema.names import table_name
 from tieout.pull.schema.types import Column
@@ -32,6 +32,12 @@ class Subject(msgspec.Struct, kw_only=True):
     """Those that the last read brought, `key` among them."""
     where: Filter | None = None
     private: bool = False
+    hard: bool = False
+    """Rows that are gone are removed, not marked."""
+    most: float = 0.2
+    """The part of the rows that may be taken for gone at once."""
+    children: list[Child] = []
+    """Tables of lines, which follow rows that are gone; their states follow in turn."""
 
     @property
     def name(self) -> str:

@@ -257,6 +257,14 @@ SWITCHES: tuple[Switch, ...] = (
         where="10.1",
     ),
     Switch(
+        name="audit_history",
+        default="none",
+        choices=("none", "written", "forbidden"),
+        what="What `company-config/audit-history` tells of deleted records: nothing (none), an entry with the record's "
+        "business id and the action `delete` (written), or 403 to everybody (forbidden).",
+        where="10.2",
+    ),
+    Switch(
         name="reversal_answer",
         default="documented",
         choices=("documented", "original", "reversal"),
