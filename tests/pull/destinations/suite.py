@@ -224,11 +224,12 @@ class DestinationSuite:
         it.commit({"key": "1"})
         it.commit({"key": "1", "total": None}, columns=(KEY, TOTAL, STAMP), synced="2026-04-01T00:00:00Z")
         it.commit(synced="2026-05-01T00:00:00Z", after={"gone": ("total",)})
-        it.commit(synced="2026-06-01T00:00:00Z", after={"gone": ("total",)})
+        it.commit({"key": "1"}, columns=(KEY, DAYS, STAMP), synced="2026-06-01T00:00:00Z")
         stamp = ("audit.modifiedDateTime", STAMP.name, "timestamp", "Audit modified date time", SYNCED, None)
         total = ("total", "total", "decimal(2)", "Total", "2026-04-01T00:00:00Z", "2026-05-01T00:00:00Z")
         shown = self.select(tmp_path, "SELECT path, column_name, type, label, since, gone FROM _tieout_columns")
-        assert sorted(shown) == [stamp, ("key", "key", "text", "Key", SYNCED, None), total]
+        days = ("days", "days", "integer", "Days", "2026-06-01T00:00:00Z", None)
+        assert sorted(shown) == [stamp, days, ("key", "key", "text", "Key", SYNCED, None), total]
         it.commit(synced="2026-07-01T00:00:00Z", after={"gone": ()})
         assert self.select(tmp_path, "SELECT gone FROM _tieout_columns WHERE path = 'total'") == [(None,)]
 
