@@ -54,18 +54,26 @@ def apply(destination: Destination, layout: str, company: str, entity: str) -> l
         object: Pulled(views.named(state.table), {column.path: column for column in state.columns})
         for object, state in there.items()
     }
-    made, notes = [], []
+    made: list[View] = []
+    absent: dict[str, list[str]] = {}
+    lacking: dict[str, list[str]] = {}
     for table in LAYOUTS[layout]:
         of = pulled.get(table.object)
         if of is None:
-            notes.append(f"layout {layout}: {table.name} needs {table.object}, which is not pulled")
+            absent.setdefault(table.comes_with or table.object, []).append(table.name)
             continue
-        lacking = [object for object in table.needed if object not in pulled]
-        if lacking:
-            notes.append(f"layout {layout}: columns of {table.name} are null until {', '.join(lacking)} is pulled")
+        for object in table.needed:
+            if object not in pulled:
+                lacking.setdefault(object, []).append(table.name)
         made.append(View(name=table.name, sql=select(table, of, pulled, views.dialect)))
     views.views(layout, made)
-    return notes
+    return [*_notes(layout, absent, ""), *_notes(layout, lacking, "all columns of ")]
+
+
+def _notes(layout: str, missing: dict[str, list[str]], what: str) -> list[str]:
+    """What has to be pulled for which views."""
+    found = [f"{object} for {what}{' and '.join(views)}" for object, views in missing.items()]
+    return [f"layout {layout}: pull {', '.join(found)}"] if found else []
 
 
 def _by_object(states: Iterable[TableState]) -> dict[str, TableState]:

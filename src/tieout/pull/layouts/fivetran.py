@@ -209,6 +209,7 @@ GL_DETAIL = Table(
     ),
     joins=(Join("entry", ENTRY, "journalEntry.key"), Join("journal", JOURNAL, "entry:glJournal.key")),
     needed=(ENTRY, JOURNAL),
+    comes_with=ENTRY,
     posted="state",
 )
 
@@ -233,6 +234,7 @@ AP_BILL_ITEM = Table(
         col("createdby", "int", "audit.createdByUser.key", "audit.createdBy"),
     ),
     joins=(Join("header", BILL, "bill.key"),),
+    comes_with=BILL,
     live=True,
 )
 
@@ -255,6 +257,7 @@ AR_INVOICE_ITEM = Table(
     "accounts-receivable/invoice-line",
     (*_item("invoice"), *_dimension("warehouse", "warehouse")),
     joins=(Join("header", INVOICE, "invoice.key"),),
+    comes_with=INVOICE,
     live=True,
 )
 

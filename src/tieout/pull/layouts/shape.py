@@ -51,6 +51,8 @@ class Table(msgspec.Struct, frozen=True):
     """Objects of `joins` without which a column is null that tools need."""
     live: bool = False
     """Without rows that are deleted."""
+    comes_with: str = ""
+    """For lines: the object to pull, which brings them."""
     posted: str = ""
     """The path of a state: rows that are not posted are left out."""
 
