@@ -146,6 +146,12 @@ class DestinationSuite:
         done = it.commit(bill(4, **{STAMP.name: None}), after={"backfill": None})
         assert (done.new, done.state.rows, done.state.unstamped) == (1, 4, 1)
 
+    def test_d2_many_rows_of_which_the_last_are_there_already(self, it: Table) -> None:
+        begun = {"backfill": Backfill(since=SYNCED, position=2, last_key="2")}
+        it.commit(bill(900), bill(901), after=begun)
+        done = it.commit(*(bill(i) for i in range(1, 901)), after=begun)
+        assert (done.new, done.changed, done.state.rows, len(it.keys())) == (899, 0, 901, 901)
+
     def test_d2_many_rows_at_once(self, it: Table) -> None:
         it.commit(*(bill(i) for i in range(1, 1003)))
         done = it.commit(*(bill(i, days=i % 2 + 30) for i in range(1003, 0, -1)))

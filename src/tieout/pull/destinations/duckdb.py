@@ -29,7 +29,7 @@ from tieout.store.crashpoints import reached
 if TYPE_CHECKING:
     import duckdb
 
-MEMORY_LIMIT = "192MB"
+MEMORY_LIMIT = "160MB"
 LOCK_WAIT = 10.0
 """Seconds to wait for another program to let go of the file."""
 
