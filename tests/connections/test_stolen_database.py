@@ -80,7 +80,7 @@ def lived_in(connections: Connections, wire: Wire, simulator: Simulator) -> dict
             at="2026-11-26T00:00:00Z",
             file="x",
         )
-        ledger.originals.record(lease, "run", [changed])
+        ledger.originals.record(lease, "run", [changed], "0" * 64)
     assert ledger.body("b1") == BODY
     assert ledger.originals.of(["A"])["A"].rows == ROWS
     key = connections.vault.data_keys.current("tenant")[0]

@@ -14,6 +14,7 @@ from tieout.errors import BusyError, StoreError
 from tieout.store import Store, open_store
 from tieout.store.leases import Lease, leases
 from tieout.store.ledger import Batch, Entry, Ledger, Result, Scope
+from tieout.store.ledger_packed import pack
 from tieout.store.ledger_tables import push_batches, push_records, push_runs
 
 SCOPE = Scope(company="demo", environment="simulator", entity="", push="times")
@@ -339,9 +340,9 @@ def test_what_a_run_plans_is_pending_until_it_is_sent_and_becomes_so_where_it_ne
 ) -> None:
     ledger.begin_batch(lease, "run 1", batch(1, 1), [record("A")])
     ledger.resolve(lease, "b1", [Result(position=0, state="failed", error={"message": "no"})])
-    ledger.plan(lease, "run 2", [record("A"), record("B", entries=("1",), totals='{"x":1.5}'), record("C")])
+    ledger.plan(lease, "run 2", [pack([record("A"), record("B", entries=("1",), totals='{"x":1.5}'), record("C")])])
     elsewhere = Ledger(store, msgspec.structs.replace(SCOPE, entity="E110"), Reverse())
-    elsewhere.plan(lease, "run 2", [record("D")])
+    elsewhere.plan(lease, "run 2", [pack([record("D")])])
     assert [(r.source_id, r.state) for r in ledger.records()] == [("A", "failed"), ("B", "pending"), ("C", "pending")]
     assert [r.source_id for r in ledger.records(("posted", "failed"))] == ["A"]
     assert next((r.rows, r.totals) for r in ledger.records(("pending",))) == ((2, 3), {"x": Decimal("1.5")})
@@ -360,14 +361,14 @@ def test_what_a_run_plans_is_pending_until_it_is_sent_and_becomes_so_where_it_ne
 
 def test_rows_of_planned_records_belong_to_them_once_they_are_pending(ledger: Ledger, lease: Lease) -> None:
     ledger.begin_batch(lease, "run 1", batch(1, 1), [record("A", entries=("1", "2"))])
-    ledger.plan(lease, "run 2", [record("A", entries=("1",)), record("B", entries=("3", "4"))])
+    ledger.plan(lease, "run 2", [pack([record("A", entries=("1",)), record("B", entries=("3", "4"))])])
     ledger.settle_left(lease)
     assert ledger.owners(["1", "2", "3", "4"]) == {"1": "A", "2": "A", "3": "B", "4": "B"}
 
 
 def test_what_was_all_sent_is_dropped_of_its_own_run_only(ledger: Ledger, lease: Lease) -> None:
-    ledger.plan(lease, "run 1", [record("A")])
-    ledger.plan(lease, "run 2", [record("B")])
+    ledger.plan(lease, "run 1", [pack([record("A")])])
+    ledger.plan(lease, "run 2", [pack([record("B")])])
     ledger.drop_planned(lease, "run 2")
     assert [r.source_id for r in ledger.records()] == ["A"]
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tieout.store.ledger_facts import Entry
-from tieout.store.ledger_packed import columns, pack, unpack
+from tieout.store.ledger_packed import columns, pack, pack_columns, unpack
 
 DIGITS = "0123456789abcdef"
 ENTRIES = st.builds(
@@ -27,8 +27,15 @@ ENTRIES = st.builds(
 
 @given(st.lists(ENTRIES, min_size=1, max_size=9))
 def test_what_is_packed_is_unpacked(records: list[Entry]) -> None:
-    assert unpack(pack(records)) == records
-    assert list(columns(pack(records))[0]) == [record.source_id for record in records]
+    assert unpack(pack(records).data) == records
+    assert list(columns(pack(records).data)[0]) == pack(records).ids == [record.source_id for record in records]
+
+
+@given(st.lists(ENTRIES, min_size=1, max_size=9))
+def test_columns_are_packed_as_the_records_that_they_make(entries: list[Entry]) -> None:
+    records = [Entry(each.source_id, each.payload_hash, each.rows, each.totals) for each in entries]
+    of = [[getattr(r, name) for r in records] for name in ("source_id", "payload_hash", "rows", "totals")]
+    assert pack_columns(*of) == pack(records)
 
 
 @pytest.mark.parametrize("hashes", [("ab" * 32, "cd" * 32), ("ab" * 32, "h")])

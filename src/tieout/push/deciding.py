@@ -13,7 +13,7 @@ import msgspec
 from tieout.push import plan
 from tieout.push.changes import APART, Changes, dress, split_late
 from tieout.push.dispatch import operations
-from tieout.push.dispatch.requests import Outgoing
+from tieout.push.dispatch.requests import Bundle, Outgoing, Whole, batches, way
 from tieout.push.inbox import corrected
 from tieout.push.intake import target_of
 from tieout.push.stage import CREATE, Stage
@@ -62,6 +62,7 @@ def decide(
     changes.decide()
     operations.resolve(desks, stage, settings, target)
     kept_back = operations.refuse_what_does_not_fit(stage, settings)
+    stage.lots.break_up()
     return Decided(target, kept_back, desks, changes, superseded)
 
 
@@ -79,13 +80,23 @@ def name_actions(desks: Desks, stage: Stage, settings: PushSettings) -> None:
             stage.note_action((seq for seq, head in heads.items() if head in posted), "beside")
 
 
-def outgoing(
+def requests(
+    desks: Desks, stage: Stage, settings: PushSettings, target: Target, closings: Closings
+) -> Iterator[tuple[Opened, Bundle]]:
+    """What goes out for the documents that are to be sent, in requests: lots as they stand, then the others in the
+    order of the source."""
+    going = way(settings.operation, 0, "create", desks.object)
+    for lot in stage.lots.all():
+        yield desks.at(""), Whole(lot, going)
+    yield from batches(_outgoing(desks, stage, settings, target, closings), most=settings.batch_size)
+
+
+def _outgoing(
     desks: Desks, stage: Stage, settings: PushSettings, target: Target, closings: Closings
 ) -> Iterator[tuple[Opened, Outgoing]]:
-    """What goes out for each document that is to be sent, in the order of the source."""
     of, operation, object = Outgoing.of, settings.operation, desks.object
     desk: Opened | None = None
-    for chunk in stage.chunks("send"):
+    for chunk in stage.chunks("send", apart=True):
         orders = stage.orders(chunk)
         for document in closings.open(chunk):
             if desk is None or desk.entity != document.entity:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,7 +21,7 @@ from tieout.push.fields.lookups import At, Wanted
 from tieout.push.fields.mapping import FieldMapping, MappedRow
 from tieout.push.fields.values import Misfit, Wire
 from tieout.push.grouping import Group, Grouping, Key, joined
-from tieout.push.plain import Plain
+from tieout.push.plain import Lot, Plain
 from tieout.push.settings import PushSettings
 from tieout.push.sources import SourceRow
 from tieout.rest.body_check import state_refusal
@@ -162,22 +162,62 @@ class Assembly:
 
     def add_all(self, rows: Sequence[SourceRow]) -> None:
         """Take rows in their order: those that need no judgement all at once, each other by itself."""
-        made = self._plain.bodies([row.values for row in rows]) if self._plain is not None else ()
-        if not any(made):
-            for row in rows:
-                self.add(row)
-            return
-        for row, plain in zip(rows, made, strict=True):
-            problems: list[Problem] = []
-            entry = self._entry(row, None, problems) if plain is not None else ""
-            if plain is None or problems:
+        lot, odd = self._plain.among(rows) if self._plain is not None else (None, ())
+        made = zip(lot.rows, lot.bodies(), map(lot.totals, range(len(lot))), strict=True) if lot else iter(())
+        for place, row in enumerate(rows):
+            if lot is None or place in odd:
                 self.add(row)
                 continue
-            body, totals = plain
+            _, body, totals = next(made)
+            problems: list[Problem] = []
+            entry = self._entry(row, None, problems)
+            if problems:
+                self.add(row)
+                continue
             content = _fingerprint(row.values) if self._fingerprints else b""
             document = Document(entry, [row.number], [entry], body, problems, totals, False, "", [content])
             self._require(document)
             self._whole.append(document)
+
+    @property
+    def makes_lots(self) -> bool:
+        """Whether `add_lot` may be called instead of `add_all`."""
+        if self._plain is None or self._fingerprints or self._id.column is None:
+            return False
+        return "state" not in self._places  # a word there takes judgement
+
+    def add_lot(self, rows: Sequence[SourceRow]) -> Lot:
+        """Take rows as `add_all` does -> those of them that need no judgement, which are documents as they stand; the
+        others are in `take`."""
+        assert self._plain is not None
+        lot, odd = self._plain.among(rows)
+        if not self._named(lot):
+            self.add_all(rows)
+            return lot.without(range(len(lot)))
+        if odd:
+            self.add_all([row for place, row in enumerate(rows) if place in odd])
+        lacking = {place for place, id in enumerate(lot.ids) if not id}
+        if lot.may_lack(self._target.rules):
+            lacking.update(place for place, body in enumerate(lot.bodies()) if any(lacks(self._target, body)))
+        return self.look_at(lot, lacking)
+
+    def look_at(self, lot: Lot, places: Collection[int]) -> Lot:
+        """Take the rows at some places of a lot as `add_all` does -> the others."""
+        if places:
+            self.add_all([lot.rows[place] for place in sorted(places)])
+        return lot.without(places)
+
+    def _named(self, lot: Lot) -> bool:
+        """Give each of a lot its id, "" where it is blank -> whether that could be done."""
+        column = self._id.column
+        assert column is not None
+        try:
+            lot.ids = [row.values[column].strip() for row in lot.rows]
+        except (KeyError, AttributeError):  # records of a program
+            return False
+        if self._id.default and "" in lot.ids:
+            lot.ids = [id or self._id.default for id in lot.ids]
+        return True
 
     def add(self, row: SourceRow) -> None:
         """Take one row."""

@@ -27,6 +27,11 @@ class Key:
     def __init__(self, entries: Sequence[Entry]) -> None:
         self._parts = [_part(entry) for entry in entries]
         self.names = tuple(name for _, name, _ in self._parts)
+        self.column: str | None = None
+        """The column that it is, where it is nothing else; a blank cell is `default`."""
+        self.default: str | None = None
+        if len(self._parts) == 1 and self._parts[0][0] is None:
+            _, self.column, self.default = self._parts[0]
 
     def texts(self, values: Mapping[str, Any]) -> list[str | None]:
         """One text for each part; None where it is blank and has no default. Raises Misfit."""

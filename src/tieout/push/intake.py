@@ -6,7 +6,7 @@ Asks Intacct for the model, and for what a check needs. Knows no ledger and writ
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
@@ -28,6 +28,7 @@ from tieout.push.templates import fit
 
 if TYPE_CHECKING:
     from tieout.push.inbox.corrected import Watch
+    from tieout.push.plain import Lot
     from tieout.rest import Intacct
 
 Check: TypeAlias = Callable[[Sequence[Document]], None]
@@ -45,6 +46,14 @@ class Checks(Protocol):
         """Told once, before the first documents: the settings with those of their template, and the object."""
 
     def __call__(self, documents: Sequence[Document], /) -> None: ...
+
+    def takes_lots(self) -> bool:
+        """Whether `look_at` may be asked instead. Asked after `begin`."""
+        ...
+
+    def look_at(self, lot: Lot, /) -> Collection[int]:
+        """The places of what it would have something to say about, were it asked for each as a document."""
+        ...
 
 
 class Intake(msgspec.Struct, kw_only=True):
@@ -86,12 +95,15 @@ def take_in(
         unused = check_columns(settings, name, source) if source.columns else ()
     check_mapping(settings, name, target)
     target.places = _places(settings, name, client)
+    lots: Checks | None = None
     if checking is not None:
         checking.begin(settings, target)
+        as_they_stand = settings.operation == "create" and not (settings.atomic or settings.keep_order or checks)
+        lots = checking if as_they_stand and checking.takes_lots() else None
         checks = (*checks, checking)
     if settings.looks_up:  # first, because what a look-up gives is checked like what a file holds
         checks = (Lookups(client).fill, *checks)
-    told_apart, unnamed = fill(stage, settings, name, source, rows, target, checks, watch)
+    told_apart, unnamed = fill(stage, settings, name, source, rows, target, checks, watch, lots)
     derived = settings.id_columns if len(settings.id_columns) > 1 else ()
     return Intake(
         source=source, stage=stage, unused_columns=unused, derived_from=derived, told_apart=told_apart, unnamed=unnamed
@@ -125,16 +137,22 @@ def fill(
     target: Target,
     checks: Sequence[Check] = (),
     watch: Watch | None = None,
+    lots: Checks | None = None,
 ) -> tuple[int, int]:
     """The rows of a source into a stage -> how many identical ones were numbered, and how many documents nothing in the
-    source names."""
+    source names. `lots` is the only check there is, where it takes lots."""
     mapping = None if settings.verbatim else resolve(settings, name, target)
     assembly = Assembly(settings, target, mapping, source.name, watch)
     unseen = set() if source.columns or mapping is None else _json_columns(settings)
     waiting: list[Document] = []
     coming = iter(rows)
+    whole = lots if assembly.makes_lots else None
     while part := list(islice(coming, GROUP)):
-        assembly.add_all(part)
+        if whole is None:
+            assembly.add_all(part)
+        else:
+            lot = assembly.add_lot(part)
+            stage.lots.add(assembly.look_at(lot, whole.look_at(lot)), settings.batch_size)
         if unseen:
             unseen = {column for column in unseen if all(cell(row.values, column) is None for row in part)}
         waiting += assembly.take()

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tieout.push.changes import look_at_reopened
-from tieout.push.deciding import decide, name_actions, outgoing
+from tieout.push.deciding import decide, name_actions, requests
 from tieout.push.dispatch.closings import Closings
-from tieout.push.dispatch.requests import batches
 from tieout.push.plan_file import PlanHead, is_alone, mapping_hash
 from tieout.push.summary import planned_ids, planned_records, planned_sums, summed_up
 from tieout.store.ledger_facts import now_text
@@ -36,8 +35,8 @@ def look(desks: Desks, job: Job, intake: Intake, planned: PlanHead | None, notes
     report = summed_up(desks, intake, dry_run=True)
     report.notes += decided.kept_back
     report.notes += [*_followed(stage), *notes]
-    going = outgoing(desks, stage, settings, decided.target, Closings(desks.object, stage, lambda *_: None))
-    report.planned_requests = sum(1 for _ in batches(going, most=settings.batch_size))
+    going = requests(desks, stage, settings, decided.target, Closings(desks.object, stage, lambda *_: None))
+    report.planned_requests = sum(1 for _ in going)
     report.sums = planned_sums(planned_records(stage, every=False))
     if job.coming is not None:
         report.notes += _coming(job.coming, settings)

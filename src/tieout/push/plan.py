@@ -159,6 +159,8 @@ def _hold_renamed(new: Sequence[Staged], ledger: Ledger, object: str) -> None:
 def superseded(stage: Stage, ledgers: Mapping[str, Ledger]) -> dict[str, list[str]]:
     """Records of each entity's ledger that never arrived and whose rows are all in other documents of this source by
     now: somebody corrected what they were grouped by."""
+    if not ledgers:
+        return {}
     here: dict[str, Counter[str]] = {entity: Counter() for entity in ledgers}
     for chunk in stage.chunks():
         for entity, documents in by_entity(chunk):

@@ -23,11 +23,11 @@ from tieout.errors import ConfigurationError, TieoutError
 from tieout.push import plan, plan_file
 from tieout.push.changes import reopen
 from tieout.push.checks.checking import Checking
-from tieout.push.deciding import decide, name_actions, outgoing
+from tieout.push.deciding import decide, name_actions, requests
 from tieout.push.dispatch import steps
 from tieout.push.dispatch.closings import Closings
 from tieout.push.dispatch.finding import Lookback
-from tieout.push.dispatch.requests import Outgoing, batches, ways
+from tieout.push.dispatch.requests import Bundle, Whole, ways
 from tieout.push.dispatch.sending import Request, Sender
 from tieout.push.dispatch.steps import Steps, Tally
 from tieout.push.documents import without_id_of
@@ -256,7 +256,7 @@ def _send(
     main = desks.main
     reopen(desks, stage, job.again, held)  # before the run begins: who names what cannot be is told, and nothing began
     main.ledger.start_run(run_id, origin(intake.source))
-    corrected.record(desks, stage, held, run_id)
+    corrected.record(desks, stage, held, run_id, intake.source.sha256)
     counter = _Counter(job.progress)
     closings = Closings(main.object, stage, _holder(desks, held, run_id))
     tally = Tally(job.settings.steps)
@@ -278,7 +278,7 @@ def _send(
     ready = _announce(desks, intake, job.settings, held, run_id)
     decided.forget(held)
     counter.begin(ready)
-    going = outgoing(desks, stage, job.settings, decided.target, closings)
+    going = requests(desks, stage, job.settings, decided.target, closings)
     _send_all(desks, job, intake, held, run_id, sender, settling, going)
     if job.settings.steps:
         desks_here = desks.all_known()
@@ -343,12 +343,12 @@ def _send_all(
     run_id: str,
     sender: Sender,
     settling: _Settling,
-    going: Iterable[tuple[Opened, Outgoing]],
+    going: Iterable[tuple[Opened, Bundle]],
 ) -> None:
     """Send what is to go; what it never came to is pending, in the stage and in the ledger."""
     stage, ledger = intake.stage, desks.main.ledger
     try:
-        sender.send(batches(going, most=job.settings.batch_size))
+        sender.send(going)
     except TieoutError:
         settling.finish()
         stage.rename_fate("send", "pending")
@@ -376,13 +376,12 @@ def _announce(desks: Desks, intake: Intake, settings: PushSettings, held: Lease,
     stage = intake.stage
     _forget(desks, intake, held)
     ready = 0
-    for chunk in stage.chunks("send", "held"):
+    for entity, parts in stage.to_send():
+        desks.ledger(entity).plan(held, run_id, parts)
+        ready += sum(len(part.ids) for part in parts)
+    for chunk in stage.chunks("held"):
         for entity, documents in plan.by_entity(chunk):
-            ledger = desks.ledger(entity)
-            to_send = [Outgoing.of(d, ledger.operation, desks.object).record for d in documents if d.fate == "send"]
-            ledger.plan(held, run_id, to_send)
-            ledger.hold(held, run_id, [_held(d) for d in documents if d.fate == "held"])
-            ready += len(to_send)
+            desks.ledger(entity).hold(held, run_id, [_held(d) for d in documents])
     if settings.steps:
         for chunk in stage.chunks("send", "posted", "skipped"):
             for entity, documents in plan.by_entity(chunk):
@@ -422,7 +421,10 @@ class _Settling:
 
     def posted(self, request: Request) -> None:
         """All records of a request, which are those of documents."""
-        self._posted.extend(out.seq for out in request.outgoing)
+        if isinstance(request.outgoing, Whole):
+            self._stage.lots.settle(request.outgoing.seqs, "posted")
+        else:
+            self._posted.extend(request.outgoing.seqs)
         if len(self._posted) >= _MANY:
             self.finish()
         self._counter.settled(request.batch.count)
@@ -436,8 +438,8 @@ class _Settling:
         if request.batch.step and request.batch.operation not in CHANGES:
             self._tally.told(request.batch, results)
             return
-        fates = {out.seq: _fate_of(result.state) for out, result in zip(request.outgoing, results, strict=False)}
-        self._stage.settle(fates)
+        seqs = request.outgoing.seqs
+        self._stage.settle({seq: _fate_of(result.state) for seq, result in zip(seqs, results, strict=False)})
         self._closings.note(request, results)
         if final and not request.again:
             self._counter.settled(len(results))

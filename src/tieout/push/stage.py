@@ -9,13 +9,16 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from tieout.errors import Problem, StoreError
-from tieout.push import stage_rows
+from tieout.push import stage_lots, stage_rows
 from tieout.push.staged import CREATE, ENTRIES, HASHES, PROBLEMS, Fate, Order, Staged, text_of
+from tieout.store.ledger_facts import Entry, Packed
+from tieout.store.ledger_packed import pack
 
 if TYPE_CHECKING:
     from tieout.push.documents import Document
@@ -40,7 +43,8 @@ create table documents (
     known integer not null default 0,
     content blob not null,
     posting_date text not null,
-    action text not null default ''  -- of those that are to be sent: what is done with them
+    action text not null default '',  -- of those that are to be sent: what is done with them
+    lot integer  -- in which it goes out as it stands, and which has its body then
 );
 create table orders (  -- of documents for which something else is done than to create a record
     seq integer primary key, done text not null, step integer not null, key text not null,
@@ -56,12 +60,13 @@ create index entries_entry on entries (entry);
 create index entries_row on entries (row);
 """
 _CHUNK = 1_000
+_LOTS = 20
 _COLUMNS = (
     "seq, entity, source_id, rows, entries, body, hash, totals, lists, problems, fate, attempt, known, content, "
-    "posting_date"
+    "posting_date, lot"
 )
 _WITHOUT_BODY = _COLUMNS.replace("body", "x''")
-_INSERT = f"insert into documents ({_COLUMNS}, row_count) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?, ?)"  # noqa: S608 - our own names
+_INSERT = f"insert into documents ({_COLUMNS}, row_count) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?, null, ?)"  # noqa: S608 - our own names
 
 
 class Stage:
@@ -75,9 +80,10 @@ class Stage:
         self._database = sqlite3.connect("file:", uri=True, isolation_level=None, check_same_thread=False)
         for pragma in ("journal_mode=off", "synchronous=off", "cache_size=-16000"):
             self._database.execute(f"pragma {pragma}")
-        self._database.executescript(_SCHEMA + stage_rows.SCHEMA)
+        self._database.executescript(_SCHEMA + stage_rows.SCHEMA + stage_lots.SCHEMA)
         self._database.execute("begin")  # one transaction, never committed: nobody else reads it
         self.rows = stage_rows.StageRows(self._run, self._many)
+        self.lots = stage_lots.StageLots(self._run, self._many)
 
     def __enter__(self) -> Stage:
         return self
@@ -113,6 +119,7 @@ class Stage:
 
     def close_intake(self) -> None:
         """After the last document: make what reading needs."""
+        self.lots.close()
         for statement in _INDEXES.strip().splitlines():
             self._run(statement)
 
@@ -143,7 +150,7 @@ class Stage:
     def sharing(self, source_id: str) -> Iterator[Staged]:
         """The documents that have an id, in order and without their bodies. Nothing may be changed meanwhile."""
         query = f"select {_WITHOUT_BODY} from documents where source_id = ? order by seq"  # noqa: S608 - our own names
-        yield from map(Staged, self._run(query, (source_id,)))
+        yield from map(self._staged, self._run(query, (source_id,)))
 
     def rename(self, names: Iterable[tuple[int, str]]) -> None:
         """Give documents other ids, by their first rows."""
@@ -178,20 +185,41 @@ class Stage:
 
     # Reading -------------------------------------------------------------------------------------------------------
 
-    def chunks(self, *fates: Fate, size: int = _CHUNK, known: bool = False) -> Iterator[list[Staged]]:
+    def chunks(
+        self, *fates: Fate, size: int = _CHUNK, known: bool = False, apart: bool = False
+    ) -> Iterator[list[Staged]]:
         """Documents in the order of their first rows, those of some fates or all, in pieces of at most `size`. With
-        `known` only those that the ledger had before this run."""
+        `known` only those that the ledger had before this run, with `apart` those that are in no lot."""
         after = -1
         among = f"and fate in ({', '.join('?' * len(fates))})" if fates else ""
         among += " and known" if known else ""
+        among += " and lot is null" if apart else ""
         query = f"select {_COLUMNS} from documents where seq > ? {among} order by seq limit {size}"  # noqa: S608 - our own names
         while rows := self._run(query, (after, *fates)).fetchall():
-            yield [Staged(row) for row in rows]
+            yield [self._staged(row) for row in rows]
             after = rows[-1][0]
+
+    def to_send(self) -> Iterator[tuple[str, list[Packed]]]:
+        """(Entity, what the ledger writes of some of its documents that are to be sent)."""
+        lots = (lot.records for lot in self.lots.all())
+        while some := list(islice(lots, _LOTS)):
+            yield "", some
+        query = (
+            "select entity, source_id, hash, rows, totals, entries, attempt, seq from documents"  # noqa: S608
+            f" where seq > ? and fate = 'send' and lot is null order by seq limit {_CHUNK}"
+        )
+        after = -1
+        while rows := self._run(query, (after,)).fetchall():
+            after = rows[-1][-1]
+            found: dict[str, list[Entry]] = {}
+            for entity, source_id, digest, of, totals, ids, attempt, _ in rows:
+                entry = Entry(source_id, digest, of, totals, () if ids == "[]" else ENTRIES.decode(ids), attempt)
+                found.setdefault(entity, []).append(entry)
+            yield from ((entity, [pack(entries)]) for entity, entries in found.items())
 
     def one(self, seq: int, *, body: bool = True) -> Staged:
         columns = _COLUMNS if body else _WITHOUT_BODY
-        return Staged(self._run(f"select {columns} from documents where seq = ?", (seq,)).fetchone())  # noqa: S608 - our own names
+        return self._staged(self._run(f"select {columns} from documents where seq = ?", (seq,)).fetchone())  # noqa: S608 - our own names
 
     def holds(self, source_ids: Iterable[str]) -> set[str]:
         """Which of these ids a document has."""
@@ -230,6 +258,7 @@ class Stage:
         yield from self._run("select entry, seq, row, content from entries order by row, entry")
         yield from self._run("select seq, hashes from files order by seq")
         yield from self._run("select seq, step from last_steps order by seq")
+        yield from self._run("select lot, seqs, ids, body, records from lots order by lot")
         yield from self.rows.raw()
 
     # On file ---------------------------------------------------------------------------------------------------------
@@ -253,6 +282,7 @@ class Stage:
             self._database.execute("insert into entries select entry, seq, row, content from kept.entries")
             self._database.execute("insert into files select seq, hashes from kept.files")
             self._database.execute("insert into last_steps select seq, step from kept.last_steps")
+            self._database.execute("insert into lots select lot, seqs, ids, body, records from kept.lots")
             self.rows.copy("kept")
             self._database.execute("commit")
         finally:
@@ -365,6 +395,13 @@ class Stage:
         self._run("update documents set fate = 'pending' where fate = 'send' and entity = ?", (entity,))
 
     # Inside --------------------------------------------------------------------------------------------------------
+
+    def _staged(self, row: tuple[Any, ...]) -> Staged:
+        *facts, lot = row
+        document = Staged(facts)
+        if lot is not None:
+            document.fill(*self.lots.of(lot, document.seq))
+        return document
 
     def _among(self, query: str, words: Iterable[str]) -> set[str]:
         wanted = list(words)

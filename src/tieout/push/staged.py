@@ -5,6 +5,7 @@ Data; how it is kept is the stage's business.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, Literal, TypeAlias
 
@@ -65,7 +66,7 @@ class Staged:
         "has_moved_rows", "known", "payload_hash", "posting_date", "seq", "source_id",
     )  # fmt: skip
 
-    def __init__(self, row: tuple[Any, ...]) -> None:
+    def __init__(self, row: Sequence[Any]) -> None:
         self.seq: int
         """The number of its first row: documents come in this order."""
         self.entity: str
@@ -89,6 +90,10 @@ class Staged:
         ) = row  # fmt: skip
         self.has_moved_rows = False
         """A row of it is in Intacct already, as part of another document. Not kept on the stage."""
+
+    def fill(self, body: bytes, payload_hash: str, totals: str) -> None:
+        """Take what does not stand in its row."""
+        self.body, self.payload_hash, self._totals = body, payload_hash, totals
 
     @property
     def rows(self) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy import Integer, and_, bindparam, select, text
+from sqlalchemy import BigInteger, Integer, LargeBinary, and_, bindparam, select, text
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection, Table, TextClause
@@ -179,4 +179,7 @@ def _columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
 
 
 def _type(table: Table, name: str) -> str:
-    return "integer" if isinstance(table.c[name].type, Integer) else "text"
+    kind = table.c[name].type
+    if isinstance(kind, LargeBinary):
+        return "bytea"
+    return "bigint" if isinstance(kind, BigInteger) else "integer" if isinstance(kind, Integer) else "text"

@@ -25,6 +25,7 @@ from tieout.store.ledger_facts import (
     Entry,
     LastRun,
     LedgerRecord,
+    Packed,
     Posted,
     Result,
     Scope,
@@ -87,12 +88,13 @@ class Ledger(StepLines):
         self._taken: set[str] = set()
         """All of those."""
 
-    def begin_batch(self, lease: Lease, run_id: str, batch: Batch, records: Sequence[Entry]) -> None:
+    def begin_batch(self, lease: Lease, run_id: str, batch: Batch, records: Sequence[Entry] | Packed) -> None:
         """Write a batch and its records as `sending`, before the request. After this the bytes outlive a crash.
 
         Records of step 0 are written with the batch, and get rows once their outcomes are known. Raises StoreError, and
         writes nothing, where one of them is posted or in flight already."""
         moment = now_text()
+        packed = records if isinstance(records, Packed) else pack(records)
         with self._store.joined() as connection:
             lease.assure(connection)
             row = self.scope.values() | {
@@ -108,22 +110,27 @@ class Ledger(StepLines):
                 "atomic": batch.atomic,
                 "keys": json_text(batch.keys) if any(batch.keys) else None,
                 "record_count": batch.count,
-                "records": pack(records) if self.step == 0 else None,
+                "records": packed.data if self.step == 0 else None,
                 "state": "open",
                 "created_at": batch.created_at or moment,
                 "sent_at": moment,
                 "run_id": run_id,
             }
             insert_row(connection, push_batches, row)
-            if not self._take(connection, records, run_id, batch.id):
+            if self.step and not isinstance(records, Packed):
+                free = self._take_up(connection, records, run_id, batch.id)
+            else:
+                free = self._is_free(connection, packed.ids)
+            if not free:
                 raise StoreError(
                     f"The ledger of push {self.scope.push} holds other states than when the run began.",
                     advice="Run the command again; nothing was sent.",
                 )
-            self._own(connection, records)
+            if not isinstance(records, Packed):
+                self._own(connection, records)
         if self.step == 0:
-            self._standing[batch.id] = ids = [record.source_id for record in records]
-            self._taken.update(ids)
+            self._standing[batch.id] = packed.ids
+            self._taken.update(packed.ids)
 
     def resolve(self, lease: Lease, batch_id: str, results: Sequence[Result]) -> None:
         """Record what became of every position, and close the batch. Its body is dropped. Where all was posted, the
@@ -162,14 +169,12 @@ class Ledger(StepLines):
             lease.assure(connection)
             self._announce(connection, run_id, records)
 
-    def plan(self, lease: Lease, run_id: str, records: Sequence[Entry]) -> None:
+    def plan(self, lease: Lease, run_id: str, parts: Sequence[Packed]) -> None:
         """Write down what a run will send, lest it be forgotten if the run ends early: `records` and `settle_left`
         take it for `pending` then, where nothing else is known."""
-        if not records:
-            return
         with self._store.begin() as connection:
             lease.assure(connection)
-            ledger_planned.write(connection, self.scope, self.operation, run_id, records)
+            ledger_planned.write(connection, self.scope, self.operation, run_id, parts)
 
     def drop_planned(self, lease: Lease, run_id: str) -> None:
         """Forget, in every entity, what a run was to send: all of it has records of its own."""
@@ -412,16 +417,17 @@ class Ledger(StepLines):
         # What is posted stays posted, whatever a later answer says.
         update_many(connection, push_records, sets, ("batch_id", "position"), names, rows, "state <> 'posted'")
 
-    def _take(self, connection: Connection, records: Sequence[Entry], run_id: str, batch_id: str) -> bool:
-        """Whether no record is posted or in flight. Those of later steps become `sending` here."""
-        if self.step:
-            self._upsert(connection, records, run_id, "sending", batch_id)
-            written = connection.scalar(select(func.count()).where(push_records.c.batch_id == batch_id))
-            return written == len(records)
-        ids = [record.source_id for record in records]
-        if not self._taken.isdisjoint(ids):
+    def _take_up(self, connection: Connection, records: Sequence[Entry], run_id: str, batch_id: str) -> bool:
+        """Make records of a later step `sending` -> whether none was posted or in flight."""
+        self._upsert(connection, records, run_id, "sending", batch_id)
+        written = connection.scalar(select(func.count()).where(push_records.c.batch_id == batch_id))
+        return written == len(records)
+
+    def _is_free(self, connection: Connection, source_ids: Sequence[str]) -> bool:
+        """Whether no record is posted or in flight."""
+        if not self._taken.isdisjoint(source_ids):
             return False
-        return not any_of(connection, push_records, self._identity, "source_id", ids, _TAKEN)
+        return not any_of(connection, push_records, self._identity, "source_id", source_ids, _TAKEN)
 
     def _announce(self, connection: Connection, run_id: str, records: Sequence[Entry]) -> None:
         if any(record.entries for record in records):

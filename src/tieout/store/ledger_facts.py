@@ -100,6 +100,13 @@ class Entry(msgspec.Struct, gc=False):
     """What a step needs to know, JSON; kept from the first time."""
 
 
+class Packed(NamedTuple):
+    """Records that are written as one value (`ledger_packed`): none has rows with ids of their own."""
+
+    ids: list[str]
+    data: bytes
+
+
 class Result(msgspec.Struct, kw_only=True, gc=False):
     """What became of the record at one position of a batch."""
 

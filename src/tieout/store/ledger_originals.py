@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from sqlalchemy import and_, delete, insert, select, update
 
+from tieout.store.bulk import insert_many
 from tieout.store.ledger_facts import Correction, Origin, Original, Scope, Seal, now_text
 from tieout.store.ledger_tables import push_corrections, push_originals, push_records
 
@@ -30,6 +31,13 @@ _decode_names = lru_cache(100)(msgspec.json.Decoder(tuple[str, ...]).decode)
 """The same columns stand with every record of a source."""
 _decode_change = msgspec.json.Decoder(tuple[str | None, str | None]).decode
 _decode_origins = msgspec.json.Decoder(tuple[tuple[Origin, ...], tuple[int, ...]]).decode
+
+
+def _correction_id(scope: Scope, correction: Correction, sha256: str) -> str:
+    """The same for the same cell of the same file, however often it comes back: a run may be killed and begun anew."""
+    facts = [scope.company, scope.environment, correction.entity, scope.push, correction.source_id]
+    facts += [str(correction.row), correction.column, sha256]
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, msgspec.json.encode(facts).decode()))
 
 
 def original_id(scope: Scope, source_id: str) -> str:
@@ -136,32 +144,21 @@ class Originals:
 
     # What people changed -------------------------------------------------------------------------------------------
 
-    def record(self, lease: Lease, run_id: str, corrections: Sequence[Correction]) -> None:
-        """Write down what was changed, for good."""
+    def record(self, lease: Lease, run_id: str, corrections: Sequence[Correction], sha256: str) -> None:
+        """Write down what was changed in a file of this hash, for good; what is written down already stays as it is."""
         rows = []
         seal = self._sealing()
-        for correction in corrections:
-            id = str(uuid.uuid4())
-            change = msgspec.json.encode((correction.before, correction.after))
-            rows.append(
-                self._scope.values()
-                | {
-                    "id": id,
-                    "entity": correction.entity,
-                    "source_id": correction.source_id,
-                    "row": correction.row,
-                    "column": correction.column,
-                    "change_sealed": seal.encrypt(change, change_context(id), self._owner),
-                    "by": correction.by,
-                    "file": correction.file,
-                    "run_id": run_id,
-                    "at": correction.at,
-                }
-            )
+        for each in corrections:
+            id = _correction_id(self._scope, each, sha256)
+            change = msgspec.json.encode((each.before, each.after))
+            sealed = seal.encrypt(change, change_context(id), self._owner)
+            rows.append((id, each.entity, each.source_id, each.row, each.column, sealed, each.by, each.file, each.at))
+        same = {**self._scope.values(), "run_id": run_id}
+        del same["entity"]
+        names = ("id", "entity", "source_id", "row", "column", "change_sealed", "by", "file", "at")
         with self._store.begin() as connection:
             lease.assure(connection)
-            for start in range(0, len(rows), _CHUNK):
-                connection.execute(insert(push_corrections), rows[start : start + _CHUNK])
+            insert_many(connection, push_corrections, same, names, rows, "on conflict (id) do nothing")
 
     def corrections(self) -> Iterator[Correction]:
         """What was ever changed in rows of this push, in any entity, the earliest first; None for what was erased."""

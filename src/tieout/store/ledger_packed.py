@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from tieout.store.ledger_facts import Entry, Posted
+from tieout.store.ledger_facts import Entry, Packed, Posted
 
 _EARLIER = msgspec.json.Decoder(list[tuple[str, str, str, str, tuple[str, ...], int, str | None]])
 """How records were packed before version 0021 of the state database: one after the other, nothing apart."""
@@ -37,20 +37,31 @@ class _Columns(msgspec.Struct, array_like=True, gc=False):
 _COLUMNS = msgspec.json.Decoder(_Columns)
 
 
-def pack(records: Sequence[Entry]) -> bytes:
+def pack(records: Sequence[Entry]) -> Packed:
     """Records in their order; what is wrong with them (`error`) is not kept."""
-    hashes = [r.payload_hash for r in records]
-    apart = _bytes_of(hashes)
-    columns = _Columns(
-        [r.source_id for r in records],
+    source_ids = [r.source_id for r in records]
+    found = _Columns(
+        source_ids,
         [r.rows for r in records],
         [r.totals for r in records],
         [tuple(r.entries) for r in records] if any(r.entries for r in records) else None,
         [r.attempt for r in records] if any(r.attempt for r in records) else None,
         [r.facts for r in records] if any(r.facts for r in records) else None,
-        hashes if apart is None else None,
+        None,
     )
-    packed = zlib.compress(_encode(columns), 1)
+    return Packed(source_ids, _packed(found, [r.payload_hash for r in records]))
+
+
+def pack_columns(source_ids: list[str], hashes: Sequence[str], rows: list[str], totals: list[str]) -> Packed:
+    """The same for records of single rows that never went out."""
+    return Packed(source_ids, _packed(_Columns(source_ids, rows, totals, None, None, None, None), hashes))
+
+
+def _packed(found: _Columns, hashes: Sequence[str]) -> bytes:
+    apart = _bytes_of(hashes)
+    if apart is None:
+        found.hashes = list(hashes)
+    packed = zlib.compress(_encode(found), 1)
     return b"".join((_MARK, len(packed).to_bytes(4), packed, apart or b""))
 
 

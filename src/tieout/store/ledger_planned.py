@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from sqlalchemy import delete, insert, select
 
-from tieout.store.ledger_facts import Entry, Scope, now_text
-from tieout.store.ledger_packed import pack, unpack
+from tieout.store.ledger_facts import Entry, Packed, Scope, now_text
+from tieout.store.ledger_packed import unpack
 from tieout.store.ledger_tables import push_planned
 
 if TYPE_CHECKING:
@@ -35,16 +35,11 @@ class Part(msgspec.Struct, frozen=True):
         return unpack(self.packed)
 
 
-def write(connection: Connection, scope: Scope, operation: str, run_id: str, records: Sequence[Entry]) -> None:
+def write(connection: Connection, scope: Scope, operation: str, run_id: str, parts: Sequence[Packed]) -> None:
     """Write down what a run will send."""
-    row = scope.values() | {
-        "id": str(uuid.uuid4()),
-        "operation": operation,
-        "run_id": run_id,
-        "records": pack(records),
-        "planned_at": now_text(),
-    }
-    connection.execute(insert(push_planned).values(row))
+    same = scope.values() | {"operation": operation, "run_id": run_id, "planned_at": now_text()}
+    rows = [same | {"id": str(uuid.uuid4()), "records": part.data} for part in parts]
+    connection.execute(insert(push_planned), rows)
 
 
 def parts(connection: Connection, scope: Scope, *, any_entity: bool = False, operation: str = "") -> list[Part]:

@@ -144,7 +144,7 @@ def blank(connection: Connection, of: ColumnElement[bool]) -> None:
     for each in _found(connection, of):
         entries = [msgspec.structs.replace(entry, rows="[]", totals="{}") for entry in each.entries()]
         mine = push_batches.c.id == each.batch_id
-        connection.execute(update(push_batches).where(mine).values(records=pack(entries)))
+        connection.execute(update(push_batches).where(mine).values(records=pack(entries).data))
 
 
 _COLUMNS = tuple(

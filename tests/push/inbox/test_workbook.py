@@ -420,6 +420,20 @@ def test_what_a_killed_push_left_is_read_from_its_source(desk: Desk, forked: For
     assert desk.held_by_company("timesheets", "description") == {"S1": 1, "S2": 1}
 
 
+def test_a_correction_is_written_down_once_though_its_retry_was_killed(desk: Desk, forked: Forks) -> None:
+    desk.sheets([BAD_HOURS])
+    desk.push("times")
+    path = book_of(desk)
+    edit(path, lambda sheet: setattr(cell(sheet, "T2", "Hours"), "value", "8"))
+    code = f"from pathlib import Path; from tieout import push; from tieout.project import load; push.retry(load(), 'times', from_file=Path({str(path)!r}))"  # noqa: E501
+    ended, _ = forked.run(code, environment={"TIEOUT_CRASH_AT": "push.after_ledger_write"}, folder=desk.root)
+    assert ended != 0
+    desk.retry("times", from_file=path)
+    assert desk.held_by_company("timesheets", "description") == {"S2": 1}
+    with opened(desk.project, "times", settings_of(desk.project, "times")) as desks:
+        assert [(c.row, c.before, c.after) for c in desks.main.ledger.originals.corrections()] == [(2, "eight", "8")]
+
+
 def test_drafts_have_their_own_sheet(tmp_path: Path) -> None:
     with ground(tmp_path) as made:
         made.with_text(

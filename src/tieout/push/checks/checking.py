@@ -6,7 +6,7 @@ already has is left alone: what has become of the company since is no reason to 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,7 @@ from tieout.push.plan import ARRIVED
 if TYPE_CHECKING:
     from tieout.push.documents import Document
     from tieout.push.opening import Desks
+    from tieout.push.plain import Lot
     from tieout.push.settings import PushSettings
     from tieout.rest import Intacct
 
@@ -87,6 +88,18 @@ class Checking:
             self._duplicates.in_company(fresh, self._entity_of)
         if self._desks.object in POSTED_ON:
             self._check_periods(here)
+
+    def takes_lots(self) -> bool:
+        """Whether nothing is asked of each document but whether what it refers to is there: of nothing that is known
+        already, without dates, numbers and sums of its own."""
+        if self._controls is not None or self._desks.object in (*POSTED_ON, JOURNAL_ENTRY):
+            return False
+        creates = self._settings.check_duplicates and self._settings.operation == "create"
+        return not (creates and self._duplicates.concerns) and self._desks.ledger("").is_empty()
+
+    def look_at(self, lot: Lot) -> Collection[int]:
+        """The places of documents that refer to what is not there, or is doubtful."""
+        return self._references.look_at(lot, self._ask) if self._settings.check_references else ()
 
     def _ask(self, documents: Sequence[Document], new: Sequence[Document]) -> None:
         """Ask Intacct what there is to find out about documents, all at once as far as the run's concurrency goes. The

@@ -5,7 +5,8 @@ Knows documents and models. How a company is asked is `known`'s business.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from tieout.push.checks.check import Target
     from tieout.push.documents import Document
     from tieout.push.fields.lookups import Wanted
+    from tieout.push.fields.values import Wire
+    from tieout.push.plain import Lot
 
 UNUSABLE = ("inactive", "activeNonPosting")
 """States of master data that a transaction may not refer to: what production clients are told is `Activate the vendor`;
@@ -89,6 +92,11 @@ class Uses:
     def __init__(self, target: Target) -> None:
         self._top = _Level(target.model, "", lambda name, entry: target.lines(name))
 
+    def is_reference(self, name: str) -> bool:
+        """Whether a structure in the header is a reference that is asked for."""
+        found = self._top.below(name)
+        return found is not None and found[0] == "ref"
+
     def of(self, document: Document) -> Iterator[Use]:
         """Every reference by id or key that the document holds; by key where it holds both."""
         yield from _walk(document.body, self._top, "", 0)
@@ -135,6 +143,9 @@ class References:
         self._is_strict = is_transaction(target.model) and not target.model.name.endswith(_TAKES_INACTIVE)
         self._noun = noun
         self.doubts: dict[str, int] = {}
+        self._sound: dict[str, set[Wire]] = defaultdict(lambda: {None})
+        """By path: values that lots have and with which nothing is wrong."""
+        self._unsound: dict[str, set[Wire]] = defaultdict(set)
 
     def _asked_of(self, document: Document) -> Iterator[Use]:
         """The references of a document to what is not only coming."""
@@ -173,6 +184,41 @@ class References:
                     self._say(document, use, found, wanted)
             for sentence in doubts:
                 self.doubts[sentence] = self.doubts.get(sentence, 0) + 1
+
+    def look_at(self, lot: Lot, ask: Callable[[Sequence[Document], Sequence[Document]], None]) -> Collection[int]:
+        """The places of a lot that refer to what is wrong or doubtful. Each value is looked into once, for all that
+        refer to it; `ask` puts the questions about documents to Intacct first."""
+        columns = [(path, values) for above, path, values in lot.values() if above and self._uses.is_reference(above)]
+        new = [
+            (path, value)
+            for path, values in columns
+            if not self._sound[path].issuperset(values)
+            for value in set(values) - self._sound[path] - self._unsound[path]
+        ]
+        if new:
+            self._look_into(new, ask)
+        places: set[int] = set()
+        for path, values in columns:
+            if unsound := self._unsound[path]:
+                places.update(place for place, value in enumerate(values) if value in unsound)
+        return places
+
+    def _look_into(
+        self, new: Sequence[tuple[str, Wire]], ask: Callable[[Sequence[Document], Sequence[Document]], None]
+    ) -> None:
+        """Learn which of these values of references are sound: one document of nothing else stands for all."""
+        from tieout.push.documents import Document
+
+        documents = []
+        for path, value in new:
+            above, _, by = path.partition(".")
+            documents.append(Document("", [0], [""], {above: {by: value}}, [], {}))
+        ask(documents, ())
+        wrong = self._wrong(documents)
+        for (path, value), document in zip(new, documents, strict=True):
+            entity = self._entity_of(document)
+            is_wrong = any((entity, u.object, u.by, u.value) in wrong for u in self._uses.of(document))
+            (self._unsound if is_wrong else self._sound)[path].add(value)
 
     def _wrong(self, documents: Sequence[Document]) -> dict[tuple[str, str, By, str], Verdict]:
         """(entity, object, by, value) -> what is wrong with it. What has to be looked into further, such as the nearest

@@ -29,9 +29,9 @@ class Closings:
 
     def note(self, request: Request, results: Iterable[Result]) -> None:
         """Learn from the results of a request."""
-        for outgoing, result in zip(request.outgoing, results, strict=False):
+        for seq, result in zip(request.outgoing.seqs, results, strict=False):
             if result.state == "failed" and result.error is not None and closed_words(result.error):
-                document = self._stage.one(outgoing.seq)
+                document = self._stage.one(seq)
                 self._periods.note(result.error, document.entity, document.posting_date)
 
     def open(self, documents: Iterable[Staged]) -> Iterator[Staged]:

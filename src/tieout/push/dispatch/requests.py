@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import islice
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, overload
 
 import msgspec
 
@@ -19,12 +19,14 @@ from tieout.rest import operations
 from tieout.rest.attachments import ATTACHMENT, FOLDER
 from tieout.rest.batch import MAX_BATCH, MAX_BODY, MAX_PATH
 from tieout.store.ledger import Batch, Entry, Scope
-from tieout.store.ledger_facts import now_text
+from tieout.store.ledger_facts import Packed, now_text
+from tieout.store.ledger_packed import unpack
 
 if TYPE_CHECKING:
     from tieout.push.opening import Opened
     from tieout.push.settings import PushSettings
     from tieout.push.stage import Order, Staged
+    from tieout.push.stage_lots import StagedLot
 
 T = TypeVar("T")
 
@@ -90,6 +92,104 @@ class Outgoing(msgspec.Struct, gc=False):
         return cls(staged.seq, record, staged.body, way(line, order.step, order.done, object), order.key)
 
 
+class Bundle(Sequence[Outgoing]):
+    """Documents of one way that go out in one request, in the order sent."""
+
+    def __init__(self, outgoing: Sequence[Outgoing] = ()) -> None:
+        self._outgoing = outgoing
+
+    def __len__(self) -> int:
+        return len(self._outgoing)
+
+    @overload
+    def __getitem__(self, at: int) -> Outgoing: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[Outgoing]: ...
+    def __getitem__(self, at: int | slice) -> Outgoing | Sequence[Outgoing]:
+        return self._outgoing[at]
+
+    @property
+    def way(self) -> Way:
+        return self._outgoing[0].way
+
+    @property
+    def seqs(self) -> Sequence[int]:
+        """Their places on the stage."""
+        return [each.seq for each in self._outgoing]
+
+    @property
+    def sources(self) -> Sequence[str]:
+        """Their ids."""
+        return [each.record.source_id for each in self._outgoing]
+
+    @property
+    def records(self) -> Sequence[Entry] | Packed:
+        """What the ledger writes of them before they go out."""
+        return [each.record for each in self._outgoing]
+
+    @property
+    def epoch(self) -> int:
+        return max(each.record.attempt for each in self._outgoing)
+
+    @property
+    def keys(self) -> Sequence[str]:
+        """Those that they have already, "" where Intacct gives one."""
+        return [each.key for each in self._outgoing]
+
+    def body(self) -> bytes:
+        """Of the request."""
+        return b"[" + b",".join(each.body for each in self._outgoing) + b"]"
+
+
+class Whole(Bundle):
+    """A lot of the stage. Its documents are told apart only where somebody asks for one."""
+
+    def __init__(self, lot: StagedLot, going: Way) -> None:
+        super().__init__()
+        self._lot, self._way = lot, going
+
+    def __len__(self) -> int:
+        return len(self._lot.seqs)
+
+    @overload
+    def __getitem__(self, at: int) -> Outgoing: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[Outgoing]: ...
+    def __getitem__(self, at: int | slice) -> Outgoing | Sequence[Outgoing]:
+        if not self._outgoing:
+            entries = unpack(self._lot.records.data)
+            found = zip(self._lot.seqs, entries, self._lot.bodies(), strict=True)
+            self._outgoing = [Outgoing(seq, entry, body, self._way) for seq, entry, body in found]
+        return self._outgoing[at]
+
+    @property
+    def way(self) -> Way:
+        return self._way
+
+    @property
+    def seqs(self) -> Sequence[int]:
+        return self._lot.seqs
+
+    @property
+    def sources(self) -> Sequence[str]:
+        return self._lot.records.ids
+
+    @property
+    def records(self) -> Packed:
+        return self._lot.records
+
+    @property
+    def epoch(self) -> int:
+        return 0
+
+    @property
+    def keys(self) -> Sequence[str]:
+        return ()
+
+    def body(self) -> bytes:
+        return self._lot.body
+
+
 class _Waiting(msgspec.Struct):
     desk: Opened
     way: Way
@@ -105,7 +205,7 @@ class _Waiting(msgspec.Struct):
 
 def batches(
     documents: Iterable[tuple[Opened, Outgoing]], *, most: int = MAX_BATCH, largest: int = MAX_BODY
-) -> Iterator[tuple[Opened, list[Outgoing]]]:
+) -> Iterator[tuple[Opened, Bundle]]:
     """Documents in requests of one entity and one way each, of at most `most` records and `largest` bytes, in the order
     given. No record is changed twice in one request.
 
@@ -121,31 +221,29 @@ def batches(
         else:
             size, room = len(outgoing.body) + 1, largest
         if group.outgoing and (group.size + size > room or outgoing.key in group.keys):
-            yield desk, group.empty()
+            yield desk, Bundle(group.empty())
         group.outgoing.append(outgoing)
         group.size += size
         if outgoing.key:
             group.keys.add(outgoing.key)
         if len(group.outgoing) >= most:  # at once: what comes next may depend on what becomes of these
-            yield desk, group.empty()
+            yield desk, Bundle(group.empty())
     for group in waiting.values():
         if group.outgoing:
-            yield group.desk, group.outgoing
+            yield group.desk, Bundle(group.outgoing)
 
 
-def make_batch(scope: Scope, object: str, outgoing: Sequence[Outgoing], *, atomic: bool = False) -> Batch:
+def make_batch(scope: Scope, object: str, outgoing: Bundle, *, atomic: bool = False) -> Batch:
     """The request for some documents of one way: its exact bytes and its idempotency key, which a DELETE has not.
 
     `object` is the push's, whatever the path leads to."""
-    going = outgoing[0].way
-    epoch = max(each.record.attempt for each in outgoing)
-    sources = [each.record.source_id for each in outgoing]
+    going, epoch = outgoing.way, outgoing.epoch
     if going.method == "DELETE":
-        path = operations.object_path(_object_in(going.path), [each.key for each in outgoing])
+        path = operations.object_path(_object_in(going.path), outgoing.keys)
         body, key = b"", ""
     else:
-        path, body = going.path, b"[" + b",".join(each.body for each in outgoing) + b"]"
-        key = idempotency_key(scope, going, epoch, sources, body)
+        path, body = going.path, outgoing.body()
+        key = idempotency_key(scope, going, epoch, outgoing.sources, body)
     return Batch(
         id=str(uuid.uuid4()),
         object=object,
@@ -160,7 +258,7 @@ def make_batch(scope: Scope, object: str, outgoing: Sequence[Outgoing], *, atomi
         step=going.step,
         atomic=atomic,
         # What an action answers may be another record: the one that reverses (REST reference 4.8).
-        keys=tuple(each.key or None for each in outgoing) if going.method != "POST" else (),
+        keys=tuple(key or None for key in outgoing.keys) if going.method != "POST" else (),
     )
 
 
@@ -176,14 +274,14 @@ def idempotency_key(scope: Scope, going: Way, epoch: int, sources: Sequence[str]
     return hashlib.sha256(msgspec.json.encode(facts) + b"\n" + body).hexdigest()
 
 
-def halves(outgoing: Sequence[Outgoing]) -> tuple[Sequence[Outgoing], Sequence[Outgoing]]:
+def halves(outgoing: Bundle) -> tuple[Bundle, Bundle]:
     """The same documents in two requests, under the next epoch: the first one's refusal is definite."""
     again = [
         msgspec.structs.replace(each, record=msgspec.structs.replace(each.record, attempt=each.record.attempt + 1))
         for each in outgoing
     ]
     half = len(again) // 2
-    return again[:half], again[half:]
+    return Bundle(again[:half]), Bundle(again[half:])
 
 
 def _object_in(path: str) -> str:

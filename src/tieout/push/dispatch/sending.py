@@ -33,7 +33,7 @@ from tieout.errors import (
     UnreachableError,
 )
 from tieout.push.dispatch.flights import Flights
-from tieout.push.dispatch.requests import Outgoing, halves, make_batch, object_of
+from tieout.push.dispatch.requests import Bundle, halves, make_batch, object_of
 from tieout.push.report import error_facts
 from tieout.rest import Outcome, operations
 from tieout.rest.outcomes import Made, read_made
@@ -70,7 +70,7 @@ class Request(msgspec.Struct):
     desk: Opened
     batch: Batch
     sources: Sequence[str]
-    outgoing: Sequence[Outgoing] = ()
+    outgoing: Bundle = Bundle()
     """Empty where an earlier run sent it."""
     again: bool = False
     """It was sent before and nobody knows what became of it."""
@@ -113,7 +113,7 @@ class Sender:
         """Answers that are written in one transaction; meanwhile Intacct has the other half to do."""
         self._left: dict[str, str] = {}
         """Batch -> what is to be said of what stays unknown in it."""
-        self._cut: deque[tuple[Opened, Sequence[Outgoing]]] = deque()
+        self._cut: deque[tuple[Opened, Bundle]] = deque()
         """Halves of requests that were refused as a whole: they go out next."""
         self._ledgers: dict[str, Ledger] = {}
         """By entity, those that requests of this run are in."""
@@ -191,7 +191,7 @@ class Sender:
 
     # This run ------------------------------------------------------------------------------------------------------
 
-    def send(self, batches: Iterable[tuple[Opened, Sequence[Outgoing]]]) -> None:
+    def send(self, batches: Iterable[tuple[Opened, Bundle]]) -> None:
         """Send batches. After a request whose outcome is unknown no further one begins until those under way have
         landed and each open one was asked for once more; if all is known then, it goes on.
 
@@ -249,10 +249,10 @@ class Sender:
                 return False  # nothing is lost: the ledger has it open, and the next run goes on
         return all(known)
 
-    def _made(self, desk: Opened, outgoing: Sequence[Outgoing]) -> Request:
+    def _made(self, desk: Opened, outgoing: Bundle) -> Request:
         """The request for some documents."""
         batch = make_batch(desk.ledger.scope, desk.object, outgoing, atomic=self._atomic)
-        return Request(desk, batch, [each.record.source_id for each in outgoing], outgoing)
+        return Request(desk, batch, outgoing.sources, outgoing)
 
     def _turn(self, made: Sequence[tuple[Request, Made]], following: Sequence[Request]) -> None:
         """Write in one transaction what all was posted and what goes out in its place, whose bytes outlive a crash from
@@ -280,7 +280,7 @@ class Sender:
         for request in following:
             batch = request.batch
             ledger = request.desk.ledger.at(batch.operation, batch.step)
-            ledger.begin_batch(self._lease, self._run_id, batch, [each.record for each in request.outgoing])
+            ledger.begin_batch(self._lease, self._run_id, batch, request.outgoing.records)
 
     def _conclude(self, request: Request, answer: Answer) -> bool:
         """Record what became of each position -> whether that is known of all of them. Raises where Intacct takes

@@ -236,7 +236,7 @@ def refuse_superseded(desks: Desks, stage: Stage, head: PlanHead) -> None:
                 )
 
 
-def record(desks: Desks, stage: Stage, held: Lease, run_id: str) -> None:
-    """Write down for good what people changed in a corrected file."""
+def record(desks: Desks, stage: Stage, held: Lease, run_id: str, sha256: str) -> None:
+    """Write down for good what people changed in a corrected file of this hash."""
     for some in chunks(stage.rows.corrections()):
-        desks.main.ledger.originals.record(held, run_id, some)
+        desks.main.ledger.originals.record(held, run_id, some, sha256)
