@@ -14,6 +14,8 @@ from tieout.cli.output import Output
 from tieout.errors import ForbiddenError
 from tieout.project.report import TieOutLine
 from tieout.pull.report import PullReport
+from tieout.simulator.app import SimulatorThread
+from tieout.simulator.server import Simulator
 
 
 def test_verify_without_a_project_file(connected: Run, tmp_path: Path) -> None:
@@ -127,3 +129,16 @@ def test_months_are_compared_with_intaccts_own(connected: Run, tmp_path: Path) -
 def test_a_pull_without_the_comparison_says_so(connected: Run) -> None:
     shown = connected("pull", "departments", "--no-tie-out")
     assert (shown.code, "Not compared with Intacct" in shown.out) == (0, True)
+
+
+def test_a_trial_balance_from_the_command_line(tieout: Run, tmp_path: Path) -> None:
+    with Simulator("demo") as simulator, SimulatorThread(simulator) as running:
+        simulator.settings.set({"report_pending": 0, "report_retry_after": 0})
+        assert tieout("connect", "demo", "--simulator", running.url).code == 0
+        before = tieout("verify", "--trial-balance", "March 2026")
+        assert (before.code, "tieout pull general-ledger/journal-entry" in before.err) == (5, True)
+        assert tieout("pull", "general-ledger/journal-entry", "--no-tie-out").code == 0
+        found = tieout("verify", "--trial-balance", "March 2026", "--html", "trial.html")
+        assert (found.code, "Everything ties out" in found.out) == (0, True)
+        assert "trial balance March 2026 ACCRUAL" in (tmp_path / "trial.html").read_text()
+        assert tieout("verify", "journal_entry", "--trial-balance", "March 2026").code == 2

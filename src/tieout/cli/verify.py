@@ -11,7 +11,7 @@ import typer
 from tieout.cli import kept, paper, tie_out
 from tieout.cli.invocation import of
 from tieout.cli.output import Output
-from tieout.errors import Exit, UnknownNameError
+from tieout.errors import ConfigurationError, Exit, UnknownNameError
 
 if TYPE_CHECKING:
     from tieout.project import Project
@@ -47,6 +47,13 @@ def verify(
     repair: Annotated[
         bool, typer.Option("--repair", help="Make the copy like Intacct where it differs, row by row.")
     ] = False,
+    trial: Annotated[
+        str | None,
+        typer.Option(
+            "--trial-balance", metavar="PERIOD", help="Compare the journal lines with Intacct's own: 'March 2026'."
+        ),
+    ] = None,
+    book: Annotated[str, typer.Option("--book", metavar="BOOK", help="The book of --trial-balance.")] = "ACCRUAL",
     keep: Annotated[
         Path | None, typer.Option("--html", metavar="FILE", help="Write the result as one HTML file to keep.")
     ] = None,
@@ -58,8 +65,11 @@ def verify(
     output = of(ctx).output
     if names and all(is_audit_file(word) for word in names):
         return max(_audit(output, Path(word)) for word in names)
-    how = How(keys=keys, repair=repair, by_month=by_month)
-    found = compare(of(ctx).project(), names or [], how, connection=connection, destination=destination)
+    if trial is not None:
+        found = _trial_balance(of(ctx).project(), trial, book, names, connection, destination)
+    else:
+        how = How(keys=keys, repair=repair, by_month=by_month)
+        found = compare(of(ctx).project(), names or [], how, connection=connection, destination=destination)
     lines = found.lines
     if output.json:
         findings = [tie_out.findings_as_json(one) for one in found.findings]
@@ -74,6 +84,18 @@ def verify(
     if keep is not None:
         paper.keep(keep, kept.page(found))
     return Exit.DONE if verdict(lines) or not lines else Exit.RECORDS
+
+
+def _trial_balance(
+    project: Project, period: str, book: str, names: list[str] | None, connection: str | None, destination: str | None
+) -> Verified:
+    from tieout.pull.proof.trial_balance import verify_trial_balance
+
+    if names:
+        raise ConfigurationError(
+            "--trial-balance compares the journal entries, whatever else is named.", advice="Leave out NAMES."
+        )
+    return verify_trial_balance(project, period, book, connection=connection, destination=destination)
 
 
 def is_audit_file(word: str) -> bool:

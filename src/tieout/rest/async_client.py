@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 from tieout import catalogue
 from tieout.catalogue.model import Model
 from tieout.errors import IntacctError
-from tieout.rest import attachments, models, operations, reading, workflows, writing
+from tieout.rest import attachments, models, operations, reading, reports, workflows, writing
 from tieout.rest.attachments import Attached, AttachedFile
 from tieout.rest.base import Client
 from tieout.rest.batch import BatchResult, Reference
@@ -197,6 +197,12 @@ class AsyncIntacct(Client[AsyncDriver]):
     async def attached_files(self, object: ObjectName, key: str | int) -> list[AttachedFile]:
         """As Intacct.attached_files."""
         return await self._driver.run(attachments.attached_files(self._desk, object, key))
+
+    async def report(
+        self, service: str, parameters: Mapping[str, Any], *, name: str = "", longest: float = 900.0
+    ) -> str:
+        """As Intacct.report."""
+        return await self._driver.run(reports.report(self._desk, service, parameters, name=name, longest=longest))
 
     async def remove_file(self, object: ObjectName, key: str | int, file: str | AttachedFile) -> None:
         """As Intacct.remove_file."""

@@ -54,6 +54,7 @@ AT_THE_DOOR = (TokenRefusedError, ForbiddenError, TooLargeError)
 MAY_HAVE_ACTED = (408, *range(500, 600))
 """Statuses under which the request may have been processed all the same."""
 BOM = b"\xef\xbb\xbf"
+SEE_OTHER = 303
 SHORTEST_SECRET = 8
 """Characters: a shorter token is no secret, and taking it out of a reply would break words that hold it by chance."""
 
@@ -137,11 +138,16 @@ class Attempt(Generic[T]):
     def judge(self, reply: Reply) -> Done[T] | Again:
         """A reply -> the result, or why to go on; raises where going on cannot help."""
         call = self.call
-        if 300 <= reply.status < 400:
+        named = call.see_other and reply.status == SEE_OTHER
+        if 300 <= reply.status < 400 and not named:
             raise self.final(moved(reply, self.label))
         if reply.body.startswith(BOM):
             reply = msgspec.structs.replace(reply, body=reply.body[len(BOM) :])
-        if 200 <= reply.status < 300 or (call.batch and reply.status in ITEM_STATUSES and _is_item_list(reply)):
+        if (
+            200 <= reply.status < 300
+            or named
+            or (call.batch and reply.status in ITEM_STATUSES and _is_item_list(reply))
+        ):
             try:
                 again = call.parse_again if self.unanswered else None
                 return Done((again or call.parse)(reply))

@@ -125,6 +125,8 @@ class Call(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     """What the body holds and no error may show, should the server echo it."""
     batch: bool = False
     """`parse` reads item errors itself, under any status (REST reference 4.7)."""
+    see_other: bool = False
+    """303 is an answer for `parse`: it names where a result lies (REST reference 7.8). It is not followed."""
     parse_again: Callable[[Reply], T] | None = None
     """Reads a reply that follows an unanswered try, where that changes what it means: a deleted record is not found."""
     transactions: int = 1

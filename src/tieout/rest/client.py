@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 from tieout import catalogue
 from tieout.catalogue.model import Model
 from tieout.errors import IntacctError
-from tieout.rest import attachments, models, operations, reading, workflows, writing
+from tieout.rest import attachments, models, operations, reading, reports, workflows, writing
 from tieout.rest.attachments import Attached, AttachedFile
 from tieout.rest.base import Client
 from tieout.rest.batch import BatchResult, Reference
@@ -240,6 +240,13 @@ class Intacct(Client[SyncDriver]):
     def attached_files(self, object: ObjectName, key: str | int) -> list[AttachedFile]:
         """The files of a record with their content; of an attachment itself if `object` is `attachments`."""
         return self._driver.run(attachments.attached_files(self._desk, object, key))
+
+    def report(self, service: str, parameters: Mapping[str, Any], *, name: str = "", longest: float = 900.0) -> str:
+        """Run a report, such as `general-ledger/trial-balance`, and wait for it, `longest` seconds -> its CSV text.
+        `parameters` are Sage's own (REST reference 7.8); the entity is one of them: reports ignore the client's.
+
+        Raises InvalidRequestError where the report failed, UnreachableError where it is not ready in time."""
+        return self._driver.run(reports.report(self._desk, service, parameters, name=name, longest=longest))
 
     def remove_file(self, object: ObjectName, key: str | int, file: str | AttachedFile) -> None:
         """Take one file of a record away: one of `attached_files`, or its key."""

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -35,6 +35,9 @@ from tieout.simulator.select import QueryAnswer, Selector
 from tieout.simulator.tables import Tables, path_of
 from tieout.simulator.values import KEY
 from tieout.simulator.writing import USER, Writer
+
+if TYPE_CHECKING:
+    from tieout.simulator.reports import Made
 
 __all__ = ["Company", "QueryAnswer", "User", "Who"]
 
@@ -64,6 +67,8 @@ class Company:
         self._depth = 0
         self._models: dict[str, Model] = {}
         self._users: dict[str, User] = {}
+        self.reports: dict[str, Made] = {}
+        """What was run in the report service, by id: kept apart from the records."""
         self._db = _connect(path)
         functions.register(self._db)
         self._furnish()

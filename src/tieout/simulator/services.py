@@ -11,6 +11,7 @@ from typing import Any
 
 from tieout.catalogue import Model, actions, names
 from tieout.catalogue.actions import with_actions
+from tieout.simulator import reports
 from tieout.simulator.call import Call
 from tieout.simulator.http import Response, items, json_reply, one, refused_item, totals
 from tieout.simulator.idempotency import unsupported
@@ -18,6 +19,7 @@ from tieout.simulator.refusal import Refusal
 from tieout.simulator.shapes import paged, query_body, rows_of
 from tieout.simulator.small_services import SERVICES
 
+ALL_SERVICES = {**SERVICES, **reports.SERVICES}
 KINDS = {"object": ("rootObject", "ownedObject")}
 """`type=object` means both kinds; any other word is a kind itself (REST reference 6)."""
 
@@ -32,8 +34,8 @@ def answer(call: Call) -> Response:
         if call.request.method != "GET":
             raise Refusal.method_not_allowed(call.request.method, "services/core/model", ("GET",))
         return _model(call)
-    if call.rest in SERVICES:
-        method, service = SERVICES[call.rest]
+    if call.rest in ALL_SERVICES:
+        method, service = ALL_SERVICES[call.rest]
         if call.request.method != method:
             raise Refusal.method_not_allowed(call.request.method, "services/" + "/".join(call.rest), (method,))
         return service(call)
@@ -123,7 +125,7 @@ def _doings() -> Iterator[tuple[str, str, str]]:
     for object in with_actions():
         for action in sorted(actions(object)):
             yield "workflow", f"workflows/{object}/{action}", "OPTIONS,POST"
-    services: dict[tuple[str, ...], str] = {path: method for path, (method, _) in SERVICES.items()}
+    services: dict[tuple[str, ...], str] = {path: method for path, (method, _) in ALL_SERVICES.items()}
     services |= {("core", "model"): "GET", ("core", "query"): "POST"}
     for path, method in sorted(services.items()):
         yield "service", "services/" + "/".join(path), f"OPTIONS,{method}"

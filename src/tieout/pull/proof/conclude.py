@@ -13,6 +13,7 @@ import msgspec
 
 from tieout.errors import BudgetError, TieoutError
 from tieout.project.report import TieOutLine
+from tieout.pull.destinations.base import Window
 from tieout.pull.destinations.state import TableState
 from tieout.pull.failures import is_connection_wide
 from tieout.pull.findings import Findings
@@ -26,7 +27,7 @@ from tieout.pull.reading.windows import timed_out
 First: TypeAlias = Callable[[Subject, list[TieOutLine]], Literal["", "changed", "enough"]]
 """Told a table that does not tie: whether it changed something (the table's new state is in the subject), or nothing is
 to be looked for."""
-ROUNDS = 3
+ROUNDS = 6
 """Times a table is looked at closer before it is said not to tie."""
 BUSY = "rows keep changing in Intacct while they are compared: pull again when it is quiet"
 
@@ -116,17 +117,24 @@ def catch_up(subject: Subject, found: Conclusion) -> bool:
 def look(subject: Subject, lines: list[TieOutLine]) -> Search:
     """Find the rows behind lines that do not tie: their windows, then row by row."""
     search = Search(subject)
-    narrowed = narrow(subject, measured(lines))
-    search.windows(narrowed.windows)
-    search.findings.transactions += narrowed.transactions
+    windows: list[Window | None] = []
+    probes = 0
+    for one in measured(lines):
+        if None not in windows:
+            narrowed = narrow(subject, one)
+            windows += [window for window in narrowed.windows if window not in windows]
+            probes += narrowed.transactions
+    search.windows([None] if None in windows else windows)
+    search.findings.transactions += probes
     return search
 
 
-def measured(lines: list[TieOutLine]) -> Measured:
-    """What to narrow by: the rows where their number differs, else the sums that do."""
-    if any(line.ties is False and line.what == "rows" for line in lines):
-        return Measured(())
-    return Measured(tuple(line.what.removeprefix("sum ") for line in lines if line.ties is False))
+def measured(lines: list[TieOutLine]) -> list[Measured]:
+    """What to narrow by: the rows where their number differs, and the sums that do, since a row too few and one too
+    many cancel each other out in their number."""
+    wrong = [line.what for line in lines if line.ties is False]
+    sums = tuple(what.removeprefix("sum ") for what in wrong if what != "rows")
+    return [Measured(())] * ("rows" in wrong) + [Measured(sums)] * bool(sums)
 
 
 def _prove(subject: Subject, found: Conclusion, *, whole: bool) -> None:

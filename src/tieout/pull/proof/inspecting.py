@@ -62,7 +62,7 @@ class Verified(msgspec.Struct, kw_only=True):
 
 def inspect(subject: Subject, how: How, into: Verified) -> None:
     """Compare one table with Intacct. Raises what the client and the destination raise."""
-    into.compared.append(_facts(subject))
+    into.compared.append(facts(subject))
     if how.keys:
         _keys(subject, how, into)
     if how.repair:
@@ -79,7 +79,8 @@ def inspect(subject: Subject, how: How, into: Verified) -> None:
         into.transactions += monthly.transactions
 
 
-def _facts(subject: Subject) -> Compared:
+def facts(subject: Subject) -> Compared:
+    """What a page says of a table."""
     state, where = subject.state, subject.where
     return Compared(
         table=state.table,

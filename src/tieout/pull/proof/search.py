@@ -85,6 +85,12 @@ class Search:
         self.findings.transactions = self._spent.transactions
         return len(ours), len(theirs)
 
+    def selected(self, where: Filter, ours: Sequence[str]) -> None:
+        """Compare the rows of a filter, of which `ours` are here."""
+        whole = self.subject.where
+        came = self._rows(where if whole is None else whole & where, None) or set()
+        self._confirm([key for key in ours if key not in came])
+
     def _window(self, window: Window | None, pages: int) -> bool:
         subject = self.subject
         (ours,) = subject.destination.measure(subject.state.table, [], within=window)

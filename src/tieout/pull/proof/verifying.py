@@ -220,14 +220,22 @@ def _verify(
         damaged = TieOutLine(subject=name, what="rows", source=None, intacct=None, ties=False, note=holding.damage)
         into.lines.append(damaged)
         return
-    found = reach(connection or holding.connection or _matching(project, state, reach))
-    whose, entity = found.company, found.client.entity or ""
-    if (whose, entity) != (state.company, state.entity):
-        level = f"entity {state.entity}" if state.entity else "the top level"
-        note = f"pulled from company {state.company}, {level}: name that connection with --connection"
-        into.lines.append(unproven(name, "rows", state.rows, note))
+    client = client_for(project, state, connection or holding.connection, reach)
+    if isinstance(client, str):
+        into.lines.append(unproven(name, "rows", state.rows, client))
         return
-    inspect(subject_from(found.client, holding.destination, state), how, into)
+    inspect(subject_from(client, holding.destination, state), how, into)
+
+
+def client_for(
+    project: Project, state: TableState, connection: str | None, reach: Callable[[str | None], Source]
+) -> Intacct | str:
+    """The client over which a table was pulled, or why the one that was named is not."""
+    found = reach(connection or _matching(project, state, reach))
+    if (found.company, found.client.entity or "") == (state.company, state.entity):
+        return found.client
+    level = f"entity {state.entity}" if state.entity else "the top level"
+    return f"pulled from company {state.company}, {level}: name that connection with --connection"
 
 
 def subject_from(client: Intacct, destination: Destination, state: TableState) -> Subject:

@@ -27,6 +27,17 @@ FACTS: tuple[Fact, ...] = (
         where="6",
     ),
     Fact(what="An unknown name in the model service: an empty list", evidence="DOC", where="6"),
+    Fact(
+        what="Reports are submitted (202, `Retry-After`), asked for, downloaded; the entity header does not count",
+        evidence="DOC",
+        where="7.8",
+    ),
+    Fact(
+        what="The trial balance as CSV, of posted journal entries: opening, debit, credit, closing by account; other "
+        "reports and file types are not simulated, and bills and invoices post no entries of their own",
+        evidence="INFERRED",
+        where="7.8",
+    ),
     Fact(what="null for a member of a query that may be left out counts as absent", evidence="INFERRED", where="5.1"),
 )
 SWITCHES: tuple[Switch, ...] = (
@@ -167,5 +178,34 @@ SWITCHES: tuple[Switch, ...] = (
         what="A query for rows that finds more than so many is given up by the gateway (504), as long queries by stamp "
         "were on the XML side; 0 for never. Totals are not affected.",
         where="8.7",
+    ),
+    Switch(
+        name="report_completed",
+        default="303",
+        choices=("303", "200"),
+        what="The status under which a completed report is told: 303 with `downloadURL`, or 200.",
+        evidence="DOC",
+        where="7.8",
+    ),
+    Switch(
+        name="report_pending",
+        default=1,
+        what="Times that a report is `pending` before it is completed.",
+        where="7.8",
+    ),
+    Switch(
+        name="report_retry_after",
+        default=30,
+        what="Seconds that `Retry-After` asks for when a report was submitted, and while it is pending (INFERRED).",
+        evidence="DOC",
+        where="7.8",
+    ),
+    Switch(
+        name="report_csv",
+        default="titled",
+        choices=("titled", "plain", "no_data"),
+        what="How a report's CSV begins: with lines of titles (titled), with its headings (plain); or the report finds "
+        "nothing and fails (no_data).",
+        where="7.8",
     ),
 )
