@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from sqlalchemy import func, select
 
 from tests.forks import Forks
 from tests.push.desk import CUSTOMERS, Desk
@@ -16,9 +17,13 @@ from tests.push.wire import Line, lost_answer
 from tieout import push
 from tieout.connections import connect
 from tieout.errors import TokenRefusedError
+from tieout.project import load
+from tieout.push.dispatch import sending
 from tieout.rest import Reply, Request
 from tieout.simulator import Simulator
 from tieout.simulator.app import SimulatorThread
+from tieout.store import open_store
+from tieout.store.ledger_tables import push_batches, push_records
 
 COUNT = 1_500
 ONCE = {f"C{n:04}": 1 for n in range(COUNT)}
@@ -59,6 +64,52 @@ def test_a_record_has_the_outcome_of_its_own_place_whichever_answer_comes_first(
     assert (report.posted, report.failed) == (COUNT - len(bad), len(bad))
     assert {record.source_id for record in push.failed(desk.project, "customers")} == bad
     assert set(desk.held_by_company("customers", "id")) == ONCE.keys() - bad
+
+
+def test_every_request_is_in_the_ledger_before_a_byte_of_it_is_sent(desk: Desk, line: Line) -> None:
+    """Also where it is written together with the answers to others."""
+    desk = small_batches(desk)
+    unwritten: list[str] = []
+
+    def look(request: Request, deliver: Callable[[], Reply]) -> Reply:
+        key = request.headers["Idempotency-Key"]
+        query = select(push_batches.c.body_sealed).where(push_batches.c.idempotency_key == key)
+        with open_store(desk.project.state_url) as store, store.read() as connection:
+            if connection.scalar(query.where(push_batches.c.state == "open")) is None:
+                unwritten.append(key)
+        return deliver()
+
+    line.fault = look
+    assert desk.push().posted == COUNT
+    assert len(line.posts) == COUNT // 100
+    assert unwritten == []
+    assert desk.held_by_company("customers", "id") == ONCE
+
+
+def test_posted_records_have_rows_before_too_many_stand_with_their_requests(
+    desk: Desk, line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = small_batches(desk)
+    monkeypatch.setattr(sending, "MOST_STANDING", 300)
+    rows: list[int] = []
+
+    def count(_: Request, deliver: Callable[[], Reply]) -> Reply:
+        with open_store(desk.project.state_url) as store, store.read() as connection:
+            rows.append(connection.scalar(select(func.count()).select_from(push_records)) or 0)
+        return deliver()
+
+    line.fault = count
+    assert desk.push(concurrency=1).posted == COUNT
+    assert all(sent - written <= 300 for sent, written in zip(range(0, COUNT, 100), rows, strict=True)), rows
+    assert len(set(rows)) < len(rows), "many at once"
+    again = desk.push()
+    assert (again.skipped, again.ready) == (COUNT, 0)
+
+
+def small_batches(desk: Desk) -> Desk:
+    many(desk)
+    (desk.root / "tieout.toml").write_text(CUSTOMERS + "batch_size = 100\n")
+    return Desk(load(desk.root), desk.url)
 
 
 def test_in_order_one_request_follows_the_other(simulator: Simulator, tmp_path: Path) -> None:

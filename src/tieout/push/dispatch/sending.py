@@ -261,7 +261,7 @@ class Sender:
             reached("push.after_send")
         for request in following:
             self._ledgers[request.desk.entity] = request.desk.ledger
-        if sum(each.standing for each in self._ledgers.values()) >= MOST_STANDING:
+        if following and sum(each.standing for each in self._ledgers.values()) >= MOST_STANDING:
             self.spread()
         requests = [*(request for request, _ in made), *following]
         with requests[0].desk.store.begin():  # one for all desks of a push
