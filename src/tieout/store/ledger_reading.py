@@ -76,7 +76,7 @@ class Reading:
             for start in range(0, len(source_ids), CHUNK):
                 chunk = source_ids[start : start + CHUNK]
                 query = select(*COLUMNS).where(self._named(connection, chunk))
-                for row in connection.execute(query):
+                for row in connection.execute(query).all():
                     record = record_at(row)
                     if record.source_id not in found or record.state in ("posted", *IN_FLIGHT):
                         found[record.source_id] = record
