@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,7 +13,7 @@ import typer
 from tieout.cli import pull_plan, tie_out
 from tieout.cli.invocation import BudgetOption, ConcurrencyOption, MixOption, budget_of, of
 from tieout.cli.output import Column, Output, Styled, counted
-from tieout.errors import Exit, UnknownNameError
+from tieout.errors import ConfigurationError, Exit, UnknownNameError
 
 if TYPE_CHECKING:
     from tieout.cli.progress import Progress
@@ -62,6 +62,13 @@ def pull(
     table: Annotated[
         str | None, typer.Option("--table", metavar="NAME", help="Into this table; for one object or section.")
     ] = None,
+    report: Annotated[
+        str | None, typer.Option("--report", metavar="NAME", help="A report of Intacct's as a table: trial-balance.")
+    ] = None,
+    period: Annotated[
+        str | None, typer.Option("--period", metavar="PERIOD", help="Of the report: 'March 2026', or two days A..B.")
+    ] = None,
+    book: Annotated[str, typer.Option("--book", metavar="BOOK", help="Of the report: ACCRUAL, CASH.")] = "",
     files: Annotated[
         str | None, typer.Option("--files", metavar="DIR", help="The files of attachments, into this folder.")
     ] = None,
@@ -114,6 +121,8 @@ def pull(
         "tie_out": not no_tie_out,
     }
     scripts = for_warehouse(project, ddl, sections, objects, destination) if ddl is not None else None
+    if report is not None or period is not None:
+        return _report(output, project, report, period, book, chosen, alone=not names and not dry_run)
     if dry_run:
         from tieout.pull import plan
 
@@ -142,6 +151,32 @@ def for_warehouse(
     from tieout.pull.warehouse import LoadScripts
 
     return LoadScripts.of(project, ddl, sections, objects, destination)
+
+
+def _report(
+    output: Output,
+    project: Project,
+    name: str | None,
+    period: str | None,
+    book: str,
+    chosen: Mapping[str, Any],
+    *,
+    alone: bool,
+) -> int:
+    from tieout.pull import pull_report
+
+    if name is None or period is None or not alone:
+        raise ConfigurationError(
+            "A report is pulled by itself, of a period.",
+            advice="Run `tieout pull --report trial-balance --period NAME`.",
+        )
+    kept = ("connection", "destination", "table", "budget", "concurrency")
+    made = pull_report(project, name, period=period, book=book, **{key: chosen[key] for key in kept})
+    if output.json:
+        output.result([as_json(made)])
+    else:
+        output.heading(f"{counted(made.rows_read, 'row')} of {made.object}, {period}, in table {made.table}.")
+    return Exit.DONE
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from tieout.pull.frames import frame
 from tieout.pull.plan.planning import PullPlan, TablePlan
 from tieout.pull.proof.verifying import verify
 from tieout.pull.report import OnProgress, Progress, PullReport
+from tieout.pull.reporting import pull_report
 from tieout.pull.run import plan, pull
 from tieout.pull.settings import PullSettings
 from tieout.pull.to_dlt import dlt_source
@@ -22,5 +23,6 @@ __all__ = [
     "frame",
     "plan",
     "pull",
+    "pull_report",
     "verify",
 ]

@@ -1,0 +1,239 @@
+"""A report of Intacct's as a table: run, read from its CSV, and put in the place of what the same report said of the
+same period, book and entity.
+
+What a report looks like nobody has published: its own headings become the columns, whatever they are. Knows one report
+and one table.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import re
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import msgspec
+
+from tieout import catalogue
+from tieout.errors import ConfigurationError, ReplyError, UnknownNameError
+from tieout.pull.destinations.base import Commit, Destination, Gone
+from tieout.pull.destinations.batch import Batch
+from tieout.pull.destinations.open import open_destination
+from tieout.pull.destinations.state import TableState
+from tieout.pull.leasing import leased
+from tieout.pull.report import PullReport
+from tieout.pull.schema.drift import merged
+from tieout.pull.schema.names import table_name
+from tieout.pull.schema.types import Column, Kind, arrow_type, joined
+from tieout.pull.settings import DEFAULT_DESTINATION
+from tieout.pull.sources import Source, sources
+
+if TYPE_CHECKING:
+    from tieout.project import Project
+    from tieout.rest import Budget
+
+REPORTS = {
+    "trial-balance": "general-ledger/trial-balance",
+    "account-balance": "general-ledger/account-balance",
+    "account-balance-by-dimension": "general-ledger/account-balance-by-dimension",
+    "account-group-hierarchy": "general-ledger/account-group-hierarchy",
+    "details": "general-ledger/details",
+    "inventory-valuation": "inventory-control/inventory-valuation",
+    "item-activity": "inventory-control/item-activity",
+}
+"""Short name -> report service (REST reference 7.8)."""
+
+_OWN = (
+    Column(path="key", name="key", kind=Kind.TEXT),
+    Column(path="tieout:period", name="report_period", kind=Kind.TEXT),
+    Column(path="tieout:book", name="report_book", kind=Kind.TEXT),
+    Column(path="tieout:entity", name="report_entity", kind=Kind.TEXT),
+    Column(path="tieout:run", name="report_run", kind=Kind.TIMESTAMP),
+    Column(path="tieout:row", name="report_row", kind=Kind.INTEGER),
+)
+_AMOUNT = re.compile(r"-?(\d{1,3}(,\d{3})+|\d+)(\.\d{1,10})?|-?\.\d{1,10}", re.ASCII)
+
+
+class Ask(msgspec.Struct, frozen=True, kw_only=True):
+    """Which report, of what."""
+
+    service: str
+    """`general-ledger/trial-balance`."""
+    period: str
+    """A reporting period of the company, `March 2026`, or two days, `2026-03-01..2026-03-31`."""
+    book: str = ""
+    entity: str = ""
+    parameters: Mapping[str, Any] = {}
+    """Besides, in the words of the report service; they go before what the others say."""
+
+    def wire(self) -> dict[str, Any]:
+        """The parameters of the request (REST reference 7.8). The report service does not heed the entity header: the
+        entity is a filter."""
+        first, dots, last = self.period.partition("..")
+        when: dict[str, Any]
+        if dots:
+            when = {"dateRange": {"startDate": first.strip(), "endDate": last.strip()}}
+        else:
+            when = {"periodToDate": {"reportingPeriod": {"id": self.period}}}
+        found: dict[str, Any] = {"timePeriod": when}
+        if self.book:
+            found |= {"reportingBook": self.book, "includeReportingBook": True}
+        if self.entity:
+            found["dimensions"] = {"location": {"id": self.entity}}
+        return found | dict(self.parameters)
+
+    def prefix(self) -> str:
+        """How the keys of its rows begin: equal for what replaces one another."""
+        text = msgspec.json.encode([self.period, self.book, self.entity, dict(self.parameters)], order="deterministic")
+        return f"{hashlib.sha256(text).hexdigest()[:16]}-"
+
+
+def service_of(name: str) -> str:
+    """A report by its short name or in full. Raises UnknownNameError."""
+    if name in REPORTS.values():
+        return name
+    if name not in REPORTS:
+        raise UnknownNameError("report", name, nearest=catalogue.nearest(name, list(REPORTS)))
+    return REPORTS[name]
+
+
+def pull_report(
+    project: Project,
+    report: str,
+    *,
+    period: str,
+    book: str = "",
+    parameters: Mapping[str, Any] | None = None,
+    connection: str | None = None,
+    destination: str | None = None,
+    table: str | None = None,
+    source: Source | None = None,
+    budget: Budget | None = None,
+    concurrency: int | None = None,
+) -> PullReport:
+    """Run a report of Intacct's (`trial-balance`) and keep it as a table, in the place of what the same report said of
+    the same period, book and entity before.
+
+    `period` is a reporting period of the company (`March 2026`) or two days (`2026-03-01..2026-03-31`); `parameters`
+    are further ones in the words of the report service. Raises UnknownNameError, InvalidRequestError where Intacct does
+    not make the report, UnreachableError where it is not ready in time, StoreError, BusyError."""
+    began, service = time.monotonic(), service_of(report)
+    to = open_destination(project.root, destination or DEFAULT_DESTINATION)
+    into = table or table_name(service)
+    with sources(project, source, budget, concurrency) as reach:
+        found = reach(connection)
+        entity = found.client.entity or ""
+        ask = Ask(service=service, period=period, book=book, entity=entity, parameters=parameters or {})
+        with leased(project, [(to, into)]) if source is None else nullcontext():
+            to.check()
+            text = found.client.report(service, ask.wire(), name=f"{table_name(service)} {period}")
+            done = keep(to, into, found.company, ask, text)
+    done.seconds = time.monotonic() - began
+    return done
+
+
+def keep(to: Destination, table: str, company: str, ask: Ask, text: str) -> PullReport:
+    """Put a report's CSV into a table. Raises ReplyError where it holds no table, StoreError, BusyError."""
+    before = to.state(table)
+    object = f"tieout:report {ask.service}"
+    if before is None:
+        before = TableState(table=table, object=object, company=company, entity=ask.entity)
+    elif (before.object, before.company) != (object, company):
+        raise ConfigurationError(
+            f"Table {table} of {to.place} holds something else than {ask.service} of company {company}.",
+            advice="Give --table NAME, or name another destination.",
+        )
+    headings, cells = read_table(text)
+    columns = columns_of(headings, cells, before.columns)
+    batch = _batch(columns, cells, ask)
+    there = {key for lot in to.keys(table) for key in lot} if before.version else set()
+    gone = sorted(key for key in there - set(batch.keys) if key.startswith(ask.prefix()))
+    after = msgspec.structs.replace(before, columns=merged(before.columns, columns), run=uuid4().hex)
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    done = to.commit(
+        Commit(before=before, after=after, batch=batch, synced=now, gone=Gone(keys=gone, hard=True) if gone else None)
+    )
+    report = PullReport(object=ask.service, table=table, destination=str(to), rows_read=batch.rows)
+    report.new, report.changed, report.deleted = done.new, done.changed, done.gone
+    report.pages = report.transactions = 1
+    return report
+
+
+def read_table(text: str) -> tuple[list[str], list[list[str]]]:
+    """Headings and rows of a report's CSV. Titles stand above the headings, which are the first of the fullest rows.
+
+    Raises ReplyError where no row has two cells."""
+    rows = [[cell.strip() for cell in row] for row in csv.reader(io.StringIO(text))]
+    filled = [sum(bool(cell) for cell in row) for row in rows]
+    most = max(filled, default=0)
+    if most < 2:
+        raise ReplyError("The report holds no table.", advice="Nothing was written. Look whether Intacct shows it.")
+    at = filled.index(most)
+    width = len(rows[at])
+    return rows[at], [
+        row[:width] + [""] * (width - len(row)) for row, n in zip(rows[at + 1 :], filled[at + 1 :], strict=True) if n
+    ]
+
+
+def columns_of(headings: Sequence[str], cells: Sequence[Sequence[str]], before: Sequence[Column]) -> list[Column]:
+    """tieout's own columns, then one for each heading: amounts are exact numbers, everything else is text."""
+    known = {column.path: column for column in before}
+    names = {column.name for column in _OWN}
+    found = list(_OWN)
+    for at, heading in enumerate(headings):
+        name = base = "_".join(re.findall(r"\w+", heading.lower())) or f"column_{at + 1}"
+        number = 2
+        while name in names:
+            name, number = f"{base}_{number}", number + 1
+        names.add(name)
+        new = _typed(name, [row[at] for row in cells])
+        old = known.get(name)
+        if old is not None:
+            kind, scale = joined(old, new) or (Kind.TEXT, 0)
+            blank = not any(row[at] for row in cells)
+            new = old if blank else msgspec.structs.replace(old, kind=kind, scale=scale)
+        found.append(new)
+    return found
+
+
+def _typed(name: str, values: Sequence[str]) -> Column:
+    amounts = [_amount(value) for value in values if value]
+    exact = [value for value in amounts if value is not None]
+    # Account numbers and ids are digits too: what has a point somewhere and a number everywhere is an amount.
+    if not amounts or len(exact) < len(amounts) or not any("." in value for value in values):
+        return Column(path=name, name=name, kind=Kind.TEXT)
+    scale = max(2, *(-int(value.as_tuple().exponent) for value in exact))
+    return Column(path=name, name=name, kind=Kind.DECIMAL, scale=scale)
+
+
+def _amount(text: str) -> Decimal | None:
+    """`1,234.50`, `(12.00)` and `$3.00`; None for anything else."""
+    bare = text.replace("$", "").replace(" ", "")
+    if bare.startswith("(") and bare.endswith(")"):
+        bare = f"-{bare[1:-1]}"
+    return Decimal(bare.replace(",", "")) if _AMOUNT.fullmatch(bare) else None
+
+
+def _batch(columns: Sequence[Column], cells: Sequence[Sequence[str]], ask: Ask) -> Batch:
+    import pyarrow as pa
+
+    keys = [f"{ask.prefix()}{at + 1:06}" for at in range(len(cells))]
+    own: list[list[Any]] = [
+        list(keys),
+        *([value] * len(cells) for value in (ask.period, ask.book, ask.entity, datetime.now(UTC))),
+        list(range(1, len(cells) + 1)),
+    ]
+    theirs = columns[len(_OWN) :]
+    values: list[list[Any]] = [
+        [(_amount(row[at]) if c.kind is Kind.DECIMAL else row[at]) if row[at] else None for row in cells]
+        for at, c in enumerate(theirs)
+    ]
+    arrays = [pa.array(v, arrow_type(c)) for c, v in zip(columns, [*own, *values], strict=True)]
+    return Batch(columns, pa.table(arrays, names=[c.name for c in columns]), keys)
