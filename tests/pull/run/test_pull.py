@@ -233,15 +233,15 @@ def test_another_filter_reads_everything_again(pull_bills: Pull) -> None:
     assert (narrow.missing, narrow.ties) == (24, True)
 
 
-def test_a_new_field_reads_everything_again_and_fills_old_rows(pull_bills: Pull, select: Select) -> None:
+def test_a_new_field_is_filled_in_rows_that_did_not_change(pull_bills: Pull, select: Select) -> None:
     it = company()
     pull_bills(it, lines=False)
     it.models[BILL]["fields"]["nsp::REGION"] = field()
     for row in it.rows[BILL]:
         row["nsp::REGION"] = "west"
     report = pull_bills(it, lines=False)
-    assert (report.strategy, report.changed) == ("full", 25)
-    assert "nsp::REGION" in report.reason
+    assert (report.strategy, report.changed) == ("incremental", 25)
+    assert any("nsp::REGION" in note for note in report.notes)
     assert select("SELECT DISTINCT nsp__REGION FROM bill") == [("west",)]
 
 
