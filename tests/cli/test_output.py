@@ -16,8 +16,10 @@ from decimal import Decimal
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 
 from tieout.cli.output import Column, Output, Styled, counted, money, plain
+from tieout.cli.progress import Progress
 
 amounts = st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**15), max_value=10**15, places=2)
 
@@ -149,6 +151,19 @@ def test_progress_without_a_terminal_is_a_line_a_subject(capsys: pytest.CaptureF
             progress.advance("bills", done, 100)
         progress.finish("bills", "100 rows")
     assert capsys.readouterr().err == "bills: 100 rows\n"
+
+
+def test_progress_on_a_terminal_says_how_fast_and_what_it_costs() -> None:
+    shown = io.StringIO()
+    console = Console(file=shown, force_terminal=True, width=80)
+    with Progress(Output(), console) as progress:
+        progress.advance("bills", 4000, 9000, "rows", "1 page, 1 transaction")
+        progress.advance("bills", 9000, 9000, "rows", "3 pages, 3 transactions")
+        progress.finish("bills", "9,000 rows")
+    (last,) = [line for line in shown.getvalue().splitlines() if "9000/9000" in line][-1:]
+    assert "rows" in last
+    assert "/s" in last
+    assert "3 pages, 3 transactions" in last
 
 
 def test_verdicts_need_no_colour(capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,16 +24,20 @@ class Progress:
 
     def __enter__(self) -> Self:
         if self._console is not None:
-            from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+            from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
             from rich.progress import Progress as Bars
+
+            from tieout.cli.rate import Rate
 
             self._bars = Bars(
                 SpinnerColumn(finished_text="✓"),
                 TextColumn("{task.description}", markup=False),
-                BarColumn(bar_width=30),
+                BarColumn(bar_width=16),
                 MofNCompleteColumn(),
                 TextColumn("{task.fields[unit]}", markup=False),
-                TimeElapsedColumn(),
+                Rate(),
+                TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+                TextColumn("{task.fields[cost]}", markup=False, style="dim"),
                 console=self._console,
                 transient=True,
             )
@@ -46,14 +50,14 @@ class Progress:
         if self._bars is not None:
             self._bars.stop()
 
-    def advance(self, subject: str, done: int, total: int | None, unit: str = "rows") -> None:
-        """`subject` has come to `done` of `total` (None: not known yet)."""
+    def advance(self, subject: str, done: int, total: int | None, unit: str = "rows", cost: str = "") -> None:
+        """`subject` has come to `done` of `total` (None: not known yet); `cost` says what that took."""
         if self._bars is None:
             return
         task = self._tasks.get(subject)
         if task is None:
-            task = self._tasks[subject] = self._bars.add_task(subject, total=total, unit=unit)
-        self._bars.update(task, completed=done, total=total)
+            task = self._tasks[subject] = self._bars.add_task(subject, total=total, unit=unit, cost=cost)
+        self._bars.update(task, completed=done, total=total, unit=unit, cost=cost)
 
     def drop(self, subject: str) -> None:
         """`subject` had nothing to do and is not worth a line."""

@@ -201,16 +201,21 @@ def split(project: Project, kind: str, words: Sequence[str]) -> tuple[list[str] 
     return sections or None, objects or None
 
 
+_UNITS = {"sweeping": "keys", "proving": "compared"}
+"""What is counted, where it is not rows that come."""
+
+
 def following(progress: Progress) -> OnProgress:
     """What the pull calls as it goes."""
 
     def follow(step: Step) -> None:
         if step.phase == "done" and not step.rows:
             progress.drop(step.table)
-        elif step.phase == "done":
-            progress.finish(step.table, counted(step.rows, "row"))
-        else:
-            progress.advance(step.table, step.rows, step.total)
+            return
+        cost = f"{counted(step.pages, 'page')}, {counted(step.transactions, 'transaction')}"
+        progress.advance(step.table, step.rows, step.total, _UNITS.get(step.phase, "rows"), cost)
+        if step.phase == "done":
+            progress.finish(step.table, f"{counted(step.rows, 'row')}, {cost}")
 
     return follow
 
@@ -252,12 +257,13 @@ def _table(output: Output, tables: Sequence[PullReport]) -> None:
             f"{entry.rows_read:,}",
             f"{entry.new:,}",
             f"{entry.changed:,}",
+            f"{entry.missing + entry.deleted:,}",
             f"{entry.transactions:,}",
             f"{entry.seconds:.1f} s",
         ]
         for entry in tables
     ]
-    numbers = ("rows", "new", "changed", "transactions", "time")
+    numbers = ("rows", "new", "changed", "deleted", "transactions", "time")
     output.table(["table", "read", *(Column(title, right=True) for title in numbers)], rows)
     for entry in tables:
         for note in notes(entry):

@@ -128,7 +128,8 @@ class FilesPull:
 
     def tell(self, phase: Phase, done: int, of: int) -> None:
         if self.job.progress is not None:
-            self.job.progress(Progress(OBJECT, self.job.table, done, of, phase))
+            cost = (self.report.pages, self.report.transactions)
+            self.job.progress(Progress(OBJECT, self.job.table, done, of, phase, *cost))
 
     def _state(self) -> TableState:
         job = self.job

@@ -143,8 +143,7 @@ class Filling(msgspec.Struct, kw_only=True):
                 self._checkpoint(place)
             raise
         finally:
-            report = self.writer.report
-            report.pages, report.transactions = self.spent.pages, self.spent.transactions
+            self._count()
 
     def _window(
         self, query: Query, course: Course, lines: OwnedLines | None, place: Course | None, before: int
@@ -154,7 +153,13 @@ class Filling(msgspec.Struct, kw_only=True):
         with closing(steps):
             for step in steps:
                 self._take(step, course, lines, place)
+                self._count()
                 self.tell(before + course.position, before + max(course.total, course.base + step.total))
+
+    def _count(self) -> None:
+        """What it has cost so far."""
+        report = self.writer.report
+        report.pages, report.transactions = self.spent.pages, self.spent.transactions
 
     def _take(self, step: Step, course: Course, lines: OwnedLines | None, place: Course | None) -> None:
         if course.since is None:

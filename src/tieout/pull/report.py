@@ -19,13 +19,18 @@ Phase: TypeAlias = Literal["reading", "writing", "sweeping", "proving", "done"]
 
 
 class Progress(msgspec.Struct, frozen=True):
-    """One step forward. `rows` of `total` (Intacct's own count for this read) are read so far."""
+    """One step forward. `rows` of `total`, as Intacct counts them for this read, are read so far; when `sweeping`,
+    their keys."""
 
     object: str
     table: str
     rows: int
     total: int
     phase: Phase
+    pages: int = 0
+    """Read so far for this table."""
+    transactions: int = 0
+    """Billable transactions so far for this table."""
 
 
 OnProgress: TypeAlias = Callable[[Progress], None]

@@ -460,7 +460,8 @@ class TablePull:
     def tell_rows(self, rows: int, total: int, phase: Phase) -> None:
         """Progress: so many of all."""
         if self.job.progress is not None:
-            self.job.progress(Progress(self.job.model.name, self.job.table, rows, total, phase))
+            cost = (self.report.pages, self.report.transactions)
+            self.job.progress(Progress(self.job.model.name, self.job.table, rows, total, phase, *cost))
 
 
 class _NoNullFilter(Exception):
