@@ -14,6 +14,7 @@ from tieout.errors import BusyError, StoreError
 from tieout.store import Store, open_store
 from tieout.store.leases import Lease, leases
 from tieout.store.ledger import Batch, Entry, Ledger, Result, Scope
+from tieout.store.ledger_facts import Posted
 from tieout.store.ledger_packed import pack
 from tieout.store.ledger_tables import push_batches, push_records, push_runs
 
@@ -407,3 +408,16 @@ def test_what_was_done_to_records_is_looked_up_record_by_record(ledger: Ledger, 
         given = ("[]", *[""] * (said[-1].count("?") - 1))
         plan = connection.exec_driver_sql(f"explain query plan {said[-1]}", given).all()
     assert any("ix_push_records_later (source_id=?)" in row[-1] for row in plan), plan
+
+
+def test_records_that_another_run_gave_rows_are_posted_in_those(ledger: Ledger, lease: Lease, store: Store) -> None:
+    """A run of the same push to another object has a lease of its own, and settles what it finds."""
+    ledger.begin_batch(lease, "run 1", batch(1, 2), [record("A"), record("B")])
+    with Lease(store, "push/demo/other", "another") as theirs:
+        Ledger(store, msgspec.structs.replace(SCOPE, entity="E2"), Reverse()).settle_left(theirs)
+    ledger.resolve_posted(lease, "b1", Posted(["7", "8"], [None] * 2, [None] * 2, [None] * 2))
+    ledger.spread(lease)
+    assert {r.source_id: (r.state, r.sage_key) for r in ledger.records()} == {
+        "A": ("posted", "7"),
+        "B": ("posted", "8"),
+    }

@@ -217,3 +217,21 @@ def test_a_plan_has_its_lots_and_sends_them(lots: Desk, line: Line, tmp_path: Pa
     assert report.posted == 7
     assert len(line.posts) == 3
     assert ids(lots) == ALL
+
+
+def test_a_lot_whose_documents_get_other_ids_is_broken_up(lots: Desk, tmp_path: Path) -> None:
+    """Planned as new; what was posted meanwhile under the same ids says something else, and these go beside it."""
+    text = PROJECT.replace("batch_size = 3", 'batch_size = 3\non_change = "new"').replace(
+        'id = "Customer"', 'id = "Terms"', 1
+    )
+    (lots.root / "tieout.toml").write_text(text.replace('"term.id" = "Terms"\n', ""))
+    lots.project = load(lots.root)
+    planned = [f"B-{number},Bea,1.00,R{number}" for number in range(3)]
+    write(lots, planned)
+    lots.push(plan=tmp_path / "plan")
+    write(lots, [f"A-{number},Ann,1.00,R{number}" for number in range(3)])
+    assert lots.push().posted == 3
+    write(lots, planned)
+    assert push.apply(lots.project, "customers", tmp_path / "plan").posted == 3
+    assert len(ids(lots)) == 6
+    assert lots.push().skipped == 3

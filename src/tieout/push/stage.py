@@ -154,7 +154,9 @@ class Stage:
 
     def rename(self, names: Iterable[tuple[int, str]]) -> None:
         """Give documents other ids, by their first rows."""
-        self._many("update documents set source_id = ? where seq = ?", [(name, seq) for seq, name in names])
+        found = [(name, seq) for seq, name in names]
+        self.lots.break_of([seq for _, seq in found])
+        self._many("update documents set source_id = ? where seq = ?", found)
 
     def rename_entries(self, names: Iterable[tuple[int, str]]) -> None:
         """Give rows of grouped documents other ids."""

@@ -175,6 +175,12 @@ class StageLots:
         for (lot,) in self._run(_BROKEN).fetchall():
             self._break(lot)
 
+    def break_of(self, seqs: Sequence[int]) -> None:
+        """The same where a lot has one of these documents."""
+        query = "select distinct lot from documents where lot is not null and seq in (select value from json_each(?))"
+        for (lot,) in self._run(query, (_text(seqs).decode(),)).fetchall():
+            self._break(lot)
+
     def break_all(self) -> None:
         """The same for every lot."""
         for (lot,) in self._run("select lot from lots").fetchall():

@@ -61,12 +61,12 @@ def insert_row(connection: Connection, table: Table, row: Mapping[str, Any]) -> 
     connection.exec_driver_sql(statement, tuple(row.values()))
 
 
-def update_row(connection: Connection, table: Table, id: str, values: Mapping[str, Any]) -> None:
-    """Update the row that has this `id`."""
+def update_row(connection: Connection, table: Table, id: str, values: Mapping[str, Any], where: str = "true") -> bool:
+    """Update the row that has this `id`, if it fulfils `where`, a condition of our own words -> whether it did."""
     mark = "?" if connection.dialect.name == "sqlite" else "%s"
     sets = ", ".join(f'"{name}" = {mark}' for name in values)
-    statement = f"update {table.name} set {sets} where id = {mark}"  # noqa: S608 - our own names
-    connection.exec_driver_sql(statement, (*values.values(), id))
+    statement = f"update {table.name} set {sets} where id = {mark} and {where}"  # noqa: S608 - our own names
+    return connection.exec_driver_sql(statement, (*values.values(), id)).rowcount == 1
 
 
 def any_of(

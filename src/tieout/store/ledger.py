@@ -143,20 +143,23 @@ class Ledger(StepLines):
 
     def resolve_posted(self, lease: Lease, batch_id: str, posted: Posted) -> None:
         """The same, where Intacct posted every record: under these names, in the order sent."""
-        if len(self._standing.get(batch_id, ())) != len(posted.keys):
-            results = [
-                Result(position=place, state="posted", sage_key=key, sage_id=id, href=href, sage_state=state)
-                for place, (key, id, href, state) in enumerate(
-                    zip(posted.keys, posted.ids, posted.hrefs, posted.states, strict=True)
-                )
-            ]
-            self.resolve(lease, batch_id, results)
-            return
-        with self._store.joined() as connection:
-            lease.assure(connection)
-            values = {**_RESOLVED, "resolved_at": now_text(), "outcomes": pack_posted(posted)}
-            update_row(connection, push_batches, batch_id, values)
-            reached("push.before_result_commit")
+        if len(self._standing.get(batch_id, ())) == len(posted.keys):
+            with self._store.joined() as connection:
+                lease.assure(connection)
+                values = {**_RESOLVED, "resolved_at": now_text(), "outcomes": pack_posted(posted)}
+                # A run of this push to another object may have given them rows meanwhile (`settle_left`).
+                done = update_row(connection, push_batches, batch_id, values, "records is not null")
+                reached("push.before_result_commit")
+            if done:
+                return
+            self._have_rows(batch_id)
+        results = [
+            Result(position=place, state="posted", sage_key=key, sage_id=id, href=href, sage_state=state)
+            for place, (key, id, href, state) in enumerate(
+                zip(posted.keys, posted.ids, posted.hrefs, posted.states, strict=True)
+            )
+        ]
+        self.resolve(lease, batch_id, results)
 
     def leave_open(self, lease: Lease, batch_id: str, note: str, results: Sequence[Result]) -> None:
         """The answer never came: records are `unknown`, the bytes stay, and only they may be sent again."""
