@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from tests.push.support import CUSTOMERS, TIMESHEET, assemble, settings, staged, times
+from tests.push.support import CUSTOMERS, HEADER, TIMESHEET, assemble, settings, staged, times
 from tieout.push import documents as documents_module
 
 SHEETS = settings(**TIMESHEET)
@@ -253,3 +253,17 @@ def test_nested_lines_of_json_records_are_checked_and_summed(tmp_path: Path) -> 
     (document,) = assemble(tmp_path, json_lines(record), given)
     assert [p.path for p in document.problems] == ["row 1, lines.hous"]
     assert document.totals["lines.quantity"] == Decimal("15.25")
+
+
+def test_an_id_that_no_ledger_has_room_for_holds_its_record(tmp_path: Path) -> None:
+    """Found out after the posting, it would be in Intacct and in no ledger."""
+    long = "x" * 1_001
+    plain = settings(object="customer", source="c.csv", id="Id", fields={"id": "Id", "name": "Name"})
+    (first, second) = assemble(tmp_path, f"Id,Name\n{long},Ann\n{'y' * 1_000},Bob\n", plain)
+    assert [problem.reason for problem in first.problems] == ["is 1,001 characters long; an id has at most 1,000"]
+    assert first.source_id == "(row 2 of c.csv)"
+    assert [problem.reason for problem in second.problems if "characters long; an id" in problem.reason] == []
+    grouped = settings(**TIMESHEET | {"group_by": ["Employee"], "id": "Entry"})
+    (sheet,) = assemble(tmp_path, f"{HEADER}\n1,{long},11/02/2026,,11/02/2026,8,P,\n", grouped)
+    assert any("an id has at most" in problem.reason for problem in sheet.problems)
+    assert sheet.source_id.startswith("(row 2")

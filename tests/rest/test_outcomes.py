@@ -142,6 +142,7 @@ def test_an_answer_with_anything_else_in_it_goes_the_long_way(spoilt: dict[str, 
     whole = {"ia::result": [{"key": "1"}, {"key": "2"}]}
     assert read_made(Reply(422, {}, json.dumps(whole).encode()), 2) is None
     assert read_made(Reply(201, {}, json.dumps(whole).encode()), 2) is not None
+    assert read_made(Reply(201, {}, b'{"ia::result":[{"key":"1"},{"key":"2","id":"\xe9"}]}'), 2) is None
 
 
 @given(replies())

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 ENCODER = msgspec.json.Encoder(decimal_format="number", order="deterministic")
 """Bodies: Decimal as an exact JSON number, members in a fixed order so that equal records have equal bytes."""
+MOST_ID = 1_000
+"""Characters of an id, so that the ledger has room for it and for what tells it from others (`#2`, `~2`)."""
 OPEN_ROWS = 20_000
 """Rows of documents that may still get more rows; beyond, those that got none for longest are complete."""
 
@@ -196,7 +198,7 @@ class Assembly:
             return lot.without(range(len(lot)))
         if odd:
             self.add_all([row for place, row in enumerate(rows) if place in odd])
-        lacking = {place for place, id in enumerate(lot.ids) if not id}
+        lacking = {place for place, id in enumerate(lot.ids) if not 0 < len(id) <= MOST_ID}
         if lot.may_lack(self._target.rules):
             lacking.update(place for place, body in enumerate(lot.bodies()) if any(lacks(self._target, body)))
         return self.look_at(lot, lacking)
@@ -223,6 +225,9 @@ class Assembly:
         """Take one row."""
         problems: list[Problem] = []
         group = self._grouping.of(row.values) if self._grouping is not None else None
+        if group is not None and len(group.id) > MOST_ID:
+            column = " + ".join(self._settings.group_columns) or self._settings.line_number or ""
+            group = group._replace(id="", blank=column, reason=_too_long(group.id))
         entry = self._entry(row, group, problems)
         content = _fingerprint(row.values) if self._fingerprints else b""
         if self._watch is not None:
@@ -304,6 +309,9 @@ class Assembly:
                     problems.append(_row_problem(row.number, blank, "is blank, but it is this push's id"))
                 else:
                     found = joined([text for text in texts if text is not None])
+                    if len(found) > MOST_ID:
+                        problems.append(_row_problem(row.number, " + ".join(self._id.names), _too_long(found)))
+                        found = ""
         return found or without_id(row.number, self._source_name)
 
     def _draft(self, row: SourceRow, mapped: MappedRow, group: Group) -> _Draft:
@@ -456,6 +464,10 @@ def is_without_id(entry: str) -> bool:
 
 def _fingerprint(values: Mapping[str, Any]) -> bytes:
     return hashlib.blake2b(repr(list(values.values())).encode(errors="surrogatepass"), digest_size=16).digest()
+
+
+def _too_long(id: str) -> str:
+    return f"is {len(id):,} characters long; an id has at most {MOST_ID:,}"
 
 
 def _row_problem(row: int, column: str, reason: str) -> Problem:

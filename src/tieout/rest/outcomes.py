@@ -105,7 +105,7 @@ def read_made(reply: Reply, count: int) -> Made | None:
         return None
     try:
         answer = _all_made(reply.body)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return None
     made, meta = answer.result, answer.meta
     if len(made) != count or any(one.status is not None and one.status >= 300 for one in made):
