@@ -238,6 +238,7 @@ def _repeated_rows(stage: Stage, settings: PushSettings) -> int:
 
 def _repeated_documents(stage: Stage, settings: PushSettings) -> int:
     numbered = 0
+    stage.lots.break_repeated()  # at once: to look into a lot for one of its documents costs all of it
     for source_id in stage.repeated_ids():
         if _are_same(settings, (document.content for document in stage.sharing(source_id))):
             seqs = [document.seq for document in stage.sharing(source_id)]

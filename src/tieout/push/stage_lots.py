@@ -175,6 +175,13 @@ class StageLots:
         for (lot,) in self._run(_BROKEN).fetchall():
             self._break(lot)
 
+    def break_repeated(self) -> None:
+        """The same where a lot has a document of which another one has the id."""
+        twice = "select source_id from documents group by 1 having count(*) > 1"
+        query = f"select distinct lot from documents where lot is not null and source_id in ({twice})"  # noqa: S608
+        for (lot,) in self._run(query).fetchall():
+            self._break(lot)
+
     def break_of(self, seqs: Sequence[int]) -> None:
         """The same where a lot has one of these documents."""
         query = "select distinct lot from documents where lot is not null and seq in (select value from json_each(?))"
