@@ -263,6 +263,9 @@ def test_an_id_that_no_ledger_has_room_for_holds_its_record(tmp_path: Path) -> N
     assert [problem.reason for problem in first.problems] == ["is 1,001 characters long; an id has at most 1,000"]
     assert first.source_id == "(row 2 of c.csv)"
     assert [problem.reason for problem in second.problems if "characters long; an id" in problem.reason] == []
+    lines = settings(object="customer", source="c.jsonl", id="Id", fields={"id": "Name", "name": "Name"})
+    (nul,) = assemble(tmp_path, '{"Id":"a\\u0000b","Name":"Ann"}\n', lines)
+    assert "holds the character U+0000, which an id cannot have" in [problem.reason for problem in nul.problems]
     grouped = settings(**TIMESHEET | {"group_by": ["Employee"], "id": "Entry"})
     (sheet,) = assemble(tmp_path, f"{HEADER}\n1,{long},11/02/2026,,11/02/2026,8,P,\n", grouped)
     assert any("an id has at most" in problem.reason for problem in sheet.problems)

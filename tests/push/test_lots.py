@@ -14,13 +14,14 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import text
 
 from tests.forks import Forks
 from tests.push.desk import Desk
 from tests.push.support import source, target
 from tests.push.wire import Line, lost_answer
 from tieout import catalogue, push
-from tieout.errors import Problem
+from tieout.errors import Problem, StoreError
 from tieout.project import load
 from tieout.push import intake
 from tieout.push.checks.check import Target
@@ -30,6 +31,7 @@ from tieout.push.plain import Lot
 from tieout.push.settings import PushSettings
 from tieout.push.stage import Stage
 from tieout.rest import Reply, Request
+from tieout.store import open_store
 
 COLUMNS = {"Customer": "id", "Name": "name", "Limit": "creditLimit", "Terms": "term.id"}
 PROJECT = """
@@ -235,3 +237,27 @@ def test_a_lot_whose_documents_get_other_ids_is_broken_up(lots: Desk, tmp_path: 
     assert push.apply(lots.project, "customers", tmp_path / "plan").posted == 3
     assert len(ids(lots)) == 6
     assert lots.push().skipped == 3
+
+
+def test_what_came_is_written_though_what_follows_cannot_be(lots: Desk, line: Line) -> None:
+    taken = (
+        "insert into push_records (company, environment, entity, push, operation, step, source_id, payload_hash, state,"
+        " rows, totals, attempt, updated_at, run_id) values"
+        " ('demo', 'simulator', '', 'customers', 'create', 0, 'C-5', '', 'posted', '[]', '{}', 0, '', '')"
+    )
+
+    def meanwhile(_: Request, deliver: Callable[[], Reply]) -> Reply:
+        line.fault = None
+        with open_store(lots.project.state_url) as store, store.begin() as connection:
+            connection.execute(text(taken))
+        return deliver()
+
+    line.fault = meanwhile
+    with pytest.raises(StoreError, match="holds other states"):
+        lots.push(concurrency=1)
+    with open_store(lots.project.state_url) as store, store.begin() as connection:
+        connection.execute(text("delete from push_records where source_id = 'C-5'"))
+    assert all(record.state == "pending" for record in push.failed(lots.project))
+    report = lots.push()
+    assert (report.skipped, report.posted, report.replayed) == (3, 4, 0)
+    assert ids(lots) == ALL

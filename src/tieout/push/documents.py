@@ -198,7 +198,7 @@ class Assembly:
             return lot.without(range(len(lot)))
         if odd:
             self.add_all([row for place, row in enumerate(rows) if place in odd])
-        lacking = {place for place, id in enumerate(lot.ids) if not 0 < len(id) <= MOST_ID}
+        lacking = {place for place, id in enumerate(lot.ids) if not id or _unfit(id)}
         if lot.may_lack(self._target.rules):
             lacking.update(place for place, body in enumerate(lot.bodies()) if any(lacks(self._target, body)))
         return self.look_at(lot, lacking)
@@ -225,9 +225,9 @@ class Assembly:
         """Take one row."""
         problems: list[Problem] = []
         group = self._grouping.of(row.values) if self._grouping is not None else None
-        if group is not None and len(group.id) > MOST_ID:
+        if group is not None and (unfit := _unfit(group.id)):
             column = " + ".join(self._settings.group_columns) or self._settings.line_number or ""
-            group = group._replace(id="", blank=column, reason=_too_long(group.id))
+            group = group._replace(id="", blank=column, reason=unfit)
         entry = self._entry(row, group, problems)
         content = _fingerprint(row.values) if self._fingerprints else b""
         if self._watch is not None:
@@ -309,8 +309,8 @@ class Assembly:
                     problems.append(_row_problem(row.number, blank, "is blank, but it is this push's id"))
                 else:
                     found = joined([text for text in texts if text is not None])
-                    if len(found) > MOST_ID:
-                        problems.append(_row_problem(row.number, " + ".join(self._id.names), _too_long(found)))
+                    if unfit := _unfit(found):
+                        problems.append(_row_problem(row.number, " + ".join(self._id.names), unfit))
                         found = ""
         return found or without_id(row.number, self._source_name)
 
@@ -466,8 +466,11 @@ def _fingerprint(values: Mapping[str, Any]) -> bytes:
     return hashlib.blake2b(repr(list(values.values())).encode(errors="surrogatepass"), digest_size=16).digest()
 
 
-def _too_long(id: str) -> str:
-    return f"is {len(id):,} characters long; an id has at most {MOST_ID:,}"
+def _unfit(id: str) -> str:
+    """Why no ledger takes an id, or ""."""
+    if len(id) > MOST_ID:
+        return f"is {len(id):,} characters long; an id has at most {MOST_ID:,}"
+    return "holds the character U+0000, which an id cannot have" if "\0" in id else ""
 
 
 def _row_problem(row: int, column: str, reason: str) -> Problem:

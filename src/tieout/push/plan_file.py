@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tieout.push.stage import Stage
     from tieout.store.ledger import Scope, Seal
 
-VERSION = 5
+VERSION = 6
 _CONTEXT = "push-plan"
 
 

@@ -208,7 +208,7 @@ class Reading:
         columns = push_records.c
         with self._store.read() as connection:
             sent = [posted for each in ledger_sent.sent(connection, self.scope) if (posted := each.posted())]
-            found = {key for key in sage_keys if any(key in posted.keys for posted in sent)} if sent else set()
+            found = {*sage_keys}.intersection(key for posted in sent for key in posted.keys)
             for start in range(0, len(sage_keys), CHUNK):
                 wanted = (columns.step == 0, columns.sage_key.in_(sage_keys[start : start + CHUNK]))
                 found.update(connection.scalars(select(columns.sage_key).where(self._in_scope(push_records), *wanted)))

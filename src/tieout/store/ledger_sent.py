@@ -143,8 +143,8 @@ def blank(connection: Connection, of: ColumnElement[bool]) -> None:
     """Forget the rows and sums of what is under way, as those of records are forgotten; which records it is stays."""
     for each in _found(connection, of):
         entries = [msgspec.structs.replace(entry, rows="[]", totals="{}") for entry in each.entries()]
-        mine = push_batches.c.id == each.batch_id
-        connection.execute(update(push_batches).where(mine).values(records=pack(entries).data))
+        mine = (push_batches.c.id == each.batch_id, push_batches.c.records.is_not(None))
+        connection.execute(update(push_batches).where(*mine).values(records=pack(entries).data))
 
 
 _COLUMNS = tuple(

@@ -7,7 +7,7 @@ is written by one thread.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -205,11 +205,15 @@ class Sender:
         trouble: TieoutError | None = None
         while True:
             is_open = trouble is None and not doubtful
-            following = (cut.popleft() if cut else next(coming, None)) if is_open and not flights.full else None
-            if following is not None:
-                self._turn([], [self._made(*following)])
-                if not flights.full:
-                    continue
+            try:
+                following = (cut.popleft() if cut else next(coming, None)) if is_open and not flights.full else None
+                if following is not None:
+                    self._turn([], [self._made(*following)])
+            except TieoutError as error:  # what is under way has to land first
+                trouble = error
+                continue
+            if following is not None and not flights.full:
+                continue
             if not flights.under_way:
                 if trouble is None and doubtful and self._all_settled(doubtful):
                     doubtful = []
@@ -218,9 +222,10 @@ class Sender:
             landed = flights.landed_by_now(self._at_once)
             made = [(request, answer) for request, answer in landed if isinstance(answer, Made)]
             if is_open and len(made) == len(landed):  # nothing to be learnt from: what follows them is as it would be
-                begun = [cut.popleft() for _ in range(min(len(cut), len(made)))]
-                begun += islice(coming, len(made) - len(begun))
-                self._turn(made, [self._made(*each) for each in begun])
+                try:
+                    self._follow(made, coming)
+                except TieoutError as error:
+                    trouble = error
                 continue
             for request, answer in landed:
                 try:
@@ -254,24 +259,46 @@ class Sender:
         batch = make_batch(desk.ledger.scope, desk.object, outgoing, atomic=self._atomic)
         return Request(desk, batch, outgoing.sources, outgoing)
 
+    def _follow(self, made: Sequence[tuple[Request, Made]], coming: Iterator[tuple[Opened, Bundle]]) -> None:
+        """A turn in which as many requests go out as came back. What came is written, whatever becomes of those."""
+        following: list[Request] = []
+        trouble: TieoutError | None = None
+        try:
+            begun = [self._cut.popleft() for _ in range(min(len(self._cut), len(made)))]
+            begun += islice(coming, len(made) - len(begun))
+            following = [self._made(*each) for each in begun]
+        except TieoutError as error:
+            trouble = error
+        self._turn(made, following)
+        if trouble is not None:
+            raise trouble
+
     def _turn(self, made: Sequence[tuple[Request, Made]], following: Sequence[Request]) -> None:
         """Write in one transaction what all was posted and what goes out in its place, whose bytes outlive a crash from
-        then on; then send it."""
+        then on; then send it. Where what follows cannot be written, what came is."""
         for _ in made:
             reached("push.after_send")
         for request in following:
             self._ledgers[request.desk.entity] = request.desk.ledger
-        if following and sum(each.standing for each in self._ledgers.values()) >= MOST_STANDING:
-            self.spread()
+        try:
+            if following and sum(each.standing for each in self._ledgers.values()) >= MOST_STANDING:
+                self.spread()
+            self._commit(made, following)
+        except TieoutError:
+            if made and following:
+                self._commit(made, [])
+            raise
+        for request in following:
+            reached("push.after_ledger_write")
+            self._flights.start(request)
+
+    def _commit(self, made: Sequence[tuple[Request, Made]], following: Sequence[Request]) -> None:
         requests = [*(request for request, _ in made), *following]
         with requests[0].desk.store.begin():  # one for all desks of a push
             self._write(made, following)
         for request, _ in made:
             self._left.pop(request.batch.id, None)
             self._posted(request)
-        for request in following:
-            reached("push.after_ledger_write")
-            self._flights.start(request)
 
     def _write(self, made: Sequence[tuple[Request, Made]], following: Sequence[Request]) -> None:
         for request, answer in made:
