@@ -261,3 +261,45 @@ def test_what_came_is_written_though_what_follows_cannot_be(lots: Desk, line: Li
     report = lots.push()
     assert (report.skipped, report.posted, report.replayed) == (3, 4, 0)
     assert ids(lots) == ALL
+
+
+def again_as(desk: Desk, name: str, **changes: str) -> None:
+    """A second section of the same, under another name."""
+    text = PROJECT.replace("push.customers", f"push.{name}")
+    for old, new in changes.items():
+        text = text.replace(old, new)
+    (desk.root / "tieout.toml").write_text(PROJECT + text)
+    desk.project = load(desk.root)
+
+
+def test_what_another_push_posted_is_held_and_breaks_its_lot_up(lots: Desk, line: Line) -> None:
+    again_as(lots, "before")
+    write(lots, ["C-2,Customer 2,1.00,"])
+    assert lots.push("before").posted == 1
+    write(lots, [f"C-{number},Customer {number},1.00," for number in range(1, 8)])
+    report = lots.push()
+    assert (report.posted, report.held) == (6, 1)
+    assert ids(lots) == ALL, "and not twice"
+
+
+def test_a_reference_that_leads_nowhere_is_held_out_of_its_lot(lots: Desk) -> None:
+    again_as(lots, "sons", **{"check_references = false": "", '"term.id"': '"parent.id"'})
+    write(lots, ["P-1,Pa,1.00,", "P-2,Ma,1.00,"])
+    assert lots.push().posted == 2
+    write(
+        lots, ["A,Ann,1.00,P-1", "B,Bob,1.00,P-9", "C,Cat,1.00,P-2", "D,Dan,1.00,", "E,Eva,1.00,P-8", "F,Fay,1.00,P-1"]
+    )
+    report = lots.push("sons")
+    assert (report.posted, report.held) == (4, 2)
+    assert [(p.row, p.value) for p in report.problems] == [(3, "P-9"), (6, "P-8")]
+    assert ids(lots) == dict.fromkeys(("P-1", "P-2", "A", "C", "D", "F"), 1)
+
+
+def test_what_is_too_much_for_one_request_makes_no_lot(lots: Desk, line: Line) -> None:
+    text = PROJECT.replace("batch_size = 3", "batch_size = 500").replace('"term.id" = "Terms"', 'notes = "Terms"')
+    (lots.root / "tieout.toml").write_text(text)
+    lots.project = load(lots.root)
+    write(lots, [f"C-{number},Ann,1.00,{'x' * 3_900}" for number in range(500)])
+    assert lots.push().posted == 500
+    assert len(line.posts) > 1
+    assert all(len(body) <= 1_000_000 for _, body in line.posts)
