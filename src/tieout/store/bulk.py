@@ -171,8 +171,13 @@ def among(
 
 def _given(table: Table, names: Sequence[str]) -> str:
     """For PostgreSQL: one parameter of JSON, an array of arrays, as rows of these columns."""
-    values = ", ".join(f'(e ->> {place})::{_type(table, name)} as "{name}"' for place, name in enumerate(names))
+    values = ", ".join(f'{_member(table, name, place)} as "{name}"' for place, name in enumerate(names))
     return f"(select {values} from jsonb_array_elements(%s::jsonb) as e)"  # noqa: S608 - our own names
+
+
+def _member(table: Table, name: str, place: int) -> str:
+    kind = _type(table, name)
+    return f"decode(e ->> {place}, 'base64')" if kind == "bytea" else f"(e ->> {place})::{kind}"
 
 
 def _json(rows: Sequence[tuple[Any, ...]]) -> str:
