@@ -6,13 +6,33 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from tieout.cli import pull_plan, tie_out
 from tieout.cli.invocation import BudgetOption, ConcurrencyOption, MixOption, budget_of, of
 from tieout.cli.output import Column, Output, Styled, counted
+from tieout.cli.pull_options import (
+    AllowDeletesOption,
+    BookOption,
+    ConnectionOption,
+    DdlOption,
+    DestinationOption,
+    DryRunOption,
+    FieldsOption,
+    FilesOption,
+    FullOption,
+    LayoutOption,
+    NamesArgument,
+    NoTieOutOption,
+    PeriodOption,
+    ReportOption,
+    ResetOption,
+    SinceOption,
+    TableOption,
+    WhereOption,
+)
 from tieout.errors import ConfigurationError, Exit, UnknownNameError
 
 if TYPE_CHECKING:
@@ -25,84 +45,33 @@ if TYPE_CHECKING:
 
 def pull(
     ctx: typer.Context,
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="NAMES", help="[pull.NAME] sections, objects (bills, vendors) or all; none: every section."
-        ),
-    ] = None,
-    full: Annotated[bool, typer.Option("--full", help="Read everything again, not only what changed.")] = False,
-    since: Annotated[
-        str | None,
-        typer.Option("--since", metavar="STAMP|DATE", help="Read again what changed from this moment on (UTC)."),
-    ] = None,
-    reset: Annotated[
-        bool, typer.Option("--reset", help="Drop the table and what is known of it, and read it anew.")
-    ] = False,
-    where: Annotated[
-        str | None,
-        typer.Option("--where", metavar="TEXT", help="Only these records; before the section's own. For one object."),
-    ] = None,
-    fields: Annotated[
-        str | None,
-        typer.Option("--fields", metavar="A,B", help="Only these fields; before the section's own. For one object."),
-    ] = None,
-    connection: Annotated[
-        str | None,
-        typer.Option(
-            "--connection", "-c", metavar="NAME", help="Which connection; needed only when there are several."
-        ),
-    ] = None,
-    destination: Annotated[
-        str | None,
-        typer.Option(
-            "--destination", "-d", metavar="URL", help="Where to, else the section's: duckdb:///company.duckdb"
-        ),
-    ] = None,
-    table: Annotated[
-        str | None, typer.Option("--table", metavar="NAME", help="Into this table; for one object or section.")
-    ] = None,
-    report: Annotated[
-        str | None, typer.Option("--report", metavar="NAME", help="A report of Intacct's as a table: trial-balance.")
-    ] = None,
-    period: Annotated[
-        str | None, typer.Option("--period", metavar="PERIOD", help="Of the report: 'March 2026', or two days A..B.")
-    ] = None,
-    book: Annotated[str, typer.Option("--book", metavar="BOOK", help="Of the report: ACCRUAL, CASH.")] = "",
-    files: Annotated[
-        str | None, typer.Option("--files", metavar="DIR", help="The files of attachments, into this folder.")
-    ] = None,
-    no_tie_out: Annotated[
-        bool, typer.Option("--no-tie-out", help="Do not compare with Intacct afterwards (two transactions a table).")
-    ] = False,
-    layout: Annotated[
-        str | None,
-        typer.Option("--layout", metavar="NAME", help="Views for another tool beside the tables: fivetran."),
-    ] = None,
+    names: NamesArgument = None,
+    full: FullOption = False,
+    since: SinceOption = None,
+    reset: ResetOption = False,
+    where: WhereOption = None,
+    fields: FieldsOption = None,
+    connection: ConnectionOption = None,
+    destination: DestinationOption = None,
+    table: TableOption = None,
+    report: ReportOption = None,
+    period: PeriodOption = None,
+    book: BookOption = "",
+    files: FilesOption = None,
+    no_tie_out: NoTieOutOption = False,
+    layout: LayoutOption = None,
     max_transactions: BudgetOption = None,
     concurrency: ConcurrencyOption = None,
     mix_environments: MixOption = False,
-    ddl: Annotated[
-        str | None,
-        typer.Option("--ddl", metavar="DIALECT", help="Write a load script beside Parquet files: snowflake, bigquery."),
-    ] = None,
-    allow_deletes: Annotated[
-        bool,
-        typer.Option("--allow-deletes", help="Mark rows deleted however many they are, where a pull refused to."),
-    ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be read and what it would cost; write nothing.")
-    ] = False,
+    ddl: DdlOption = None,
+    allow_deletes: AllowDeletesOption = False,
+    dry_run: DryRunOption = False,
 ) -> int:
     """Copy objects into your database: everything the first time, then what changed. Ends with the tie-out.
 
     Exit code 1 where a count or a sum does not agree with Intacct's own; where one of several objects was refused, the
     code of that error, with the others pulled.
     """
-    from tieout.pull import pull as run
-
-    output = of(ctx).output
-    started = time.monotonic()
     project = of(ctx).project()
     sections, objects = split(project, "pull", names or [])
     chosen: dict[str, Any] = {
@@ -122,18 +91,29 @@ def pull(
     }
     scripts = for_warehouse(project, ddl, sections, objects, destination) if ddl is not None else None
     if report is not None or period is not None:
-        return _report(output, project, report, period, book, chosen, alone=not names and not dry_run)
+        return _report(of(ctx).output, project, report, period, book, chosen, alone=not names and not dry_run)
     if dry_run:
         from tieout.pull import plan
 
         with _naming_sections(project):
             planned = plan(project, sections, **chosen)
-        return pull_plan.show(output, planned, budget=max_transactions)
+        return pull_plan.show(of(ctx).output, planned, budget=max_transactions)
+    chosen |= {"layout": layout, "files": files, "allow_deletes": allow_deletes}
+    return _pulled(of(ctx).output, project, sections, chosen, scripts)
+
+
+def _pulled(
+    output: Output,
+    project: Project,
+    sections: list[str] | None,
+    chosen: Mapping[str, Any],
+    scripts: LoadScripts | None,
+) -> int:
+    from tieout.pull import pull as run
+
+    started = time.monotonic()
     with _naming_sections(project), output.progress() as progress:
-        followed = following(progress)
-        reports = run(
-            project, sections, layout=layout, files=files, allow_deletes=allow_deletes, progress=followed, **chosen
-        )
+        reports = run(project, sections, progress=following(progress), **chosen)
     written = scripts.write() if scripts is not None else []
     if output.json:
         output.result([as_json(report) for report in reports])

@@ -70,6 +70,13 @@ def verify(
     else:
         how = How(keys=keys, repair=repair, by_month=by_month)
         found = compare(of(ctx).project(), names or [], how, connection=connection, destination=destination)
+    _show(output, found)
+    if keep is not None:
+        paper.keep(keep, kept.page(found))
+    return Exit.DONE if verdict(found.lines) or not found.lines else Exit.RECORDS
+
+
+def _show(output: Output, found: Verified) -> None:
     lines = found.lines
     if output.json:
         findings = [tie_out.findings_as_json(one) for one in found.findings]
@@ -81,9 +88,6 @@ def verify(
         tie_out.findings(output, found.findings)
         output.line()
         tie_out.conclusion(output, lines)
-    if keep is not None:
-        paper.keep(keep, kept.page(found))
-    return Exit.DONE if verdict(lines) or not lines else Exit.RECORDS
 
 
 def _trial_balance(

@@ -79,9 +79,7 @@ def pull(
         alone = len(wanted) == 1
         sections = list(_sections(project, wanted, reach, how, progress))
         with _alone_in(project, sections) if source is None else nullcontext():
-            reports = [
-                section if isinstance(section, PullReport) else section.pull(alone=alone) for section in sections
-            ]
+            reports = [each if isinstance(each, PullReport) else each.pull(alone=alone) for each in sections]
             _lay_out(sections, reports)
     refuse_nothing(wanted, reports)
     return reports
