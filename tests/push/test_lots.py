@@ -96,7 +96,7 @@ def on_stage(rows: Sequence[Row], *, lots: bool) -> tuple[list[Any], list[bytes]
         counted = stage.counts()
         stage.lots.break_up()
         bodies = [lot.body for lot in stage.lots.all()]
-        stage.lots.break_all()
+        stage.lots.break_of([document.seq for document in documents])
         apart = [(d.source_id, d.body) for chunk in stage.chunks(apart=True) for d in chunk]
         assert apart == [(d.source_id, d.body) for d in documents]
         return [facts, counted], bodies

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
+from tieout.rest.batch import MAX_BODY
 from tieout.store.ledger_facts import Packed
 from tieout.store.ledger_packed import pack_columns, unpack
 
@@ -46,9 +47,6 @@ _BODIES = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _SEQS = msgspec.json.Decoder(list[int]).decode
 _IDS = msgspec.json.Decoder(list[str]).decode
 _text = msgspec.json.Encoder().encode
-
-LARGEST = 1_000_000
-"""Bytes of a body that are surely not too many for one request."""
 
 
 class StagedLot(NamedTuple):
@@ -129,7 +127,7 @@ class StageLots:
 
     def _put(self, of: _Columns) -> None:
         body = b"[" + b",".join(of.bodies) + b"]"
-        if len(body) > LARGEST:
+        if len(body) > MAX_BODY:
             self._many(_APART, list(zip(*of, strict=True)))
             return
         self._number += 1
@@ -154,13 +152,11 @@ class StageLots:
         return {seq: InLot(body, entry.payload_hash, entry.totals) for seq, body, entry in each}
 
     def all(self) -> Iterator[StagedLot]:
-        """In the order of the source. Which lots there are may change meanwhile, but for the better."""
-        for (lot,) in self._run("select lot from lots order by lot").fetchall():
-            yield self._one(lot)
-
-    def count(self) -> int:
-        (number,) = self._run("select count(*) from lots").fetchone()
-        return int(number)
+        """In the order of the source. Some may be broken up meanwhile."""
+        last = 0
+        while found := self._run("select lot from lots where lot > ? order by lot limit 1", (last,)).fetchone():
+            (last,) = found
+            yield self._one(last)
 
     def _one(self, lot: int) -> StagedLot:
         seqs, ids, body, records = self._run(
@@ -186,11 +182,6 @@ class StageLots:
         """The same where a lot has one of these documents."""
         query = "select distinct lot from documents where lot is not null and seq in (select value from json_each(?))"
         for (lot,) in self._run(query, (_text(seqs).decode(),)).fetchall():
-            self._break(lot)
-
-    def break_all(self) -> None:
-        """The same for every lot."""
-        for (lot,) in self._run("select lot from lots").fetchall():
             self._break(lot)
 
     def _break(self, lot: int) -> None:
