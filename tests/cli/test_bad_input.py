@@ -226,7 +226,9 @@ def test_ctrl_c_in_the_middle_of_a_pull_loses_nothing(connected: Run, tmp_path: 
         text=True,
     )
     assert running.stderr is not None
-    assert running.stderr.readline() == "customer: 200 rows\n"  # thousands of invoice lines are still to come
+    first = running.stderr.readline()
+    assert first == "customer: 200 rows, 1 page, 3 transactions\n"
+    # Thousands of invoice lines are still to come.
     running.send_signal(signal.SIGINT)
     out, error = running.communicate()
     assert running.returncode == 130, error
