@@ -37,11 +37,14 @@ WINDOWS = (
     "push.after_send",
     "before the answer",
     "push.before_result_commit",
-    "push.before_spread_commit",
     "random",
 )
-"""Where it is killed, in turn. `before the answer`: Intacct has done the work, and its answer is not out yet."""
+"""Where it is killed, in turn, while there is something to send. `before the answer`: Intacct has done the work, and its
+answer is not out yet."""
 
+SPREAD = "push.before_spread_commit"
+LATE = 2 * BATCH
+"""Records that the source gets when all those kills are over: the last one is at the end of a sending."""
 PROJECT = f"""
 [push.times]
 object = "timesheets"
@@ -111,15 +114,18 @@ class Scene:
         self.kills: Counter[str] = Counter()
         self.dice = random.Random(f"push {state[:6]}")
         (folder / "tieout.toml").write_text(PROJECT)
-        with (folder / "times.csv").open("w") as file:
+        assert self.run("connect", "demo", "--simulator", url) == 0
+
+    def write(self, records: int) -> None:
+        """The source, with so many of its records."""
+        with (self.folder / "times.csv").open("w") as file:
             file.write("Entry,Sheet,Day,Hours,Project\n")
-            for number in range(RECORDS):
+            for number in range(records):
                 bad = number % 50 == 7
                 for line in range(1 + number % 3):
                     file.write(
                         f"{number}-{line},S{number:05},2026-11-{16 + line},{1 + line}.25,{'NONE' if bad else ''}\n"
                     )
-        assert self.run("connect", "demo", "--simulator", url) == 0
 
     @staticmethod
     def good() -> set[str]:
@@ -147,7 +153,7 @@ class Scene:
             threading.Event().wait(self.dice.uniform(0.05, 1.0))  # the dice of when it dies; nothing is waited for
             code, _ = self.forked.kill(child)
         else:
-            visit = 1 if window == "push.before_spread_commit" else self.dice.randint(1, 3)  # it comes once in a run
+            visit = 1 if window == SPREAD else self.dice.randint(1, 3)  # it comes once in a run
             code = self.run("push", "times", crash=f"{window}:{visit}")
         self.kills[window] += code == -9
         return code == -9
@@ -216,10 +222,13 @@ def scene(tmp_path: Path, forked: Forks, state_url: str) -> Iterator[Scene]:
 
 
 def test_killed_in_every_window_while_everything_fails(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    scene.write(RECORDS - LATE)
     scene.faults()
     for number in range(KILLS):
         scene.kill(WINDOWS[number % len(WINDOWS)])
     struck = scene.fair_weather()
+    scene.write(RECORDS)
+    assert scene.kill(SPREAD), "at the end of a sending, before posted records have rows"
     assert scene.run("push", "times") == 1, "the bad ones are listed"
     missed = [window for window in WINDOWS if not scene.kills[window]]
     scene.assert_all_is_well()
@@ -231,6 +240,7 @@ def test_killed_in_every_window_while_everything_fails(scene: Scene, capsys: pyt
 
 
 def test_four_programs_push_the_same_source_at_once(scene: Scene) -> None:
+    scene.write(RECORDS)
     scene.faults()
     codes: list[int] = []
     for round_ in range(8 if LONG else 3):
