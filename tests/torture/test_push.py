@@ -39,8 +39,8 @@ WINDOWS = (
     "push.before_result_commit",
     "random",
 )
-"""Where it is killed, in turn, while there is something to send. `before the answer`: Intacct has done the work, and its
-answer is not out yet."""
+"""Where it is killed, in turn, while there is something to send. `before the answer`: Intacct has done the work, and
+its answer is not out yet."""
 
 SPREAD = "push.before_spread_commit"
 LATE = 2 * BATCH
