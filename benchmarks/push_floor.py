@@ -8,6 +8,7 @@ all of it was tied out.
 Nothing here is asserted: figures, not tests.
 
     python benchmarks/push_floor.py [--records 100000] [--rounds 3] [--state sqlite postgresql]
+    python benchmarks/push_floor.py --standing 10000  # rows of the ledger are written while sending, but the last
     python benchmarks/push_floor.py --memory          # also the memory of a push of 1,000,000 records
     python benchmarks/push_floor.py --latency 1.0     # also 6 requests at a time beside one, each answer that late
 """
@@ -37,6 +38,7 @@ from floors.customers import COLUMNS, OBJECT, write
 from tieout.connections import open_connections
 from tieout.project import Project, load
 from tieout.push import push
+from tieout.push.dispatch import sending
 
 GOAL = 0.5
 """Of the floor's records a second."""
@@ -225,6 +227,7 @@ def states(wanted: Sequence[str]) -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--standing", type=int, default=sending.MOST_STANDING)
     parser.add_argument("--records", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=3, help="0 leaves the comparison with the floor out")
     parser.add_argument("--state", nargs="+", choices=[*floor.RUNS], default=[*floor.RUNS])
@@ -232,6 +235,7 @@ def main() -> None:
     parser.add_argument("--latency", type=float, default=0.0)
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
+    sending.MOST_STANDING = asked.standing
     for name in [name for name in os.environ if name.startswith("TIEOUT_")]:
         del os.environ[name]  # settings of the person who measures reach no project here
     if asked.child:

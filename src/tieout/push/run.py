@@ -406,6 +406,7 @@ def _forget(desks: Desks, intake: Intake, held: Lease) -> None:
 
 
 _MANY = 100_000
+"""Documents that are posted before the stage is told: one statement for all of them, and a number each until then."""
 
 
 class _Settling:
