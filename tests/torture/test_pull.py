@@ -57,13 +57,14 @@ import sys
 from datetime import timedelta
 import msgspec
 from tieout.pull.destinations.duckdb import DuckFile
+from tieout.pull.destinations.parquet import ParquetFolder
 from tieout.pull.destinations.postgres import PostgresSchema
 from tieout.pull.destinations.sqlite import SqliteFile
 from tieout.pull.reading import clock
 from tieout.rest import attempt
 attempt.FIRST_WAIT, attempt.LONGEST_WAIT = 0.001, 0.02
 clock.OVERLAP = timedelta(seconds=2)
-for kind in (DuckFile, PostgresSchema, SqliteFile):
+for kind in (DuckFile, ParquetFolder, PostgresSchema, SqliteFile):
     kind.takes = msgspec.structs.replace(kind.takes, commit_rows=45)
 from tieout.cli.main import main
 sys.exit(main())
@@ -188,7 +189,7 @@ def rows(destination: Destination, table: str) -> dict[str, dict[str, Any]]:
     return destination.rows(table, [key for lot in destination.keys(table) for key in lot], columns)
 
 
-DESTINATIONS = ["duckdb", "sqlite", "postgresql"] if LONG else ["duckdb"]
+DESTINATIONS = ["duckdb", "sqlite", "postgresql", "parquet"] if LONG else ["duckdb"]
 
 
 @pytest.fixture

@@ -222,6 +222,7 @@ def test_whatever_differs_is_found_and_few_requests_are_made(
         patch.setattr(search, "PAGE", 20)
         project = Project(tmp_path_factory.mktemp("narrow"))
         it = ScriptedCompany([bill(i, **{"audit.modifiedDateTime": stamp(i)}) for i in range(200)])
+        it.rows[BILL] += [bill(i, **{"audit.modifiedDateTime": None}) for i in range(500, 560)]
         with it.client() as client:
             source = Source(client, "demo")
             text = "[pull.bills]\nobject = 'bills'\nlines = false\ndestination = 'sqlite:///company.db'\n"
