@@ -139,6 +139,40 @@ def test_a_reply_of_another_length_is_believed_by_nobody(desk: Desk, line: Line)
     assert desk.held_by_company("timesheets", "description") == ONCE
 
 
+def test_names_that_no_ledger_has_room_for_are_left_out_and_the_key_is_kept(desk: Desk, line: Line) -> None:
+    def odd(_: Request, deliver: Callable[[], Reply]) -> Reply:
+        reply = deliver()
+        body = msgspec.json.decode(reply.body)
+        for at, result in enumerate(body["ia::result"]):
+            names = result.get("ia::result", result)
+            if "key" in names:
+                names |= {"id": "I" * 3_000, "href": f"/objects/\0{at}"}
+        return Reply(reply.status, reply.headers, msgspec.json.encode(body))
+
+    desk.sheets(ROWS[:4])
+    line.fault = odd
+    assert desk.push("times").posted == 3
+    line.fault = None
+    with open_store(desk.project.state_url) as store, store.begin() as connection:
+        names = "select sage_id, href, sage_key is not null from push_records where state = 'posted'"
+        assert [tuple(row) for row in connection.execute(text(names))] == [(None, None, True)] * 3
+    assert all(line.ties for line in push.verify(desk.project, "times"))
+
+
+def test_a_key_that_is_none_is_believed_by_nobody(desk: Desk, line: Line) -> None:
+    def odd(_: Request, deliver: Callable[[], Reply]) -> Reply:
+        reply = deliver()
+        return Reply(reply.status, reply.headers, reply.body.replace(b'"key":"', b'"key":"' + b"9" * 400))
+
+    desk.sheets(ROWS[:4])
+    line.fault = odd
+    report = desk.push("times")
+    assert (report.unknown, report.posted) == (3, 0)
+    line.fault = None
+    assert desk.push("times").posted == 3
+    assert desk.held_by_company("timesheets", "description") == ONCE
+
+
 def test_a_request_refused_at_the_door_is_not_processed_and_a_rerun_goes_on(desk: Desk, line: Line) -> None:
     def forbidden(*_: Any) -> Reply:
         error = b'{"ia::result":{"ia::error":{"code":"forbidden","message":"You may not"}}}'

@@ -24,6 +24,7 @@ from tieout.errors import (
     RefusedError,
     UnknownNameError,
 )
+from tieout.push.dispatch.names import LONGEST, kept
 from tieout.push.dispatch.requests import object_of
 from tieout.store.ledger import Batch, Result
 
@@ -135,7 +136,7 @@ class Lookback:
                     position=position,
                     state="posted",
                     sage_key=str(row["key"]),
-                    sage_id=str(row["id"]) if "id" in known and row["id"] is not None else None,
+                    sage_id=kept("id", str(row["id"])) if "id" in known and row["id"] is not None else None,
                     sage_state=str(row["state"]) if "state" in known and row["state"] is not None else None,
                 )
             elif not mine and _is_quiet(batch):
@@ -230,7 +231,7 @@ def _is_quiet(batch: Batch) -> bool:
 
 
 def _done(position: int, record: Mapping[str, Any]) -> Result:
-    text = {name: None if record.get(name) is None else str(record[name]) for name in ("key", "id", "href", "state")}
+    text = {name: None if record.get(name) is None else kept(name, str(record[name])) for name in LONGEST}
     return Result(
         position=position,
         state="posted",

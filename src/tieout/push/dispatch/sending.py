@@ -33,6 +33,7 @@ from tieout.errors import (
     UnreachableError,
 )
 from tieout.push.dispatch.flights import Flights
+from tieout.push.dispatch.names import all_fit, kept, refuse_odd_keys
 from tieout.push.dispatch.requests import Bundle, halves, make_batch, object_of
 from tieout.push.report import error_facts
 from tieout.rest import Outcome, operations
@@ -43,7 +44,7 @@ from tieout.store.ledger_facts import Posted
 
 if TYPE_CHECKING:
     from tieout.push.opening import Opened
-    from tieout.rest.call import Call
+    from tieout.rest.call import Call, Reply
     from tieout.store.leases import Lease
     from tieout.store.ledger import Ledger
 
@@ -398,12 +399,19 @@ def _ask(request: Request) -> Answer:
     )
     asked: Call[Any] = call
     if batch.step == 0 and not batch.keys and not request.again and batch.method == "POST":
-        asked = msgspec.structs.replace(call, parse=lambda reply: read_made(reply, batch.count) or call.parse(reply))
+        asked = msgspec.structs.replace(call, parse=lambda reply: _all_made(reply, batch.count) or call.parse(reply))
     try:
         found: Answer = request.desk.client.call(asked)
+        if isinstance(found, list):
+            refuse_odd_keys(found)
         return found
     except TieoutError as error:
         return error
+
+
+def _all_made(reply: Reply, count: int) -> Made | None:
+    made = read_made(reply, count)
+    return made if made is not None and all_fit(made) else None
 
 
 def _is_dead_end(answer: Answer) -> bool:
@@ -431,9 +439,9 @@ def _from_outcome(outcome: Outcome, batch: Batch) -> Result:
         position=outcome.position,
         state=outcome.state,
         sage_key=outcome.key or (batch.keys[outcome.position] if batch.keys else None),
-        sage_id=outcome.id,
-        href=outcome.href,
-        sage_state=outcome.sage_state,
+        sage_id=kept("id", outcome.id),
+        href=kept("href", outcome.href),
+        sage_state=kept("state", outcome.sage_state),
         error=error_facts(outcome.error) if outcome.error is not None else None,
     )
 
