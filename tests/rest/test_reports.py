@@ -77,3 +77,14 @@ def test_what_is_no_report_is_an_error_of_the_family(
 ) -> None:
     with scripted(*answers) as intacct, pytest.raises(expected):
         intacct.report(TRIAL, PERIOD, longest=2)
+
+
+def test_several_reports_are_under_way_at_once_and_one_without_data_stops_no_other() -> None:
+    with Simulator("demo") as simulator, tieout.simulated(simulator=simulator) as intacct:
+        simulator.settings.set({"report_pending": 1, "report_retry_after": 0})
+        month = {"timePeriod": {"periodToDate": {"reportingPeriod": {"id": "January 1901"}}}}
+        entities = [PERIOD | {"dimensions": {"location": {"id": id}}} for id in ("E110", "E120", "E130", "110-NYC")]
+        *texts, nothing, whole = intacct.reports(TRIAL, [*entities, month, PERIOD])
+    assert len({*texts, whole}) == 5
+    assert isinstance(nothing, InvalidRequestError)
+    assert nothing.error_id == "BL03002028"

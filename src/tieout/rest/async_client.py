@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from tieout import catalogue
 from tieout.catalogue.model import Model
-from tieout.errors import IntacctError
+from tieout.errors import IntacctError, InvalidRequestError
 from tieout.rest import attachments, models, operations, reading, reports, workflows, writing
 from tieout.rest.attachments import Attached, AttachedFile
 from tieout.rest.base import Client
@@ -203,6 +203,12 @@ class AsyncIntacct(Client[AsyncDriver]):
     ) -> str:
         """As Intacct.report."""
         return await self._driver.run(reports.report(self._desk, service, parameters, name=name, longest=longest))
+
+    async def reports(
+        self, service: str, several: Sequence[Mapping[str, Any]], *, name: str = "", longest: float = 900.0
+    ) -> list[str | InvalidRequestError]:
+        """As Intacct.reports."""
+        return await self._driver.run(reports.reports(self._desk, service, several, name=name, longest=longest))
 
     async def remove_file(self, object: ObjectName, key: str | int, file: str | AttachedFile) -> None:
         """As Intacct.remove_file."""
