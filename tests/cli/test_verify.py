@@ -140,5 +140,18 @@ def test_a_trial_balance_from_the_command_line(tieout: Run, tmp_path: Path) -> N
         assert tieout("pull", "general-ledger/journal-entry", "--no-tie-out").code == 0
         found = tieout("verify", "--trial-balance", "March 2026", "--html", "trial.html")
         assert (found.code, "Everything ties out" in found.out) == (0, True)
-        assert "trial balance March 2026 ACCRUAL" in (tmp_path / "trial.html").read_text()
+        assert "Runs 3 reports of Intacct's (ACCRUAL: E110, E120, E130), 6 transactions in all" in found.err
+        page = (tmp_path / "trial.html").read_text()
+        for shown in ("trial balance March 2026 ACCRUAL E110", ">Account</th>", ">Entity</th>", ">Book</th>"):
+            assert shown in page
+        one = tieout(
+            "verify", "--trial-balance", "March 2026", "--book", "CASH", "--book", "ACCRUAL", "--location", "E120"
+        )
+        assert (one.code, "2 reports of Intacct's (CASH, ACCRUAL: E120)" in one.err) == (0, True)
+        as_json = tieout("verify", "--trial-balance", "March 2026", "--entity", "E120", "--json").json
+        assert {(line["entity"], line["book"]) for line in as_json["lines"]} == {("E120", "ACCRUAL")}
+        assert {line["what"] for line in as_json["lines"]} == {
+            f"{line['account']} closing" for line in as_json["lines"]
+        }
+        assert tieout("verify", "--book", "CASH").code == 2
         assert tieout("verify", "journal_entry", "--trial-balance", "March 2026").code == 2

@@ -37,6 +37,7 @@ def page(found: Verified, *, title: str = "Tie-out with Sage Intacct") -> Paper:
         ("Copy", "; ".join(places)),
         *paper.made_by(),
         ("Billable transactions", f"{found.transactions:,}"),
+        ("Not compared", " ".join(found.notes)),
     ]
     return Paper(
         title=title,
@@ -62,7 +63,10 @@ def _comparisons(title: str, lines: Sequence[TieOutLine], *, empty: str = "") ->
         rows.append(
             [
                 Cell("" if line.subject == before else line.subject),
-                Cell(line.what),
+                Cell(line.account, "key"),
+                Cell((line.entity or "all") if line.book else ""),
+                Cell(line.book),
+                Cell(line.what.removeprefix(f"{line.account} ") if line.account else line.what),
                 Cell(line.source),
                 Cell(line.intacct),
                 Cell(line.difference, "bad" if line.ties is False else "faint"),
@@ -71,13 +75,20 @@ def _comparisons(title: str, lines: Sequence[TieOutLine], *, empty: str = "") ->
             ]
         )
         before = line.subject
-    columns = ("What", "Measure", "Your side", "Intacct", "Difference", "Verdict", "Note")
+    sides = ("Your side", "Intacct", "Difference", "Verdict", "Note")
+    columns = ("What", "Account", "Entity", "Book", "Measure", *sides)
     return Table(title=title, columns=columns, rows=rows, empty=empty)
 
 
 def _rows(found: Findings) -> Table:
     rows = [
-        [Cell(row.key, "key"), Cell(row.what), Cell(", ".join(row.fields)), Cell(row.why, "faint")]
+        [
+            Cell(row.key, "key"),
+            Cell(row.owner, "key"),
+            Cell(row.what),
+            Cell(", ".join(row.fields)),
+            Cell(row.why, "faint"),
+        ]
         for row in found.rows[:MOST_ROWS]
     ]
     words = found.sentences()
@@ -85,7 +96,11 @@ def _rows(found: Findings) -> Table:
         words.append(f"{len(found.rows) - MOST_ROWS:,} more rows are not listed here; --json has all of them")
     said = "No row differs by itself."
     return Table(
-        title=f"Behind it: {found.subject}", columns=("Key", "Row", "Fields", "Why"), rows=rows, words=words, empty=said
+        title=f"Behind it: {found.subject}",
+        columns=("Key", "Of", "Row", "Fields", "Why"),
+        rows=rows,
+        words=words,
+        empty=said,
     )
 
 

@@ -115,6 +115,7 @@ def as_json(lines: Iterable[TieOutLine]) -> list[dict[str, Any]]:
             "difference": line.difference,
             "ties": line.ties,
             "note": line.note,
+            **({"account": line.account, "entity": line.entity, "book": line.book} if line.book else {}),
         }
         for line in lines
     ]

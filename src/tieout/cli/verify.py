@@ -10,7 +10,7 @@ import typer
 
 from tieout.cli import kept, paper, tie_out
 from tieout.cli.invocation import of
-from tieout.cli.output import Output
+from tieout.cli.output import Output, counted
 from tieout.errors import ConfigurationError, Exit, UnknownNameError
 
 if TYPE_CHECKING:
@@ -53,7 +53,16 @@ def verify(
             "--trial-balance", metavar="PERIOD", help="Compare the journal lines with Intacct's own: 'March 2026'."
         ),
     ] = None,
-    book: Annotated[str, typer.Option("--book", metavar="BOOK", help="The book of --trial-balance.")] = "ACCRUAL",
+    book: Annotated[
+        list[str] | None,
+        typer.Option("--book", metavar="BOOK", help="The book of --trial-balance, else ACCRUAL. May be repeated."),
+    ] = None,
+    entity: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--entity", "--location", metavar="ID", help="Only this entity's --trial-balance. May be repeated."
+        ),
+    ] = None,
     keep: Annotated[
         Path | None, typer.Option("--html", metavar="FILE", help="Write the result as one HTML file to keep.")
     ] = None,
@@ -66,7 +75,13 @@ def verify(
     if names and all(is_audit_file(word) for word in names):
         return max(_audit(output, Path(word)) for word in names)
     if trial is not None:
-        found = _trial_balance(of(ctx).project(), trial, book, names, connection, destination)
+        if names:
+            raise ConfigurationError(
+                "--trial-balance compares the journal entries, whatever else is named.", advice="Leave out NAMES."
+            )
+        found = _trial_balance(of(ctx).project(), output, (trial, book, entity), connection, destination)
+    elif book or entity:
+        raise ConfigurationError("--book and --entity are of --trial-balance.", advice="Say of which period.")
     else:
         how = How(keys=keys, repair=repair, by_month=by_month)
         found = compare(of(ctx).project(), names or [], how, connection=connection, destination=destination)
@@ -80,26 +95,41 @@ def _show(output: Output, found: Verified) -> None:
     lines = found.lines
     if output.json:
         findings = [tie_out.findings_as_json(one) for one in found.findings]
-        output.result({"ties": verdict(lines), "lines": tie_out.as_json(lines), "findings": findings})
+        shown = {"ties": verdict(lines), "lines": tie_out.as_json(lines), "findings": findings, "notes": found.notes}
+        output.result(shown)
     elif not lines:
         output.line("Nothing was compared: nothing was posted yet, and the sources have no rows.")
     else:
-        tie_out.show(output, lines, every=True)
+        # Of several trial balances only the accounts that differ have room.
+        several = len({line.subject for line in lines if line.book}) > 1
+        tie_out.show(output, lines, every=not several)
         tie_out.findings(output, found.findings)
+        for note in found.notes:
+            output.prose(note)
         output.line()
         tie_out.conclusion(output, lines)
 
 
 def _trial_balance(
-    project: Project, period: str, book: str, names: list[str] | None, connection: str | None, destination: str | None
+    project: Project,
+    output: Output,
+    asked: tuple[str, list[str] | None, list[str] | None],
+    connection: str | None,
+    destination: str | None,
 ) -> Verified:
-    from tieout.pull.proof.trial_balance import verify_trial_balance
+    from tieout.pull.proof.trial_balance import BOOK, Ahead, Asked, verify_trial_balance
 
-    if names:
-        raise ConfigurationError(
-            "--trial-balance compares the journal entries, whatever else is named.", advice="Leave out NAMES."
+    def before(ahead: Ahead) -> None:
+        books = ", ".join(dict.fromkeys(scope.book for scope in ahead.scopes))
+        whose = ", ".join(dict.fromkeys(scope.whose for scope in ahead.scopes))
+        output.say(
+            f"Runs {counted(len(ahead.scopes), 'report')} of Intacct's ({books}: {whose}), "
+            f"{counted(ahead.transactions, 'transaction')} in all where everything ties. Each takes Intacct a while."
         )
-    return verify_trial_balance(project, period, book, connection=connection, destination=destination)
+
+    period, books, entities = asked
+    wanted = Asked(period=period, books=books or [BOOK], entities=entities or ())
+    return verify_trial_balance(project, wanted, connection=connection, destination=destination, before=before)
 
 
 def is_audit_file(word: str) -> bool:

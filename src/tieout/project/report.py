@@ -21,3 +21,7 @@ class TieOutLine(msgspec.Struct, frozen=True, kw_only=True):
     ties: bool | None = None
     """None: not provable, for the reason in `note`."""
     note: str = ""
+    book: str = ""
+    """Of a trial balance: the book and entity of the report, the account. An entity of "" is all of them."""
+    entity: str = ""
+    account: str = ""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import msgspec
 
 SHOWN = 5
 """Keys that a sentence names."""
+
+
+Why: TypeAlias = Literal["", "later", "unmoved", "missed"]
 
 
 class RowFinding(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,9 +22,11 @@ class RowFinding(msgspec.Struct, frozen=True, kw_only=True):
     """Missing here; here but not in Intacct; on both sides with other values."""
     fields: tuple[str, ...] = ()
     """Paths that differ, of a different row."""
-    why: Literal["", "later", "unmoved", "missed"] = ""
+    why: Why = ""
     """`later`: it changed in Intacct after it was read. `unmoved`: its values changed, its modified stamp did not.
     `missed`: its stamp is behind the watermark and newer than the copy's."""
+    owner: str = ""
+    """The key of the document of a line, where that was asked for."""
 
 
 class Findings(msgspec.Struct, kw_only=True):
@@ -39,6 +44,8 @@ class Findings(msgspec.Struct, kw_only=True):
     repaired: int = 0
     gone: int = 0
     """Of these, rows that are not in Intacct any more."""
+    owners: str = ""
+    """What documents are called, where rows name theirs: `entry`."""
     guarded: int = 0
     """Rows not found in Intacct that were left alone because there are suspiciously many."""
 
@@ -61,7 +68,7 @@ class Findings(msgspec.Struct, kw_only=True):
                 (self.of("different"), "row differed", "rows differed"),
             )
             if rows
-            for sentence in [_sentence(rows, one, many)]
+            for sentence in [_sentence(rows, one, many, self.owners)]
         ]
         unmoved = [row for row in self.rows if row.why == "unmoved"]
         if unmoved:
@@ -86,10 +93,15 @@ class Findings(msgspec.Struct, kw_only=True):
         return said
 
 
-def _sentence(rows: Sequence[RowFinding], one: str, many: str) -> str:
-    named = ", ".join(f"{row.key} ({', '.join(row.fields)})" if row.fields else row.key for row in rows[:SHOWN])
+def _sentence(rows: Sequence[RowFinding], one: str, many: str, owners: str) -> str:
+    named = ", ".join(_named(row, owners) for row in rows[:SHOWN])
     rest = f" and {len(rows) - SHOWN:,} more" if len(rows) > SHOWN else ""
     return f"{_counted(len(rows), one, many)}: {named}{rest}"
+
+
+def _named(row: RowFinding, owners: str) -> str:
+    key = f"{row.key} of {owners} {row.owner}" if row.owner else row.key
+    return f"{key} ({', '.join(row.fields)})" if row.fields else key
 
 
 def _counted(number: int, one: str, many: str) -> str:

@@ -57,6 +57,8 @@ class Verified(msgspec.Struct, kw_only=True):
     compared: list[Compared] = msgspec.field(default_factory=list)
     lines: list[TieOutLine] = msgspec.field(default_factory=list)
     findings: list[Findings] = msgspec.field(default_factory=list)
+    notes: list[str] = msgspec.field(default_factory=list)
+    """What was not compared, and why."""
     transactions: int = 0
 
 

@@ -6,7 +6,7 @@ window, or appeared behind the page.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ import msgspec
 
 from tieout.pull.destinations.base import Window
 from tieout.pull.destinations.batch import Batch, Misfit, Plain
-from tieout.pull.findings import Findings, RowFinding
+from tieout.pull.findings import Findings, RowFinding, Why
 from tieout.pull.proof.narrow import PAGE
 from tieout.pull.proof.subject import Subject
 from tieout.pull.reading.decode import Decoder, Page
@@ -45,8 +45,10 @@ class Remedy(msgspec.Struct):
 class Search:
     """Looks at windows one after the other; `findings` and `remedy` grow."""
 
-    def __init__(self, subject: Subject) -> None:
+    def __init__(self, subject: Subject, *, owner: str = "") -> None:
+        """`owner`: the path that leads from a line to its document, where findings are to name it."""
         self.subject = subject
+        self._owner = owner
         self.findings = Findings(subject=subject.name)
         self.remedy = Remedy()
         self._decoder = Decoder(subject.columns)
@@ -91,6 +93,10 @@ class Search:
         came = self._rows(where if whole is None else whole & where, None) or set()
         self._confirm([key for key in ours if key not in came])
 
+    def named(self, keys: Sequence[str]) -> None:
+        """Compare rows that are here. One transaction for 500."""
+        self._confirm([key for key in keys if key not in self._known])
+
     def _window(self, window: Window | None, pages: int) -> bool:
         subject = self.subject
         (ours,) = subject.destination.measure(subject.state.table, [], within=window)
@@ -129,7 +135,7 @@ class Search:
             came = self._rows(self.subject.by_key(lot), None) or set()
             for key in lot:
                 if key not in came:
-                    self._note(RowFinding(key=key, what="extra"))
+                    self._note(RowFinding(key=key, what="extra", owner=self._owner_of(self._here(key))))
                     self.remedy.gone.append(key)
 
     def _compare(self, page: Page) -> None:
@@ -156,14 +162,26 @@ class Search:
         theirs_at = theirs[stamp.path] if stamp is not None else None
         watermark = self.subject.state.watermark
         later = theirs_at is not None and bool(watermark) and _time(theirs_at) >= _time(watermark)
+        owner = self._owner_of(theirs)
         if ours is None:
-            return RowFinding(key=key, what="missing", why="later" if later else "missed" if theirs_at else "")
+            why: Why = "later" if later else "missed" if theirs_at else ""
+            return RowFinding(key=key, what="missing", why=why, owner=owner)
         fields = tuple(path for path, value in theirs.items() if ours[path] != value)
         if not fields:
             return None
         if stamp is not None and ours[stamp.path] == theirs_at:
-            return RowFinding(key=key, what="different", fields=fields, why="unmoved")
-        return RowFinding(key=key, what="different", fields=fields, why="later" if later else "missed")
+            return RowFinding(key=key, what="different", fields=fields, why="unmoved", owner=owner)
+        return RowFinding(key=key, what="different", fields=fields, why="later" if later else "missed", owner=owner)
+
+    def _owner_of(self, row: Mapping[str, Plain]) -> str:
+        return str(row.get(self._owner) or "") if self._owner else ""
+
+    def _here(self, key: str) -> Mapping[str, Plain]:
+        """The copy's row, where its document is asked for."""
+        if not self._owner:
+            return {}
+        columns = [column for column in self.subject.columns if column.path == self._owner]
+        return self.subject.destination.rows(self.subject.state.table, [key], columns).get(key, {})
 
     def _note(self, finding: RowFinding) -> None:
         self._known.add(finding.key)

@@ -1,26 +1,26 @@
-"""Journal lines of the copy against Intacct's own trial balance, account by account, and the lines behind a difference.
+"""Journal lines of the copy against Intacct's own trial balance: per account, entity and book, with the lines and
+entries behind a difference.
 
-One report run, and a page of lines for each of the first accounts that differ. What the report looks like as a file is
-not documented (REST reference 7.8), so its columns are told by their headings.
+One report for each entity and book, and a page of lines for each of the first accounts that differ.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from tieout.errors import ConfigurationError, IntacctError, StoreError
+from tieout import catalogue
+from tieout.errors import ConfigurationError, InvalidRequestError, StoreError, UnknownNameError
 from tieout.project.report import TieOutLine
 from tieout.pull.destinations.base import Destination, Window
 from tieout.pull.destinations.batch import Plain
 from tieout.pull.destinations.state import TableState
+from tieout.pull.proof.balances import Balance, read_report
 from tieout.pull.proof.compare import unproven
 from tieout.pull.proof.inspecting import Verified, facts
 from tieout.pull.proof.search import Search
@@ -42,49 +42,59 @@ NO_DATA = "BL03002028"
 """The report finds nothing (REST reference 8.5)."""
 BOOKS = {"ACCRUAL": ("accrual", "cashAndAccrual"), "CASH": ("cash", "cashAndAccrual")}
 """Reporting book -> book types of its journals (REST reference 9.4)."""
+BOOK = "ACCRUAL"
+ENTITIES = ("entity", "elimination")
+"""Types of locations that keep books of their own (REST reference 9.4)."""
 NEEDED = ("journalEntry.key", "glAccount.id", "txnType", "baseAmount", "entryDate", "dimensions.location.id")
 MOST_ACCOUNTS = 10
 """Accounts whose lines are looked into."""
+MOST_ENTRIES = 4000
+"""Entries that are asked for by key where the lines of such an account are all the same."""
 LOT = 4000
-_HEADINGS = {
-    "opening": ("opening", "beginning"),
-    "debit": ("debit",),
-    "credit": ("credit",),
-    "closing": ("closing", "ending"),
-}
 
 
-class Balance(msgspec.Struct):
-    """One account over a period, in base currency. Debits count positive in balances."""
+class Scope(msgspec.Struct, frozen=True, kw_only=True):
+    """One report: of a book, and of an entity or of everything."""
 
-    opening: Decimal = Decimal(0)
-    debit: Decimal = Decimal(0)
-    credit: Decimal = Decimal(0)
+    book: str
+    entity: str = ""
+    places: frozenset[str] | None = None
+    """Ids of the entity and of the locations below it: its report is of lines there. None for all."""
 
     @property
-    def closing(self) -> Decimal:
-        return self.opening + self.debit - self.credit
+    def whose(self) -> str:
+        return self.entity or "all entities"
 
-    def add(self, amount: Decimal, *, debit: bool, before: bool) -> None:
-        """One line; `before` the period."""
-        if before:
-            self.opening += amount if debit else -amount
-        elif debit:
-            self.debit += amount
-        else:
-            self.credit += amount
+
+class Ahead(msgspec.Struct, frozen=True, kw_only=True):
+    """What a comparison will ask of Intacct, said before it does."""
+
+    scopes: Sequence[Scope]
+    transactions: int
+    """Billable ones, where everything ties."""
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be compared."""
+
+    period: str
+    """A reporting period of the company, `March 2026`."""
+    books: Sequence[str] = (BOOK,)
+    entities: Sequence[str] = ()
+    """None: of a copy of the top level, each entity of the company, and all of them together."""
 
 
 def verify_trial_balance(
     project: Project,
-    period: str,
-    book: str = "ACCRUAL",
+    asked: Asked,
     *,
     connection: str | None = None,
     destination: str | None = None,
     source: Source | None = None,
+    before: Callable[[Ahead], None] | None = None,
 ) -> Verified:
-    """Compare the journal lines that were pulled with Intacct's own trial balance of a reporting period.
+    """Compare the journal lines that were pulled with Intacct's own trial balances of a reporting period. `before` is
+    told what the reports will cost.
 
     Raises StoreError where entries and lines were not pulled whole, and as `trial_balance` does."""
     holdings = Holdings(project, destination)
@@ -95,7 +105,7 @@ def verify_trial_balance(
         if isinstance(client, str):
             raise StoreError(f"Table {lines.state.table} was {client}.", advice="Name it with --connection.")
         owners, owned = (subject_from(client, one.destination, one.state) for one in (entries, lines))
-        trial_balance(owners, owned, period, book, found)
+        trial_balance(owners, owned, asked, found, before=before)
     return found
 
 
@@ -128,45 +138,62 @@ def _refuse_filter(state: TableState) -> None:
         )
 
 
-def trial_balance(entries: Subject, lines: Subject, period: str, book: str, into: Verified) -> None:
-    """Compare the copy's lines with the report of a reporting period (`March 2026`) and book. Both sides are of the
-    entity that the tables were pulled in, or of all at the top level.
+def trial_balance(
+    entries: Subject,
+    lines: Subject,
+    asked: Asked,
+    into: Verified,
+    *,
+    before: Callable[[Ahead], None] | None = None,
+) -> None:
+    """Compare the copy's lines with the reports of a reporting period: of the entity that the tables were pulled in, or
+    at the top level of each entity, and of all together where they keep their books in one currency.
 
-    Raises ConfigurationError for an unknown period or book, StoreError for tables that do not hold what is needed, and
-    what the client raises."""
-    if book not in BOOKS:
-        raise ConfigurationError(f"There is no reporting book {book!r} here.", advice="Name ACCRUAL or CASH.")
+    Raises ConfigurationError for an unknown period or book, UnknownNameError for an unknown entity, StoreError for
+    tables that do not hold what is needed, and what the client raises."""
+    for book in asked.books:
+        if book not in BOOKS:
+            raise ConfigurationError(f"There is no reporting book {book!r} here.", advice="Name ACCRUAL or CASH.")
     _check(entries, ("key", "state", "glJournal.key"))
     _check(lines, ("key", *NEEDED))
     client = lines.client
-    first, last = span(client, period)
+    days = span(client, asked.period)
+    company = _Company.of(client, lines.state.entity)
+    scopes = company.scopes(asked)
     into.compared += [facts(entries), facts(lines)]
-    theirs = _reported(client, _parameters(period, book, lines.state.entity))
-    into.transactions += 1
-    name = f"trial balance {period} {book}"
-    if theirs is None:
-        into.lines.append(unproven(name, "accounts", None, "the report has no columns of accounts and amounts"))
-        return
-    ours = _ours(entries, lines, (first, last), _journals(client, book), _inside(client, lines.state.entity))
-    differing = []
-    for account in sorted({*ours, *theirs}):
-        mine, other = ours.get(account, Balance()), theirs.get(account, Balance())
-        found = list(_lines(name, account, mine, other))
-        into.lines += found
-        if any(line.ties is False for line in found):
-            differing.append(account)
-    for account in differing[:MOST_ACCOUNTS]:
-        _look(lines, account, first, last, into)
+    into.transactions += 3  # the period, the locations and the journals
+    if before is not None:
+        before(Ahead(scopes=scopes, transactions=into.transactions + len(scopes)))
+    reports = client.reports(REPORT, [_parameters(asked.period, scope) for scope in scopes])
+    into.transactions += len(scopes)
+    ledger = _Ledger(entries, lines, days, _journals(client))
+    differing: dict[str, bool] = {}
+    for scope, report in zip(scopes, reports, strict=True):
+        name = f"trial balance {asked.period} {scope.book} {scope.whose}"
+        theirs = _balances(report)
+        if isinstance(theirs, str):
+            into.lines.append(unproven(name, "accounts", None, theirs))
+            continue
+        ours = ledger.of(scope)
+        if not ours and not theirs:
+            into.lines.append(_nothing(name, scope))
+        for account in sorted({*ours, *theirs}):
+            found = list(_lines(name, scope, account, ours.get(account, Balance()), theirs.get(account, Balance())))
+            into.lines += found
+            wrong = {line.what for line in found if line.ties is False}
+            if wrong:
+                differing[account] = differing.get(account, False) or f"{account} opening" in wrong
+    if not asked.entities:
+        _outside(company, ledger, asked, into)
+    _behind(entries, lines, differing, days, into)
 
 
-def _reported(client: Intacct, parameters: Mapping[str, object]) -> dict[str, Balance] | None:
-    """Intacct's balances; none where it finds no data at all."""
-    try:
-        return read_report(client.report(REPORT, parameters))
-    except IntacctError as error:
-        if error.error_id != NO_DATA:
-            raise
-        return {}
+def _balances(report: str | InvalidRequestError) -> dict[str, Balance] | str:
+    """Intacct's balances, none where it finds no data at all; or why they are not known."""
+    if isinstance(report, InvalidRequestError):
+        return {} if report.error_id == NO_DATA else f"Intacct makes no report: {report}"
+    found = read_report(report)
+    return "the report has no columns of accounts and amounts" if found is None else found
 
 
 def span(client: Intacct, period: str) -> tuple[date, date]:
@@ -194,52 +221,109 @@ def _check(subject: Subject, paths: tuple[str, ...]) -> None:
         )
 
 
-def _parameters(period: str, book: str, entity: str) -> dict[str, object]:
+class _Company(msgspec.Struct, frozen=True):
+    """The locations that a connection sees."""
+
+    own: str
+    """The entity of the connection, "" at the top level."""
+    parents: Mapping[str, str]
+    """Location -> the one above, "" for none."""
+    currencies: Mapping[str, str]
+    """Entity -> the base currency that it keeps its books in, "" where Intacct does not say."""
+
+    @classmethod
+    def of(cls, client: Intacct, own: str) -> _Company:
+        """One transaction."""
+        fields = ["id", "parent.id", "locationType", "baseCurrency"]
+        rows = list(client.query("company-config/location", fields, private=not own))
+        return cls(
+            own,
+            {str(row["id"]): str(row["parent.id"] or "") for row in rows},
+            {str(row["id"]): str(row["baseCurrency"] or "") for row in rows if row["locationType"] in ENTITIES},
+        )
+
+    @property
+    def mixed(self) -> list[str]:
+        """The base currencies, where there are several: no amount of all entities together is in any of them."""
+        found = sorted({currency for currency in self.currencies.values() if currency})
+        return found if len(found) > 1 else []
+
+    def scopes(self, asked: Asked) -> list[Scope]:
+        """Book by book, the entities in the order of their ids. Raises UnknownNameError."""
+        known = [self.own] if self.own else sorted(self.currencies)
+        for name in asked.entities:
+            if name not in known:
+                advice = f"There are {', '.join(known)}." if known else "The company has no entities."
+                raise UnknownNameError(
+                    "entity in this copy named", name, nearest=catalogue.nearest(name, known), advice=advice
+                )
+        whole = not (self.own or asked.entities or self.mixed)
+        named = [*(asked.entities or known), *([""] if whole else [])]
+        return [
+            Scope(book=book, entity=entity, places=self.below(entity) if entity else None)
+            for book in dict.fromkeys(asked.books)
+            for entity in dict.fromkeys(named)
+        ]
+
+    def below(self, entity: str) -> frozenset[str]:
+        """An entity and the locations below it."""
+        found, size = {entity}, 0
+        while size < len(found):
+            size = len(found)
+            found |= {place for place, parent in self.parents.items() if parent in found}
+        return frozenset(found)
+
+
+def _parameters(period: str, scope: Scope) -> dict[str, object]:
     """The report service ignores the entity header and wants the entity as a filter (REST reference 2)."""
     found: dict[str, object] = {
         "timePeriod": {"periodToDate": {"reportingPeriod": {"id": period}}},
-        "reportingBook": book,
+        "reportingBook": scope.book,
         "includeReportingBook": True,
     }
-    return found | ({"dimensions": {"location": {"id": entity}}} if entity else {})
+    return found | ({"dimensions": {"location": {"id": scope.entity}}} if scope.entity else {})
 
 
-def _journals(client: Intacct, book: str) -> set[str]:
-    """Keys of the journals of a book."""
+def _journals(client: Intacct) -> dict[str, str | None]:
+    """Journal -> its book type."""
     rows = client.query("general-ledger/journal", ["key", "bookType"], private=not client.entity)
-    return {str(row["key"]) for row in rows if row["bookType"] in BOOKS[book] or row["bookType"] is None}
+    return {str(row["key"]): row["bookType"] for row in rows}
 
 
-def _inside(client: Intacct, entity: str) -> set[str] | None:
-    """Ids of an entity and of the locations below it: the report of an entity is of lines there. None for all."""
-    if not entity:
-        return None
-    rows = list(client.query("company-config/location", ["id", "parent.id"]))
-    found, size = {entity}, 0
-    while size < len(found):
-        size = len(found)
-        found |= {str(row["id"]) for row in rows if row["parent.id"] in found}
-    return found
+class _Ledger:
+    """The copy's posted lines up to the end of a period, added up by journal, location and account in one pass."""
+
+    def __init__(
+        self, entries: Subject, lines: Subject, days: tuple[date, date], journals: Mapping[str, str | None]
+    ) -> None:
+        self._journals = journals
+        self._found: defaultdict[tuple[str, str, str], Balance] = defaultdict(Balance)
+        first = days[0].isoformat()
+        rows = _rows(entries, ("state", "glJournal.key"), None)
+        posted = {key: str(row["glJournal.key"]) for key, row in rows if row["state"] in POSTED}
+        for _, row in _rows(lines, NEEDED, _until(lines, days[1])):
+            journal = posted.get(str(row["journalEntry.key"]))
+            if journal is not None and journal in journals and row["baseAmount"] is not None:
+                balance = self._found[journal, str(row["dimensions.location.id"] or ""), str(row["glAccount.id"])]
+                debit, early = row["txnType"] == "debit", str(row["entryDate"]) < first
+                balance.add(Decimal(str(row["baseAmount"])), debit=debit, before=early)
+
+    def of(self, scope: Scope) -> dict[str, Balance]:
+        """Account -> balance."""
+        found: defaultdict[str, Balance] = defaultdict(Balance)
+        for (journal, place, account), balance in self._found.items():
+            # A journal that names no book type is taken for one of each book.
+            kept = self._journals[journal] in (*BOOKS[scope.book], None)
+            if kept and (scope.places is None or place in scope.places):
+                found[account] += balance
+        return dict(found)
 
 
-def _ours(
-    entries: Subject, lines: Subject, days: tuple[date, date], journals: set[str], places: set[str] | None
-) -> dict[str, Balance]:
-    first, last = days
-    posted = {
-        key
-        for key, row in _rows(entries, ("state", "glJournal.key"), None)
-        if row["state"] in POSTED and row["glJournal.key"] in journals
-    }
-    found: defaultdict[str, Balance] = defaultdict(Balance)
-    until = (last + timedelta(days=1)).isoformat()
-    within = Window(column=next(c for c in lines.columns if c.path == "entryDate"), high=until)
-    for _, row in _rows(lines, NEEDED, within):
-        here = places is None or row["dimensions.location.id"] in places
-        if here and row["journalEntry.key"] in posted and row["baseAmount"] is not None:
-            debit, before = row["txnType"] == "debit", str(row["entryDate"]) < first.isoformat()
-            found[str(row["glAccount.id"])].add(Decimal(str(row["baseAmount"])), debit=debit, before=before)
-    return dict(found)
+def _until(lines: Subject, last: date, first: date | None = None) -> Window:
+    """Lines dated up to a day, or from one to another."""
+    column = next(c for c in lines.columns if c.path == "entryDate")
+    high = (last + timedelta(days=1)).isoformat()
+    return Window(column=column, low=first.isoformat() if first else None, high=high)
 
 
 def _rows(subject: Subject, paths: tuple[str, ...], within: Window | None) -> Iterator[tuple[str, dict[str, Plain]]]:
@@ -250,7 +334,7 @@ def _rows(subject: Subject, paths: tuple[str, ...], within: Window | None) -> It
         yield from to.rows(table, keys[at : at + LOT], columns).items()
 
 
-def _lines(name: str, account: str, ours: Balance, theirs: Balance) -> Iterator[TieOutLine]:
+def _lines(name: str, scope: Scope, account: str, ours: Balance, theirs: Balance) -> Iterator[TieOutLine]:
     """The closing balance of an account, and whatever else differs."""
     for what in ("opening", "debit", "credit", "closing"):
         mine, other = getattr(ours, what), getattr(theirs, what)
@@ -262,61 +346,82 @@ def _lines(name: str, account: str, ours: Balance, theirs: Balance) -> Iterator[
                 intacct=other,
                 difference=mine - other,
                 ties=mine == other,
+                account=account,
+                entity=scope.entity,
+                book=scope.book,
             )
 
 
-def _look(lines: Subject, account: str, first: date, last: date, into: Verified) -> None:
-    """Compare the account's lines up to the end of the period with Intacct's, key by key."""
+def _nothing(name: str, scope: Scope) -> TieOutLine:
+    return TieOutLine(
+        subject=name,
+        what="accounts",
+        source=0,
+        intacct=0,
+        difference=0,
+        ties=True,
+        entity=scope.entity,
+        book=scope.book,
+    )
+
+
+def _outside(company: _Company, ledger: _Ledger, asked: Asked, into: Verified) -> None:
+    """Says what the whole company is not compared for; lines of no entity are then in no report."""
+    if company.own or not company.mixed:
+        return
+    into.notes.append(
+        f"All entities together are not compared: they keep their books in {', '.join(company.mixed)}, and what "
+        "Intacct's report adds up then is not documented."
+    )
+    somewhere = frozenset(place for entity in company.currencies for place in company.below(entity))
+    for book in asked.books:
+        everywhere = ledger.of(Scope(book=book))
+        inside = ledger.of(Scope(book=book, places=somewhere))
+        left = [account for account, balance in everywhere.items() if balance != inside.get(account)]
+        if left:
+            name = f"trial balance {asked.period} {book} no entity"
+            into.lines.append(unproven(name, "accounts", len(left), "lines of no entity are in no report of an entity"))
+
+
+def _behind(
+    entries: Subject, lines: Subject, differing: Mapping[str, bool], days: tuple[date, date], into: Verified
+) -> None:
+    """Compare the lines of accounts that differ with Intacct's, and where those are the same, their entries.
+
+    `differing`: account -> whether its opening balance differs, so that lines before the period count too."""
+    if not differing:
+        return
+    found, same = [], []
+    for account, early in list(differing.items())[:MOST_ACCOUNTS]:
+        search, owners = _look(lines, account, _until(lines, days[1], None if early else days[0]))
+        found.append(search.findings)
+        same += [] if search.findings.rows else owners
+    states = Search(entries)
+    if entries.state.watermark:
+        states.since(entries.state.watermark)
+    states.named(list(dict.fromkeys(same))[:MOST_ENTRIES])
+    into.transactions += sum(one.transactions for one in (*found, states.findings))
+    # Where a line is the same on both sides and its entry is not, the entry is what is behind it.
+    into.findings += [one for one in found if one.rows or not states.findings.rows]
+    into.findings += [states.findings] if states.findings.rows else []
+    if len(differing) > MOST_ACCOUNTS:
+        into.notes.append(
+            f"{len(differing):,} accounts differ: the lines of the first {MOST_ACCOUNTS} were looked into. What is "
+            "behind them is often behind the others."
+        )
+
+
+def _look(lines: Subject, account: str, within: Window) -> tuple[Search, list[str]]:
+    """The account's lines against Intacct's, key by key; and the entries of those here."""
     from tieout.rest import F
 
-    search = Search(lines)
-    search.findings.subject = f"{LINE} of account {account}"
-    until = (last + timedelta(days=1)).isoformat()
-    within = Window(column=next(c for c in lines.columns if c.path == "entryDate"), high=until)
-    ours = [key for key, row in _rows(lines, ("glAccount.id",), within) if row["glAccount.id"] == account]
-    search.selected((F("glAccount.id") == account) & (F("entryDate") <= last.isoformat()), ours)
-    into.findings.append(search.findings)
-    into.transactions += search.findings.transactions
-
-
-def read_report(text: str) -> dict[str, Balance] | None:
-    """Account -> balance. None where no row has headings for accounts and for debits and credits, or the report holds
-    an amount that is none."""
-    rows = list(csv.reader(io.StringIO(text)))
-    for at, row in enumerate(rows):
-        places = _places(row)
-        if places is not None:
-            try:
-                return _balances(rows[at + 1 :], places)
-            except InvalidOperation:
-                return None
-    return None
-
-
-def _places(row: list[str]) -> dict[str, int] | None:
-    """Where each amount stands, by the words of a heading row."""
-    words = [cell.strip().lower() for cell in row]
-    accounts = [at for at, word in enumerate(words) if "account" in word or word.startswith("acct")]
-    found = {"account": accounts[0]} if accounts else {}
-    for what, signs in _HEADINGS.items():
-        at = next((i for i, word in enumerate(words) if any(sign in word for sign in signs)), None)
-        if at is not None:
-            found[what] = at
-    return found if {"account", "opening", "debit", "credit"} <= set(found) else None
-
-
-def _balances(rows: list[list[str]], places: Mapping[str, int]) -> dict[str, Balance]:
-    found: dict[str, Balance] = {}
-    for row in rows:
-        account = row[places["account"]].partition("--")[0].strip() if len(row) > max(places.values()) else ""
-        if account and "total" not in account.lower():
-            found[account] = Balance(*(_amount(row[places[what]]) for what in ("opening", "debit", "credit")))
-    return found
-
-
-def _amount(text: str) -> Decimal:
-    """`1,234.50`, `(12.00)` and nothing. Raises InvalidOperation."""
-    bare = text.strip().replace(",", "").replace("$", "")
-    if bare.startswith("(") and bare.endswith(")"):
-        bare = f"-{bare[1:-1]}"
-    return Decimal(bare or "0")
+    search = Search(lines, owner="journalEntry.key")
+    search.findings.subject, search.findings.owners = f"{LINE} of account {account}", "entry"
+    here = {
+        key: str(row["journalEntry.key"])
+        for key, row in _rows(lines, ("glAccount.id", "journalEntry.key"), within)
+        if row["glAccount.id"] == account
+    }
+    dated = (F("glAccount.id") == account) & (F("entryDate") < within.high)
+    search.selected(dated if within.low is None else dated & (F("entryDate") >= within.low), list(here))
+    return search, list(dict.fromkeys(here.values()))
