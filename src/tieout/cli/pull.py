@@ -91,7 +91,12 @@ def pull(
     }
     scripts = for_warehouse(project, ddl, sections, objects, destination) if ddl is not None else None
     if report is not None or period is not None:
-        return _report(of(ctx).output, project, report, period, book, chosen, alone=not names and not dry_run)
+        asked = _asked(report, period, book, chosen, alone=not names)
+        if dry_run:
+            from tieout.pull.report_section import plan_report
+
+            return pull_plan.show(of(ctx).output, plan_report(project, **asked), budget=max_transactions)
+        return _report(of(ctx).output, project, asked, chosen)
     if dry_run:
         from tieout.pull import plan
 
@@ -133,29 +138,29 @@ def for_warehouse(
     return LoadScripts.of(project, ddl, sections, objects, destination)
 
 
-def _report(
-    output: Output,
-    project: Project,
-    name: str | None,
-    period: str | None,
-    book: str,
-    chosen: Mapping[str, Any],
-    *,
-    alone: bool,
-) -> int:
-    from tieout.pull import pull_report
-
+def _asked(
+    name: str | None, period: str | None, book: str, chosen: Mapping[str, Any], *, alone: bool
+) -> Mapping[str, Any]:
+    """What is asked of a report. Raises ConfigurationError."""
     if name is None or period is None or not alone:
         raise ConfigurationError(
             "A report is pulled by itself, of a period.",
             advice="Run `tieout pull --report trial-balance --period NAME`.",
         )
-    kept = ("connection", "destination", "table", "budget", "concurrency")
-    made = pull_report(project, name, period=period, book=book, **{key: chosen[key] for key in kept})
+    where = {key: chosen[key] for key in ("connection", "destination", "table")}
+    return {"report": name, "period": period, "book": book} | where
+
+
+def _report(output: Output, project: Project, asked: Mapping[str, Any], chosen: Mapping[str, Any]) -> int:
+    from tieout.pull import pull_report
+
+    made = pull_report(project, **asked, budget=chosen["budget"], concurrency=chosen["concurrency"])
     if output.json:
         output.result([as_json(made)])
     else:
-        output.heading(f"{counted(made.rows_read, 'row')} of {made.object}, {period}, in table {made.table}.")
+        output.heading(f"{counted(made.rows_read, 'row')} of {made.object}, {asked['period']}, in table {made.table}.")
+        for note in made.notes:
+            output.prose(note, indent=2)
     return Exit.DONE
 
 

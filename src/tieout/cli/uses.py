@@ -25,6 +25,8 @@ def uses_of(project: Project, connection: Connection | None, more: Sequence[str]
     sections |= {f"pull.{name}": project.section("pull", name, PullSettings) for name in project.names("pull")}
     sections |= {f"push.{name}": project.section("push", name, PushSettings) for name in project.names("push")}
     for name, section in sections.items():
+        if isinstance(section, PullSettings) and section.report:  # no object's rights tell whether one may run it
+            continue
         object = catalogue.resolve(section.object)
         if connection is not None and section.connection not in (None, connection.name):
             continue

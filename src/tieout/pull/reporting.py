@@ -14,42 +14,33 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import msgspec
 
-from tieout import catalogue
-from tieout.errors import ConfigurationError, ReplyError, UnknownNameError
+from tieout.errors import ConfigurationError, InvalidRequestError, ReplyError
 from tieout.pull.destinations.base import Commit, Destination, Gone
 from tieout.pull.destinations.batch import Batch
 from tieout.pull.destinations.open import open_destination
 from tieout.pull.destinations.state import TableState
 from tieout.pull.leasing import leased
+from tieout.pull.plan.targets import REPORT, service_of, table_of
 from tieout.pull.report import PullReport
 from tieout.pull.schema.drift import merged
 from tieout.pull.schema.names import table_name
 from tieout.pull.schema.types import Column, Kind, arrow_type, joined
-from tieout.pull.settings import DEFAULT_DESTINATION
+from tieout.pull.settings import DEFAULT_DESTINATION, PullSettings
 from tieout.pull.sources import Source, sources
 
 if TYPE_CHECKING:
     from tieout.project import Project
     from tieout.rest import Budget
 
-REPORTS = {
-    "trial-balance": "general-ledger/trial-balance",
-    "account-balance": "general-ledger/account-balance",
-    "account-balance-by-dimension": "general-ledger/account-balance-by-dimension",
-    "account-group-hierarchy": "general-ledger/account-group-hierarchy",
-    "details": "general-ledger/details",
-    "inventory-valuation": "inventory-control/inventory-valuation",
-    "item-activity": "inventory-control/item-activity",
-}
-"""Short name -> report service (REST reference 7.8)."""
-
+NO_DATA = "BL03002028"
+"""The report finds nothing (REST reference 8.5)."""
 _OWN = (
     Column(path="key", name="key", kind=Kind.TEXT),
     Column(path="tieout:period", name="report_period", kind=Kind.TEXT),
@@ -57,6 +48,10 @@ _OWN = (
     Column(path="tieout:entity", name="report_entity", kind=Kind.TEXT),
     Column(path="tieout:run", name="report_run", kind=Kind.TIMESTAMP),
     Column(path="tieout:row", name="report_row", kind=Kind.INTEGER),
+)
+MONTHS = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
 )
 _AMOUNT = re.compile(r"-?(\d{1,3}(,\d{3})+|\d+)(\.\d{1,10})?|-?\.\d{1,10}", re.ASCII)
 
@@ -95,15 +90,6 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
         return f"{hashlib.sha256(text).hexdigest()[:16]}-"
 
 
-def service_of(name: str) -> str:
-    """A report by its short name or in full. Raises UnknownNameError."""
-    if name in REPORTS.values():
-        return name
-    if name not in REPORTS:
-        raise UnknownNameError("report", name, nearest=catalogue.nearest(name, list(REPORTS)))
-    return REPORTS[name]
-
-
 def pull_report(
     project: Project,
     report: str,
@@ -121,28 +107,89 @@ def pull_report(
     """Run a report of Intacct's (`trial-balance`) and keep it as a table, in the place of what the same report said of
     the same period, book and entity before.
 
-    `period` is a reporting period of the company (`March 2026`) or two days (`2026-03-01..2026-03-31`); `parameters`
-    are further ones in the words of the report service. Raises UnknownNameError, InvalidRequestError where Intacct does
-    not make the report, UnreachableError where it is not ready in time, StoreError, BusyError."""
-    began, service = time.monotonic(), service_of(report)
-    to = open_destination(project.root, destination or DEFAULT_DESTINATION)
-    into = table or table_name(service)
+    `period` is a reporting period of the company (`March 2026`), `this month`, `last month`, or two days
+    (`2026-03-01..2026-03-31`); `parameters` are further ones in the words of the report service. Raises
+    UnknownNameError, InvalidRequestError where Intacct does not make the report, UnreachableError where it is not ready
+    in time, StoreError, BusyError."""
+    settings = settings_of(
+        report=report,
+        period=period,
+        book=book,
+        parameters=dict(parameters or {}),
+        destination=destination or DEFAULT_DESTINATION,
+        table=table,
+    )
+    to = open_destination(project.root, settings.destination)
+    into = table_of(settings)
     with sources(project, source, budget, concurrency) as reach:
         found = reach(connection)
-        entity = found.client.entity or ""
-        ask = Ask(service=service, period=period, book=book, entity=entity, parameters=parameters or {})
         with leased(project, [(to, into)]) if source is None else nullcontext():
-            to.check()
-            text = found.client.report(service, ask.wire(), name=f"{table_name(service)} {period}")
-            done = keep(to, into, found.company, ask, text)
-    done.seconds = time.monotonic() - began
-    return done
+            return run(found, to, settings, date.today())  # noqa: DTZ011 - the month where the reader is
 
 
-def keep(to: Destination, table: str, company: str, ask: Ask, text: str) -> PullReport:
-    """Put a report's CSV into a table. Raises ReplyError where it holds no table, StoreError, BusyError."""
+def settings_of(**given: Any) -> PullSettings:
+    """Settings of a report that no section has. Raises ConfigurationError."""
+    try:
+        return PullSettings(**given)
+    except ValueError as error:
+        raise ConfigurationError(f"{error}.") from None
+
+
+def run(source: Source, to: Destination, settings: PullSettings, today: date) -> PullReport:
+    """Run the report of each period and keep them. Raises as `pull_report` does; what came before an error is kept."""
+    began, service, into = time.monotonic(), service_of(settings.report), table_of(settings)
+    asks = asks_of(settings, source.client.entity or "", today)
+    to.check()
+    texts = source.client.reports(service, [ask.wire() for ask in asks], name=f"{table_name(service)} {asks[0].period}")
+    report = PullReport(object=service, table=into, destination=str(to))
+    refused: list[InvalidRequestError] = []
+    for ask, text in zip(asks, texts, strict=True):
+        if isinstance(text, str):
+            _add(report, keep(to, into, source.company, ask, text))
+        elif text.error_id == NO_DATA:
+            _add(report, keep(to, into, source.company, ask, None))
+            report.notes.append(f"Intacct finds no data for {ask.period}")
+        else:
+            refused.append(text)
+    report.pages = report.transactions = len(asks)
+    report.seconds = time.monotonic() - began
+    if refused:
+        raise refused[0]
+    return report
+
+
+def asks_of(settings: PullSettings, entity: str, today: date) -> list[Ask]:
+    """One for each period; a month that is named by its place is the company's period of that name."""
+    first = today.replace(day=1)
+    months = {"this month": first, "last month": (first - timedelta(days=1)).replace(day=1)}
+    known = {name: f"{MONTHS[day.month - 1]} {day.year}" for name, day in months.items()}
+    periods = [known.get(period.lower(), period) for period in settings.periods]
+    return [
+        Ask(
+            service=service_of(settings.report),
+            period=period,
+            book=settings.book,
+            entity=entity,
+            parameters=settings.parameters or {},
+        )
+        for period in dict.fromkeys(periods)
+    ]
+
+
+def _add(report: PullReport, one: PullReport) -> None:
+    report.rows_read += one.rows_read
+    report.new += one.new
+    report.changed += one.changed
+    report.deleted += one.deleted
+
+
+def keep(to: Destination, table: str, company: str, ask: Ask, text: str | None) -> PullReport:
+    """Put a report's CSV, or that it found nothing, into a table.
+
+    Raises ReplyError where it holds no table, ConfigurationError where the table is of something else, StoreError,
+    BusyError."""
     before = to.state(table)
-    object = f"tieout:report {ask.service}"
+    object = f"{REPORT}{ask.service}"
     if before is None:
         before = TableState(table=table, object=object, company=company, entity=ask.entity)
     elif (before.object, before.company) != (object, company):
@@ -150,7 +197,7 @@ def keep(to: Destination, table: str, company: str, ask: Ask, text: str) -> Pull
             f"Table {table} of {to.place} holds something else than {ask.service} of company {company}.",
             advice="Give --table NAME, or name another destination.",
         )
-    headings, cells = read_table(text)
+    headings, cells = read_table(text) if text is not None else ([], [])
     columns = columns_of(headings, cells, before.columns)
     batch = _batch(columns, cells, ask)
     there = {key for lot in to.keys(table) for key in lot} if before.version else set()

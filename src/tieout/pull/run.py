@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from tieout import catalogue
 from tieout.errors import IntacctError, TieoutError, UnknownNameError
 from tieout.pull.destinations.open import open_destination
 from tieout.pull.failures import is_connection_wide
@@ -14,8 +13,9 @@ from tieout.pull.layouts.apply import apply, kept
 from tieout.pull.leasing import leased
 from tieout.pull.plan.everything import ALL, every_object, excuse, refuse_nothing, tables
 from tieout.pull.plan.planning import PullPlan, TablePlan
-from tieout.pull.plan.targets import Target, settings_over, table_of, targets, with_files
+from tieout.pull.plan.targets import Target, object_of, settings_over, table_of, targets, with_files
 from tieout.pull.report import OnProgress, PullReport
+from tieout.pull.report_section import section_of
 from tieout.pull.section import How, Section, moment
 from tieout.pull.sources import Source, refuse_mixture, sources
 
@@ -153,7 +153,7 @@ def _sections(
     for target in wanted:
         found = reach(target.settings.connection)
         try:
-            section = Section(project, target, found, how, progress)
+            section = section_of(project, target, found, how, progress)
         except (IntacctError, UnknownNameError) as error:  # this company does not show it to this user
             if len(wanted) == 1 or is_connection_wide(error):
                 raise
@@ -183,7 +183,6 @@ def _alone_in(project: Project, sections: Sequence[Section | PullReport]) -> Abs
 
 
 def _failed(project: Project, target: Target, error: TieoutError) -> PullReport:
-    named = target.settings.object
-    object = named if target.optional else catalogue.resolve(named)
+    object = target.settings.object if target.optional else object_of(target.settings)
     destination = open_destination(project.root, target.settings.destination)
     return PullReport(object=object, table=table_of(target.settings), destination=str(destination), error=error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -19,8 +19,11 @@ _SPAN = re.compile(r"([0-9]{1,9}) ?([smhd]?)")
 _TYPE = re.compile(r"text|integer|decimal\((\d|[12]\d|3[0-7])\)", re.ASCII)
 
 
+_OF_OBJECTS = ("fields", "where", "lines", "files", "layout", "types")
+
+
 class PullSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """[pull.NAME]. Only `object` is needed.
+    """[pull.NAME]. Only `object` is needed, or `report` with its `period`.
 
     `fields` are dotted query paths (`vendor.id`); none means everything the company's model can be asked for, apart
     from links and sensitive personal data. `where` is the text that `tieout query --where` takes. `private` includes
@@ -28,7 +31,15 @@ class PullSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     (not, say, a vendor's contacts) where the filter allows it; true every owned list, names those lists, false none.
     """
 
-    object: str
+    object: str = ""
+    report: str = ""
+    """A report of Intacct's in place of an object: `trial-balance`."""
+    period: str | tuple[str, ...] = ()
+    """Of the report: reporting periods of the company, `March 2026`, two days, `A..B`, `this month`, `last month`."""
+    book: str = ""
+    """Of the report: `ACCRUAL`."""
+    parameters: dict[str, Any] | None = None
+    """Further ones of the report, in the words of the report service."""
     connection: str | None = None
     destination: str = DEFAULT_DESTINATION
     table: str | None = None
@@ -61,6 +72,7 @@ class PullSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     def __post_init__(self) -> None:
         # ValueError, so that the project file's reader can add file and line.
+        self._check_what()
         if not MIN_PAGE <= self.page_size <= MAX_PAGE:
             raise ValueError(f"a page has {MIN_PAGE} to {MAX_PAGE} rows, not {self.page_size}")
         span(self.lookback)
@@ -73,6 +85,22 @@ class PullSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             raise ValueError(f'sweep is "mismatch", "never" or a time as "7d", not {self.sweep!r}')
         if not 0 <= self.max_deleted <= 1:
             raise ValueError(f"max_deleted is a part from 0 to 1, not {self.max_deleted}")
+
+    def _check_what(self) -> None:
+        if bool(self.object) == bool(self.report):
+            raise ValueError("a section has an object or a report" + (", not both" if self.object else ""))
+        if not self.report and (self.period or self.book or self.parameters):
+            raise ValueError("period, book and parameters are of a report, not of an object")
+        if self.report and not self.period:
+            raise ValueError('a report needs a period: "March 2026", "last month" or several of them')
+        given = [name for name in _OF_OBJECTS if getattr(self, name) is not None]
+        if self.report and given:
+            raise ValueError(f"{given[0]} is of an object, not of a report")
+
+    @property
+    def periods(self) -> tuple[str, ...]:
+        """Those of the report."""
+        return (self.period,) if isinstance(self.period, str) else self.period
 
 
 def span(text: str) -> timedelta:

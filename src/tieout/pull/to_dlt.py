@@ -56,6 +56,12 @@ def dlt_source(
     dlt = _dlt()
     sections = list(names or (() if objects else project.names("pull")))
     wanted = [project.section("pull", name.removeprefix("pull."), PullSettings) for name in sections]
+    if reports := [name for name, settings in zip(sections, wanted, strict=True) if settings.report]:
+        if names:
+            raise ConfigurationError(
+                f"{reports[0]} is a report, which is no source for dlt.", advice="Pull it with `tieout pull`."
+            )
+        wanted = [settings for settings in wanted if not settings.report]
     wanted += [PullSettings(object=name) for name in objects or ()]
     if not wanted:
         raise ConfigurationError("Nothing says what to read.", advice="Name objects, or add [pull.NAME] sections.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -14,7 +15,10 @@ from tieout.errors import ConfigurationError, ReplyError, UnknownNameError
 from tieout.project import Project
 from tieout.pull import verify
 from tieout.pull.destinations.open import open_destination
-from tieout.pull.reporting import Ask, keep, pull_report, read_table, service_of
+from tieout.pull.plan.targets import service_of
+from tieout.pull.reporting import Ask, asks_of, keep, pull_report, read_table
+from tieout.pull.run import plan, pull
+from tieout.pull.settings import PullSettings
 from tieout.pull.sources import Source
 from tieout.simulator import Simulator
 
@@ -32,6 +36,7 @@ Total,,"1,234.50",(12.00),10.25
 @pytest.fixture
 def client() -> Iterator[Intacct]:
     with Simulator("demo") as simulator, tieout.simulated(simulator=simulator) as client:
+        simulator.settings.set({"report_pending": 0, "report_retry_after": 0})
         yield client
 
 
@@ -122,3 +127,93 @@ def test_a_report_that_is_none_and_a_table_of_something_else_are_refused(client:
     keep(to, "tb", "demo", ask(), TITLED)
     with pytest.raises(ConfigurationError, match="holds something else"):
         keep(to, "tb", "demo", Ask(service="general-ledger/details", period="March 2026"), TITLED)
+
+
+SECTIONS = """
+[pull.balances]
+report = "trial-balance"
+period = ["February 2026", "March 2026"]
+book = "ACCRUAL"
+table = "tb"
+[pull.balances.parameters]
+reportOrientation = "landscape"
+[pull.departments]
+object = "departments"
+"""
+
+
+def sections(project: Project, text: str = SECTIONS) -> Project:
+    return Project(project.root, project.root / "tieout.toml", text)
+
+
+def test_a_section_of_a_report_is_pulled_with_the_rest_and_planned_without_asking(
+    client: Intacct, project: Project, select: Select
+) -> None:
+    source, project = Source(client, "demo"), sections(project)
+    planned = plan(project, source=source)
+    assert [(one.table, one.transactions) for one in planned.tables] == [("tb", 2), ("department", 2)]
+    assert planned.cost == 1
+    before = client.usage.transactions
+    (report,) = pull(project, ["balances"], source=source)
+    assert client.usage.transactions - before == report.transactions == 2
+    assert (report.object, report.table, report.error) == ("general-ledger/trial-balance", "tb", None)
+    kept = "SELECT report_period, report_book, count(*) FROM tb GROUP BY ALL ORDER BY 1"
+    (february, march) = select(kept)
+    assert [february[:2], march[:2]] == [("February 2026", "ACCRUAL"), ("March 2026", "ACCRUAL")]
+    again, departments = pull(project, source=source, layout="fivetran")
+    assert (again.new, again.rows_read) == (0, report.rows_read)
+    assert departments.ties
+    assert select(kept) == [february, march]
+    assert {line.subject for line in verify(project, source=source)} == {"company-config/department"}
+    (anew,) = pull(project, ["balances"], source=source, reset=True)
+    assert anew.new == report.rows_read
+
+
+def test_a_period_in_which_nothing_was_posted_is_empty_and_no_error(
+    client: Intacct, project: Project, select: Select
+) -> None:
+    text = SECTIONS.replace('"February 2026"', '"January 1901"')
+    (report,) = pull(sections(project, text), ["balances"], source=Source(client, "demo"))
+    assert (report.error, report.notes) == (None, ["Intacct finds no data for January 1901"])
+    assert select("SELECT DISTINCT report_period FROM tb") == [("March 2026",)]
+
+
+def test_what_was_posted_and_is_no_more_leaves_the_table(project: Project, select: Select) -> None:
+    to = open_destination(project.root, "duckdb:///company.duckdb")
+    keep(to, "tb", "demo", ask(), TITLED)
+    keep(to, "tb", "demo", ask("April 2026"), TITLED)
+    assert keep(to, "tb", "demo", ask(), None).deleted == 3
+    assert select("SELECT DISTINCT report_period, debit_2 IS NULL FROM tb ORDER BY 1, 2")[0][0] == "April 2026"
+
+
+def test_a_report_that_is_refused_leaves_the_other_sections_pulled(client: Intacct, project: Project) -> None:
+    text = SECTIONS.replace('"February 2026"', '"someday"')
+    report, departments = pull(sections(project, text), source=Source(client, "demo"))
+    assert report.error is not None
+    assert report.exit_code > 0
+    assert departments.new > 0
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("report = 'trial-balance'", "needs a period"),
+        ("report = 'trial-balance'\nobject = 'bills'\nperiod = 'x'", "an object or a report, not both"),
+        ("period = 'March 2026'\nobject = 'bills'", "are of a report"),
+        ("report = 'trial-balance'\nperiod = 'x'\nwhere = \"a = 'b'\"", "where is of an object"),
+        ("table = 'tb'", "an object or a report"),
+        ("report = 'trail-balance'\nperiod = 'x'", "trial-balance"),
+    ],
+)
+def test_what_a_section_of_a_report_may_not_say(project: Project, text: str, words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        plan(sections(project, f"[pull.x]\n{text}\n"))
+
+
+def test_months_may_be_named_by_their_place() -> None:
+    settings = PullSettings(report="trial-balance", period=("last month", "This month", "December 2025"))
+    for today, expected in (
+        (date(2026, 1, 31), ["December 2025", "January 2026"]),
+        (date(2026, 3, 1), ["February 2026", "March 2026", "December 2025"]),
+    ):
+        assert [one.period for one in asks_of(settings, "", today)] == expected

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tieout import catalogue
-from tieout.errors import ConfigurationError
+from tieout.errors import ConfigurationError, UnknownNameError
 from tieout.pull.destinations.open import open_destination
 from tieout.pull.schema.names import table_name
 from tieout.pull.settings import PullSettings
@@ -31,6 +31,19 @@ def settings_over(**given: object) -> dict[str, object]:
     """What goes before the settings of sections: what is given."""
     return {name: value for name, value in given.items() if value is not None}
 
+
+REPORT = "tieout:report "
+"""Before the service of a report, what a table of it is of."""
+REPORTS = {
+    "trial-balance": "general-ledger/trial-balance",
+    "account-balance": "general-ledger/account-balance",
+    "account-balance-by-dimension": "general-ledger/account-balance-by-dimension",
+    "account-group-hierarchy": "general-ledger/account-group-hierarchy",
+    "details": "general-ledger/details",
+    "inventory-valuation": "inventory-control/inventory-valuation",
+    "item-activity": "inventory-control/item-activity",
+}
+"""Short name -> report service (REST reference 7.8)."""
 
 FILES_OF = "company-config/attachment"
 """The object whose records hold files."""
@@ -66,7 +79,7 @@ def targets(
             )
     found = [Target(name, project.section("pull", name, PullSettings)) for name in sections]
     found += [Target(name, PullSettings(object=name)) for name in objects or ()]
-    named = {catalogue.resolve(target.settings.object) for target in found} if every else set()
+    named = {object_of(target.settings) for target in found} if every else set()
     found += [
         Target(name, PullSettings(object=name, table=table), optional=True)
         for name, table in (every or {}).items()
@@ -76,10 +89,7 @@ def targets(
         if option in over and len(found) > 1:
             raise ConfigurationError(sentence.format(len(found)), advice=f"Name one object or section with --{option}.")
     try:
-        found = [
-            msgspec.structs.replace(t, settings=msgspec.convert({**_members(t.settings), **over}, PullSettings))
-            for t in found
-        ]
+        found = [msgspec.structs.replace(t, settings=_over(t.settings, over)) for t in found]
     except msgspec.ValidationError as error:
         raise ConfigurationError(f"{str(error).partition(' - at')[0]}.") from None
     seen: dict[tuple[str, str], str] = {}
@@ -115,8 +125,15 @@ def with_files(targets: Sequence[Target], folder: str | None) -> list[Target]:
 
 def _holds_files(target: Target) -> bool:
     # What `all` brings is named in full, and perhaps not known to the catalogue.
-    object = target.settings.object
-    return (object if target.optional else catalogue.resolve(object)) == FILES_OF
+    settings = target.settings
+    return (settings.object if target.optional else object_of(settings)) == FILES_OF
+
+
+def _over(settings: PullSettings, over: Mapping[str, object]) -> PullSettings:
+    """Raises msgspec.ValidationError."""
+    if settings.report:  # among others that a layout is asked for
+        over = {name: value for name, value in over.items() if name != "layout"}
+    return msgspec.convert({**_members(settings), **over}, PullSettings)
 
 
 def _members(settings: PullSettings) -> dict[str, object]:
@@ -140,7 +157,7 @@ def _refuse_taken(project: Project, targets: Sequence[Target]) -> None:
 
 def _same(one: PullSettings, other: PullSettings) -> bool:
     """Whether both bring the same rows and columns."""
-    return catalogue.resolve(one.object) == catalogue.resolve(other.object) and (
+    return object_of(one) == object_of(other) and (
         (one.fields, one.where, one.private, one.lines, one.types)
         == (other.fields, other.where, other.private, other.lines, other.types)
     )
@@ -152,4 +169,18 @@ def _place(project: Project, settings: PullSettings) -> tuple[str, str]:
 
 def table_of(settings: PullSettings) -> str:
     """The table a section writes."""
-    return settings.table or table_name(catalogue.resolve(settings.object))
+    return settings.table or table_name(object_of(settings))
+
+
+def object_of(settings: PullSettings) -> str:
+    """The object in full, or `tieout:report` and the report's service, as states have it. Raises UnknownNameError."""
+    return f"{REPORT}{service_of(settings.report)}" if settings.report else catalogue.resolve(settings.object)
+
+
+def service_of(name: str) -> str:
+    """A report by its short name or in full. Raises UnknownNameError."""
+    if name in REPORTS.values():
+        return name
+    if name not in REPORTS:
+        raise UnknownNameError("report", name, nearest=catalogue.nearest(name, list(REPORTS)))
+    return REPORTS[name]

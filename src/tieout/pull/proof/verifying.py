@@ -68,6 +68,8 @@ class Holdings:
         ]
         self.sections: dict[str, Holding] = {}
         for (name, section), one in zip(sections.items(), every, strict=False):
+            if section.report:  # nothing in Intacct to count its rows against
+                continue
             table = table_of(section)
             found = self._at(one, table)
             if found is None:
