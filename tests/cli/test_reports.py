@@ -123,6 +123,19 @@ def test_pull_shows_tables_lines_and_what_to_know(capsys: pytest.CaptureFixture[
     assert facts["tie_out"][0]["what"] == "rows"
 
 
+@pytest.mark.parametrize(
+    ("destination", "where"),
+    [
+        ("sqlite:////data/copy.db", "copy.db"),
+        ("parquet:///lake", "lake"),
+        ("postgresql://etl@db.example:5433/finance?schema=sage", "db.example:5433/finance?schema=sage"),
+    ],
+)
+def test_pull_says_where_the_rows_went(capsys: pytest.CaptureFixture[str], destination: str, where: str) -> None:
+    pull.show(Output(), [PullReport(object="a/b", table="b", destination=destination)], seconds=0.1)
+    assert f"1 table in {where}, " in capsys.readouterr().out
+
+
 def push_report(**counts: int) -> PushReport:
     return PushReport(name="timesheets", object="time/timesheet", source="t.csv", rows=412, documents=60, **counts)
 

@@ -205,16 +205,22 @@ def following(progress: Progress) -> OnProgress:
     return follow
 
 
+def _named(destination: str) -> str:
+    """The file or the folder, or the server's database, of a URL."""
+    rest = destination.partition("://")[2]
+    return Path(rest).name if rest.startswith("/") else rest.rpartition("@")[2]
+
+
 def show(output: Output, reports: Sequence[PullReport], *, seconds: float) -> None:
     """What came, in one line and table by table, then whether it ties out."""
     every = [entry for report in reports for entry in report.all()]
     tables = [entry for entry in every if not entry.skipped]
     busy = [entry for entry in tables if entry.rows_read or entry.missing or entry.misfits or entry.error]
-    files = ", ".join(dict.fromkeys(Path(entry.destination.partition(":///")[2]).name for entry in tables))
+    where = ", ".join(dict.fromkeys(_named(entry.destination) for entry in tables))
     read, paid = sum(entry.rows_read for entry in tables), sum(entry.transactions for entry in tables)
     what = f"Pulled {counted(read, 'row')}" if read else "Nothing new"
     output.heading(
-        f"{what}: {counted(len(tables), 'table')} in {files}, {counted(paid, 'transaction')}, {seconds:.1f} s"
+        f"{what}: {counted(len(tables), 'table')} in {where}, {counted(paid, 'transaction')}, {seconds:.1f} s"
     )
     if busy:
         output.line()

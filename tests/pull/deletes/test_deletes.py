@@ -12,6 +12,7 @@ from tests.pull.scripted import BILL, LINE, ScriptedCompany, bill, company, line
 from tieout.errors import ConfigurationError
 from tieout.project import Project
 from tieout.pull import PullReport, plan
+from tieout.pull.deletes.finding import GUARDED
 from tieout.pull.destinations.open import open_destination
 from tieout.pull.run import pull
 from tieout.pull.sources import Source
@@ -152,6 +153,7 @@ def test_a_copy_is_not_emptied_unless_somebody_says_so(run: Run, project: Projec
     assert (report.missing, report.ties, report.exit_code) == (0, False, 1)
     (note,) = [note for note in report.notes if "--allow-deletes" in note]
     assert note.startswith("40 of 100 rows would be marked deleted")
+    assert {line.note for line in report.tie_out if line.ties is False} == {GUARDED}
     assert sweeps(it) == []  # the counts tell; looking through the keys would cost for nothing
     assert len(live(project, "duckdb:///company.duckdb", "bill")) == 100
     allowed = run(it, full=full, allow=True)

@@ -39,6 +39,7 @@ A_QUERY: Final = 500
 """Keys in one question: a filter of a size that any server takes."""
 A_COMMIT: Final = 100_000
 """Keys of a sweep that an interruption may lose."""
+GUARDED: Final = "rows that Intacct does not show were too many to be marked deleted at once: see the note"
 MOST_IDS: Final = 500
 """Deleted ids of an audit history beyond which looking through all keys is cheaper."""
 
@@ -51,6 +52,7 @@ class Deletes:
         self.pull, self.lines, self.rules = pull, lines, rules
         self.spent = Spent()
         self._clock = ""
+        self._guarded = False
 
     @property
     def pending(self) -> bool:
@@ -70,6 +72,11 @@ class Deletes:
         most = 1.0 if self.rules.allow else self.rules.most
         after = self.pull.prove(first=self._first, hard=self.rules.hard, most=most, children=self._children())
         self._follow({child.state.table: child.state for child in after})
+        report = self.pull.report
+        if self._guarded:
+            report.tie_out = [
+                msgspec.structs.replace(one, note=GUARDED) if one.ties is False else one for one in report.tie_out
+            ]
 
     def _first(self, subject: Subject, lines: Sequence[TieOutLine]) -> Literal["", "changed", "enough"]:
         """As `conclude` takes it."""
@@ -77,7 +84,7 @@ class Deletes:
         if surplus <= 0:
             return ""
         if self.rules.too_many(surplus, rows):
-            self._note(self.rules.refusal(surplus, rows))
+            self._guard(surplus, rows)
             return "enough"
         self._paid(lambda: self._by_history(surplus))
         if self.pull.report.missing == before:
@@ -95,7 +102,7 @@ class Deletes:
         if not wanted or reading or self.pull.report.strategy == "full":
             return False
         if self.rules.too_many(surplus, rows):
-            self._note(self.rules.refusal(surplus, rows))
+            self._guard(surplus, rows)
             return False
         before = self.pull.report.missing
         self._paid(self._sweep)
@@ -188,7 +195,7 @@ class Deletes:
                     break
         if len(unseen) > limit:
             count = sum(len(lot) for lot in self.pull.job.destination.unseen(state.table))
-            self._note(self.rules.refusal(count, state.rows))
+            self._guard(count, state.rows)
             gone: list[str] = []
         else:
             gone = self._confirmed(unseen)
@@ -291,6 +298,11 @@ class Deletes:
     def _now(self) -> str:
         """Intacct's clock, as near as reading told it."""
         return self._clock or self.pull.moment
+
+    def _guard(self, gone: int, rows: int) -> None:
+        """Too many would go: none does."""
+        self._guarded = True
+        self._note(self.rules.refusal(gone, rows))
 
     def _note(self, text: str) -> None:
         if text not in self.pull.report.notes:
