@@ -193,3 +193,33 @@ class TestPostgreSQL(SignOffSuite):
         with psycopg.connect(self.schemas.warehouse) as db:
             db.execute(f"SET search_path = {self.schemas.schema(folder)}".encode())
             db.execute(statement.encode())
+
+
+class TestParquet(SignOffSuite):
+    def url(self, folder: Path) -> str:
+        return "parquet:///company"
+
+    def run(self, folder: Path, statement: str) -> None:
+        (signed,) = (folder / "company" / "_tieout_signed_bill").iterdir()
+        with duckdb.connect() as db:
+            db.execute(f"CREATE TABLE _tieout_signed_bill AS SELECT * FROM read_parquet('{signed}')")
+            db.execute(statement)
+            db.execute(f"COPY _tieout_signed_bill TO '{signed}' (FORMAT parquet)")
+
+    def test_p1_only_the_last_sign_off_has_a_file_and_a_lost_one_is_said(self, it: Table, tmp_path: Path) -> None:
+        it.commit(bill(1))
+        self.keeper(it).sign_off("bill", sign())
+        self.keeper(it).sign_off("bill", sign())
+        it.commit(bill(2))
+        (signed,) = (tmp_path / "company" / "_tieout_signed_bill").iterdir()
+        assert signed.stat().st_mode & 0o777 == 0o600
+        signed.unlink()
+        with pytest.raises(StoreError, match="are gone"):
+            self.differences(it)
+
+    def test_p2_compacting_changes_nothing_that_was_signed(self, it: Table) -> None:
+        it.commit(bill(1), bill(2))
+        self.keeper(it).sign_off("bill", sign())
+        it.commit(bill(1, name="other"))
+        self.keeper(it).compact("bill")
+        assert {key: one.what for key, one in self.differences(it).items()} == {"1": "changed"}

@@ -55,10 +55,10 @@ class DuckSignOffs:
             copy = quote(signing.copy_name(state.table))
             db.execute(f"DROP TABLE IF EXISTS {copy}")
             listed = "".join(f", t.{quote(c.name)}" for c in columns)
-            select = f'SELECT t."key", {_date(sign)} AS {DATE}{listed} FROM {quote(state.table)} AS t'
-            where = f"{live(db, state.table)} AND {_before(sign)}"
+            select = f'SELECT t."key", {dated(sign)} AS {DATE}{listed} FROM {quote(state.table)} AS t'
+            where = f"{live(db, state.table)} AND {before(sign)}"
             db.execute(f"CREATE TABLE {copy} AS {select} WHERE {where}", [signing.end_of(sign)])
-            sign = signing.sealed(sign, _signed(db, copy, sign, columns))
+            sign = signing.sealed(sign, signed_rows(db, copy, sign, columns))
             db.execute(f"CREATE TABLE IF NOT EXISTS {SIGN_OFFS} (table_name VARCHAR NOT NULL, signed VARCHAR NOT NULL)")
             db.execute(f"DELETE FROM {SIGN_OFFS} WHERE lower(table_name) = lower(?)", [table])
             db.execute(f"INSERT INTO {SIGN_OFFS} VALUES (?, ?)", [state.table, Kept(sign, columns).text()])
@@ -83,8 +83,8 @@ class DuckSignOffs:
             now = {column.path: column for column in state.columns}
             columns = [now[column.path] for column in kept.columns]
             copy = quote(signing.copy_name(state.table))
-            signed = _signed(db.cursor(), copy, kept.sign, kept.columns)
-            current = _live(db.cursor(), state.table, copy, kept.sign, columns)
+            signed = signed_rows(db.cursor(), copy, kept.sign, kept.columns)
+            current = live_rows(db.cursor(), state.table, copy, kept.sign, columns)
             yield from signing.compared(state.table, kept, signed, current, columns, ignore)
 
 
@@ -96,19 +96,19 @@ def _kept(db: duckdb.DuckDBPyConnection, table: str) -> Kept | None:
     return signing.read_kept(rows[0][0]) if rows else None
 
 
-def _signed(db: duckdb.DuckDBPyConnection, copy: str, sign: SignOff, columns: Sequence[Column]) -> Iterator[Row]:
+def signed_rows(db: duckdb.DuckDBPyConnection, copy: str, sign: SignOff, columns: Sequence[Column]) -> Iterator[Row]:
     listed = "".join(f", {quote(column.name)}" for column in columns)
     return _rows(db, f'SELECT "key", {DATE}{listed} FROM {copy} ORDER BY "key"', [], sign.date, columns)
 
 
-def _live(
+def live_rows(
     db: duckdb.DuckDBPyConnection, table: str, copy: str, sign: SignOff, columns: Sequence[Column]
 ) -> Iterator[Row]:
     """Live rows dated like the signed ones, and those that were signed, whatever they are dated now."""
     listed = "".join(f", t.{quote(column.name)}" for column in columns)
     sql = (
-        f'SELECT t."key", {_date(sign)}{listed} FROM {quote(table)} AS t WHERE {live(db, table)}'
-        f' AND ({_before(sign)} OR t."key" IN (SELECT "key" FROM {copy})) ORDER BY t."key"'
+        f'SELECT t."key", {dated(sign)}{listed} FROM {quote(table)} AS t WHERE {live(db, table)}'
+        f' AND ({before(sign)} OR t."key" IN (SELECT "key" FROM {copy})) ORDER BY t."key"'
     )
     return _rows(db, sql, [signing.end_of(sign)], sign.date, columns)
 
@@ -123,7 +123,7 @@ def _rows(
             yield Row(str(key), None if day is None else str(day), [values[at] for values in by_column])
 
 
-def _date(sign: SignOff) -> str:
+def dated(sign: SignOff) -> str:
     """What a row of `t` is dated: of its own, or as its document is."""
     column = quote(sign.date.name)
     if not sign.parent:
@@ -131,5 +131,5 @@ def _date(sign: SignOff) -> str:
     return f'(SELECT p.{column} FROM {quote(sign.parent)} AS p WHERE p."key" = t.{quote(sign.owner)})'
 
 
-def _before(sign: SignOff) -> str:
-    return f"{_date(sign)} < CAST(? AS {sql_type(sign.date)})"
+def before(sign: SignOff) -> str:
+    return f"{dated(sign)} < CAST(? AS {sql_type(sign.date)})"

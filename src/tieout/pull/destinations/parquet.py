@@ -23,6 +23,7 @@ from tieout.pull.destinations.parquet_commit import misfits, write
 from tieout.pull.destinations.parquet_compact import Compacted, compact
 from tieout.pull.destinations.parquet_manifest import Folder, TableFiles
 from tieout.pull.destinations.parquet_reading import check, engine, relation, scan_paths
+from tieout.pull.destinations.parquet_signing import ParquetSignOffs
 from tieout.pull.destinations.state import TableState, read_state
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 _PATTERNS = "*?["
 
 
-class ParquetFolder(DuckReading):
+class ParquetFolder(DuckReading, ParquetSignOffs):
     """One folder, with a folder in it for each table. Raises StoreError, BusyError."""
 
     takes = Takes(commit_rows=100_000)

@@ -19,6 +19,7 @@ from uuid import uuid4
 import msgspec
 
 from tieout.errors import StoreError
+from tieout.pull.destinations.signing import copy_name
 from tieout.pull.destinations.state import TableState, read_state
 from tieout.store.crashpoints import reached
 
@@ -66,11 +67,21 @@ class TableFiles(msgspec.Struct, kw_only=True):
     """Path, column, type, label, since, gone: what people want to know of each column."""
 
 
+class Signed(msgspec.Struct, frozen=True, kw_only=True):
+    """The rows of a table as somebody has signed them."""
+
+    path: str
+    kept: str
+    """The sign-off and the columns of the file, `signing.Kept.text`."""
+
+
 class Manifest(msgspec.Struct, kw_only=True):
     """All tables of the folder, by name."""
 
     format: int = FORMAT
     tables: dict[str, TableFiles] = {}
+    signed: dict[str, Signed] = {}
+    """Sign-offs, by the name of their table in lower case; they outlive it."""
     retired: dict[str, float] = {}
     """Files that a compaction has replaced -> when (seconds since 1970)."""
 
@@ -88,7 +99,7 @@ class Manifest(msgspec.Struct, kw_only=True):
 
     def live(self) -> set[str]:
         """Every file that it names, or has named lately."""
-        named = set(self.retired)
+        named = {*self.retired, *(found.path for found in self.signed.values())}
         for table in self.tables.values():
             named.update(file.path for file in table.files)
             named.update(table.seen)
@@ -162,7 +173,7 @@ class Folder:
     def _sweep(self, manifest: Manifest) -> None:
         """Remove what no manifest names: whoever wrote it has died or failed before it counted."""
         live = manifest.live()
-        for table in manifest.tables:
+        for table in (*manifest.tables, *map(copy_name, manifest.signed)):
             self.sweep_table(table, live)
 
     def is_theirs(self, table: str) -> bool:
