@@ -258,3 +258,12 @@ def company(bills: int = 25, lines: int = 60) -> ScriptedCompany:
     return ScriptedCompany(
         [bill(i) for i in range(1, bills + 1)], [line(i, i % bills + 1) for i in range(1, lines + 1)]
     )
+
+
+def several(*objects: str, rows: int = 100) -> ScriptedCompany:
+    """A company whose objects all look like bills without lines."""
+    it = ScriptedCompany([])
+    model = json.dumps(BILL_MODEL | {"lists": {}})
+    it.models = {name: json.loads(model.replace(BILL, name)) for name in objects}
+    it.rows = {name: [bill(i) for i in range(1, rows + 1)] for name in objects}
+    return it

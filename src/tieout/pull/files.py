@@ -22,6 +22,7 @@ import msgspec
 
 from tieout.errors import ConfigurationError, NotFoundError, StoreError
 from tieout.project.report import TieOutLine
+from tieout.pull.abreast import Share
 from tieout.pull.destinations.base import Commit, Destination, Gone, OwnedLines
 from tieout.pull.destinations.batch import Batch
 from tieout.pull.destinations.state import Backfill, TableState
@@ -67,6 +68,8 @@ class FilesJob(msgspec.Struct, kw_only=True):
     """The table of attachments, pulled just now."""
     folder: Path
     progress: OnProgress | None = None
+    share: Share = msgspec.field(default_factory=Share)
+    """What it may have of the run."""
 
     @property
     def table(self) -> str:
@@ -110,6 +113,7 @@ class FilesPull:
         done = len(keys) - len(left)
         with ThreadPoolExecutor(max(job.client.concurrency, 1), "tieout-files") as threads:
             for at in range(0, len(left), A_COMMIT):
+                job.share.check()
                 some = left[at : at + A_COMMIT]
                 found = list(threads.map(self._fetch, some))
                 done += len(some)

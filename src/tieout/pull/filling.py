@@ -21,6 +21,7 @@ from tieout.errors import (
     TokenRefusedError,
     UnreachableError,
 )
+from tieout.pull.abreast import Share
 from tieout.pull.destinations.base import OwnedLines
 from tieout.pull.destinations.commit import TableWriter
 from tieout.pull.destinations.state import Backfill
@@ -62,6 +63,7 @@ class Filling(msgspec.Struct, kw_only=True):
     spent: Spent
     tell: Callable[[int, int], None]
     """Rows so far, rows in all."""
+    share: Share
 
     def everything(self, query: Query, *, begun: Backfill | None, marking: bool, lines: OwnedLines | None) -> Course:
         """All rows, or the rest of an earlier run's read."""
@@ -149,7 +151,15 @@ class Filling(msgspec.Struct, kw_only=True):
         self, query: Query, course: Course, lines: OwnedLines | None, place: Course | None, before: int
     ) -> None:
         asked = course.windows[0].of(query)
-        steps = read(self.client, asked, self.decoder, size=course.size, after=course.after, spent=self.spent)
+        steps = read(
+            self.client,
+            asked,
+            self.decoder,
+            size=course.size,
+            after=course.after,
+            spent=self.spent,
+            share=self.share,
+        )
         with closing(steps):
             for step in steps:
                 self._take(step, course, lines, place)

@@ -5,6 +5,7 @@ Knows nothing of how rows are read or written.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Literal, TypeAlias
 
@@ -34,6 +35,19 @@ class Progress(msgspec.Struct, frozen=True):
 
 
 OnProgress: TypeAlias = Callable[[Progress], None]
+
+
+def in_turn(progress: OnProgress | None) -> OnProgress | None:
+    """The same for threads: it is called by one of them at a time."""
+    if progress is None:
+        return None
+    lock = threading.Lock()
+
+    def follow(step: Progress) -> None:
+        with lock:
+            progress(step)
+
+    return follow
 
 
 class PullReport(msgspec.Struct, kw_only=True):

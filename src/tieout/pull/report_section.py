@@ -9,6 +9,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from tieout.errors import TieoutError
+from tieout.pull.abreast import Share
 from tieout.pull.destinations.base import Destination
 from tieout.pull.destinations.open import open_destination
 from tieout.pull.failures import is_connection_wide
@@ -25,21 +26,22 @@ if TYPE_CHECKING:
 
 
 def section_of(
-    project: Project, target: Target, source: Source, how: How, progress: OnProgress | None = None
+    project: Project, target: Target, source: Source, how: How, progress: OnProgress | None, share: Share
 ) -> Section:
     """The section of a target. Raises as both kinds do."""
     kind = ReportSection if target.settings.report else Section
-    return kind(project, target, source, how, progress)
+    return kind(project, target, source, how, progress, share)
 
 
 class ReportSection(Section):
     """One target that is a report."""
 
     def __init__(
-        self, project: Project, target: Target, source: Source, how: How, progress: OnProgress | None = None
+        self, project: Project, target: Target, source: Source, how: How, progress: OnProgress | None, share: Share
     ) -> None:
         """Asks nobody. Raises UnknownNameError, ConfigurationError."""
         self.settings, self.source, self.how, self.progress = target.settings, source, how, progress
+        self.share = share
         self.client, self.company = source.client, source.company
         self.service = service_of(target.settings.report)
         self.destination = open_destination(project.root, target.settings.destination)
@@ -63,9 +65,9 @@ class ReportSection(Section):
             self.progress(Progress(self.service, table, rows, rows, "done", report.pages, report.transactions))
         return report
 
-    def plan(self, into: PullPlan, *, alone: bool) -> None:
+    def plan(self, *, alone: bool) -> PullPlan:
         """Asks nobody: how many rows a report has is known when Intacct has made it."""
-        into.tables.append(plan_of(self.settings, self.destination, self.client.entity or ""))
+        return PullPlan(tables=[plan_of(self.settings, self.destination, self.client.entity or "")])
 
 
 def plan_report(

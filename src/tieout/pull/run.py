@@ -1,12 +1,16 @@
-"""A run: which tables to pull, over which connections, lines after their documents, the tie-out after both."""
+"""A run: which tables to pull, over which connections, several of them side by side, and what all of them share."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
 
 from tieout.errors import IntacctError, TieoutError, UnknownNameError
+from tieout.pull.abreast import AT_ONCE, Share, abreast
 from tieout.pull.destinations.open import open_destination
 from tieout.pull.failures import is_connection_wide
 from tieout.pull.layouts.apply import apply, kept
@@ -14,14 +18,16 @@ from tieout.pull.leasing import leased
 from tieout.pull.plan.everything import ALL, every_object, excuse, refuse_nothing, tables
 from tieout.pull.plan.planning import PullPlan, TablePlan
 from tieout.pull.plan.targets import Target, object_of, settings_over, table_of, targets, with_files
-from tieout.pull.report import OnProgress, PullReport
+from tieout.pull.report import OnProgress, PullReport, in_turn
 from tieout.pull.report_section import section_of
 from tieout.pull.section import How, Section, moment
 from tieout.pull.sources import Source, refuse_mixture, sources
 
 if TYPE_CHECKING:
     from tieout.project import Project
-    from tieout.rest import Budget
+    from tieout.rest import Budget, Intacct
+
+R = TypeVar("R")
 
 
 def pull(
@@ -51,7 +57,8 @@ def pull(
 
     `names` are [pull.*] sections (none and no `objects`: every section); `objects` are pulled with default settings.
     The object `all` is every section and every other object that the company lists; what it has not subscribed to,
-    or the user may not read, is `skipped` in its report.
+    or the user may not read, is `skipped` in its report. Several are read side by side, within what the client may
+    have under way; reports come in the order of what was named, and `progress` is called by one thread at a time.
     `connection`, `destination`, `layout` and, for one alone, `table`, `where` and `fields` go before what the sections
     say. `since`, a date or an ISO 8601 moment (UTC, unless it says another zone): what changed from then on is read.
     `files`: a folder below the project's for the files of attachments, which have to be among what is pulled.
@@ -62,26 +69,35 @@ def pull(
     client of one's own has no state database to look into. Connections of different environments in one run are
     refused, unless `mix_environments`.
     Raises UnknownNameError, CheckError and ConfigurationError before the first page; NotAuthorisedError,
-    TokenRefusedError, UnreachableError, ThrottledError, StoreError, BusyError and BudgetError at once. Any other error
-    of one object among several, or of lines, is the `error` of its report, and the others are pulled; of a single
-    object it is raised. What was committed before an error stays and is consistent.
+    TokenRefusedError, UnreachableError, ThrottledError, StoreError, BusyError and BudgetError at once, when the other
+    tables under way have committed what came. Any other error of one object among several, or of lines, is the `error`
+    of its report, and the others are pulled; of a single object it is raised. What was committed before an error stays
+    and is consistent. Ctrl-C is raised when all tables have committed what came; a second one at once.
     """
-    over = settings_over(
-        connection=connection, destination=destination, table=table, where=where, fields=fields, layout=layout
+    asked = _Asked(
+        names=names,
+        objects=objects,
+        given=settings_over(
+            connection=connection, destination=destination, table=table, where=where, fields=fields, layout=layout
+        ),
+        how=How(
+            full=full,
+            since=moment(since, reset=reset),
+            reset=reset,
+            allow_deletes=allow_deletes,
+            tie_out=tie_out,
+        ),
+        files=files,
+        mix_environments=mix_environments,
     )
-    since = moment(since, reset=reset)
-    how = How(full=full, since=since, reset=reset, allow_deletes=allow_deletes, tie_out=tie_out)
-    with sources(project, source, budget, concurrency) as reach:
-        wanted = _wanted(project, names, objects, over, reach)
-        if source is None:
-            refuse_mixture(project, [target.settings.connection for target in wanted], allowed=mix_environments)
-        wanted = with_files(wanted, files)
-        alone = len(wanted) == 1
-        sections = list(_sections(project, wanted, reach, how, progress))
-        with _alone_in(project, sections) if source is None else nullcontext():
-            reports = [each if isinstance(each, PullReport) else each.pull(alone=alone) for each in sections]
-            _lay_out(sections, reports)
-    refuse_nothing(wanted, reports)
+    with (
+        _begun(project, asked, source, budget, concurrency, progress) as run,
+        _alone_in(project, run.sections) if source is None else nullcontext(),
+    ):
+        pulled = run.each(lambda section: section.pull(alone=run.alone))
+        reports = [one if isinstance(one, PullReport) else next(pulled) for one in run.found]
+        _lay_out(run.found, reports)
+    refuse_nothing(run.wanted, reports)
     return reports
 
 
@@ -109,80 +125,131 @@ def plan(
 
     Raises as `pull` does; what Intacct refuses of one object among several, or of lines, is the `error` of its
     table's plan."""
-    over = settings_over(connection=connection, destination=destination, table=table, where=where, fields=fields)
-    how = How(full=full, since=moment(since, reset=reset), reset=reset, tie_out=tie_out)
-    with sources(project, source, budget, concurrency) as reach:
-        wanted = _wanted(project, names, objects, over, reach)
-        if source is None:
-            refuse_mixture(project, [target.settings.connection for target in wanted], allowed=mix_environments)
-        found = PullPlan(tables=[])
-        for section in _sections(project, wanted, reach, how):
-            if isinstance(section, PullReport):
-                shared = ("object", "table", "destination", "error", "skipped", "fix")
-                found.tables.append(TablePlan(**{name: getattr(section, name) for name in shared}))
-            else:
-                found.at_once = max(found.at_once, section.client.concurrency)
-                section.plan(found, alone=len(wanted) == 1)
-        return found
+    asked = _Asked(
+        names=names,
+        objects=objects,
+        given=settings_over(connection=connection, destination=destination, table=table, where=where, fields=fields),
+        how=How(full=full, since=moment(since, reset=reset), reset=reset, tie_out=tie_out),
+        mix_environments=mix_environments,
+    )
+    with _begun(project, asked, source, budget, concurrency) as run:
+        planned = run.each(lambda section: section.plan(alone=run.alone))
+        parts = [_not_planned(one) if isinstance(one, PullReport) else next(planned) for one in run.found]
+        return PullPlan(
+            tables=[table for part in parts for table in part.tables],
+            at_once=max([1, *(section.client.concurrency for section in run.sections)]),
+            cost=sum(part.cost for part in parts),
+        )
 
 
-def _wanted(
-    project: Project,
-    names: Sequence[str] | None,
-    objects: Sequence[str] | None,
-    given: dict[str, Any],
-    reach: Callable[[str | None], Source],
-) -> list[Target]:
-    """The targets, the word `all` put into objects."""
-    if ALL not in (objects or ()):
-        return targets(project, names, objects, given)
-    named = [name for name in objects or () if name != ALL]
-    sections = dict.fromkeys([*(names or ()), *project.names("pull")])
-    every = tables(every_object(reach(given.get("connection")).client))
-    return targets(project, list(sections), named, given, every)
+class _Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run is asked for."""
+
+    names: Sequence[str] | None
+    objects: Sequence[str] | None
+    given: dict[str, Any]
+    """Settings that go before those of sections."""
+    how: How
+    files: str | None = None
+    mix_environments: bool
 
 
-def _sections(
-    project: Project,
-    wanted: Sequence[Target],
-    reach: Callable[[str | None], Source],
-    how: How,
-    progress: OnProgress | None = None,
-) -> Iterator[Section | PullReport]:
+class _Run(msgspec.Struct, frozen=True, kw_only=True):
+    """A run whose models are known: nothing of it can be refused any more for a word that is wrong."""
+
+    wanted: Sequence[Target]
+    found: Sequence[Section | PullReport]
     """Each target with what the company says of it, or the report that it cannot be pulled while others can."""
-    for target in wanted:
-        found = reach(target.settings.connection)
-        try:
-            section = section_of(project, target, found, how, progress)
-        except (IntacctError, UnknownNameError) as error:  # this company does not show it to this user
-            if len(wanted) == 1 or is_connection_wide(error):
-                raise
-            report = _failed(project, target, error)
-            if target.optional:
-                excuse(report, open_destination(project.root, target.settings.destination))
-            yield report
-        else:
-            yield section
+    share: Share
+
+    @property
+    def alone(self) -> bool:
+        """Whether it has one target: then nothing else goes on after an error."""
+        return len(self.wanted) == 1
+
+    @property
+    def sections(self) -> list[Section]:
+        """What can be pulled."""
+        return [one for one in self.found if isinstance(one, Section)]
+
+    def each(self, work: Callable[[Section], R]) -> Iterator[R]:
+        """What `work` gives for every section, in their order, several of them side by side."""
+        tasks = [partial(work, section) for section in self.sections]
+        return iter(abreast(tasks, _at_once(section.client for section in self.sections), self.share))
+
+
+@contextmanager
+def _begun(
+    project: Project,
+    asked: _Asked,
+    source: Source | None,
+    budget: Budget | None,
+    concurrency: int | None,
+    progress: OnProgress | None = None,
+) -> Iterator[_Run]:
+    """Connections are open, every model is known."""
+    with sources(project, source, budget, concurrency) as reach:
+        wanted = _wanted(project, asked, reach)
+        if source is None:
+            refuse_mixture(project, [target.settings.connection for target in wanted], allowed=asked.mix_environments)
+        wanted = with_files(wanted, asked.files)
+        share, told = Share(), in_turn(progress)
+
+        def section(target: Target, source: Source) -> Section | PullReport:
+            try:
+                return section_of(project, target, source, asked.how, told, share)
+            except (IntacctError, UnknownNameError) as error:  # this company does not show it to this user
+                if len(wanted) == 1 or is_connection_wide(error):
+                    raise
+                return _failed(project, target, error)
+
+        through = [reach(target.settings.connection) for target in wanted]
+        tasks = [partial(section, *each) for each in zip(wanted, through, strict=True)]
+        found = abreast(tasks, _at_once(one.client for one in through), share)
+        yield _Run(wanted=wanted, found=found, share=share)
+
+
+def _at_once(clients: Iterable[Intacct]) -> int:
+    """How many tables are under way at once: more than the client may ask for would wait for each other."""
+    return min(AT_ONCE, max((client.concurrency for client in clients), default=1))
+
+
+def _wanted(project: Project, asked: _Asked, reach: Callable[[str | None], Source]) -> list[Target]:
+    """The targets, the word `all` put into objects."""
+    if ALL not in (asked.objects or ()):
+        return targets(project, asked.names, asked.objects, asked.given)
+    named = [name for name in asked.objects or () if name != ALL]
+    sections = dict.fromkeys([*(asked.names or ()), *project.names("pull")])
+    every = tables(every_object(reach(asked.given.get("connection")).client))
+    return targets(project, list(sections), named, asked.given, every)
 
 
 def _lay_out(sections: Sequence[Section | PullReport], reports: Sequence[PullReport]) -> None:
     """Views of layouts, once a destination and company, since one may rest on tables of several sections."""
     wanted: dict[tuple[str, str, str, str], tuple[Section, PullReport]] = {}
+    known: dict[str, Sequence[str]] = {}
     for section, report in zip(sections, reports, strict=True):
         if isinstance(section, Section):
-            for layout in kept(section.destination, section.settings.layout, report):
+            for layout in kept(section.destination, section.settings.layout, report, known):
                 place = (section.destination.identity(), section.company, section.client.entity or "", layout)
                 wanted[place] = (section, report)
     for (_, company, entity, layout), (section, report) in wanted.items():
         report.notes += apply(section.destination, layout, company, entity)
 
 
-def _alone_in(project: Project, sections: Sequence[Section | PullReport]) -> AbstractContextManager[None]:
-    found = [section for section in sections if isinstance(section, Section)]
-    return leased(project, [(section.destination, table) for section in found for table in section.tables])
+def _alone_in(project: Project, sections: Sequence[Section]) -> AbstractContextManager[None]:
+    return leased(project, [(section.destination, table) for section in sections for table in section.tables])
 
 
 def _failed(project: Project, target: Target, error: TieoutError) -> PullReport:
     object = target.settings.object if target.optional else object_of(target.settings)
     destination = open_destination(project.root, target.settings.destination)
-    return PullReport(object=object, table=table_of(target.settings), destination=str(destination), error=error)
+    report = PullReport(object=object, table=table_of(target.settings), destination=str(destination), error=error)
+    if target.optional:
+        excuse(report, destination)
+    return report
+
+
+def _not_planned(report: PullReport) -> PullPlan:
+    shared = ("object", "table", "destination", "error", "skipped", "fix")
+    return PullPlan(tables=[TablePlan(**{name: getattr(report, name) for name in shared})])

@@ -15,6 +15,7 @@ import msgspec
 from tieout import catalogue
 from tieout.catalogue.model import Model
 from tieout.errors import ConfigurationError, TieoutError
+from tieout.pull.abreast import Share
 from tieout.pull.deletes.finding import Deletes
 from tieout.pull.deletes.rules import Rules
 from tieout.pull.destinations.open import open_destination
@@ -79,12 +80,15 @@ class Section:
         target: Target,
         source: Source,
         how: How,
-        progress: OnProgress | None = None,
+        progress: OnProgress | None,
+        share: Share,
     ) -> None:
+        """Asks for the models of its objects. Raises what the client raises, and CheckError, ConfigurationError for
+        what the settings say and the models do not have."""
         self.settings, self.optional = target.settings, target.optional
         self.rules = Rules.of(target.settings, allow=how.allow_deletes)
         self.client, self.company = source.client, source.company
-        self.how, self.progress = how, progress
+        self.how, self.progress, self.share = how, progress, share
         self.tie_out = how.tie_out and target.settings.tie_out
         self.destination = open_destination(project.root, target.settings.destination)
         if target.settings.layout is not None:
@@ -134,8 +138,10 @@ class Section:
         for one in tables:
             one.conclude()
         for one in tables:
+            self.share.check()
             one.prove()
         for one in tables:
+            self.share.check()
             if one.look():
                 for again in (one, *(other for other in tables if one is tables[0] and other is not one)):
                     again.prove()
@@ -151,6 +157,7 @@ class Section:
                 attachments=attachments,
                 folder=folder,
                 progress=self.progress,
+                share=self.share,
             )
         )
         report.children.append(files.report)
@@ -162,8 +169,9 @@ class Section:
             files.report.error = error
             files.tell("done", 0, 0)
 
-    def plan(self, into: PullPlan, *, alone: bool) -> None:
-        """Add the plans of its tables."""
+    def plan(self, *, alone: bool) -> PullPlan:
+        """The plans of its tables."""
+        into = PullPlan(tables=[])
         main = TablePull(self._job(self.model, table_of(self.settings), self.where, self.settings.fields))
         main.report.notes += self.notes
         self._add(into, main, alone=alone)
@@ -172,6 +180,7 @@ class Section:
             lines.owner, lines.owner_table, lines.parent = owner, main.stamped, main.job.table
             lines.documents_low = main.low
             self._add(into, TablePull(lines))
+        return into
 
     def _add(self, into: PullPlan, one: TablePull, *, alone: bool = False) -> None:
         try:
@@ -192,6 +201,7 @@ class Section:
 
     def _run(self, one: TablePull, *, alone: bool = False) -> bool:
         """Whether the table was read; if not, and the next one may be, its report says why."""
+        self.share.check()
         try:
             one.run()
         except TieoutError as error:
@@ -221,6 +231,7 @@ class Section:
             since=self.how.since,
             reset=self.how.reset,
             progress=self.progress,
+            share=self.share,
             tie_out=self.tie_out,
         )
 

@@ -15,6 +15,7 @@ import msgspec
 
 from tieout.catalogue.model import Model
 from tieout.errors import ConfigurationError, IntacctError, InvalidRequestError, RefusedError
+from tieout.pull.abreast import Share
 from tieout.pull.destinations.base import Child, Destination, OwnedLines
 from tieout.pull.destinations.commit import TableWriter
 from tieout.pull.destinations.state import Backfill, TableState
@@ -60,6 +61,8 @@ class TableJob(msgspec.Struct, kw_only=True):
     reset: bool = False
     """Drop the table with all that is known of it, and read it anew."""
     progress: OnProgress | None = None
+    share: Share = msgspec.field(default_factory=Share)
+    """What it may have of the run."""
     tie_out: bool = True
     """Whether the table is compared with Intacct at the end."""
     owner: str | None = None
@@ -197,6 +200,7 @@ class TablePull:
             columns=self.columns,
             where=job.where,
             private=job.private,
+            share=job.share,
         )
 
     def tell(self, phase: Phase) -> None:
@@ -331,6 +335,7 @@ class TablePull:
             gone=self.drift.gone if self.drift is not None else (),
             marking=marking,
             resumed=full and begun is not None,
+            share=job.share,
         )
         with writer:
             filling = Filling(
@@ -341,6 +346,7 @@ class TablePull:
                 size=job.page_size,
                 spent=Spent(report.pages, report.transactions),
                 tell=lambda rows, total: self.tell_rows(rows, total, "reading"),
+                share=job.share,
             )
             if full:
                 reached, lines = self._everything(filling, state, marking=marking), self._changed

@@ -479,6 +479,25 @@ class DestinationSuite(ReadingSuite):
         assert it.to.state("bill") == winner.state
         assert {it.row(str(n))["name"] for n in (1, 199)} == {f"{id(winner)}"}
 
+    def test_d17_tables_of_one_place_are_written_and_read_at_the_same_time(self, tmp_path: Path) -> None:
+        names = ("bill", "vendor", "customer")
+
+        def work(name: str) -> list[int]:
+            it = Table(self.place(tmp_path), name)
+            counts = []
+            for number in range(1, 4):
+                it.commit(*(bill(n, days=number) for n in range(1, 101 * number)))
+                counts.append(len(it.keys()))
+                (measured,) = it.to.measure(name, [TOTAL])
+                assert measured.count == counts[-1]
+            return counts
+
+        with ThreadPoolExecutor(len(names)) as threads:
+            assert list(threads.map(work, names)) == [[100, 201, 302]] * len(names)
+        assert [(found.state.table, found.state.rows) for found in self.place(tmp_path).tables()] == [
+            (name, 302) for name in sorted(names)
+        ]
+
     # and the end of a table
 
     def test_a_dropped_table_is_as_if_it_had_never_been(self, it: Table, to: Destination) -> None:

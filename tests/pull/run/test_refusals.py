@@ -71,7 +71,7 @@ def test_no_answer_stops_the_run_at_once(it: ScriptedCompany, project: Project) 
         raise UnreachableError("No answer.")
 
     it.on_query = cut
-    with it.client() as client, pytest.raises(UnreachableError):
+    with it.client(concurrency=1) as client, pytest.raises(UnreachableError):
         pull(project, objects=["bills", LINE], source=Source(client, "demo"))
     assert set(asked) == {BILL}
 

@@ -162,7 +162,8 @@ class Deletes:
         last: Step | None = None
         first = begun is None
         try:
-            steps = read(job.client, self._query(), Decoder([KEY]), size=MAX_PAGE, after=after, spent=self.spent)
+            query, decoder = self._query(), Decoder([KEY])
+            steps = read(job.client, query, decoder, size=MAX_PAGE, after=after, spent=self.spent, share=job.share)
             with closing(steps):
                 for step in steps:
                     keys, last = keys + step.page.batch.keys, step

@@ -31,8 +31,6 @@ class Takes(msgspec.Struct, frozen=True, kw_only=True):
     commit_seconds: float = 5.0
     rows: Literal["arrow", "tuples"] = "arrow"
     """Which of `Batch.arrow` and `Batch.tuples` it calls."""
-    beside: bool = False
-    """Commits of different tables may run at once."""
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True):
@@ -144,7 +142,8 @@ class Committed(msgspec.Struct, kw_only=True):
 class Destination(Protocol):
     """Tables that tieout keeps. Every method raises StoreError, in one sentence, where the place, the database or a
     table is not as it should be, and never shows a password. Methods may be called from any thread, one at a time a
-    table, and see live rows only: those not marked deleted. Keys, names and texts hold any character.
+    table, also of several objects for one place, and see live rows only: those not marked deleted. Keys, names and
+    texts hold any character.
 
     What each method promises is numbered in tests/pull/destinations/suite.py.
     """

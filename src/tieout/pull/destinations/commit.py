@@ -15,6 +15,7 @@ from typing import Self
 
 import msgspec
 
+from tieout.pull.abreast import Share
 from tieout.pull.destinations.base import Commit, Committed, Destination, OwnedLines, Seen
 from tieout.pull.destinations.batch import Batch, Misfit
 from tieout.pull.destinations.plain_batch import joined
@@ -41,9 +42,11 @@ class TableWriter:
         gone: tuple[str, ...] = (),
         marking: bool = False,
         resumed: bool = False,
+        share: Share | None = None,
     ) -> None:
         """`gone`: paths that the model no longer has. `marking`: the keys of this read are kept, to tell afterwards
-        which rows it did not bring; `resumed`: it began in another run."""
+        which rows it did not bring; `resumed`: it began in another run. `share`: what it may have of the memory for
+        rows that wait."""
         self.destination, self.state, self.columns = destination, state, tuple(columns)
         self.report, self.run, self.gone = report, run, gone
         self._paths = tuple(column.path for column in self.columns)
@@ -54,6 +57,7 @@ class TableWriter:
         self._synced: datetime | None = None
         self._last = time.monotonic()
         self._marking, self._first = marking, not resumed
+        self._share = share or Share()
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tieout-commit")
         self._pending: Future[Committed] | None = None
 
@@ -96,7 +100,7 @@ class TableWriter:
         takes = self.destination.takes
         return (
             self._rows >= takes.commit_rows
-            or self._bytes >= takes.commit_bytes
+            or self._bytes >= self._share.of(takes.commit_bytes)
             or time.monotonic() - self._last >= takes.commit_seconds
         )
 

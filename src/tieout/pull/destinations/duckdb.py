@@ -24,6 +24,7 @@ from tieout.pull.destinations.duckdb_signing import DuckSignOffs
 from tieout.pull.destinations.duckdb_system import check, damage, every, has_table, quote, stored
 from tieout.pull.destinations.file import LocalFile
 from tieout.pull.destinations.state import TableState
+from tieout.pull.destinations.turns import turns
 from tieout.store.crashpoints import reached
 
 if TYPE_CHECKING:
@@ -141,7 +142,9 @@ class DuckFile(LocalFile, DuckReading, DuckSignOffs):
 
     @contextmanager
     def _open(self, *, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
-        with self._explained(), self._spill_folder():
+        # DuckDB has one mode a file and program: what reads it and what writes it take turns.
+        turn = turns(self.identity())
+        with turn.reading() if read_only else turn.writing(), self._explained(), self._spill_folder():
             db = self._connect(read_only)
             try:
                 yield db

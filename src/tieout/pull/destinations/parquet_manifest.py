@@ -21,6 +21,7 @@ import msgspec
 from tieout.errors import StoreError
 from tieout.pull.destinations.signing import copy_name
 from tieout.pull.destinations.state import TableState, read_state
+from tieout.pull.destinations.turns import turns
 from tieout.store.crashpoints import reached
 
 NAME = "_tieout_manifest.json"
@@ -154,6 +155,10 @@ class Folder:
     def locked(self) -> Iterator[Manifest]:
         """Nobody else writes meanwhile. What a program that died has left is removed. Raises StoreError."""
         self.path.mkdir(mode=0o700, exist_ok=True)
+        with turns(f"folder:{self.path.resolve()}").writing():
+            yield from self._locked()
+
+    def _locked(self) -> Iterator[Manifest]:
         descriptor = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             give_up = time.monotonic() + LOCK_WAIT

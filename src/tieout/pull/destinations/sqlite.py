@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from decimal import Context, Decimal, InvalidOperation
 from itertools import chain
 from pathlib import Path
@@ -25,6 +25,7 @@ from tieout.pull.destinations.batch import Batch, Plain
 from tieout.pull.destinations.file import LocalFile
 from tieout.pull.destinations.sql import SqlDestination
 from tieout.pull.destinations.sql_session import Session
+from tieout.pull.destinations.turns import turns
 from tieout.pull.schema.names import DELETED, SYNCED
 from tieout.pull.schema.types import Column, Kind
 
@@ -73,7 +74,9 @@ class SqliteFile(LocalFile, SqlDestination):
             with suppress(FileExistsError):  # for this user only; its log gets the same mode
                 os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         try:
-            with closing(self._connect(writing)) as db:
+            # SQLite would have threads of this program wait for each other as long as for another program, and no more.
+            turn = turns(self.identity()).writing() if writing else nullcontext()
+            with turn, closing(self._connect(writing)) as db:
                 yield _SqliteSession(db, self.place)
         except sqlite3.Error as error:
             # A mistake in a statement (ours) is SQLITE_ERROR.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Protocol, runtime_checkable
 
 from tieout.errors import ConfigurationError
@@ -31,12 +31,17 @@ def able(destination: Destination, layout: str) -> Views:
     )
 
 
-def kept(destination: Destination, layout: str | None, report: PullReport) -> list[str]:
+def kept(
+    destination: Destination, layout: str | None, report: PullReport, known: dict[str, Sequence[str]]
+) -> list[str]:
     """The layouts whose views a pull has to make: the one its section names, and after a change of columns those that
-    the destination has."""
+    the destination has. `known`: those of each place looked into so far, by its identity; it is added to."""
     found = [layout] if layout is not None else []
     if isinstance(destination, _Able) and any(r.added or r.widened or not r.watermark_before for r in report.all()):
-        found += destination.layouts()
+        place = destination.identity()
+        if place not in known:
+            known[place] = destination.layouts()
+        found += known[place]
     return list(dict.fromkeys(name for name in found if name in LAYOUTS))
 
 

@@ -79,7 +79,7 @@ class Search:
         column = next(c for c in subject.columns if c.path == "key")
         theirs: set[str] = set()
         query = subject.query([column], subject.where)
-        for step in read(subject.client, query, Decoder([column]), size=PAGE, spent=self._spent):
+        for step in read(subject.client, query, Decoder([column]), size=PAGE, spent=self._spent, share=subject.share):
             theirs.update(step.page.batch.keys)
         for lot in _lots(sorted(theirs - ours)):
             self._rows(subject.by_key(lot), None)
@@ -115,11 +115,12 @@ class Search:
 
     def _rows(self, where: Filter | None, pages: int | None) -> set[str] | None:
         """Read and compare -> the keys that came, None where there are too many pages."""
-        query = self.subject.query(self.subject.columns, where)
+        subject = self.subject
+        query = subject.query(subject.columns, where)
         came: set[str] = set()
         before = self._spent.pages
         try:
-            for step in read(self.subject.client, query, self._decoder, size=PAGE, spent=self._spent):
+            for step in read(subject.client, query, self._decoder, size=PAGE, spent=self._spent, share=subject.share):
                 if pages is not None and before + -(-step.total // (PAGE - 1)) > pages:
                     return None
                 self.remedy.asked_at = step.asked_at or self.remedy.asked_at

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tieout.catalogue.model import Model
+from tieout.pull.abreast import Share
 from tieout.pull.destinations.base import Child, Destination, Window
 from tieout.pull.destinations.state import TableState
 from tieout.pull.schema.names import table_name
@@ -38,6 +39,8 @@ class Subject(msgspec.Struct, kw_only=True):
     """The part of the rows that may be taken for gone at once."""
     children: list[Child] = []
     """Tables of lines, which follow rows that are gone; their states follow in turn."""
+    share: Share = msgspec.field(default_factory=Share)
+    """What it may have of the run."""
 
     @property
     def name(self) -> str:
@@ -87,10 +90,12 @@ class Subject(msgspec.Struct, kw_only=True):
 
     def count(self, within: Window | None = None) -> int:
         """Intacct's rows. One transaction."""
+        self.share.check()
         return self.client.count(self.model.name, self.filter(within), private=self.private)
 
     def totals(self, paths: Sequence[str], within: Window | None = None) -> list[Decimal]:
         """Intacct's sums, nothing as zero. One transaction."""
+        self.share.check()
         found = self.client.totals(self.model.name, list(paths), self.filter(within), private=self.private)
         return [found[path] or Decimal(0) for path in paths]
 

@@ -14,6 +14,8 @@ from concurrent.futures import Future
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
+from tieout.pull.abreast import Share
+
 A = TypeVar("A")
 R = TypeVar("R")
 
@@ -24,10 +26,11 @@ WAITING = 2
 class Ahead(Generic[A, R]):
     """Asks `fetch` on `places` threads. For one thread to use; `with` ends them: what has not been sent is not sent,
     what is under way is waited for, but not by somebody who leaves with Ctrl-C: the threads are daemons, and a page
-    that nobody takes is read again."""
+    that nobody takes is read again. Where others read beside it, there is room for its `share` only."""
 
-    def __init__(self, fetch: Callable[[A], R], places: int) -> None:
-        self._fetch, self._room = fetch, places * (1 + WAITING)
+    def __init__(self, fetch: Callable[[A], R], places: int, share: Share | None = None) -> None:
+        self._fetch, self._places = fetch, places
+        self._share = share or Share()
         self._queue: deque[tuple[A, Future[R]]] = deque()
         self._asked: queue.SimpleQueue[tuple[A, Future[R]] | None] = queue.SimpleQueue()
         self._threads = [threading.Thread(target=self._run, name="tieout-page", daemon=True) for _ in range(places)]
@@ -50,7 +53,7 @@ class Ahead(Generic[A, R]):
     @property
     def room(self) -> bool:
         """Whether another question may be asked."""
-        return len(self._queue) < self._room
+        return not self._share.ending and len(self._queue) < self._share.of(self._places) * (1 + WAITING)
 
     def ask(self, question: A) -> None:
         """Ask it as soon as a place is free."""
@@ -59,9 +62,11 @@ class Ahead(Generic[A, R]):
         self._asked.put((question, future))
 
     def next(self) -> tuple[A, R]:
-        """The oldest question and its answer. Raises what `fetch` raised."""
+        """The oldest question and its answer. Raises what `fetch` raised, and Stopped."""
+        if not self._queue:
+            self._share.check()
         question, future = self._queue.popleft()
-        return question, future.result()
+        return question, self._share.wait(future)
 
     def drop(self) -> None:
         """Nobody wants what was asked so far."""

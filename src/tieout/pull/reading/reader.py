@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from tieout.errors import ReplyError
+from tieout.pull.abreast import Share
 from tieout.pull.reading.ahead import Ahead
 from tieout.pull.reading.decode import Decoder, Page
 from tieout.pull.reading.ordered import Ask, Came, Fresh, Ordered, Place
@@ -58,15 +59,16 @@ def read(
     size: int,
     after: Place | None = None,
     spent: Spent | None = None,
+    share: Share | None = None,
 ) -> Generator[Step, None, None]:
     """All rows of `query`, which is in the order of keys, or those after a place where an earlier read stopped.
 
-    `size` is 2 to 4000 rows a page, each page one billable transaction; as many are under way as the client may have.
-    Every row that is there from beginning to end is brought; of one that changes meanwhile, some version. Raises what
-    `Intacct.call` raises, and ReplyError if rows never stop moving."""
+    `size` is 2 to 4000 rows a page, each page one billable transaction; as many are under way as the client may have
+    and `share` leaves to it. Every row that is there from beginning to end is brought; of one that changes meanwhile,
+    some version. Raises what `Intacct.call` raises, ReplyError if rows never stop moving, and what `share` raises."""
     reading = _Reading(client, query, decoder, spent if spent is not None else Spent())
     ordered: Ordered[_Content] = Ordered(size, reading.agree, after)
-    with Ahead(reading.fetch, max(client.concurrency, 1)) as ahead:
+    with Ahead(reading.fetch, max(client.concurrency, 1), share) as ahead:
         plan = ordered.plan
         while not ordered.done:
             while ahead.room and (wanted := ordered.wants()) is not None:
