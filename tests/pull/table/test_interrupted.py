@@ -106,7 +106,7 @@ def test_an_interrupt_leaves_what_was_committed(pull_bills: Pull, select: Select
     it = ScriptedCompany([bill(i) for i in range(1, 101)])
 
     def interrupt(company: ScriptedCompany, payload: dict[str, Any]) -> None:
-        if payload["start"] > 40:
+        if payload["start"] == 46:  # pages may come out of order
             company.on_query = lambda company, payload: None
             raise KeyboardInterrupt
 
