@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 import tieout
-from tieout import errors
+from tieout import catalogue, errors
 from tieout.pull.settings import PullSettings
 from tieout.push.fields.columns import Attachment, BooleanFormat, Column, LookupSetting, NumberFormat, When
 from tieout.push.settings import PushSettings
@@ -110,3 +110,12 @@ def anchors(page: Path) -> set[str]:
 def test_every_page_is_in_the_navigation() -> None:
     shown = set(re.findall(r": (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE))
     assert shown == {str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md")}
+
+
+def test_the_page_on_pulling_names_every_kind_of_lines_without_a_position() -> None:
+    text = (ROOT / "docs/pull.md").read_text().partition("<!-- no lineNumber -->")[2].partition("## ")[0]
+    text = text.partition("\n\n")[0]
+    said = set(re.findall(r"[a-z]+(?:-[a-z]+)*", re.sub(r"\([^)]*\)|, which has a `lineNo`|\band\b", "", text)))
+    lines = [name for name in catalogue.names() if name.endswith("-line") and catalogue.owner(name)]
+    lacking = [name for name in lines if "lineNumber" not in catalogue.load(name).fields]
+    assert said == {name.rpartition("/")[2].removesuffix("-line") for name in lacking}

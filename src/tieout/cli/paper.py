@@ -168,10 +168,11 @@ dd{margin:0;overflow-wrap:anywhere}
 table{width:100%;border-collapse:collapse;font-size:.92rem}
 th{text-align:left;color:var(--soft);font-weight:500;font-size:.8rem;border-bottom:1px solid var(--ink)}
 th,td{padding:.42rem .9rem .42rem 0;vertical-align:top}
+td{overflow-wrap:anywhere}
 th:last-child,td:last-child{padding-right:0}
 tr.first td{border-top:1px solid var(--line)}
 tbody tr:first-child td{border-top:0}
-.number{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
+.number{text-align:right;white-space:nowrap;overflow-wrap:normal;font-variant-numeric:tabular-nums}
 .key{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;font-size:.92em}
 .good{color:var(--good)}.bad{color:var(--bad);font-weight:600}.faint{color:var(--soft)}
 ul{margin:.9rem 0 0;padding:0 0 0 1.1rem;color:var(--soft)}
@@ -181,6 +182,7 @@ li{margin:.2rem 0}
 :root{--ink:#000;--soft:#444;--line:#ccc;--paper:#fff;--ground:#fff;--good:#0b5a30;--goodpaper:#fff;--bad:#a01c14;
 --badpaper:#fff;--open:#6a4a00;--openpaper:#fff}
 body{font-size:10pt}main{margin:0;padding:0;border:0;max-width:none}
-.verdict{border:1px solid currentColor}.wide{overflow:visible}
-thead{display:table-header-group}tr{break-inside:avoid}h2{break-after:avoid}}
+.verdict{border:1px solid currentColor}.wide{overflow:visible}table{font-size:8.5pt}th{font-size:8pt}
+th,td{padding-right:.6rem}thead{display:table-header-group}tr,header,.verdict,li{break-inside:avoid}
+h2{break-after:avoid}p,li{orphans:3;widows:3}}
 """

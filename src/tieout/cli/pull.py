@@ -215,7 +215,7 @@ def show(output: Output, reports: Sequence[PullReport], *, seconds: float) -> No
     """What came, in one line and table by table, then whether it ties out."""
     every = [entry for report in reports for entry in report.all()]
     tables = [entry for entry in every if not entry.skipped]
-    busy = [entry for entry in tables if entry.rows_read or entry.missing or entry.misfits or entry.error]
+    busy = [e for e in tables if e.rows_read or e.missing or e.misfits or e.error or e.guarded]
     where = ", ".join(dict.fromkeys(_named(entry.destination) for entry in tables))
     read, paid = sum(entry.rows_read for entry in tables), sum(entry.transactions for entry in tables)
     what = f"Pulled {counted(read, 'row')}" if read else "Nothing new"
@@ -235,6 +235,8 @@ def show(output: Output, reports: Sequence[PullReport], *, seconds: float) -> No
     tie_out.conclusion(output, lines)
     if not lines and any(entry.error is None for entry in tables):
         output.prose("Not compared with Intacct: the tie-out is off. `tieout verify` compares.")
+    if guarded := sum(entry.guarded for entry in tables):
+        output.heading(f"{counted(guarded, 'row')} that Intacct does not show were left alone: too many at once.")
     if failed := [entry for entry in tables if entry.error is not None]:
         output.heading(f"{counted(len(failed), 'table')} of {len(tables):,} could not be pulled.")
     pull_plan.show_skipped(output, [entry for entry in every if entry.skipped])

@@ -69,6 +69,8 @@ class PullReport(msgspec.Struct, kw_only=True):
     missing: int = 0
     """Rows that Intacct no longer shows, and lines of such documents: marked in `_tieout_deleted`, or removed where the
     section says so, and no longer counted."""
+    guarded: int = 0
+    """Rows that Intacct does not show and that are still there, since they were too many to go at once."""
     pages: int = 0
     transactions: int = 0
     """Billable transactions, the tie-out included."""
@@ -100,10 +102,11 @@ class PullReport(msgspec.Struct, kw_only=True):
 
     @property
     def ties(self) -> bool:
-        """False if this table or one of its line tables could not be read, or has a line that does not tie. `None`
-        (not provable) does not count."""
+        """False if this table or one of its line tables could not be read, has a line that does not tie, or rows that
+        were too many to be marked deleted. `None` (not provable) does not count."""
         return not any(
-            report.error is not None or any(line.ties is False for line in report.tie_out) for report in self.all()
+            report.error is not None or report.guarded or any(line.ties is False for line in report.tie_out)
+            for report in self.all()
         )
 
     @property

@@ -195,7 +195,7 @@ class Section:
                 excuse(found, self.destination)
         if found.error is None:
             due = self.rules.due(one.state.swept_at, one.state.watermark)
-            found.deletes = self.rules.means(found.strategy, found.held, due=due)
+            found.deletes = self.rules.means(found.strategy, found.held, due=due, tie_out=self.tie_out)
         into.tables.append(found)
         into.cost += cost
 

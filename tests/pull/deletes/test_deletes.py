@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from tests.pull.scripted import BILL, LINE, ScriptedCompany, bill, company, line
+from tieout.cli.output import Output
+from tieout.cli.pull import show
 from tieout.errors import ConfigurationError
 from tieout.project import Project
 from tieout.pull import PullReport, plan
@@ -162,6 +164,30 @@ def test_a_copy_is_not_emptied_unless_somebody_says_so(run: Run, project: Projec
     assert len(live(project, "duckdb:///company.duckdb", "bill_line")) == len(it.rows[LINE]) < len(lines)
 
 
+def test_what_was_left_alone_is_seen_without_a_tie_out_too(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    it = company(bills=100, lines=0)
+    run(it, **SCHEDULED)
+    remove(it, *(str(key) for key in range(1, 41)))
+    days_later(it)
+    report = run(it, **SCHEDULED)
+    assert (report.missing, report.guarded, report.tie_out, report.ties, report.exit_code) == (0, 40, [], False, 1)
+    show(Output(), [report], seconds=1)
+    shown = capsys.readouterr().out
+    assert "40 of 100 rows would be marked deleted" in shown
+    assert "40 rows that Intacct does not show were left alone" in shown
+    days_later(it)
+    again = run(it, **SCHEDULED, max_deleted=0.5)
+    assert (again.missing, again.guarded, again.exit_code) == (40, 0, 0)
+
+
+def test_without_looking_through_keys_the_closer_look_still_marks_what_is_gone(run: Run) -> None:
+    it = company()
+    run(it, sweep="never")
+    remove(it, "4")
+    report = run(it, sweep="never")
+    assert (report.missing, report.ties, sweeps(it)) == (1, True, [])
+
+
 def test_the_limit_is_a_setting(run: Run) -> None:
     it = company(bills=100, lines=0)
     run(it, lines=False)
@@ -234,8 +260,14 @@ def test_lines_that_go_while_their_document_stays_are_found(run: Run, project: P
 def test_the_plan_says_how_deletions_will_be_found(run: Run, project: Project) -> None:
     it = company(lines=0)
     run(it)
-    for sweep, words in (("mismatch", "counts disagree"), ("never", "not looked for"), ("7d", "every 7d")):
-        text = f"[pull.bills]\nobject = 'bills'\nsweep = '{sweep}'\n"
+    for sweep, tie_out, words in (
+        ("mismatch", True, "counts disagree: the audit history, a closer look, then all keys"),
+        ("never", True, "then a closer look"),
+        ("7d", True, "then all keys (1 transaction); the keys every 7d"),
+        ("7d", False, "the keys every 7d"),
+        ("mismatch", False, "not looked for without the tie-out"),
+    ):
+        text = f"[pull.bills]\nobject = 'bills'\nsweep = '{sweep}'\ntie_out = {str(tie_out).lower()}\n"
         with it.client() as client:
             found = plan(Project(project.root, project.root / "tieout.toml", text), source=Source(client, "demo"))
         assert words in found.tables[0].deletes

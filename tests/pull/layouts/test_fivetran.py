@@ -333,3 +333,27 @@ def test_a_column_below_a_view_gets_a_wider_type(to: Destination, run: Run) -> N
 def test_a_destination_without_views_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="cannot hold the views of layout 'fivetran'"):
         able(object(), "fivetran")  # type: ignore[arg-type]  # any destination without them
+
+
+def test_a_table_that_is_dropped_and_read_anew_has_its_views_again(to: Destination, run: Run) -> None:
+    every(to, BILL)
+    apply(to, "fivetran", "demo", "")
+    to.drop("bill")
+    every(to, BILL)
+    apply(to, "fivetran", "demo", "")
+    assert len(run("SELECT * FROM ap_bill")) == 1
+
+
+@pytest.mark.parametrize("kind", ["postgresql"], indirect=True)
+def test_a_view_of_ones_own_that_is_in_the_way_of_a_reset_is_named_and_all_stays(to: Destination, run: Run) -> None:
+    every(to, BILL)
+    apply(to, "fivetran", "demo", "")
+    run("CREATE VIEW stg_ap_bill AS SELECT recordno FROM ap_bill")
+    with pytest.raises(StoreError, match=r"view \S*stg_ap_bill depends on view \S*ap_bill"):
+        to.drop("bill")
+    assert len(run("SELECT * FROM stg_ap_bill")) == 1
+    run("DROP VIEW stg_ap_bill")
+    run("CREATE VIEW mine AS SELECT * FROM bill")
+    with pytest.raises(StoreError, match=r"view \S*mine depends on table \S*bill"):
+        to.drop("bill")
+    assert len(run("SELECT * FROM ap_bill")) == len(run("SELECT * FROM mine")) == 1

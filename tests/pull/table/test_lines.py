@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -92,3 +93,33 @@ def test_very_many_changed_documents_read_all_lines_and_still_drop_the_removed(
     assert (lines.strategy, lines.rows_read, lines.deleted, lines.missing) == ("full", 74, 1, 0)
     assert "8 documents changed" in lines.reason
     assert lines.ties
+
+
+@pytest.mark.parametrize("page", [1, 2, 4, 8])
+def test_no_line_is_lost_of_a_document_that_changes_while_all_lines_are_read(
+    it: ScriptedCompany, pull_bills: Pull, select: Select, page: int
+) -> None:
+    """Only the document's stamp tells: its lines are read again by the next pull, without a tie-out."""
+    asked = 0
+
+    def edit(company: ScriptedCompany, payload: dict[str, Any]) -> None:
+        nonlocal asked
+        asked += payload["object"] == LINE
+        if payload["object"] != LINE or asked != page or company.now is None:
+            return
+        company.now += timedelta(minutes=30)
+        stamp = company.now.strftime("%Y-%m-%dT%H:%M:%SZ")
+        company.rows[BILL][2]["audit.modifiedDateTime"] = stamp
+        mine = [row for row in company.rows[LINE] if row["bill.key"] == "3"]
+        mine[0]["txnAmount"] = "900.00"
+        company.rows[LINE].remove(mine[1])
+        company.rows[LINE].append(line(900, 3))
+        company.rows[LINE].insert(0, line(0, 3))
+
+    it.on_query = edit
+    pull_bills(it, page_size=10, tie_out=False, lookback="0")
+    it.on_query = lambda company, payload: None
+    assert asked >= 8
+    pull_bills(it, page_size=10, tie_out=False, lookback="0")
+    ours = select('SELECT key, "txnAmount", bill__key FROM bill_line WHERE _tieout_deleted IS NULL')
+    assert sorted(ours) == sorted((row["key"], Decimal(row["txnAmount"]), row["bill.key"]) for row in it.rows[LINE])

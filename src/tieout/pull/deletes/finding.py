@@ -303,6 +303,7 @@ class Deletes:
     def _guard(self, gone: int, rows: int) -> None:
         """Too many would go: none does."""
         self._guarded = True
+        self.pull.report.guarded = gone
         self._note(self.rules.refusal(gone, rows))
 
     def _note(self, text: str) -> None:

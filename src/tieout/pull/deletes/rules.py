@@ -53,18 +53,21 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
         passed = datetime.fromisoformat(now) - datetime.fromisoformat(swept_at or EVER)
         return passed >= span(self.sweep)
 
-    def means(self, strategy: Strategy, rows: int, *, due: bool) -> str:
+    def means(self, strategy: Strategy, rows: int, *, due: bool, tie_out: bool) -> str:
         """How deleted rows will be found, for a plan. `rows`: those that the table has."""
         pages = pages_of(rows, MAX_PAGE)
         if strategy == "full":
             return "rows that this read does not bring are gone" if rows else ""
-        if self.sweep == "never":
-            return "not looked for: `--full` finds what is gone"
         keys = f"all keys ({pages:,} transaction{'' if pages == 1 else 's'})"
         if due:
             return f"{keys}, whose time has come"
+        scheduled = "" if self.sweep in ("mismatch", "never") else f"the keys every {self.sweep}"
+        if not tie_out:
+            return scheduled or "not looked for without the tie-out: `--full` finds what is gone"
+        if self.sweep == "never":
+            return "where the counts disagree: the audit history, then a closer look"
         disagree = f"where the counts disagree: the audit history, a closer look, then {keys}"
-        return disagree if self.sweep == "mismatch" else f"{disagree}; the keys every {self.sweep}"
+        return f"{disagree}; {scheduled}" if scheduled else disagree
 
     def refusal(self, gone: int, rows: int) -> str:
         """What the report says where too many would go."""

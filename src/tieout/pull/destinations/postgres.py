@@ -97,7 +97,7 @@ class PostgresSchema(SqlDestination):
             ours = (psycopg.ProgrammingError, psycopg.DataError, psycopg.IntegrityError, psycopg.NotSupportedError)
             if isinstance(error, ours) and error.sqlstate not in _REASONS:  # a mistake in a statement
                 raise
-            raise self._explain(error.sqlstate, str(error)) from None
+            raise self._explain(error.sqlstate, str(error), error.diag.message_detail) from None
 
     def _connect(self, writing: bool) -> psycopg.Connection[Any]:
         import psycopg
@@ -115,7 +115,7 @@ class PostgresSchema(SqlDestination):
         db.execute("SET LOCAL DateStyle = 'ISO'")
         return db
 
-    def _explain(self, code: str | None, reason: str) -> StoreError:
+    def _explain(self, code: str | None, reason: str, detail: str | None = None) -> StoreError:
         """One sentence for what the server or libpq said; never its own words about a sign-in, which may hold more."""
         known = _REASONS.get(code or "")
         if known is None and code is None:  # libpq gives no code for a refused sign-in or a missing database
@@ -123,7 +123,9 @@ class PostgresSchema(SqlDestination):
         if known is None:
             first = reason.strip().partition("\n")[0]
             return StoreError(f"PostgreSQL could not use {self.place}: {first}.", advice="Nothing of this was written.")
-        return StoreError(f"The destination {self.place} {known[0]}.", advice=known[1])
+        # Only what rests on a table is named: other details may hold values of rows.
+        named = f": {'; '.join(detail.splitlines())}" if detail and code in _NAMED else ""
+        return StoreError(f"The destination {self.place} {known[0]}{named}.", advice=known[1])
 
 
 class _PostgresSession(Session):
@@ -326,6 +328,8 @@ _SIGNS = (
     ("too many", "53300"),
     ("connection slots", "53300"),
 )
+_NAMED = ("0A000", "2BP01")
+"""Codes whose detail says which view or index it is."""
 _REASONS = {
     "53100": ("cannot grow: the disk is full", "Free space on the server and run it again: nothing is lost."),
     "25006": ("is read-only", "Connect to the primary server."),
@@ -345,7 +349,10 @@ _REASONS = {
         "has a number that is too long for the wider type its column gets",
         'Keep the column as text: types = { "field" = "text" } in the section.',
     ),
-    "2BP01": ("has something of yours that rests on this table", "Drop it (a view, perhaps) first."),
+    "2BP01": (
+        "has something of yours that rests on this table",
+        "Drop it, run the command again, then make it anew. The table is as it was.",
+    ),
     "22P05": ("cannot hold a character of this text", "Make the database with ENCODING 'UTF8'."),
     "57014": ("stopped the statement, which took too long", "Raise statement_timeout for this user."),
     "57P01": ("ended the connection", "Run the command again: nothing is lost."),
