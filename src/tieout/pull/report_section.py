@@ -55,6 +55,7 @@ class ReportSection(Section):
         try:
             if self.how.reset:
                 self.destination.drop(table)
+            self.share.check()
             report = run(self.source, self.destination, self.settings, _today())
         except TieoutError as error:
             if alone or is_connection_wide(error):
