@@ -341,7 +341,7 @@ class TablePull:
             filling = Filling(
                 client=job.client,
                 writer=writer,
-                decoder=Decoder(self.columns, tuples=job.destination.takes.rows == "tuples"),
+                decoder=Decoder(self.columns, plain=job.destination.takes.plain),
                 selection=self._selection,
                 size=job.page_size,
                 spent=Spent(report.pages, report.transactions),

@@ -29,8 +29,8 @@ class Takes(msgspec.Struct, frozen=True, kw_only=True):
     commit_rows: int
     commit_bytes: int = 96 * 2**20
     commit_seconds: float = 5.0
-    rows: Literal["arrow", "tuples"] = "arrow"
-    """Which of `Batch.arrow` and `Batch.tuples` it calls."""
+    plain: bool = False
+    """It calls `Batch.columns` or `Batch.at_hand`, not `Batch.arrow`."""
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,11 +1,11 @@
-"""Rows on their way into a table: typed columns in Arrow, or as Python values for databases that take those.
+"""Rows on their way into a table: typed columns in Arrow, or as plain values for databases that take those.
 
 Knows columns; knows neither pages nor databases.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
@@ -72,9 +72,19 @@ class Batch:
         where they have any."""
         return [spelt(column, self._data.column(at)) for at, column in enumerate(self.of)]
 
-    def tuples(self) -> Sequence[tuple[Plain, ...]]:
-        """The rows, spelt as `columns` does."""
-        return list(zip(*self.columns(), strict=True))
+    def flat(self, rows: int) -> Iterator[list[Plain]]:
+        """The values of so many rows at a time, one row after the other, spelt as `columns` does."""
+        width = len(self.of)
+        for first in range(0, self.rows, rows):
+            part = type(self)(self.of, self._data.slice(first, rows), self.keys[first : first + rows])
+            values: list[Plain] = [None] * (part.rows * width)
+            for at, column in enumerate(part.columns()):
+                values[at::width] = column
+            yield values
+
+    def at_hand(self) -> pa.Table:
+        """The rows in Arrow as they are at hand: typed, or spelt as `columns` does."""
+        return self._data
 
     def nulls(self, name: str) -> int:
         """How many rows have nothing in the column of that name: all of them where the batch does not bring it."""
@@ -92,31 +102,46 @@ class Batch:
         """The rows at these places, which rise."""
         if len(at) == 0 or at[-1] - at[0] == len(at) - 1:
             first = at[0] if at else 0
-            return Batch(self.of, self._data.slice(first, len(at)), self.keys[first : first + len(at)])
+            return type(self)(self.of, self._data.slice(first, len(at)), self.keys[first : first + len(at)])
         import pyarrow as pa
 
-        return Batch(self.of, self._data.take(pa.array(at)), [self.keys[index] for index in at])
+        return type(self)(self.of, self._data.take(pa.array(at)), [self.keys[index] for index in at])
 
 
 def spelt(column: Column, values: pa.ChunkedArray) -> list[Plain]:
     """The same as `plain` for a whole column, spelt by Arrow, which makes no Python object before the text."""
+    return cast("list[Plain]", spelt_array(column, values).to_pylist())
+
+
+def spelt_array(column: Column, values: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """The same, as Arrow's texts, whole numbers and booleans."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     if column.kind is Kind.DATE:
-        values = values.cast(pa.string())
-    elif column.kind is Kind.TIMESTAMP:
+        return values.cast(pa.string())
+    if column.kind is Kind.TIMESTAMP:
         try:
             seconds = values.cast(pa.timestamp("s", "UTC"))
         except pa.ArrowInvalid:  # some have microseconds, and only those show them
-            return plain(column, values.to_pylist())
-        values = pc.utf8_replace_slice(seconds.cast(pa.string()), 10, 11, "T")
-    elif column.kind is Kind.DECIMAL:
-        texts = cast("list[str | None]", values.cast(pa.string()).to_pylist())
+            return _texts(plain(column, values.to_pylist()), values)
+        return pc.utf8_replace_slice(seconds.cast(pa.string()), 10, 11, "T")
+    if column.kind is Kind.DECIMAL:
+        texts = values.cast(pa.string())
         if column.scale <= _WITHOUT_EXPONENT:
-            return cast("list[Plain]", texts)
-        return [f"{Decimal(text):f}" if text is not None and "E" in text else text for text in texts]
-    return cast("list[Plain]", values.to_pylist())
+            return texts
+        full = [f"{Decimal(text):f}" if text is not None and "E" in text else text for text in texts.to_pylist()]
+        return _texts(full, values)
+    return values
+
+
+def _texts(texts: list[Any], values: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """In as many pieces as `values`, which is one or a whole column of them."""
+    import pyarrow as pa
+
+    if isinstance(values, pa.ChunkedArray):
+        return pa.chunked_array([texts], pa.string())
+    return pa.array(texts, pa.string())
 
 
 _WITHOUT_EXPONENT = 6

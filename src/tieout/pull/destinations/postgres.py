@@ -38,7 +38,7 @@ _BATCH = "_tieout_batch"
 class PostgresSchema(SqlDestination):
     """One schema. Every method connects, works, and lets go again. Raises StoreError, BusyError."""
 
-    takes = Takes(commit_rows=20_000)
+    takes = Takes(commit_rows=20_000, plain=True)
     dialect: Literal["postgresql"] = "postgresql"
 
     def __init__(self, url: str) -> None:
@@ -260,7 +260,7 @@ class _PostgresSession(Session):
         names = ", ".join([*(self.quote(column.name) for column in batch.of), *([SYNCED] * bool(synced))])
         statement = f"COPY {target} ({names}) FROM STDIN (FORMAT csv)".replace("%%", "%")  # no values here
         with self._db.cursor() as cursor, cursor.copy(statement.encode()) as copy:
-            for part in batch.arrow().to_batches(max_chunksize=10_000):
+            for part in batch.at_hand().to_batches(max_chunksize=10_000):
                 copy.write(_csv(part.append_column(SYNCED, pa.repeat(synced, part.num_rows)) if synced else part))
 
     def order(self, column: Column) -> str:

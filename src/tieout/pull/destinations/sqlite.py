@@ -13,7 +13,6 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext, suppress
 from decimal import Context, Decimal, InvalidOperation
-from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -33,6 +32,8 @@ LOCK_WAIT = 10.0
 """Seconds to wait for another program that writes."""
 ROWS_A_LOT = 50_000
 VALUES_A_STATEMENT = 2_000
+VALUES_AT_ONCE = 40_000
+"""Values that are Python objects at a time: few enough to stay in the processor's cache."""
 
 _HEAD = b"SQLite format 3\0"
 _SAFE_DIGITS = 17
@@ -46,7 +47,7 @@ class SqliteFile(LocalFile, SqlDestination):
 
     kind = "sqlite"
     dialect: Literal["sqlite"] = "sqlite"
-    takes = Takes(commit_rows=20_000, rows="tuples")
+    takes = Takes(commit_rows=20_000, plain=True)
 
     def check(self) -> None:
         """What would only be found out when the first rows are written, found before any are read."""
@@ -228,11 +229,14 @@ class _SqliteSession(Session):
         step = max(most // width, 1)
         names = ", ".join([*(self.quote(column.name) for column in batch.of), SYNCED])
         row = f"({', '.join('?' * width)}, '{synced}')"
-        tuples = batch.tuples()
-        for first in range(0, len(tuples), step):
-            some = tuples[first : first + step]
-            sql = f"INSERT INTO {self.name(table)} AS t ({names}) VALUES {', '.join([row] * len(some))}{conflict}"
-            self._db.execute(sql, list(chain.from_iterable(some)))
+        statement = f"INSERT INTO {self.name(table)} AS t ({names}) VALUES "
+        whole = f"{statement}{', '.join([row] * step)}{conflict}"
+        for values in batch.flat(VALUES_AT_ONCE // most * step):
+            for first in range(0, len(values), step * width):
+                some = values[first : first + step * width]
+                count = len(some) // width
+                sql = whole if count == step else f"{statement}{', '.join([row] * count)}{conflict}"
+                self._db.execute(sql, some)
 
     def order(self, column: Column) -> str:
         # Moments are spelt with and without microseconds, and `.` comes before `Z`.

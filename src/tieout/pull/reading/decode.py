@@ -1,13 +1,13 @@
 """Bytes of a query's page -> Arrow columns, without a Python object per row that outlives the page.
 
-The fast path decodes into a struct made from the columns and lets Arrow cast the text. A page that does not fit falls
-back to value by value, and the columns that caused it are read that way from then on (rule 9). Knows no database.
+Arrow reads what fits (`whole_page`). A page that does not fit is decoded into a struct made from the columns, what does
+not fit there value by value, and the columns that caused it are read that way from then on (rule 9). Knows no database.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from decimal import Decimal
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, cast
@@ -16,8 +16,10 @@ import msgspec
 
 from tieout.errors import ReplyError
 from tieout.pull.destinations.batch import Batch, Misfit
+from tieout.pull.destinations.plain_batch import PlainBatch
 from tieout.pull.reading import cells
-from tieout.pull.reading.whole_columns import as_tuples, whole_column
+from tieout.pull.reading.whole_columns import plain_column, whole_column
+from tieout.pull.reading.whole_page import Whole, WholePages
 from tieout.pull.schema.types import Column, Kind, arrow_type
 
 if TYPE_CHECKING:
@@ -40,44 +42,79 @@ class Page(msgspec.Struct):
     next: int | None
 
 
-class Decoder:
-    """Reads the pages of one query. Not for two threads at once: it learns which columns need the slow way."""
+class Looked(msgspec.Struct, frozen=True):
+    """A page on its way through `Decoder`: its bytes, where they are still needed, and what was read of them."""
 
-    def __init__(self, columns: Sequence[Column], *, tuples: bool = False) -> None:
-        """`tuples`: who takes the rows asks for `Batch.tuples`, and gets them as they came wherever they fit."""
+    body: bytes
+    whole: Whole | None
+
+
+class Decoder:
+    """Reads the pages of one query. `look` is for any thread, the rest for one at a time: it learns which columns need
+    the slow way."""
+
+    def __init__(self, columns: Sequence[Column], *, plain: bool = False) -> None:
+        """`plain`: batches are spelt as `Batch.columns` does, and typed only where somebody asks for it."""
         self.columns = tuple(columns)
-        self._tuples = tuples
+        self._plain = plain
         self._key = next(i for i, column in enumerate(self.columns) if column.path == "key")
         self._loose: set[int] = set()
         self._texts = {i for i, column in enumerate(self.columns) if column.kind is Kind.TEXT}
-        self._getters = [attrgetter(f"f{i}") for i in range(len(self.columns))]
-        self._decode = self._decoder()
+        self._learnt()
 
     @property
     def loose(self) -> tuple[str, ...]:
         """Paths of the columns that are read value by value."""
         return tuple(self.columns[i].path for i in sorted(self._loose))
 
+    def look(self, body: bytes) -> Looked:
+        """What can be read of a page without looking at single values."""
+        whole = self._pages.read(body)
+        complete = whole is not None and len(whole.columns) == len(self.columns)
+        return Looked(b"" if complete else body, whole)
+
     def read(self, body: bytes) -> Page:
         """Raises ReplyError when the body is no page of a query at all."""
+        return self.finish(self.look(body))
+
+    def finish(self, looked: Looked) -> Page:
+        """The same for what `look` has found."""
+        body, whole = looked.body, looked.whole
+        if whole is not None:
+            slow = [index for index in range(len(self.columns)) if index not in whole.columns]
+            values = self._values(body, slow)
+            if values is not None:
+                return self._finished(whole, values)
         try:
             rows, meta = self._decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError):
             rows, meta = self._read_untyped(body)
-            values = [[row.get(column.path) for row in rows] for column in self.columns]
+            columns = [[row.get(column.path) for row in rows] for column in self.columns]
             loose: set[int] = set(range(len(self.columns)))
         else:
-            if self._tuples and not self._loose and _NUL not in body:
-                batch = as_tuples(self.columns, rows, self._getters, len(body))
-                if batch is not None:
-                    return _page(batch, [], len(rows), meta)
-            values = [list(map(get, rows)) for get in self._getters]
+            columns = [list(map(attrgetter(f"f{i}"), rows)) for i in range(len(self.columns))]
             loose = self._loose | self._texts if _NUL in body else self._loose
-        return self._page(values, loose, len(rows), meta)
+        return self._page(columns, loose, len(rows), meta)
+
+    def _values(self, body: bytes, slow: Sequence[int]) -> dict[int, list[Any]] | None:
+        """Of the columns that are read value by value, each value as it came."""
+        if not slow:
+            return {}
+        try:
+            rows = self._decode_slow(body)[0]
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return None
+        return {index: list(map(attrgetter(f"f{index}"), rows)) for index in slow}
+
+    def _finished(self, whole: Whole, values: Mapping[int, list[Any]]) -> Page:
+        misfits: list[Misfit] = []
+        arrays = [
+            self._slow(index, values[index], whole.keys, misfits) if index in values else whole.columns[index]
+            for index in range(len(self.columns))
+        ]
+        return _page(self._batch(arrays, whole.keys, typed=list(values)), misfits, len(whole.keys), whole.meta)
 
     def _page(self, values: list[list[Any]], loose: Collection[int], count: int, meta: Meta) -> Page:
-        import pyarrow as pa
-
         whole, misfits = self._drop_keyless(values, typed=self._key not in loose)
         keys = cast("list[str]", whole[self._key])
         arrays = []
@@ -86,8 +123,17 @@ class Decoder:
             if array is None:
                 array = self._slow(index, whole[index], keys, misfits)
             arrays.append(array)
-        batch = Batch(self.columns, pa.table(arrays, names=[column.name for column in self.columns]), keys)
-        return _page(batch, misfits, count, meta)
+        return _page(self._batch(arrays, keys, typed=range(len(arrays))), misfits, count, meta)
+
+    def _batch(self, arrays: list[pa.Array], keys: list[str], *, typed: Sequence[int]) -> Batch:
+        """`typed`: which of the columns are not spelt yet, where they are to be."""
+        import pyarrow as pa
+
+        if self._plain:
+            for at in typed:
+                arrays[at] = plain_column(arrays[at], self.columns[at])
+        kind = PlainBatch if self._plain else Batch
+        return kind(self.columns, pa.table(arrays, names=[column.name for column in self.columns]), keys)
 
     def _slow(self, index: int, values: list[Any], keys: list[str], misfits: list[Misfit]) -> pa.Array:
         import pyarrow as pa
@@ -107,7 +153,7 @@ class Decoder:
             converted.append(cell)
         if (odd or len(misfits) > found) and index not in self._loose:
             self._loose.add(index)
-            self._decode = self._decoder()
+            self._learnt()
         return pa.array(converted, arrow_type(column))
 
     def _drop_keyless(self, values: list[list[Any]], *, typed: bool) -> tuple[list[list[Any]], list[Misfit]]:
@@ -130,13 +176,21 @@ class Decoder:
         kept = [i for i, key in enumerate(keys) if key is not None]
         return [[column[i] for i in kept] for column in values], misfits
 
-    def _decoder(self) -> Callable[[bytes], tuple[list[Any], Meta]]:
+    def _learnt(self) -> None:
+        """Read from now on by what is known of the columns."""
+        every = range(len(self.columns))
+        slow = [i for i in every if i in self._loose or self.columns[i].kind is Kind.JSON]
+        self._decode, self._decode_slow = self._decoder(every), self._decoder(slow)
+        self._pages = WholePages({i: self.columns[i] for i in every if i not in slow}, self._key, plain=self._plain)
+
+    def _decoder(self, indexes: Sequence[int]) -> Callable[[bytes], tuple[list[Any], Meta]]:
+        """Of these columns alone."""
         from tieout.rest.rows import Meta
 
         fields: list[tuple[str, Any, Any]] = [
-            (f"f{i}", Any if i in self._loose else _wire_type(column), None) for i, column in enumerate(self.columns)
+            (f"f{i}", Any if i in self._loose else _wire_type(self.columns[i]), None) for i in indexes
         ]
-        row = msgspec.defstruct("Row", fields, rename={f"f{i}": c.path for i, c in enumerate(self.columns)}, gc=False)
+        row = msgspec.defstruct("Row", fields, rename={f"f{i}": self.columns[i].path for i in indexes}, gc=False)
         body = msgspec.defstruct(
             "Body",
             [("result", list[row]), ("meta", Meta)],  # type: ignore[valid-type]  # made at run time

@@ -13,7 +13,7 @@ import msgspec
 from tieout.errors import ReplyError
 from tieout.pull.abreast import Share
 from tieout.pull.reading.ahead import Ahead
-from tieout.pull.reading.decode import Decoder, Page
+from tieout.pull.reading.decode import Decoder, Looked, Page
 from tieout.pull.reading.ordered import Ask, Came, Fresh, Ordered, Place
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Spent(msgspec.Struct):
 
 
 class _Answer(msgspec.Struct, frozen=True):
-    reply: Reply
+    looked: Looked
     asked_at: datetime | None
 
 
@@ -92,18 +92,19 @@ class _Reading:
         self._lock = threading.Lock()
 
     def fetch(self, ask: Ask) -> _Answer:
-        """What Intacct says, unread. From any thread."""
+        """What Intacct says, and what can be read of it beside other threads. From any thread."""
         from tieout.rest.rows import Page as RestPage
 
         began = time.monotonic()
         answer = self._ask(ask, lambda r: RestPage(rows=[r], total=0, start=ask.start, next=None, date=r.date))
         took = timedelta(seconds=time.monotonic() - began)
-        return _Answer(answer.rows[0], answer.date - took if answer.date is not None else None)
+        looked = self.decoder.look(answer.rows[0].body)
+        return _Answer(looked, answer.date - took if answer.date is not None else None)
 
     def came(self, ask: Ask, answer: _Answer) -> tuple[Ask, Came[_Content]]:
         """What an answer holds. One that is no page of rows is asked for again."""
         try:
-            page = self.decoder.read(answer.reply.body)
+            page = self.decoder.finish(answer.looked)
         except ReplyError:
             page = self._again(ask)
         return ask, Came(page.batch.keys, page.rows, page.total, page.next, _Content(page, answer.asked_at))
