@@ -18,7 +18,7 @@ from tests.pull.conftest import Pull
 from tests.pull.scripted import BILL, ScriptedCompany, bill
 from tieout.errors import StoreError
 from tieout.project import Project
-from tieout.pull.destinations import duckdb as duckdb_file
+from tieout.pull.destinations import duckdb_opening
 from tieout.pull.destinations.duckdb import explain
 from tieout.pull.run import pull
 from tieout.pull.sources import Source
@@ -47,7 +47,7 @@ def held(project: Project) -> Iterator[Path]:
 def test_a_file_open_elsewhere(
     company: ScriptedCompany, pull_bills: Pull, held: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(duckdb_file, "LOCK_WAIT", 0.0)
+    monkeypatch.setattr(duckdb_opening, "LOCK_WAIT", 0.0)
     with pytest.raises(StoreError, match="open in another program"):
         pull_bills(company)
     assert company.queries == []

@@ -1,7 +1,7 @@
 """A DuckDB file as a destination: merge by key from Arrow, state and rows in one transaction.
 
-The file is open only while writing, since DuckDB shuts out every reader of a file that is open for writing. Knows
-columns and states; knows nothing of Intacct.
+The file is open only while writing, since DuckDB shuts out every reader of a file that is open for writing; and for no
+longer than some seconds where threads take turns at it. Knows columns and states; knows nothing of Intacct.
 """
 
 # ruff: noqa: S608 - statements are built from quoted identifiers only; values are bound
@@ -9,9 +9,8 @@ columns and states; knows nothing of Intacct.
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -19,30 +18,20 @@ from tieout.errors import StoreError
 from tieout.pull.destinations import duckdb_views
 from tieout.pull.destinations.base import Commit, Committed, Found, Takes, View
 from tieout.pull.destinations.duckdb_commit import write
+from tieout.pull.destinations.duckdb_opening import opened
 from tieout.pull.destinations.duckdb_reading import DuckReading
 from tieout.pull.destinations.duckdb_signing import DuckSignOffs
 from tieout.pull.destinations.duckdb_system import check, damage, every, has_table, quote, stored
 from tieout.pull.destinations.file import LocalFile
 from tieout.pull.destinations.state import TableState
-from tieout.pull.destinations.turns import turns
 from tieout.store.crashpoints import reached
 
 if TYPE_CHECKING:
     import duckdb
 
-MEMORY_LIMIT = "160MB"
-LOCK_WAIT = 10.0
-"""Seconds to wait for another program to let go of the file."""
-
-_SETTINGS: dict[str, str | bool | int | float | list[str]] = {
-    "memory_limit": MEMORY_LIMIT,
-    "preserve_insertion_order": False,
-    "autoinstall_known_extensions": False,
-}
-
 
 class DuckFile(LocalFile, DuckReading, DuckSignOffs):
-    """One DuckDB file. Every method opens it, works, and closes it again. Raises StoreError, BusyError."""
+    """One DuckDB file. Every method has it opened, works, and lets go of it. Raises StoreError, BusyError."""
 
     kind = "duckdb"
     dialect: Literal["duckdb"] = "duckdb"
@@ -142,50 +131,11 @@ class DuckFile(LocalFile, DuckReading, DuckSignOffs):
 
     @contextmanager
     def _open(self, *, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
-        # DuckDB has one mode a file and program: what reads it and what writes it take turns.
-        turn = turns(self.identity())
-        with turn.reading() if read_only else turn.writing(), self._explained(), self._spill_folder():
-            db = self._connect(read_only)
-            try:
-                yield db
-            finally:
-                db.close()
-
-    # Rows are the customer's books: for this user only, in the file, in its write-ahead log and where a large step is
-    # swapped out. DuckDB makes all three by the process's umask, which is not ours to change: other threads use it.
+        with self._explained(), opened(self.path).using(writing=not read_only) as db:
+            yield db
 
     def _reserve_log(self) -> None:
-        """DuckDB appends to a log that is there already, and so keeps its mode."""
-        os.close(os.open(f"{self.path}.wal", os.O_CREAT | os.O_WRONLY, 0o600))
-
-    @contextmanager
-    def _spill_folder(self) -> Iterator[None]:
-        folder = Path(f"{self.path}.tmp")
-        with suppress(FileExistsError):
-            folder.mkdir(mode=0o700)
-        try:
-            yield
-        finally:
-            with suppress(OSError):  # in use by another reader, or DuckDB has removed it
-                folder.rmdir()
-
-    def _connect(self, read_only: bool) -> duckdb.DuckDBPyConnection:
-        import duckdb
-
-        give_up = time.monotonic() + LOCK_WAIT
-        while True:
-            try:
-                made = not self.path.exists()
-                db = duckdb.connect(str(self.path), read_only=read_only, config=_SETTINGS)
-                if made:  # no rows in it yet
-                    self.path.chmod(0o600)
-            except duckdb.IOException as error:
-                if "lock" not in str(error) or time.monotonic() >= give_up:
-                    raise
-                time.sleep(0.1)
-                continue
-            db.execute("SET TimeZone = 'UTC'")
-            return db
+        opened(self.path).reserve_log()
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

@@ -8,6 +8,7 @@ Statements only: which file they run in, and in which transaction, the caller kn
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from tieout.errors import StoreError
@@ -41,15 +42,24 @@ def ensure_system(db: duckdb.DuckDBPyConnection) -> None:
 
 def has_table(db: duckdb.DuckDBPyConnection, name: str) -> bool:
     """Whether the file has a table or a view of that name, whoever made it; case does not count."""
-    sql = "SELECT 1 FROM duckdb_columns() WHERE lower(table_name) = lower(?) AND NOT internal LIMIT 1"
-    return bool(db.execute(sql, [name]).fetchall())
+    return bool(columns_of(db, name))
+
+
+def columns_of(db: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
+    """Column -> type, of a table or a view as it was last committed; none where there is none."""
+    import duckdb
+
+    # Not from DuckDB's lists of all tables and columns, which take the longer the more there are; and on a connection
+    # of its own, since a name that is not there would end the transaction.
+    with db.cursor() as own, suppress(duckdb.CatalogException):
+        return dict(own.execute("SELECT name, type FROM pragma_table_info(?)", [f"main.{quote(table)}"]).fetchall())
+    return {}
 
 
 def has_mark(db: duckdb.DuckDBPyConnection, table: str, mark: str = DELETED) -> bool:
     """Whether the table has the column of deletion marks, or another of tieout's: those made by the first tieouts have
     none."""
-    sql = "SELECT 1 FROM duckdb_columns() WHERE lower(table_name) = lower(?) AND column_name = ?"
-    return bool(db.execute(sql, [table, mark]).fetchall())
+    return mark in columns_of(db, table)
 
 
 def live(db: duckdb.DuckDBPyConnection, table: str) -> str:
@@ -93,12 +103,7 @@ def describe(db: duckdb.DuckDBPyConnection, commit: Commit) -> None:
 
 def check(db: duckdb.DuckDBPyConnection, state: TableState, place: str) -> None:
     """Raises StoreError where a table is not as its state says."""
-    types = dict(
-        db.execute(
-            "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = ? AND schema_name = 'main'",
-            [state.table],
-        ).fetchall()
-    )
+    types = columns_of(db, state.table)
     again = "Undo the change, or drop the table and its row in _tieout_state; `tieout pull` then reads all of it."
     if not types:
         raise StoreError(f"Table {state.table} is gone from {place}, but its state is not.", advice=again)

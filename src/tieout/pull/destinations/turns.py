@@ -6,7 +6,7 @@ Threads only; programs meet at the lock that the place itself has.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from weakref import WeakValueDictionary
 
@@ -18,12 +18,13 @@ class Turns:
         self._free = threading.Condition()
         self._readers = 0
         self._written = False
+        self.wanted = 0
+        """Threads that wait."""
 
     @contextmanager
     def reading(self) -> Iterator[None]:
         """Nobody writes meanwhile. May be left on another thread."""
-        with self._free:
-            self._free.wait_for(lambda: not self._written)
+        with self._waiting(lambda: not self._written):
             self._readers += 1
         try:
             yield
@@ -35,8 +36,7 @@ class Turns:
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Nobody else reads or writes meanwhile."""
-        with self._free:
-            self._free.wait_for(lambda: not self._written and not self._readers)
+        with self._waiting(lambda: not self._written and not self._readers):
             self._written = True
         try:
             yield
@@ -44,6 +44,16 @@ class Turns:
             with self._free:
                 self._written = False
                 self._free.notify_all()
+
+    @contextmanager
+    def _waiting(self, free: Callable[[], bool]) -> Iterator[None]:
+        with self._free:
+            self.wanted += 1
+            try:
+                self._free.wait_for(free)
+            finally:
+                self.wanted -= 1
+            yield
 
 
 _known: WeakValueDictionary[str, Turns] = WeakValueDictionary()
