@@ -166,6 +166,20 @@ def test_progress_on_a_terminal_says_how_fast_and_what_it_costs() -> None:
     assert "3 pages, 3 transactions" in last
 
 
+def test_progress_of_many_subjects_leaves_room_for_those_under_way() -> None:
+    shown = io.StringIO()
+    with Progress(Output(), Console(file=shown, force_terminal=True, width=100, height=24)) as progress:
+        progress.advance("slow", 1, 9)
+        for number in range(40):
+            progress.advance(f"bills{number}", 1, 1)
+            progress.finish(f"bills{number}", "1 row")
+    last = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.getvalue()).rpartition("before")[2]
+    assert "slow" in last
+    assert "33/33 finished" in last
+    assert last.count("bills") == 7
+    assert "bills39" in last
+
+
 def test_verdicts_need_no_colour(capsys: pytest.CaptureFixture[str]) -> None:
     output = Output()
     output.table(["", Column("verdict")], [["a", output.ok(True)], ["b", output.ok(False)], ["c", Styled("x", "bad")]])

@@ -1,4 +1,5 @@
-"""How far a long command is: one bar a subject on a terminal, one plain line a finished subject otherwise."""
+"""How far a long command is: on a terminal a bar for what is under way and what was finished last, otherwise one plain
+line for each finished subject."""
 
 from __future__ import annotations
 
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
     from tieout.cli.output import Output
 
 
+LINES = 8
+"""Bars at a time. Those that are finished make room first, those under way never."""
+
+
 class Progress:
     """Shows subjects (an object pulled, a push) with how much of each is done. Writes to standard error only."""
 
@@ -21,6 +26,9 @@ class Progress:
         self._console = console
         self._bars: Bars | None = None
         self._tasks: dict[str, TaskID] = {}
+        self._finished: list[str] = []
+        self._before: TaskID | None = None
+        self._gone = 0
 
     def __enter__(self) -> Self:
         if self._console is not None:
@@ -41,6 +49,7 @@ class Progress:
                 console=self._console,
                 transient=True,
             )
+            self._before = self._bars.add_task("before", total=None, visible=False, unit="finished", cost="")
             self._bars.start()
         return self
 
@@ -56,6 +65,7 @@ class Progress:
             return
         task = self._tasks.get(subject)
         if task is None:
+            self._make_room(LINES - 1)
             task = self._tasks[subject] = self._bars.add_task(subject, total=total, unit=unit, cost=cost)
         self._bars.update(task, completed=done, total=total, unit=unit, cost=cost)
 
@@ -71,5 +81,16 @@ class Progress:
             if task is not None:
                 done = next(bar.completed for bar in self._bars.tasks if bar.id == task)
                 self._bars.update(task, total=done, completed=done)
+                self._finished.append(subject)
             return
         self._output.say(f"{subject}: {text}")
+
+    def _make_room(self, most: int) -> None:
+        """Finished bars beyond that become one number, the oldest first: a terminal shows the lowest lines last."""
+        assert self._bars is not None
+        while self._finished and len(self._tasks) > most:
+            if (task := self._tasks.pop(self._finished.pop(0), None)) is not None:
+                self._bars.remove_task(task)
+                self._gone += 1
+        if self._gone and self._before is not None:
+            self._bars.update(self._before, visible=True, total=self._gone, completed=self._gone)

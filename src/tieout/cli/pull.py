@@ -193,14 +193,21 @@ _UNITS = {"sweeping": "keys", "proving": "compared"}
 def following(progress: Progress) -> OnProgress:
     """What the pull calls as it goes."""
 
+    names: dict[tuple[str, str], str] = {}
+
     def follow(step: Step) -> None:
+        place = step.destination, step.table
+        if place not in names:
+            taken = step.table in names.values()  # a table of the same name elsewhere, perhaps read beside it
+            names[place] = f"{step.table} in {_named(step.destination)}" if taken else step.table
+        name = names[place]
         if step.phase == "done" and not step.rows:
-            progress.drop(step.table)
+            progress.drop(name)
             return
         cost = f"{counted(step.pages, 'page')}, {counted(step.transactions, 'transaction')}"
-        progress.advance(step.table, step.rows, step.total, _UNITS.get(step.phase, "rows"), cost)
+        progress.advance(name, step.rows, step.total, _UNITS.get(step.phase, "rows"), cost)
         if step.phase == "done":
-            progress.finish(step.table, f"{counted(step.rows, 'row')}, {cost}")
+            progress.finish(name, f"{counted(step.rows, 'row')}, {cost}")
 
     return follow
 

@@ -132,8 +132,8 @@ class FilesPull:
 
     def tell(self, phase: Phase, done: int, of: int) -> None:
         if self.job.progress is not None:
-            cost = (self.report.pages, self.report.transactions)
-            self.job.progress(Progress(OBJECT, self.job.table, done, of, phase, *cost))
+            so_far = (self.report.pages, self.report.transactions, str(self.job.destination))
+            self.job.progress(Progress(OBJECT, self.job.table, done, of, phase, *so_far))
 
     def _state(self) -> TableState:
         job = self.job

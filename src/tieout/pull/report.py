@@ -32,6 +32,8 @@ class Progress(msgspec.Struct, frozen=True):
     """Read so far for this table."""
     transactions: int = 0
     """Billable transactions so far for this table."""
+    destination: str = ""
+    """Its URL, to show."""
 
 
 OnProgress: TypeAlias = Callable[[Progress], None]

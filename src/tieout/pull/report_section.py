@@ -63,7 +63,8 @@ class ReportSection(Section):
             report = PullReport(object=self.service, table=table, destination=str(self.destination), error=error)
         if self.progress is not None:
             rows = report.rows_read
-            self.progress(Progress(self.service, table, rows, rows, "done", report.pages, report.transactions))
+            so_far = (report.pages, report.transactions, report.destination)
+            self.progress(Progress(self.service, table, rows, rows, "done", *so_far))
         return report
 
     def plan(self, *, alone: bool) -> PullPlan:

@@ -466,8 +466,8 @@ class TablePull:
     def tell_rows(self, rows: int, total: int, phase: Phase) -> None:
         """Progress: so many of all."""
         if self.job.progress is not None:
-            cost = (self.report.pages, self.report.transactions)
-            self.job.progress(Progress(self.job.model.name, self.job.table, rows, total, phase, *cost))
+            so_far = (self.report.pages, self.report.transactions, str(self.job.destination))
+            self.job.progress(Progress(self.job.model.name, self.job.table, rows, total, phase, *so_far))
 
 
 class _NoNullFilter(Exception):
