@@ -8,6 +8,8 @@ end; its time includes all of that. Nothing here is asserted: figures, not tests
     python benchmarks/pull_floor.py --memory 1000000 5000000         # the most that a pull of so many rows holds
     python benchmarks/pull_floor.py --latency 300 --rows 1000000     # 6 requests at a time beside one, and beside the
                                                                      # generator of another client; milliseconds
+    python benchmarks/pull_floor.py --latency 300 --rows 4000 --tables 20   # tables of one run side by side
+    python benchmarks/pull_floor.py --memory 1000000 --tables 4             # and what they hold
     python benchmarks/pull_floor.py --nothing                        # a pull that finds nothing new
 """
 
@@ -29,8 +31,8 @@ from typing import NamedTuple
 import psycopg
 
 from floors import pull_duckdb, pull_parquet, pull_postgres, pull_sqlite, static_server
-from pull_late import late, nothing
-from pulling import peak, product
+from pull_late import beside, late, nothing
+from pulling import peak, product, several
 
 GOAL = 0.8
 """Of the floor's rows a second."""
@@ -115,12 +117,13 @@ def show(name: str, rows: int, bare: Took, ours: Took) -> None:
     )
 
 
-def memory(name: str, rows: int) -> None:
-    """The most that a pull of so many rows holds, in a process of its own."""
+def memory(name: str, rows: int, tables: int) -> None:
+    """The most that a pull of so many rows, into each of so many tables, holds, in a process of its own."""
     with static_server.start(rows) as base_url, empty(name) as (folder, schema):
-        command = [sys.executable, __file__, "--child", base_url, str(folder), url(name, schema)]
+        command = [sys.executable, __file__, "--child", base_url, str(folder), url(name, schema), str(tables)]
         told = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout.split()
-    print(f"{name}, {rows:,} rows: {told[0]} MB before, {told[1]} MB at most (goal {MEMORY_GOAL})", flush=True)
+    of = f" in each of {tables} tables" if tables > 1 else ""
+    print(f"{name}, {rows:,} rows{of}: {told[0]} MB before, {told[1]} MB at most (goal {MEMORY_GOAL})", flush=True)
 
 
 def there(wanted: Sequence[str]) -> list[str]:
@@ -141,24 +144,32 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--memory", type=int, nargs="+", default=[], metavar="ROWS")
     parser.add_argument("--latency", type=float, default=0.0, help="milliseconds")
+    parser.add_argument(
+        "--tables", type=int, default=1, help="with --latency and --memory: so many, of so many rows each"
+    )
     parser.add_argument("--nothing", action="store_true")
-    parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--child", nargs=4, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.child:
-        base_url, folder, destination = asked.child
+        base_url, folder, destination, tables = asked.child
         before = peak()
-        product(base_url, Path(folder), destination)
+        if int(tables) > 1:
+            several(base_url, Path(folder), destination, int(tables), abreast=True)
+        else:
+            product(base_url, Path(folder), destination)
         print(f"{before:.0f} {peak():.0f}")
         return
     names = there(DESTINATIONS if "all" in asked.destination else asked.destination)
-    if asked.latency:
+    if asked.latency and asked.tables > 1:
+        beside(asked.rows, asked.latency / 1000, asked.tables)
+    elif asked.latency:
         late(asked.rows, asked.latency / 1000)
     elif asked.nothing:
         nothing(asked.rows)
     elif asked.memory:
         for name in names:
             for rows in asked.memory:
-                memory(name, rows)
+                memory(name, rows, asked.tables)
     else:
         print(f"{asked.rows:,} rows of 20 fields, pages of 4,000; rows a second and microseconds of CPU a row\n")
         heads = f"{'floor':>13}{'tieout':>15}{'ratio':>7}{'floor CPU us':>14}{'tieout CPU us':>15}{'ratio':>7}"

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from floors import pull_duckdb, pull_pages, static_server
-from pulling import product, pulled
+from pulling import product, pulled, several
 
 AT_A_TIME = 6
 GOAL_ONE = 5.5
@@ -49,6 +49,20 @@ def late(rows: int, latency: float) -> None:
     if "generator" in took:
         ratio = took["generator"] / took["six at a time"]
         print(f"{'sageintacctrestsdk / six':<24}{ratio:>8.2f}   goal {GOAL_GENERATOR}")
+
+
+def beside(rows: int, latency: float, tables: int) -> None:
+    """Seconds of pulls of so many tables, six requests at a time: one after the other, and side by side in one run."""
+    print(f"{tables} tables of {rows:,} rows into DuckDB, {latency:g} s until each answer; seconds\n")
+    took: dict[bool, float] = {}
+    with static_server.start(rows, latency) as base_url:
+        for abreast, name in ((False, "one after the other"), (True, "side by side")):
+            with tempfile.TemporaryDirectory() as folder:
+                began = time.perf_counter()
+                done = several(base_url, Path(folder), "duckdb:///company.duckdb", tables, abreast=abreast)
+                took[abreast] = time.perf_counter() - began
+            print(f"{name:<24}{took[abreast]:>8.2f}   {done:,} rows", flush=True)
+    print(f"{'times as fast':<24}{took[False] / took[True]:>8.2f}")
 
 
 def _generator(base_url: str, rows: int) -> float:

@@ -23,6 +23,22 @@ def pulled(base_url: str, folder: Path, destination: str, concurrency: int | Non
     return report
 
 
+def several(base_url: str, folder: Path, destination: str, tables: int, *, abreast: bool) -> int:
+    """Pulls of all bills into so many tables: in one run, or in a run each. -> rows"""
+    sections = [
+        f"[pull.t{n}]\nobject = 'accounts-payable/bill'\ntable = 'bill_{n}'\ndestination = '{destination}'\n"
+        for n in range(tables)
+    ]
+    project = Project(folder, folder / "tieout.toml", "".join(sections))
+    names = [f"t{n}" for n in range(tables)]
+    with Intacct(base_url=base_url, concurrency=6, **CREDENTIALS) as client:
+        runs = [names] if abreast else [[name] for name in names]
+        reports = [report for run in runs for report in pull(project, run, source=Source(client, "demo"))]
+    if not all(report.ties and report.new == report.rows_read for report in reports):
+        raise SystemExit(f"the product did not do the work: {reports}")
+    return sum(report.new for report in reports)
+
+
 def product(base_url: str, folder: Path, destination: str) -> int:
     """The same into an empty destination. -> rows."""
     report = pulled(base_url, folder, destination)
