@@ -9,7 +9,8 @@ from tieout.cli.output import Column, Output, Styled, counted, plain
 from tieout.errors import Exit
 
 if TYPE_CHECKING:
-    from tieout.pull import PullPlan, PullReport, TablePlan
+    from tieout.pull import PullPlan, TablePlan
+    from tieout.pull.report import TableRead
 
 SHOWN = 4
 """Names of fields or objects in one sentence; --json has all."""
@@ -44,7 +45,7 @@ def show(output: Output, plan: PullPlan, *, budget: int | None) -> int:
     return code
 
 
-def show_skipped(output: Output, skipped: Sequence[TablePlan | PullReport]) -> None:
+def show_skipped(output: Output, skipped: Sequence[TableRead]) -> None:
     """What `all` did not bring, by reason and fix."""
     if not skipped:
         return

@@ -52,17 +52,28 @@ def in_turn(progress: OnProgress | None) -> OnProgress | None:
     return follow
 
 
-class PullReport(msgspec.Struct, kw_only=True):
-    """What happened to one table. Stamps are ISO 8601 UTC, the server's clock; empty where there is none."""
+class TableRead(msgspec.Struct, kw_only=True):
+    """How one table is read, or why it is not: what is said of a pull beforehand and afterwards alike."""
 
     object: str
     table: str
     destination: str
     strategy: Strategy = "full"
     reason: str = ""
-    """Why the whole object was read, where one could have expected less."""
+    """Why the whole object is read, where one could have expected less."""
     resumed: bool = False
-    """An earlier, interrupted first read was continued."""
+    """A read that was interrupted is continued."""
+    skipped: str = ""
+    """For an object of `all`: why it is not pulled, not subscribed or not permitted; and `fix`, what makes it come."""
+    fix: str = ""
+    error: TieoutError | None = None
+    """Why this table cannot be read, or not to its end, while the others of the run can."""
+    notes: list[str] = msgspec.field(default_factory=list)
+
+
+class PullReport(TableRead, kw_only=True):
+    """What happened to one table. Stamps are ISO 8601 UTC, the server's clock; empty where there is none."""
+
     rows_read: int = 0
     new: int = 0
     changed: int = 0
@@ -87,12 +98,6 @@ class PullReport(msgspec.Struct, kw_only=True):
     """Values that fit no column type: null in the table, raw in `_tieout_misfits`."""
     left_out: tuple[str, ...] = ()
     """Fields not read: not queryable, or personal and not named."""
-    skipped: str = ""
-    """For an object of `all`: why it was not pulled, not subscribed or not permitted; and `fix`, what makes it come."""
-    fix: str = ""
-    error: TieoutError | None = None
-    """Why this table could not be read, or not to its end, while the others of the run could."""
-    notes: list[str] = msgspec.field(default_factory=list)
     tie_out: list[TieOutLine] = msgspec.field(default_factory=list)
     findings: list[Findings] = msgspec.field(default_factory=list)
     """What a closer look found where the table did not tie at first; empty where it did."""

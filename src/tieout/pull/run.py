@@ -16,7 +16,7 @@ from tieout.pull.failures import is_connection_wide
 from tieout.pull.layouts.apply import apply, kept
 from tieout.pull.leasing import leased
 from tieout.pull.plan.everything import ALL, every_object, excuse, refuse_nothing, tables
-from tieout.pull.plan.planning import PullPlan, TablePlan
+from tieout.pull.plan.planning import PullPlan, plan_from
 from tieout.pull.plan.targets import Target, object_of, settings_over, table_of, targets, with_files
 from tieout.pull.report import OnProgress, PullReport, in_turn
 from tieout.pull.report_section import section_of
@@ -134,7 +134,7 @@ def plan(
     )
     with _begun(project, asked, source, budget, concurrency) as run:
         planned = run.each(lambda section: section.plan(alone=run.alone))
-        parts = [_not_planned(one) if isinstance(one, PullReport) else next(planned) for one in run.found]
+        parts = [PullPlan(tables=[plan_from(r)]) if isinstance(r, PullReport) else next(planned) for r in run.found]
         return PullPlan(
             tables=[table for part in parts for table in part.tables],
             at_once=max([1, *(section.client.concurrency for section in run.sections)]),
@@ -248,8 +248,3 @@ def _failed(project: Project, target: Target, error: TieoutError) -> PullReport:
     if target.optional:
         excuse(report, destination)
     return report
-
-
-def _not_planned(report: PullReport) -> PullPlan:
-    shared = ("object", "table", "destination", "error", "skipped", "fix")
-    return PullPlan(tables=[TablePlan(**{name: getattr(report, name) for name in shared})])

@@ -24,7 +24,7 @@ from tieout.pull.files import FilesJob, FilesPull, file_table
 from tieout.pull.layouts.apply import able
 from tieout.pull.plan.everything import excuse
 from tieout.pull.plan.objects import lines_of, parsed
-from tieout.pull.plan.planning import PullPlan, TablePlan, plan_table
+from tieout.pull.plan.planning import PullPlan, plan_from, plan_table
 from tieout.pull.plan.targets import Target, table_of
 from tieout.pull.reading.clock import STAMP
 from tieout.pull.report import OnProgress, PullReport
@@ -188,9 +188,8 @@ class Section:
         except TieoutError as error:
             if alone or is_connection_wide(error):
                 raise
-            report = one.report
-            found, cost = TablePlan(object=report.object, table=report.table, destination=report.destination), 0
-            found.error = error
+            one.report.error = error
+            found, cost = plan_from(one.report), 0
             if self.optional:
                 excuse(found, self.destination)
         if found.error is None:

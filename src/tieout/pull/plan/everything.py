@@ -19,9 +19,8 @@ from tieout.pull.schema.names import shorten, table_name
 
 if TYPE_CHECKING:
     from tieout.pull.destinations.base import Destination
-    from tieout.pull.plan.planning import TablePlan
     from tieout.pull.plan.targets import Target
-    from tieout.pull.report import PullReport
+    from tieout.pull.report import PullReport, TableRead
     from tieout.rest import Intacct
     from tieout.rest.operations import Listed
 
@@ -99,7 +98,7 @@ def skip_for(error: TieoutError, object: str) -> Skip | None:
     return None
 
 
-def excuse(report: PullReport | TablePlan, destination: Destination) -> None:
+def excuse(report: TableRead, destination: Destination) -> None:
     """Turn the error of an object of `all` into a skip, where it is one. A table that was pulled before and can no
     longer be read stays a failure: its copy would grow old unnoticed."""
     found = skip_for(report.error, report.object) if report.error is not None else None

@@ -6,12 +6,11 @@ Knows one table at a time; which tables a run has is `run`'s business.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tieout.errors import TieoutError
-from tieout.pull.report import Strategy
+from tieout.pull.report import TableRead
 from tieout.pull.schema.columns import own_sums
 from tieout.pull.schema.personal import is_personal
 
@@ -21,23 +20,15 @@ if TYPE_CHECKING:
 PERSONAL = "personal: read only where it is named"
 
 
-class TablePlan(msgspec.Struct, kw_only=True):
+class TablePlan(TableRead, kw_only=True):
     """What a pull of one table would do now. A line table follows its documents."""
 
-    object: str
-    table: str
-    destination: str
-    strategy: Strategy = "full"
-    reason: str = ""
-    """Why the whole object is read, where one could expect less."""
-    resumed: bool = False
-    """An interrupted read would go on."""
     rows: int = 0
     """Rows to read, as Intacct counts them now."""
     held: int = 0
     """Rows the table has."""
     fields: int = 0
-    left_out: dict[str, str] = {}
+    left_out: dict[str, str] = msgspec.field(default_factory=dict)
     """Path of a field that is not read -> why."""
     pages: int = 0
     transactions: int = 0
@@ -47,12 +38,6 @@ class TablePlan(msgspec.Struct, kw_only=True):
     pages take longer."""
     deletes: str = ""
     """How rows that are gone will be found."""
-    notes: list[str] = msgspec.field(default_factory=list)
-    skipped: str = ""
-    fix: str = ""
-    """As `PullReport` has them."""
-    error: TieoutError | None = None
-    """Why this table could not be planned, while the others were."""
 
 
 class PullPlan(msgspec.Struct, kw_only=True):
@@ -80,6 +65,11 @@ class PullPlan(msgspec.Struct, kw_only=True):
         return sum(table.seconds for table in self.tables)
 
 
+def plan_from(told: TableRead, **more: Any) -> TablePlan:
+    """The plan that says what is known of a table already, and `more`."""
+    return TablePlan(**{name: getattr(told, name) for name in TableRead.__struct_fields__}, **more)
+
+
 def plan_table(pull: TablePull) -> tuple[TablePlan, int]:
     """The plan of one table, and its cost in billable transactions: one count. Raises what the client and the
     destination raise."""
@@ -98,13 +88,8 @@ def plan_table(pull: TablePull) -> tuple[TablePlan, int]:
     proof = 1 + bool(own_sums(pull.columns, job.model)) if job.tie_out else 0
     refused = job.client.memory.unqueryable(job.model.name)
     requests = pages + proof
-    found = TablePlan(
-        object=job.model.name,
-        table=job.table,
-        destination=str(job.destination),
-        strategy=pull.report.strategy,
-        reason=pull.report.reason,
-        resumed=pull.report.resumed,
+    found = plan_from(
+        pull.report,
         rows=rows,
         held=state.rows,
         fields=len(pull.columns),
@@ -115,7 +100,6 @@ def plan_table(pull: TablePull) -> tuple[TablePlan, int]:
         pages=pages,
         transactions=requests,
         seconds=-(-pages // max(job.client.concurrency, 1)) * latency + (requests - pages) * latency,
-        notes=list(pull.report.notes),
     )
     if job.owner is not None and found.strategy == "incremental":
         found.notes.append("and all lines of the documents that changed")
