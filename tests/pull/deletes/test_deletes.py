@@ -76,6 +76,25 @@ def live(project: Project, url: str, table: str) -> set[str]:
     return {key for lot in open_destination(project.root, url).keys(table) for key in lot}
 
 
+def test_an_answer_that_is_cut_short_is_no_proof_that_rows_are_gone(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    it = company(1500, 0)
+    run(it, lines=False)
+    days_later(it)
+    hidden, it.rows[BILL] = it.rows[BILL][1200:1450], it.rows[BILL][:1200] + it.rows[BILL][1450:]
+
+    def cut(payload: dict[str, Any], answer: Callable[..., Any] = it._query) -> Any:
+        nonlocal hidden
+        if _asks_by_key(payload):  # the rows are there again, and come in pages of a hundred
+            it.rows[BILL], hidden = it.rows[BILL] + hidden, []
+            status, headers, body = answer(payload | {"size": min(payload["size"], 100)})
+            return status, headers, body
+        return answer(payload)
+
+    monkeypatch.setattr(it, "_query", cut)
+    report = run(it, full=True, lines=False, tie_out=False, deletes="hard")
+    assert (report.missing, report.notes) == (0, [])
+
+
 @pytest.mark.parametrize("how", ["soft", "hard"])
 def test_what_is_gone_is_found_where_counts_disagree_and_its_lines_go_along(
     run: Run, project: Project, url: str, how: str

@@ -219,18 +219,20 @@ class Deletes:
     def _confirmed(self, keys: Sequence[str]) -> list[str]:
         """Those of the keys that Intacct does not show when it is asked for them. One transaction for 500."""
         from tieout.rest import F
-        from tieout.rest.keyset import keys_only
-        from tieout.rest.operations import query_page
 
         gone: list[str] = []
-        for at in range(0, len(keys), A_QUERY):
-            asked = keys[at : at + A_QUERY]
-            query, these = self._query(), F("key").in_(asked)
-            query = msgspec.structs.replace(query, where=these if query.where is None else query.where & these)
-            page = self.pull.job.client.call(query_page(query, 1, len(asked), keys_only))
-            self.spent.transactions += 1
-            there = set(page.rows)
-            gone += [key for key in asked if key not in there]
+        job, spent = self.pull.job, Spent()
+        try:
+            for at in range(0, len(keys), A_QUERY):
+                asked = keys[at : at + A_QUERY]
+                query, these = self._query(), F("key").in_(asked)
+                query = msgspec.structs.replace(query, where=these if query.where is None else query.where & these)
+                there: set[str] = set()
+                for step in read(job.client, query, Decoder([KEY]), size=MAX_PAGE, spent=spent, share=job.share):
+                    there.update(step.page.batch.keys)
+                gone += [key for key in asked if key not in there]
+        finally:
+            self.spent.transactions += spent.transactions  # pages are those of rows
         return gone
 
     def _query(self) -> Query:
