@@ -121,7 +121,7 @@ class TablePull:
         self._read_what_lay_idle(refused)
         self.report.watermark_after = self.state.watermark
         if self.drift is not None:
-            self.report.notes += self.drift.notes(before.gone)
+            self.report.notes += self.drift.notes(before.gone, before.fields)
             self.report.added, self.report.widened = self.drift.added, tuple(self.drift.widened)
         self._explain(self.state)
         self.report.seconds = time.monotonic() - began

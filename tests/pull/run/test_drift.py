@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -12,6 +12,7 @@ import pytest
 from tests.pull.conftest import Pull
 from tests.pull.scripted import BILL, ScriptedCompany, bill, company, field
 from tieout.errors import ConfigurationError
+from tieout.pull.reading.clock import STAMP
 
 Select = Callable[..., list[tuple[Any, ...]]]
 REGION = "nsp::REGION"
@@ -94,6 +95,58 @@ def test_a_run_killed_in_the_fill_fills_again(pull_bills: Pull, select: Select) 
     it.on_query = lambda company, payload: None
     assert pull_bills(it, lines=False).strategy == "incremental"
     assert select('SELECT count("nsp__REGION") FROM bill') == [(25,)]
+
+
+def later(it: ScriptedCompany, row: int, **values: Any) -> None:
+    """Ten days on; a row got other values an hour before."""
+    assert it.now is not None
+    it.now += timedelta(days=10)
+    it.rows[BILL][row] |= values | {"audit.modifiedDateTime": (it.now - timedelta(hours=1)).strftime(STAMP)}
+
+
+def test_a_field_that_is_read_again_is_read_in_every_row(pull_bills: Pull, select: Select) -> None:
+    it = company()
+    pull_bills(it, lines=False)
+    later(it, 2, description=None)
+    narrow = pull_bills(it, lines=False, fields=["id", "totalDue"])
+    assert narrow.strategy == "incremental"
+    assert sum("no longer read: description" in note for note in narrow.notes) == 1
+    later(it, 0, description=None)
+    assert not any("no longer read" in n for n in pull_bills(it, lines=False, fields=["id", "totalDue"]).notes)
+    wide = pull_bills(it, lines=False, fields=["id", "totalDue", "description"])
+    assert (wide.strategy, wide.reason) == ("full", "fields that were left out before: description")
+    assert select("SELECT key FROM bill WHERE description IS NULL ORDER BY key") == [("1",), ("3",)]
+    assert pull_bills(it, lines=False, fields=["id", "totalDue", "description"]).strategy == "incremental"
+
+
+def test_a_field_that_left_the_model_is_read_in_every_row_when_it_is_back(pull_bills: Pull, select: Select) -> None:
+    it = company()
+    pull_bills(it, lines=False)
+    was = it.models[BILL]["fields"]["description"]
+    change(it, description=None)
+    later(it, 2, description=None)
+    pull_bills(it, lines=False)
+    change(it, description=was)
+    assert pull_bills(it, lines=False).strategy == "full"
+    assert select("SELECT key FROM bill WHERE description IS NULL") == [("3",)]
+
+
+def test_a_read_of_fewer_fields_that_stops_leaves_no_old_values_behind(pull_bills: Pull, select: Select) -> None:
+    it = company()
+    pull_bills(it, lines=False)
+    for row in range(12):
+        later(it, row, description=None)
+
+    def stop(company: ScriptedCompany, payload: dict[str, Any]) -> None:
+        if payload["start"] > 1:
+            raise KeyboardInterrupt
+
+    it.on_query = stop
+    with pytest.raises(KeyboardInterrupt):
+        pull_bills(it, lines=False, page_size=5, fields=["id"])
+    it.on_query = lambda company, payload: None
+    pull_bills(it, lines=False, page_size=5, fields=["id", "description"], tie_out=False)
+    assert select("SELECT count(*) FROM bill WHERE description IS NULL") == [(12,)]
 
 
 def test_a_vanished_field_keeps_its_last_values_and_is_said_once(pull_bills: Pull, select: Select) -> None:

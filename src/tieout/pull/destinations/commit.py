@@ -156,7 +156,10 @@ class TableWriter:
     def _in(self, before: TableState) -> TableState:
         """The state once rows are in, whatever else is true then."""
         columns = merged(before.columns, self.columns)
-        return msgspec.structs.replace(before, columns=columns, gone=self.gone, run=self.run, stamp=self._stamp)
+        fields = tuple(path for path in before.fields or before.names() if path in self._paths)
+        return msgspec.structs.replace(
+            before, columns=columns, fields=fields, gone=self.gone, run=self.run, stamp=self._stamp
+        )
 
     def _commit(self, change: Callable[[TableState], TableState], *, lines: OwnedLines | None = None) -> None:
         self.settle()

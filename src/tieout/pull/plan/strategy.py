@@ -60,9 +60,12 @@ def choose_strategy(
     trusted = wanted == "incremental"
     if full or not state.version or (elsewhere and not trusted):
         return Decision("full")
-    current = state.fields or tuple(state.names())
+    had = state.names()
+    current = state.fields or tuple(had)
     added = [column.path for column in columns if column.path not in current]
-    new_fields = f"new fields: {', '.join(added[:5])}{' ...' if len(added) > 5 else ''}"
+    if back := [path for path in added if path in had]:  # rows may have lost meanwhile what the column still holds
+        return Decision("full", f"fields that were left out before: {_some(back)}")
+    new_fields = f"new fields: {_some(added)}"
     if added and not (null_filter and len(added) <= MOST_FILLED and set(added) <= set(sparse)):
         return Decision("full", new_fields)
     if retyped:
@@ -86,6 +89,10 @@ def choose_strategy(
     going_on = begun if begun is not None and begun.kind == "changes" else None
     reason = f"{new_fields}: rows that have them are read besides" if added else ""
     return Decision("incremental", reason, going_on, unstamped=beside and null_filter, fill=tuple(added))
+
+
+def _some(paths: Sequence[str]) -> str:
+    return f"{', '.join(paths[:5])}{' ...' if len(paths) > 5 else ''}"
 
 
 def looks_elsewhere(model: Model, where: Filter | None, owner: str | None = None) -> tuple[str, ...]:

@@ -28,14 +28,18 @@ class Drift(msgspec.Struct, frozen=True, kw_only=True):
     gone: tuple[str, ...]
     """Every path of the table that the company's model no longer has."""
 
-    def notes(self, gone_before: Collection[str]) -> list[str]:
-        """What a person should know of it; `gone_before` is `gone` of the time before."""
+    def notes(self, gone_before: Collection[str], read_before: Collection[str] = ()) -> list[str]:
+        """What a person should know of it; `gone_before` is `gone` of the time before, `read_before` the paths that
+        were read then."""
         found = []
         if self.added:
             found.append(f"new columns: {_listed(self.added)}")
         found += [f"column {path} is now {change}" for path, change in self.widened.items()]
         if lost := [path for path in self.gone if path not in gone_before]:
             found.append(f"no longer in Intacct's model: {_listed(lost)}; the columns stay, with the last values")
+        now = {*self.gone, *(column.path for column in self.columns)}
+        if left := [path for path in read_before if path not in now]:
+            found.append(f"no longer read: {_listed(left)}; the columns stay, with values that grow old")
         if back := [path for path in gone_before if path not in self.gone]:
             found.append(f"in Intacct's model again: {_listed(back)}")
         return found
