@@ -59,6 +59,19 @@ def test_what_changed_since_the_sign_off_is_named(pulled: Run, tmp_path: Path) -
     assert sum(one["total"] for one in ignored) == 1
 
 
+def test_what_was_signed_is_not_thrown_away_by_an_earlier_day_nor_compared_where_its_date_is_gone(
+    pulled: Run, tmp_path: Path
+) -> None:
+    assert pulled("changes", *CLOSED, "--sign-off", "--by", "Ann").code == 0
+    earlier = pulled("changes", "--closed-through", "2026-01-31", "--sign-off", "--by", "Bob")
+    assert (earlier.code, "is signed through 2030-12-31 by Ann" in earlier.err) == (2, True)
+    assert pulled("changes", *CLOSED).code == 0
+    again = pulled("pull", "invoices", "--reset", "--no-tie-out", "--fields", "id", "--fields", "dueDate")
+    assert again.code == 0, again.err
+    lost = pulled("changes", *CLOSED)
+    assert (lost.code, "not pulled any more" in lost.out) == (1, True)
+
+
 def test_a_day_that_is_none_is_refused(pulled: Run) -> None:
     for words in ((), ("--closed-through", "March"), (*CLOSED, "--date", "nosuch")):
         assert pulled("changes", *words).code == 2

@@ -95,7 +95,7 @@ def _changed(found: Sequence[Closed]) -> bool | None:
     if any(one.total for one in found):
         return True
     dated = [one for one in found if one.by]
-    compared = all(one.before is not None or one.signed is not None for one in dated)
+    compared = all((one.before is not None and one.comparable) or one.signed is not None for one in dated)
     return False if dated and compared else None
 
 
@@ -104,7 +104,7 @@ def _sentence(found: Sequence[Closed], last: date) -> str:
     if total:
         return f"{counted(total, 'row')} of {counted(tables, 'table')} changed in periods closed through {last}."
     if _changed(found) is None:
-        return "Not everything was signed off before, so nothing is proven of it."
+        return "Not everything was signed off before or can be compared, so nothing is proven of it."
     if not any(one.before for one in found):
         return f"Signed off through {last}."
     return f"Nothing changed in periods closed through {last}."

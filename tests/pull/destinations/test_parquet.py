@@ -223,6 +223,18 @@ def test_a_place_that_cannot_be_one(tmp_path: Path) -> None:
             open_destination(tmp_path, f"parquet:///{name}").check()
 
 
+@pytest.mark.parametrize("name", [".", "..", " ", "../other", "a/b"])
+def test_no_table_is_written_beside_its_own_folder(to: ParquetFolder, tmp_path: Path, name: str) -> None:
+    it = Table(to, name)
+    it.commit(bill(1))
+    it.commit(bill(1, days=31))
+    folders = {file.parent for file in tmp_path.rglob("*.parquet")}
+    assert {folder.parent for folder in folders} == {to.path}
+    assert it.keys() == ["1"]
+    to.drop(name)
+    assert to.path.is_dir()
+
+
 def test_files_of_other_people_in_a_tables_folder_are_left_alone(it: Table, tmp_path: Path) -> None:
     it.commit(bill(1))
     theirs = tmp_path / "company" / "bill" / "theirs.parquet"

@@ -160,6 +160,17 @@ class SignOffSuite:
         anew.commit(bill(1, name="other"))
         assert {key: one.what for key, one in self.differences(anew).items()} == {"1": "changed", "2": "deleted"}
 
+    def test_s11_fields_that_are_not_pulled_any_more_are_not_compared(self, it: Table) -> None:
+        it.commit(bill(1), bill(2))
+        signed = self.keeper(it).sign_off("bill", sign())
+        it.to.drop("bill")
+        columns = [column for column in COLUMNS if column.path not in ("name", "total")]
+        anew = Table(it.to, columns=columns)
+        anew.commit(bill(1, days=31), bill(2))
+        assert {key: one.now for key, one in self.differences(anew).items()} == {"1": {"days": 31}}
+        assert {"name", "total"} < set(signed.paths)
+        assert self.keeper(it).signed("bill") == signed
+
 
 class TestDuckDB(SignOffSuite):
     def url(self, folder: Path) -> str:

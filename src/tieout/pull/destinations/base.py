@@ -290,6 +290,8 @@ class SignOff(msgspec.Struct, frozen=True, kw_only=True):
     """For lines without a date: the table of their documents, whose column `date` is."""
     owner: str = ""
     """For those: the column that holds the key of a line's document."""
+    paths: tuple[str, ...] = ()
+    """The fields that are kept of each row; the destination fills them in."""
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
@@ -307,7 +309,7 @@ class SignOffs(Protocol):
 
     def sign_off(self, table: str, sign: SignOff) -> SignOff:
         """Keep live rows dated up to `through` as they are now, in the place of those signed before -> `sign`, with
-        `rows` and `digest` filled in."""
+        `rows`, `digest` and `paths` filled in."""
         ...
 
     def signed(self, table: str) -> SignOff | None:
@@ -315,8 +317,9 @@ class SignOffs(Protocol):
         ...
 
     def differences(self, table: str, ignore: Sequence[str]) -> Iterator[Difference]:
-        """Signed rows against live ones of the same dates, without the paths of `ignore`, by key. To be read to its
-        end, where StoreError is raised if the signed rows are not those that were signed, or closed."""
+        """Signed rows against live ones of the same dates, without the paths of `ignore` and those that the table has
+        no more, by key. To be read to its end, where StoreError is raised if the signed rows are not those that were
+        signed, or closed."""
         ...
 
 

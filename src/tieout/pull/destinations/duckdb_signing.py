@@ -58,7 +58,7 @@ class DuckSignOffs:
             select = f'SELECT t."key", {dated(sign)} AS {DATE}{listed} FROM {quote(state.table)} AS t'
             where = f"{live(db, state.table)} AND {before(sign)}"
             db.execute(f"CREATE TABLE {copy} AS {select} WHERE {where}", [signing.end_of(sign)])
-            sign = signing.sealed(sign, signed_rows(db, copy, sign, columns))
+            sign = signing.sealed(sign, signed_rows(db, copy, sign, columns), columns)
             db.execute(f"CREATE TABLE IF NOT EXISTS {SIGN_OFFS} (table_name VARCHAR NOT NULL, signed VARCHAR NOT NULL)")
             db.execute(f"DELETE FROM {SIGN_OFFS} WHERE lower(table_name) = lower(?)", [table])
             db.execute(f"INSERT INTO {SIGN_OFFS} VALUES (?, ?)", [state.table, Kept(sign, columns).text()])
@@ -80,8 +80,7 @@ class DuckSignOffs:
             kept, state = _kept(db, table), stored(db, table)
             if kept is None or state is None:
                 return
-            now = {column.path: column for column in state.columns}
-            columns = [now[column.path] for column in kept.columns]
+            columns = signing.columns_now(kept, state)
             copy = quote(signing.copy_name(state.table))
             signed = signed_rows(db.cursor(), copy, kept.sign, kept.columns)
             current = live_rows(db.cursor(), state.table, copy, kept.sign, columns)
@@ -105,7 +104,7 @@ def live_rows(
     db: duckdb.DuckDBPyConnection, table: str, copy: str, sign: SignOff, columns: Sequence[Column]
 ) -> Iterator[Row]:
     """Live rows dated like the signed ones, and those that were signed, whatever they are dated now."""
-    listed = "".join(f", t.{quote(column.name)}" for column in columns)
+    listed = "".join(f", t.{quote(column.name)}" if column.name else ", NULL" for column in columns)
     sql = (
         f'SELECT t."key", {dated(sign)}{listed} FROM {quote(table)} AS t WHERE {live(db, table)}'
         f' AND ({before(sign)} OR t."key" IN (SELECT "key" FROM {copy})) ORDER BY t."key"'

@@ -207,7 +207,8 @@ class Folder:
 
 def folder_of(table: str) -> str:
     """The name of a table's folder: any character may be in the table's name, few in that of a folder."""
-    return quote(table, safe=" ")
+    name = quote(table, safe=" ")
+    return name if name.strip(". ") else name.replace(".", "%2E").replace(" ", "%20")  # `..` is another folder
 
 
 def _sync(folder: Path) -> None:

@@ -54,7 +54,7 @@ class ParquetSignOffs:
             select = f'SELECT t."key", {dated(sign)} AS {DATE}{listed} FROM {quote(state.table)} AS t'
             where = f"{live(db, state.table)} AND {before(sign)}"
             db.execute(f"CREATE TABLE {quote(copy)} AS {select} WHERE {where}", [signing.end_of(sign)])
-            sign = signing.sealed(sign, signed_rows(db, quote(copy), sign, columns))
+            sign = signing.sealed(sign, signed_rows(db, quote(copy), sign, columns), columns)
             name, target = self._folder.new_file(copy)
             _write(db, f'SELECT * FROM {quote(copy)} ORDER BY "key"', target)
             manifest.signed[state.table.lower()] = Signed(path=name, kept=Kept(sign, columns).text())
@@ -84,8 +84,7 @@ class ParquetSignOffs:
                     f"The rows kept for the sign-off of {state.table} by {kept.sign.by} are gone: {found.path}.",
                     advice="Restore the file from a backup, or sign off anew.",
                 )
-            now = {column.path: column for column in state.columns}
-            columns = [now[column.path] for column in kept.columns]
+            columns = signing.columns_now(kept, state)
             copy = quote(signing.copy_name(state.table))
             db.execute(f"CREATE VIEW {copy} AS SELECT * FROM {scan_paths(self.path, [found.path])}")
             signed = signed_rows(db.cursor(), copy, kept.sign, kept.columns)

@@ -46,7 +46,9 @@ class Kept(msgspec.Struct, frozen=True):
 
 def read_kept(text: str) -> Kept:
     """The sign-off behind a text."""
-    return msgspec.json.decode(text, type=Kept)
+    kept = msgspec.json.decode(text, type=Kept)
+    paths = tuple(column.path for column in kept.columns)
+    return msgspec.structs.replace(kept, sign=msgspec.structs.replace(kept.sign, paths=paths))
 
 
 def copy_name(table: str) -> str:
@@ -60,6 +62,12 @@ def copy_name(table: str) -> str:
 def signed_columns(state: TableState) -> tuple[Column, ...]:
     """What is kept of each row: its fields, without the key."""
     return tuple(column for column in state.columns if column.path != "key")
+
+
+def columns_now(kept: Kept, state: TableState) -> list[Column]:
+    """The column that each signed one is today; without a name where the table has it no more."""
+    now = {column.path: column for column in state.columns}
+    return [now.get(column.path, msgspec.structs.replace(column, name="")) for column in kept.columns]
 
 
 def end_of(sign: SignOff) -> str:
@@ -87,24 +95,25 @@ class Digest:
         return self._hash.hexdigest()
 
 
-def sealed(sign: SignOff, rows: Iterable[Row]) -> SignOff:
-    """The sign-off with the number and the digest of its rows."""
+def sealed(sign: SignOff, rows: Iterable[Row], columns: Sequence[Column]) -> SignOff:
+    """The sign-off with the number and the digest of its rows, and what is kept of each."""
     digest = Digest()
     for _ in digest.passing(rows):
         pass
-    return msgspec.structs.replace(sign, rows=digest.rows, digest=digest.text())
+    paths = tuple(column.path for column in columns)
+    return msgspec.structs.replace(sign, rows=digest.rows, digest=digest.text(), paths=paths)
 
 
 def compared(
     table: str, kept: Kept, signed: Iterable[Row], live: Iterable[Row], columns: Sequence[Column], ignore: Sequence[str]
 ) -> Iterator[Difference]:
-    """What differs. `live` rows hold `columns`, those of the same paths as the signed ones, in their order.
+    """What differs. `live` rows hold `columns`, as `columns_now` gives them.
 
     Raises StoreError at the end where the signed rows are not the ones that were signed."""
     digest = Digest()
     ignored = set(ignore)
     pairs = list(zip(kept.columns, columns, strict=True))
-    shown = [at for at, column in enumerate(columns) if column.path not in ignored]
+    shown = [at for at, column in enumerate(columns) if column.name and column.path not in ignored]
     before, after = digest.passing(signed), iter(live)
     one, other = next(before, None), next(after, None)
     while one is not None or other is not None:

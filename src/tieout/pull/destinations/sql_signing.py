@@ -44,7 +44,7 @@ class SqlSignOffs:
             listed = "".join(f", t.{db.quote(c.name)}" for c in columns)
             select = f'SELECT t."key", {dated} AS {DATE}{listed} FROM {db.name(state.table)} AS t'
             db.run(f"CREATE TABLE {copy} AS {select} WHERE t.{LIVE} AND {end}", [signing.end_of(sign)])
-            sign = signing.sealed(sign, _signed(db, copy, sign, columns))
+            sign = signing.sealed(sign, _signed(db, copy, sign, columns), columns)
             own = db.name(SIGN_OFFS)
             db.run(f"CREATE TABLE IF NOT EXISTS {own} (table_name TEXT NOT NULL, signed TEXT NOT NULL)")
             db.run(f"DELETE FROM {own} WHERE {system.of_table(db)}", [table])
@@ -67,8 +67,7 @@ class SqlSignOffs:
             kept, state = _kept(db, table), system.stored(db, table)
             if kept is None or state is None:
                 return
-            now = {column.path: column for column in state.columns}
-            columns = [now[column.path] for column in kept.columns]
+            columns = signing.columns_now(kept, state)
             copy = db.name(signing.copy_name(state.table))
             signed = _signed(db, copy, kept.sign, kept.columns)
             live = _live(other, state.table, copy, kept.sign, columns)
@@ -89,7 +88,7 @@ def _signed(db: Session, copy: str, sign: SignOff, columns: Sequence[Column]) ->
 
 def _live(db: Session, table: str, copy: str, sign: SignOff, columns: Sequence[Column]) -> Iterator[Row]:
     """Live rows dated like the signed ones, and those that were signed, whatever they are dated now."""
-    listed = "".join(f", t.{db.quote(column.name)}" for column in columns)
+    listed = "".join(f", t.{db.quote(column.name)}" if column.name else ", NULL" for column in columns)
     sql = (
         f'SELECT t."key", {_date(db, sign)}{listed} FROM {db.name(table)} AS t WHERE t.{LIVE}'
         f' AND ({_before(db, sign)} OR t."key" IN (SELECT "key" FROM {copy})) ORDER BY {_ordered(db)}'

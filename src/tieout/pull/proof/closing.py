@@ -48,6 +48,8 @@ class Closed(msgspec.Struct, kw_only=True):
     """The date that counts, as a path."""
     before: SignOff | None = None
     """The sign-off that the rows were held against."""
+    comparable: bool = True
+    """False where they could not be, though there is one."""
     added: int = 0
     changed: int = 0
     deleted: int = 0
@@ -78,14 +80,18 @@ def closed_changes(
     of those signed before.
 
     Raises UnknownNameError for a name that nothing pulled answers to; StoreError where nothing was pulled, or what was
-    signed has been altered; ConfigurationError where no table has that date."""
+    signed has been altered; ConfigurationError where no table has that date, or a later date was signed already."""
     holdings = Holdings(project, destination)
     if not holdings.tables:
         raise StoreError(
             f"Nothing was pulled yet: there are no tables in {holdings.places}.",
             advice="Run `tieout pull`, or name the destination with --destination.",
         )
-    found = [_look(one, through, dated, ignore, signer) for one in chosen(holdings, names) if one.state is not None]
+    tables = [one for one in chosen(holdings, names) if one.state is not None]
+    if signer is not None:
+        for one in tables:
+            _refuse_earlier(one, through)
+    found = [_look(one, through, dated, ignore, signer) for one in tables]
     if dated is not None and not any(one.by for one in found):
         raise ConfigurationError(
             f"No table that was pulled has a date {dated!r}.", advice="Name a date field of the object."
@@ -105,22 +111,23 @@ def _look(holding: Holding, through: date, dated: str | None, ignore: Sequence[s
         found.note = "this destination cannot keep signed rows"
         return found
     keeper = cast("SignOffs", holding.destination)
-    dating = _dating(holding.destination, state, dated)
-    if dating is None:
+    dating, found.before = _dating(holding.destination, state, dated), keeper.signed(state.table)
+    if found.before is not None and not _still_dated(holding.destination, state, found.before):
+        found.by, found.comparable = found.before.date.path, False
+        found.note = f"signed by {found.by}, which is not pulled any more: nothing was compared"
+    elif dating is None:
         found.note = "its rows have no date that puts them into a period"
-        return found
-    found.by = dating.column.path if not dating.parent else f"{dating.column.path} of {dating.parent}"
-    found.before = keeper.signed(state.table)
-    if found.before is None:
-        found.note = "" if signer else "never signed off: add --sign-off --by NAME"
     else:
-        if found.before.through < through:
-            found.note = f"signed through {found.before.through}: what is dated later was not signed"
-        skipped = [*ignore, *unimportant(state.columns)]
-        for difference in keeper.differences(state.table, skipped):
-            if difference.date is not None and difference.date[:10] <= through.isoformat():
-                _count(found, difference)
-    if signer is not None:
+        found.by = dating.column.path if not dating.parent else f"{dating.column.path} of {dating.parent}"
+        if found.before is None:
+            found.note = "" if signer else "never signed off: add --sign-off --by NAME"
+        else:
+            found.note = _limits(found.before, state, through)
+            skipped = [*ignore, *unimportant(state.columns)]
+            for difference in keeper.differences(state.table, skipped):
+                if difference.date is not None and difference.date[:10] <= through.isoformat():
+                    _count(found, difference)
+    if signer is not None and dating is not None:
         found.signed = keeper.sign_off(
             state.table,
             SignOff(
@@ -135,6 +142,37 @@ def _look(holding: Holding, through: date, dated: str | None, ignore: Sequence[s
             ),
         )
     return found
+
+
+def _refuse_earlier(holding: Holding, through: date) -> None:
+    """A sign-off takes the place of the one before, so an earlier date would throw signed rows away."""
+    assert holding.state is not None
+    if not hasattr(holding.destination, "sign_off"):
+        return
+    before = cast("SignOffs", holding.destination).signed(holding.state.table)
+    if before is not None and before.through > through:
+        raise ConfigurationError(
+            f"{holding.state.table} is signed through {before.through} by {before.by}: a sign-off through {through} "
+            "would throw away the rows kept of later periods.",
+            advice=f"Sign through {before.through} or later; without --sign-off an earlier date is only compared.",
+        )
+
+
+def _limits(before: SignOff, state: TableState, through: date) -> str:
+    """What a comparison with a sign-off does not cover."""
+    notes = []
+    if before.through < through:
+        notes.append(f"signed through {before.through}: what is dated later was not signed")
+    lost = sorted(set(before.paths) - {column.path for column in state.columns})
+    if lost:
+        notes.append(f"not pulled any more, so not compared: {', '.join(lost)}")
+    return "; ".join(notes)
+
+
+def _still_dated(destination: Destination, state: TableState, before: SignOff) -> bool:
+    """Whether the column that the signed rows were dated by is there."""
+    dating = destination.state(before.parent) if before.parent else state
+    return dating is not None and any(column.path == before.date.path for column in dating.columns)
 
 
 def _count(found: Closed, difference: Difference) -> None:
