@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import re
 import signal
 from datetime import UTC, datetime
@@ -209,9 +210,10 @@ def test_a_lost_file_is_named(it: Table, tmp_path: Path) -> None:
 def test_a_folder_that_another_program_writes(it: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     it.commit(bill(1))
     monkeypatch.setattr(manifests, "LOCK_WAIT", 0.0)
-    other = manifests.Folder(tmp_path / "company")
-    with other.locked(), pytest.raises(StoreError, match="being written by another program"):
-        it.commit(bill(2))
+    with (tmp_path / "company" / manifests.LOCK).open("r+") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)  # of its own opening, as another program's
+        with pytest.raises(StoreError, match="being written by another program"):
+            it.commit(bill(2))
     assert it.commit(bill(2)).new == 1
 
 
