@@ -26,6 +26,12 @@ def test_every_public_name_is_there_and_listed() -> None:
     assert dir(tieout) == sorted(tieout.__all__)
 
 
+def test_the_rooms_of_pull_and_push_are_reached_by_importing_tieout_alone() -> None:
+    program = "import sys, tieout; print('tieout.pull' in sys.modules, tieout.pull.pull, tieout.push.push)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("False <function pull")
+
+
 def test_importing_loads_no_http_client_database_or_web_framework() -> None:
     program = (
         "import sys, tieout; before = [m for m in sys.modules if m.startswith('tieout.')];"

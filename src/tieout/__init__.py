@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tieout import pull as pull
+    from tieout import push as push
     from tieout.connections import AsyncConnections, Connections
     from tieout.errors import TieoutError
     from tieout.in_process import simulated, simulated_async
@@ -69,12 +71,17 @@ _HOME = {
     "simulated_async": "tieout.in_process",
 }
 
+_ROOMS = ("pull", "push")
+"""Modules that `import tieout` alone reaches: `tieout.pull.pull`, `tieout.push.push`."""
+
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
+    if name not in _HOME and name not in _ROOMS:
         raise AttributeError(f"module 'tieout' has no attribute {name!r}")
     from importlib import import_module
 
+    if name in _ROOMS:
+        return import_module(f"tieout.{name}")
     return getattr(import_module(_HOME[name]), name)
 
 

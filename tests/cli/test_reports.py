@@ -9,6 +9,7 @@ import subprocess
 import sys
 import termios
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,8 +17,10 @@ from hypothesis import strategies as st
 
 from tieout.cli import failed, pull, push, tie_out
 from tieout.cli.output import Output
-from tieout.errors import Problem
+from tieout.errors import Problem, StoreError
 from tieout.project.report import TieOutLine
+from tieout.pull.findings import Findings
+from tieout.pull.plan.strategy import OTHER_FILTER
 from tieout.pull.report import PullReport
 from tieout.push.grouping import spoken
 from tieout.push.report import FailedRecord, PushReport
@@ -113,7 +116,7 @@ def test_pull_shows_tables_lines_and_what_to_know(capsys: pytest.CaptureFixture[
     )
     pull.show(Output(), [report], seconds=1.2)
     shown = capsys.readouterr().out
-    assert shown.startswith("Pulled 1,440 rows: 2 tables in c.duckdb, 3 transactions, 1.2 s\n")
+    assert shown.startswith("Pulled 1,440 rows, 2 rows deleted: 2 tables in c.duckdb, 3 transactions, 1.2 s\n")
     assert "1 more table: nothing to read" in shown
     assert "bill: 2 rows deleted: Intacct no longer shows them" in shown
     assert "1 value fit" in shown
@@ -121,6 +124,40 @@ def test_pull_shows_tables_lines_and_what_to_know(capsys: pytest.CaptureFixture[
     facts = json.loads(json.dumps(pull.as_json(report), default=str))
     assert facts["children"][0]["table"] == "bill_lines"
     assert facts["tie_out"][0]["what"] == "rows"
+
+
+def entry(**facts: Any) -> PullReport:
+    return PullReport(object="accounts-payable/bill", table="bill", destination="duckdb:///c.duckdb", **facts)
+
+
+@pytest.mark.parametrize(
+    ("report", "headline"),
+    [
+        (entry(), "Nothing new: "),
+        (entry(missing=1), "1 row deleted: "),
+        (entry(missing=1, filtered=True), "1 row left: "),
+        (entry(findings=[Findings(subject="bill", repaired=3, gone=1)]), "2 rows repaired: "),
+        (entry(rows_read=4, deleted=2), "Pulled 4 rows, 2 rows deleted: "),
+        (entry(error=StoreError("No.")), "1 table failed: "),
+    ],
+)
+def test_the_headline_of_a_pull_says_what_changed(
+    capsys: pytest.CaptureFixture[str], report: PullReport, headline: str
+) -> None:
+    pull.show(Output(), [report], seconds=0.1)
+    assert capsys.readouterr().out.startswith(headline)
+
+
+@pytest.mark.parametrize(
+    ("report", "note"),
+    [
+        (entry(missing=1), "1 row deleted: Intacct no longer shows it"),
+        (entry(missing=2, filtered=True, reason=OTHER_FILTER), "2 rows left the filter"),
+        (entry(missing=2, filtered=True), "2 rows left the filter, or are not in Intacct any more"),
+    ],
+)
+def test_a_row_that_only_left_the_filter_is_not_called_deleted(report: PullReport, note: str) -> None:
+    assert note in pull.notes(report)
 
 
 @pytest.mark.parametrize(

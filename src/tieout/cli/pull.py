@@ -222,13 +222,10 @@ def show(output: Output, reports: Sequence[PullReport], *, seconds: float) -> No
     """What came, in one line and table by table, then whether it ties out."""
     every = [entry for report in reports for entry in report.all()]
     tables = [entry for entry in every if not entry.skipped]
-    busy = [e for e in tables if e.rows_read or e.missing or e.misfits or e.error or e.guarded]
+    busy = [e for e in tables if e.rows_read or e.missing or e.misfits or e.error or e.guarded or _repaired(e)]
     where = ", ".join(dict.fromkeys(_named(entry.destination) for entry in tables))
-    read, paid = sum(entry.rows_read for entry in tables), sum(entry.transactions for entry in tables)
-    what = f"Pulled {counted(read, 'row')}" if read else "Nothing new"
-    output.heading(
-        f"{what}: {counted(len(tables), 'table')} in {where}, {counted(paid, 'transaction')}, {seconds:.1f} s"
-    )
+    cost = f"{counted(sum(entry.transactions for entry in tables), 'transaction')}, {seconds:.1f} s"
+    output.heading(f"{_headline(tables)}: {counted(len(tables), 'table')} in {where}, {cost}")
     if busy:
         output.line()
         _table(output, busy)
@@ -247,6 +244,24 @@ def show(output: Output, reports: Sequence[PullReport], *, seconds: float) -> No
     if failed := [entry for entry in tables if entry.error is not None]:
         output.heading(f"{counted(len(failed), 'table')} of {len(tables):,} could not be pulled.")
     pull_plan.show_skipped(output, [entry for entry in every if entry.skipped])
+
+
+def _headline(tables: Sequence[PullReport]) -> str:
+    """What changed: "Nothing new" only where nothing did and every table could be read."""
+    read, repaired = sum(entry.rows_read for entry in tables), sum(map(_repaired, tables))
+    gone = sum(entry.missing + entry.deleted for entry in tables)
+    left = any(entry.missing and entry.filtered for entry in tables)
+    failed = sum(entry.error is not None for entry in tables)
+    found = [f"Pulled {counted(read, 'row')}"] if read else []
+    found += [f"{counted(gone, 'row')} {'left' if left else 'deleted'}"] if gone else []
+    found += [f"{counted(repaired, 'row')} repaired"] if repaired else []
+    found += [f"{counted(failed, 'table')} failed"] if failed else []
+    return ", ".join(found) or "Nothing new"
+
+
+def _repaired(entry: PullReport) -> int:
+    """Rows that the proof made like Intacct's, without those that it found gone: they are `missing`."""
+    return sum(found.repaired - found.gone for found in entry.findings)
 
 
 def _table(output: Output, tables: Sequence[PullReport]) -> None:
@@ -281,10 +296,22 @@ def notes(entry: PullReport) -> list[str]:
     if entry.deleted:
         found.append(f"{counted(entry.deleted, 'line')} left documents that changed")
     if entry.missing:
-        found.append(f"{counted(entry.missing, 'row')} deleted: Intacct no longer shows them")
+        found.append(_gone(entry))
     if entry.misfits:
         found.append(f"{counted(entry.misfits, 'value')} fit no column; kept raw in _tieout_misfits")
     return found
+
+
+def _gone(entry: PullReport) -> str:
+    """Why rows went."""
+    from tieout.pull.plan.strategy import OTHER_FILTER
+
+    rows = counted(entry.missing, "row")
+    if entry.filtered and entry.reason == OTHER_FILTER:
+        return f"{rows} left the filter"
+    if entry.filtered:
+        return f"{rows} left the filter, or {'is' if entry.missing == 1 else 'are'} not in Intacct any more"
+    return f"{rows} deleted: Intacct no longer shows {'it' if entry.missing == 1 else 'them'}"
 
 
 def as_json(report: PullReport) -> dict[str, object]:

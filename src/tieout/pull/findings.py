@@ -11,7 +11,7 @@ SHOWN = 5
 """Keys that a sentence names."""
 
 
-Why: TypeAlias = Literal["", "later", "unmoved", "missed"]
+Why: TypeAlias = Literal["", "later", "follows", "unmoved", "missed"]
 
 
 class RowFinding(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,6 +24,7 @@ class RowFinding(msgspec.Struct, frozen=True, kw_only=True):
     """Paths that differ, of a different row."""
     why: Why = ""
     """`later`: it changed in Intacct after it was read. `unmoved`: its values changed, its modified stamp did not.
+    `follows`: likewise, but only what follows other records, a reference's id and name or a number Intacct works out.
     `missed`: its stamp is behind the watermark and newer than the copy's."""
     owner: str = ""
     """The key of the document of a line, where that was asked for."""
@@ -60,12 +61,15 @@ class Findings(msgspec.Struct, kw_only=True):
 
     def sentences(self) -> list[str]:
         """What was found, for people: one sentence a kind, the first keys named."""
+        follows = [row for row in self.rows if row.why == "follows"]
+        only = "differed only in names or balances, which follow other records and move no stamp"
         said = [
             sentence
             for rows, one, many in (
                 (self.of("missing"), "row was missing here", "rows were missing here"),
                 (self.of("extra"), "row is not in Intacct", "rows are not in Intacct"),
-                (self.of("different"), "row differed", "rows differed"),
+                ([row for row in self.of("different") if row.why != "follows"], "row differed", "rows differed"),
+                (follows, f"row {only}", f"rows {only}"),
             )
             if rows
             for sentence in [_sentence(rows, one, many, self.owners)]

@@ -82,6 +82,8 @@ class PullReport(TableRead, kw_only=True):
     missing: int = 0
     """Rows that Intacct no longer shows, and lines of such documents: marked in `_tieout_deleted`, or removed where the
     section says so, and no longer counted."""
+    filtered: bool = False
+    """Only rows of a filter are read. What is `missing` may have left it, and be in Intacct still."""
     guarded: int = 0
     """Rows that Intacct does not show and that are still there, since they were too many to go at once."""
     pages: int = 0

@@ -62,6 +62,7 @@ def pull(
     `connection`, `destination`, `layout` and, for one alone, `table`, `where` and `fields` go before what the sections
     say. `since`, a date or an ISO 8601 moment (UTC, unless it says another zone): what changed from then on is read.
     `files`: a folder below the project's for the files of attachments, which have to be among what is pulled.
+    A `where` given here is refused for a table with rows by another filter, since those would be taken for deleted.
     `reset`: tables are dropped with all that is known of them and read anew. An interrupted pull can simply be run
     again. `budget` is what all of it may spend, `concurrency` how many requests it wants under way at once.
     `allow_deletes` lifts the limit on how many rows may be marked deleted at once (`max_deleted`). `tie_out=False`
@@ -86,6 +87,7 @@ def pull(
             reset=reset,
             allow_deletes=allow_deletes,
             tie_out=tie_out,
+            narrowed=where is not None,
         ),
         files=files,
         mix_environments=mix_environments,
@@ -129,7 +131,13 @@ def plan(
         names=names,
         objects=objects,
         given=settings_over(connection=connection, destination=destination, table=table, where=where, fields=fields),
-        how=How(full=full, since=moment(since, reset=reset), reset=reset, tie_out=tie_out),
+        how=How(
+            full=full,
+            since=moment(since, reset=reset),
+            reset=reset,
+            tie_out=tie_out,
+            narrowed=where is not None,
+        ),
         mix_environments=mix_environments,
     )
     with _begun(project, asked, source, budget, concurrency) as run:

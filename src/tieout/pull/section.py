@@ -27,6 +27,7 @@ from tieout.pull.plan.objects import lines_of, parsed
 from tieout.pull.plan.planning import PullPlan, plan_from, plan_table
 from tieout.pull.plan.targets import Target, table_of
 from tieout.pull.reading.clock import STAMP
+from tieout.pull.reading.selection import Selection
 from tieout.pull.report import OnProgress, PullReport
 from tieout.pull.schema.columns import choose
 from tieout.pull.schema.names import table_name
@@ -49,6 +50,8 @@ class How(msgspec.Struct, frozen=True, kw_only=True):
     allow_deletes: bool = False
     """Any number of rows may be marked deleted."""
     tie_out: bool = True
+    narrowed: bool = False
+    """The filter was given for this run, and goes before what the section says."""
 
 
 def moment(text: str | None, *, reset: bool = False) -> str:
@@ -100,6 +103,8 @@ class Section:
         choose(self.model, self.settings.fields)  # every mistake is found before the first page of the first section
         self.notes: list[str] = []
         self.lines = list(lines_of(self.client, self.model, self.settings.lines, self.where, self.notes))
+        if how.narrowed and not how.reset:
+            self._refuse_another_filter()
 
     @property
     def tables(self) -> list[str]:
@@ -107,6 +112,21 @@ class Section:
         own = table_of(self.settings)
         files = [file_table(own)] if self.files is not None else []
         return [own, *(self._line_table(child) for child, _, _ in self.lines), *files]
+
+    def _refuse_another_filter(self) -> None:
+        """Raises ConfigurationError where the table has rows of another filter than the one given for this run: those
+        outside it would be taken for deleted, in a table that others read."""
+        table = table_of(self.settings)
+        found = self.destination.state(table)
+        if found is None or not found.rows or found.object != self.model.name:
+            return
+        if found.selection != Selection.of(self.where, private=self.private).text():
+            raise ConfigurationError(
+                f"Table {table} of {self.destination.place} has {found.rows:,} row{'' if found.rows == 1 else 's'} by "
+                "another filter than this one, or by none, and would lose those outside it.",
+                advice="Give --table NAME for a table of its own, write `where` into the section if it is meant for "
+                "good, or drop what is there with --reset.",
+            )
 
     def pull(self, *, alone: bool) -> PullReport:
         job = self._job(self.model, table_of(self.settings), self.where, self.settings.fields)
@@ -201,6 +221,7 @@ class Section:
     def _run(self, one: TablePull, *, alone: bool = False) -> bool:
         """Whether the table was read; if not, and the next one may be, its report says why."""
         self.share.check()
+        one.report.filtered = one.job.where is not None
         try:
             one.run()
         except TieoutError as error:

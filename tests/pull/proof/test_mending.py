@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.pull.conftest import Pull
-from tests.pull.scripted import BILL, LINE, ScriptedCompany, bill, company
+from tests.pull.scripted import BILL, LINE, ScriptedCompany, bill, company, field
 from tieout.project import Project
 from tieout.pull import PullReport, plan
 from tieout.pull.findings import Findings, RowFinding
@@ -66,6 +67,23 @@ def test_values_under_a_stamp_that_did_not_move_are_repaired_and_the_advice_is_g
     assert report.findings[0].rows[0].fields == ("description", "totalDue")
     assert 'strategy = "full"' in said(report)
     assert select("SELECT CAST(totalDue AS VARCHAR), description FROM bill WHERE key = '3'") == [("999.99", "other")]
+
+
+def test_what_follows_other_records_is_repaired_without_a_reproach(pull_bills: Pull, select: Select) -> None:
+    it = company()
+    for name in ("txnTotal", "paid"):
+        it.models[BILL]["fields"][name] = field(format="decimal-precision-2", readOnly=name == "txnTotal")
+        for row in it.rows[BILL]:
+            row[name] = "1.00"
+    pull_bills(it, lines=False)
+    it.rows[BILL][2] |= {"txnTotal": "9.00", "vendor.id": "V7-renamed"}
+    report = pull_bills(it, lines=False)
+    assert (report.ties, row_findings(report)) == (True, {("3", "different", "follows")})
+    assert "1 row differed only in names or balances" in said(report)
+    assert "by hand" not in said(report)
+    assert select("SELECT txnTotal FROM bill WHERE key = '3'") == [(Decimal("9.00"),)]
+    it.rows[BILL][2]["paid"] = "5.00"  # what a person may write
+    assert "by hand" in said(pull_bills(it, lines=False))
 
 
 def test_a_row_that_changes_between_the_read_and_the_count_is_no_mismatch(pull_bills: Pull, select: Select) -> None:

@@ -109,6 +109,27 @@ def test_reset_takes_no_table_of_anything_else(run: Run, project: Project, selec
     assert select("SELECT count(*) FROM theirs") == [(0,)]
 
 
+def test_a_filter_given_for_one_run_takes_no_row_from_a_table_of_another(
+    run: Run, project: Project, select: Select
+) -> None:
+    it = company()
+    run(it)
+    asked = len(it.pages())
+    for options in ({}, {"full": True}, {"allow_deletes": True}):
+        with pytest.raises(ConfigurationError, match="25 rows by another filter") as refused:
+            run(it, where="id in ('2', '3')", **options)
+        assert "--table" in refused.value.advice
+    with it.client() as client, pytest.raises(ConfigurationError, match="another filter"):
+        plan(project, objects=["bills"], where="id = '2'", source=Source(client, "demo"))
+    assert len(it.pages()) == asked
+    assert select("SELECT count(*) FROM bill WHERE _tieout_deleted IS NULL") == [(25,)]
+    few = {"where": "id in ('2', '3')", "table": "few"}
+    assert run(it, **few).new == 2
+    assert run(it, **few).ties
+    assert run(it, where="id = '2'", reset=True).ties
+    assert select("SELECT key FROM bill") == [("2",)]
+
+
 def test_a_filter_and_fields_of_the_run_go_before_the_sections(project: Project, select: Select) -> None:
     text = "[pull.bills]\nobject = 'bills'\nlines = false\nwhere = \"id = '1'\"\nfields = ['id', 'days']\n"
     of = Project(project.root, project.root / "tieout.toml", text)
@@ -123,7 +144,7 @@ def test_a_filter_and_fields_of_the_run_go_before_the_sections(project: Project,
         assert [column for column, *_ in select("DESCRIBE bill") if column[0] != "_"] == [
             "key", "id", "description", "audit__modifiedDateTime",
         ]  # fmt: skip
-        assert plan(of, ["bills"], where="id = '9'", source=source).tables[0].rows == 1
+        assert plan(of, ["bills"], table="nine", where="id = '9'", source=source).tables[0].rows == 1
         with pytest.raises(CheckError, match="nope"):
             pull(of, ["bills"], fields=["nope"], source=source)
 

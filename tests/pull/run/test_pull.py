@@ -16,6 +16,7 @@ from tests.pull.scripted import BILL, LINE, ScriptedCompany, bill, company, fiel
 from tieout.errors import BusyError, ConfigurationError, InvalidRequestError
 from tieout.project import Project
 from tieout.pull import verify
+from tieout.pull.plan.strategy import OTHER_FILTER
 from tieout.pull.run import pull
 from tieout.pull.sources import Source
 
@@ -228,9 +229,10 @@ def test_another_filter_reads_everything_again(pull_bills: Pull) -> None:
     assert (report.strategy, report.new) == ("full", 24)
     assert "filter" in report.reason
     refused = pull_bills(it, where="id = '3'", lines=False)
-    assert (refused.missing, refused.ties) == (0, False)
+    assert (refused.missing, refused.ties, refused.reason) == (0, False, OTHER_FILTER)
     narrow = pull_bills(it, where="id = '3'", lines=False, max_deleted=1.0)
     assert (narrow.missing, narrow.ties) == (24, True)
+    assert narrow.filtered
 
 
 def test_a_new_field_is_filled_in_rows_that_did_not_change(pull_bills: Pull, select: Select) -> None:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 Wanted: TypeAlias = Literal["auto", "full", "incremental"]
 
 
+OTHER_FILTER = "the filter is another one than last time"
+
 MOST_FILLED = 20
 """New fields beyond which all rows are read: a filter has to stay of a size that any server takes."""
 
@@ -71,7 +73,7 @@ def choose_strategy(
     if retyped:
         return Decision("full", f"fields of another type: {', '.join(sorted(retyped))}")
     if state.selection != selection:
-        return Decision("full", "the filter is another one than last time")
+        return Decision("full", OTHER_FILTER)
     begun = state.backfill
     if begun is not None and begun.kind == "full":
         return Decision("full", rest_of=begun)

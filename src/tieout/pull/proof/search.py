@@ -19,7 +19,7 @@ from tieout.pull.proof.narrow import PAGE
 from tieout.pull.proof.subject import Subject
 from tieout.pull.reading.decode import Decoder, Page
 from tieout.pull.reading.reader import Spent, read
-from tieout.pull.schema.columns import MODIFIED
+from tieout.pull.schema.columns import MODIFIED, following
 
 if TYPE_CHECKING:
     from tieout.rest import Filter
@@ -53,6 +53,7 @@ class Search:
         self.remedy = Remedy()
         self._decoder = Decoder(subject.columns)
         self._spent = Spent()
+        self._follows = following(subject.model)
         self._known: set[str] = set()
         """Keys whose finding is made."""
 
@@ -171,7 +172,8 @@ class Search:
         if not fields:
             return None
         if stamp is not None and ours[stamp.path] == theirs_at:
-            return RowFinding(key=key, what="different", fields=fields, why="unmoved", owner=owner)
+            why = "follows" if self._follows.issuperset(fields) else "unmoved"
+            return RowFinding(key=key, what="different", fields=fields, why=why, owner=owner)
         return RowFinding(key=key, what="different", fields=fields, why="later" if later else "missed", owner=owner)
 
     def _owner_of(self, row: Mapping[str, Plain]) -> str:

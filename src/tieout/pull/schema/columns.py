@@ -59,6 +59,19 @@ def _unknown(path: str, model: Model, possible: Mapping[str, Field]) -> Problem:
     return Problem(path=path, reason="there is no such field", nearest=next(iter(nearest(path, list(possible), 1)), ""))
 
 
+def following(model: Model) -> frozenset[str]:
+    """Paths of what follows other records, so that no stamp of its own moves with it: a reference's fields but its key
+    (a vendor's new name on every bill), and numbers that can only be read (a vendor's total due)."""
+    through = tuple(f"{path}." for path in model.references())
+    keys = {f"{path}key" for path in through}
+    return frozenset(
+        path
+        for path, field in scalars(model)
+        if (path.startswith(through) and path not in keys)
+        or (field.read_only and (field.type == "number" or field.scale is not None))
+    )
+
+
 def own_sums(columns: Iterable[Column], model: Model) -> list[Column]:
     """Columns to add up: money and numbers (hours, quantities) of the object itself and its groups. A vendor's total
     on every bill proves nothing about bills."""
