@@ -26,7 +26,7 @@ def show(output: Output, plan: PullPlan, *, budget: int | None) -> int:
     tables = [table for table in planned if table.error is None]
     output.heading(
         f"Would read {counted(plan.rows, 'row')} into {counted(len(tables), 'table')}: "
-        f"{counted(plan.transactions, 'transaction')}, {duration(plan.seconds)} or more"
+        f"{_range(plan)} transaction{'' if plan.at_most == 1 else 's'}, {duration(plan.seconds)} or more"
     )
     output.line()
     numbers = ("rows", "here now", "fields", "pages", "transactions", "waiting")
@@ -40,8 +40,16 @@ def show(output: Output, plan: PullPlan, *, budget: int | None) -> int:
         f"Nothing was read or written. The time is that of waiting for Intacct with {plan.at_once} requests at once. "
         f"This plan cost {counted(plan.cost, 'transaction')}."
     )
-    if budget is not None and plan.cost + plan.transactions > budget:
-        output.prose(f"The budget of {counted(budget, 'transaction')} does not suffice.")
+    if plan.at_most > plan.transactions:
+        output.prose(
+            "The lower number of transactions is for what was counted; the higher one also for lines of documents that "
+            "changed and whatever else can only be counted when it comes."
+        )
+    if any(table.deletes for table in tables):
+        output.prose("Looking into what is gone, or does not tie, comes on top.")
+    if budget is not None and plan.cost + plan.at_most > budget:
+        word = "does not" if plan.cost + plan.transactions > budget else "may not"
+        output.prose(f"The budget of {counted(budget, 'transaction')} {word} suffice.")
     return code
 
 
@@ -80,7 +88,7 @@ def as_json(plan: PullPlan) -> dict[str, Any]:
         | {"error": table.error.to_dict() if table.error is not None else None}
         for table in plan.tables
     ]
-    totals = {name: getattr(plan, name) for name in ("rows", "transactions", "seconds", "at_once", "cost")}
+    totals = {name: getattr(plan, name) for name in ("rows", "transactions", "at_most", "seconds", "at_once", "cost")}
     shown: dict[str, Any] = plain({"tables": tables} | totals)
     return shown
 
@@ -93,6 +101,11 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 
 
+def _range(one: PullPlan | TablePlan) -> str:
+    """`3`, `3 to 9`."""
+    return f"{one.transactions:,}" + (f" to {one.at_most:,}" if one.at_most > one.transactions else "")
+
+
 def _row(table: TablePlan) -> Sequence[Any]:
     if table.error is not None:
         return [table.table, Styled("refused", "bad"), "", "", "", "", "", ""]
@@ -103,7 +116,7 @@ def _row(table: TablePlan) -> Sequence[Any]:
         f"{table.held:,}",
         f"{table.fields:,}",
         f"{table.pages:,}",
-        f"{table.transactions:,}",
+        _range(table),
         duration(table.seconds),
     ]
 

@@ -26,6 +26,7 @@ from tieout.pull.abreast import Share
 from tieout.pull.destinations.base import Commit, Destination, Gone, OwnedLines
 from tieout.pull.destinations.batch import Batch
 from tieout.pull.destinations.state import Backfill, TableState
+from tieout.pull.plan.planning import TablePlan
 from tieout.pull.report import OnProgress, Phase, Progress, PullReport
 from tieout.pull.schema.columns import MODIFIED
 from tieout.pull.schema.types import Column, Kind, arrow_type
@@ -129,6 +130,26 @@ class FilesPull:
         self._conclude()
         self.tell("done", done, done)
         return report
+
+    def plan(self, attachments: int) -> TablePlan:
+        """What fetching the files would cost where so many rows of attachments come before. Asks nobody."""
+        job = self.job
+        main, state = job.destination.state(job.attachments), self._state()
+        wanted: list[str] = []
+        if main is not None:
+            self._stamps = self._read(main, next((c for c in main.columns if c.path == MODIFIED), None))
+            wanted = self._wanted(state, dict(self._read(self._stored, OWNER, STAMP).values()))
+        return TablePlan(
+            object=OBJECT,
+            table=job.table,
+            destination=str(job.destination),
+            strategy="incremental" if state.watermark else "full",
+            held=state.rows,
+            rows=attachments,
+            transactions=0 if state.watermark else attachments,
+            at_most=attachments + len(wanted),
+            notes=["one transaction for each attachment that is new or changed"],
+        )
 
     def tell(self, phase: Phase, done: int, of: int) -> None:
         if self.job.progress is not None:

@@ -101,6 +101,7 @@ def plan_of(settings: PullSettings, destination: Destination, entity: str) -> Ta
         held=state.rows if state is not None else 0,
         pages=len(asks),
         transactions=len(asks),
+        at_most=len(asks),
     )
 
 

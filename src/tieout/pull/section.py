@@ -22,6 +22,7 @@ from tieout.pull.destinations.open import open_destination
 from tieout.pull.failures import is_connection_wide
 from tieout.pull.files import FilesJob, FilesPull, file_table
 from tieout.pull.layouts.apply import able
+from tieout.pull.plan.bounds import keys
 from tieout.pull.plan.everything import excuse
 from tieout.pull.plan.objects import lines_of, parsed
 from tieout.pull.plan.planning import PullPlan, plan_from, plan_table
@@ -169,7 +170,18 @@ class Section:
     def _pull_files(self, report: PullReport, attachments: str, folder: Path) -> None:
         if self.how.reset:
             self.destination.drop(file_table(attachments))
-        files = FilesPull(
+        files = self._files(attachments, folder)
+        report.children.append(files.report)
+        try:
+            files.run()
+        except TieoutError as error:
+            if is_connection_wide(error):
+                raise
+            files.report.error = error
+            files.tell("done", 0, 0)
+
+    def _files(self, attachments: str, folder: Path) -> FilesPull:
+        return FilesPull(
             FilesJob(
                 client=self.client,
                 company=self.company,
@@ -180,14 +192,6 @@ class Section:
                 share=self.share,
             )
         )
-        report.children.append(files.report)
-        try:
-            files.run()
-        except TieoutError as error:
-            if is_connection_wide(error):
-                raise
-            files.report.error = error
-            files.tell("done", 0, 0)
 
     def plan(self, *, alone: bool) -> PullPlan:
         """The plans of its tables."""
@@ -199,12 +203,14 @@ class Section:
             lines = self._job(child, self._line_table(child), where, None)
             lines.owner, lines.owner_table, lines.parent = owner, main.stamped, main.job.table
             lines.documents_low = main.low
-            self._add(into, TablePull(lines))
+            self._add(into, TablePull(lines), documents=into.tables[0].rows)
+        if self.files is not None and into.tables[0].error is None:
+            into.tables.append(self._files(table_of(self.settings), self.files).plan(into.tables[0].rows))
         return into
 
-    def _add(self, into: PullPlan, one: TablePull, *, alone: bool = False) -> None:
+    def _add(self, into: PullPlan, one: TablePull, *, documents: int = 0, alone: bool = False) -> None:
         try:
-            found, cost = plan_table(one)
+            found, cost = plan_table(one, documents)
         except TieoutError as error:
             if alone or is_connection_wide(error):
                 raise
@@ -215,6 +221,10 @@ class Section:
         if found.error is None:
             due = self.rules.due(one.state.swept_at, one.state.watermark)
             found.deletes = self.rules.means(found.strategy, found.held, due=due, tie_out=self.tie_out)
+            if found.strategy != "full":
+                begun = one.state.backfill is not None and one.state.backfill.kind == "sweep"
+                found.transactions += keys(found) if due else 0
+                found.at_most += keys(found) if due or begun or self.rules.soon(one.state.swept_at) else 0
         into.tables.append(found)
         into.cost += cost
 

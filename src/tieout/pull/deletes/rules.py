@@ -5,7 +5,7 @@ Pure: decides by numbers and moments, asks nobody.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tieout.pull.settings import PullSettings
 
 EVER = "1970-01-01T00:00:00Z"
+SOON = timedelta(hours=1)
 FEW = 20
 """So many rows may always go: a fifth of a small table is no sign of anything."""
 
@@ -52,6 +53,10 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
             return False
         passed = datetime.fromisoformat(now) - datetime.fromisoformat(swept_at or EVER)
         return passed >= span(self.sweep)
+
+    def soon(self, swept_at: str) -> bool:
+        """Whether a pull that begins now may find that it is time, by this machine's clock."""
+        return self.due(swept_at, (datetime.now(UTC) + SOON).isoformat())
 
     def means(self, strategy: Strategy, rows: int, *, due: bool, tie_out: bool) -> str:
         """How deleted rows will be found, for a plan. `rows`: those that the table has."""

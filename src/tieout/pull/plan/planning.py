@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tieout.pull.plan.bounds import more_pages, pages_of
 from tieout.pull.report import TableRead
 from tieout.pull.schema.columns import own_sums
 from tieout.pull.schema.personal import is_personal
@@ -32,7 +33,10 @@ class TablePlan(TableRead, kw_only=True):
     """Path of a field that is not read -> why."""
     pages: int = 0
     transactions: int = 0
-    """Billable transactions expected: pages and the tie-out, where all ties."""
+    """Billable transactions at least: pages of what was counted, and the tie-out where all ties."""
+    at_most: int = 0
+    """Billable transactions at most, where Intacct stays as it is, all ties and nothing was deleted: with lines of
+    documents that changed, rows without a stamp, and keys whose time has come."""
     seconds: float = 0.0
     """Waiting for Intacct, at `PullPlan.at_once` requests and at the time an answer took while this was planned; large
     pages take longer."""
@@ -60,6 +64,11 @@ class PullPlan(msgspec.Struct, kw_only=True):
         return sum(table.transactions for table in self.tables)
 
     @property
+    def at_most(self) -> int:
+        """Billable transactions of the pull, as those of its tables."""
+        return sum(table.at_most for table in self.tables)
+
+    @property
     def seconds(self) -> float:
         """Waiting for Intacct."""
         return sum(table.seconds for table in self.tables)
@@ -70,11 +79,9 @@ def plan_from(told: TableRead, **more: Any) -> TablePlan:
     return TablePlan(**{name: getattr(told, name) for name in TableRead.__struct_fields__}, **more)
 
 
-def plan_table(pull: TablePull) -> tuple[TablePlan, int]:
-    """The plan of one table, and its cost in billable transactions: one count. Raises what the client and the
-    destination raise."""
-    from tieout.rest.plans import pages_of
-
+def plan_table(pull: TablePull, documents: int = 0) -> tuple[TablePlan, int]:
+    """The plan of one table, and its cost in billable transactions: one count. `documents`: of lines, how many of their
+    documents will be read. Raises what the client and the destination raise."""
     job = pull.job
     state = pull.decide()
     began = time.monotonic()
@@ -101,6 +108,7 @@ def plan_table(pull: TablePull) -> tuple[TablePlan, int]:
         transactions=requests,
         seconds=-(-pages // max(job.client.concurrency, 1)) * latency + (requests - pages) * latency,
     )
+    found.at_most = found.transactions + more_pages(pull, found, state, documents)
     if job.owner is not None and found.strategy == "incremental":
         found.notes.append("and all lines of the documents that changed")
     return found, 1
