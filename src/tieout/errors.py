@@ -221,6 +221,10 @@ class BusyError(TieoutError):
 
 class BudgetError(TieoutError):
     exit_code = Exit.BUDGET
+    spent: str = ""
+    """How much of the budget is, in words: `the budget of 5 transactions is spent`."""
+    reports: Sequence[Any] = ()
+    """From a pull: its `PullReport`s of the tables that it had begun, or could not have."""
 
 
 class OutcomeUnknownError(TieoutError):

@@ -66,13 +66,23 @@ def test_looking_into_a_log_that_is_not_there_makes_no_database(tieout: Run, tmp
 def test_a_budget_ends_a_query_with_code_7_and_says_what_was_spent(connected: Run) -> None:
     shown = connected("query", "vendors", "--max-transactions", "0")
     assert shown.code == Exit.BUDGET
-    assert "was not sent: it may cost 1 transaction, and 0 of the budget of 0 transactions are spent." in shown.err
+    assert "was not sent: it may cost 1 transaction, and the budget of 0 transactions is spent." in shown.err
     assert connected("query", "vendors", "--max-transactions", "5", "--limit", "1").code == 0
     assert connected("query", "vendors", "--max-transactions", "-1").code == Exit.USAGE
 
 
 def test_a_pull_and_a_push_stop_at_their_budget(connected: Run, tmp_path: Path) -> None:
-    assert connected("pull", "departments", "--max-transactions", "1").code == Exit.BUDGET
+    shown = connected("pull", "bills", "--max-transactions", "3")
+    assert shown.code == Exit.BUDGET
+    assert shown.out.startswith("Pulled 1,440 rows: 2 tables")
+    assert "bill_line  stopped" in shown.out
+    assert "tie-out is off" not in shown.out
+    assert "Stopped before the end of bill_line: the budget of 3 transactions is spent." in shown.err
+    assert "The next pull goes on from there." in shown.err
+    facts = connected("pull", "bills", "--reset", "--max-transactions", "2", "--json").json
+    assert facts["exit_code"] == Exit.BUDGET
+    assert [table["table"] for table in facts["tables"]] == ["bill"]
+    assert facts["tables"][0]["children"][0]["table"] == "bill_line"
     (tmp_path / "tieout.toml").write_text(
         '[push.vendors]\nobject = "accounts-payable/vendor"\nsource = "v.csv"\nid = "id"\n'
         '[push.vendors.fields]\nid = "id"\nname = "name"\n'

@@ -42,8 +42,8 @@ def test_a_call_that_would_overspend_is_not_sent_and_the_error_says_why() -> Non
         world.run(perform(desk, read()))
     assert caught.value.exit_code == Exit.BUDGET == 7
     assert str(caught.value) == (
-        "GET /objects/accounts-payable/vendor/7 was not sent: it may cost 1 transaction, and 1 of the budget of "
-        "1 transaction are spent. Allow a larger budget, or ask for less."
+        "GET /objects/accounts-payable/vendor/7 was not sent: it may cost 1 transaction, and the budget of "
+        "1 transaction is spent. Allow a larger budget, or ask for less."
     )
     assert len(world.sent) == 1
 

@@ -33,7 +33,7 @@ from tieout.cli.pull_options import (
     TableOption,
     WhereOption,
 )
-from tieout.errors import ConfigurationError, Exit, UnknownNameError
+from tieout.errors import BudgetError, ConfigurationError, Exit, UnknownNameError
 
 if TYPE_CHECKING:
     from tieout.cli.progress import Progress
@@ -117,8 +117,16 @@ def _pulled(
     from tieout.pull import pull as run
 
     started = time.monotonic()
-    with _naming_sections(project), output.progress() as progress:
-        reports = run(project, sections, progress=following(progress), **chosen)
+    try:
+        with _naming_sections(project), output.progress() as progress:
+            reports = run(project, sections, progress=following(progress), **chosen)
+    except BudgetError as error:
+        if output.json:
+            output.result(error.to_dict() | {"tables": [as_json(report) for report in error.reports]})
+            return error.exit_code
+        if error.reports:
+            show(output, error.reports, seconds=time.monotonic() - started, stopped=True)
+        raise
     written = scripts.write() if scripts is not None else []
     if output.json:
         output.result([as_json(report) for report in reports])
@@ -218,8 +226,8 @@ def _named(destination: str) -> str:
     return Path(rest).name if rest.startswith("/") else rest.rpartition("@")[2]
 
 
-def show(output: Output, reports: Sequence[PullReport], *, seconds: float) -> None:
-    """What came, in one line and table by table, then whether it ties out."""
+def show(output: Output, reports: Sequence[PullReport], *, seconds: float, stopped: bool = False) -> None:
+    """What came, in one line and table by table, then whether it ties out. `stopped`: until the budget was spent."""
     every = [entry for report in reports for entry in report.all()]
     tables = [entry for entry in every if not entry.skipped]
     busy = [e for e in tables if e.rows_read or e.missing or e.misfits or e.error or e.guarded or _repaired(e)]
@@ -231,17 +239,19 @@ def show(output: Output, reports: Sequence[PullReport], *, seconds: float) -> No
         _table(output, busy)
         if len(busy) < len(tables):
             output.line(f"  {counted(len(tables) - len(busy), 'more table')}: nothing to read")
-    output.line()
     lines = [line for entry in tables for line in entry.tie_out]
-    tie_out.show(output, lines, every=False)
-    tie_out.findings(output, [found for entry in tables for found in entry.findings])
-    output.line()
-    tie_out.conclusion(output, lines)
-    if not lines and any(entry.error is None for entry in tables):
+    if lines:
+        output.line()
+        tie_out.show(output, lines, every=False)
+        tie_out.findings(output, [found for entry in tables for found in entry.findings])
+        output.line()
+        tie_out.conclusion(output, lines)
+    elif not stopped and any(entry.error is None for entry in tables):
+        output.line()
         output.prose("Not compared with Intacct: the tie-out is off. `tieout verify` compares.")
     if guarded := sum(entry.guarded for entry in tables):
         output.heading(f"{counted(guarded, 'row')} that Intacct does not show were left alone: too many at once.")
-    if failed := [entry for entry in tables if entry.error is not None]:
+    if failed := [entry for entry in tables if _failed(entry)]:
         output.heading(f"{counted(len(failed), 'table')} of {len(tables):,} could not be pulled.")
     pull_plan.show_skipped(output, [entry for entry in every if entry.skipped])
 
@@ -251,12 +261,17 @@ def _headline(tables: Sequence[PullReport]) -> str:
     read, repaired = sum(entry.rows_read for entry in tables), sum(map(_repaired, tables))
     gone = sum(entry.missing + entry.deleted for entry in tables)
     left = any(entry.missing and entry.filtered for entry in tables)
-    failed = sum(entry.error is not None for entry in tables)
+    failed = sum(map(_failed, tables))
     found = [f"Pulled {counted(read, 'row')}"] if read else []
     found += [f"{counted(gone, 'row')} {'left' if left else 'deleted'}"] if gone else []
     found += [f"{counted(repaired, 'row')} repaired"] if repaired else []
     found += [f"{counted(failed, 'table')} failed"] if failed else []
     return ", ".join(found) or "Nothing new"
+
+
+def _failed(entry: PullReport) -> bool:
+    """Not so where the budget stopped it: the next pull goes on."""
+    return entry.error is not None and not isinstance(entry.error, BudgetError)
 
 
 def _repaired(entry: PullReport) -> int:
@@ -268,7 +283,7 @@ def _table(output: Output, tables: Sequence[PullReport]) -> None:
     rows = [
         [
             entry.table,
-            Styled("failed", "bad") if entry.error is not None else entry.strategy,
+            Styled("failed" if _failed(entry) else "stopped", "bad") if entry.error is not None else entry.strategy,
             f"{entry.rows_read:,}",
             f"{entry.new:,}",
             f"{entry.changed:,}",
@@ -287,7 +302,7 @@ def _table(output: Output, tables: Sequence[PullReport]) -> None:
 
 def notes(entry: PullReport) -> list[str]:
     """What a reader of the table should know beside the numbers."""
-    found = [str(entry.error)] if entry.error is not None else []
+    found = [str(entry.error)] if _failed(entry) else []
     found += entry.notes
     if entry.reason:
         found.append(entry.reason)

@@ -42,6 +42,7 @@ class ReportSection(Section):
         """Asks nobody. Raises UnknownNameError, ConfigurationError."""
         self.settings, self.source, self.how, self.progress = target.settings, source, how, progress
         self.share = share
+        self.report, self.ended = None, set()
         self.client, self.company = source.client, source.company
         self.service = service_of(target.settings.report)
         self.destination = open_destination(project.root, target.settings.destination)
@@ -61,6 +62,8 @@ class ReportSection(Section):
             if alone or is_connection_wide(error):
                 raise
             report = PullReport(object=self.service, table=table, destination=str(self.destination), error=error)
+        self.report = report
+        self.ended.add(table)
         if self.progress is not None:
             rows = report.rows_read
             so_far = (report.pages, report.transactions, report.destination)

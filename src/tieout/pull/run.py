@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from tieout.errors import IntacctError, TieoutError, UnknownNameError
+from tieout.errors import BudgetError, IntacctError, TieoutError, UnknownNameError
 from tieout.pull.abreast import AT_ONCE, Share, abreast
+from tieout.pull.cut_short import cut_short
 from tieout.pull.destinations.open import open_destination
 from tieout.pull.failures import is_connection_wide
 from tieout.pull.layouts.apply import apply, kept
@@ -72,8 +73,9 @@ def pull(
     Raises UnknownNameError, CheckError and ConfigurationError before the first page; NotAuthorisedError,
     TokenRefusedError, UnreachableError, ThrottledError, StoreError, BusyError and BudgetError at once, when the other
     tables under way have committed what came. Any other error of one object among several, or of lines, is the `error`
-    of its report, and the others are pulled; of a single object it is raised. What was committed before an error stays
-    and is consistent. Ctrl-C is raised when all tables have committed what came; a second one at once.
+    of its report, and the others are pulled; of a single object it is raised. A BudgetError has the `reports` so far.
+    What was committed before an error stays and is consistent. Ctrl-C is raised when all tables have committed what
+    came; a second one at once.
     """
     asked = _Asked(
         names=names,
@@ -96,7 +98,10 @@ def pull(
         _begun(project, asked, source, budget, concurrency, progress) as run,
         _alone_in(project, run.sections) if source is None else nullcontext(),
     ):
-        pulled = run.each(lambda section: section.pull(alone=run.alone))
+        try:
+            pulled = run.each(lambda section: section.pull(alone=run.alone))
+        except BudgetError as error:
+            raise cut_short(error, run.found) from error
         reports = [one if isinstance(one, PullReport) else next(pulled) for one in run.found]
         _lay_out(run.found, reports)
     refuse_nothing(run.wanted, reports)

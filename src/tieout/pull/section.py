@@ -78,6 +78,11 @@ def moment(text: str | None, *, reset: bool = False) -> str:
 class Section:
     """One target: its table, and a table for every list of lines."""
 
+    report: PullReport | None
+    """What was done, once it has begun."""
+    ended: set[str]
+    """Tables that were read to their end, or could not be."""
+
     def __init__(
         self,
         project: Project,
@@ -94,6 +99,7 @@ class Section:
         self.client, self.company = source.client, source.company
         self.how, self.progress, self.share = how, progress, share
         self.tie_out = how.tie_out and target.settings.tie_out
+        self.report, self.ended = None, set()
         self.destination = open_destination(project.root, target.settings.destination)
         if target.settings.layout is not None:
             able(self.destination, target.settings.layout)
@@ -133,7 +139,7 @@ class Section:
         job = self._job(self.model, table_of(self.settings), self.where, self.settings.fields)
         job.lines = tuple(self._line_table(child) for child, _, _ in self.lines)
         main = TablePull(job)
-        report = main.report
+        self.report = report = main.report
         report.notes += self.notes
         if not self._run(main, alone=alone):
             return report
@@ -179,6 +185,7 @@ class Section:
                 raise
             files.report.error = error
             files.tell("done", 0, 0)
+        self.ended.add(files.report.table)
 
     def _files(self, attachments: str, folder: Path) -> FilesPull:
         return FilesPull(
@@ -241,6 +248,7 @@ class Section:
             if self.optional:
                 excuse(one.report, self.destination)
             one.tell("done")
+        self.ended.add(one.job.table)
         return one.report.error is None and not one.report.skipped
 
     def _job(self, model: Model, table: str, where: Filter | None, fields: Sequence[str] | None) -> TableJob:

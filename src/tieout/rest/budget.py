@@ -79,11 +79,14 @@ def _limit(name: str, value: Any) -> int | None:
 
 
 def _overspent(what: str, name: str, asked: int, spent: int, limit: int) -> BudgetError:
-    return BudgetError(
-        f"{what} was not sent: it may cost {_amount(asked, name)}, and {spent:,} of the budget of "
-        f"{_amount(limit, name)} are spent.",
+    budget = f"the budget of {_amount(limit, name)}"
+    part = f"{spent:,} of {budget} {'is' if spent == 1 else 'are'}" if spent < limit else f"{budget} is"
+    error = BudgetError(
+        f"{what} was not sent: it may cost {_amount(asked, name)}, and {part} spent.",
         advice="Allow a larger budget, or ask for less.",
     )
+    error.spent = f"{part} spent"
+    return error
 
 
 def _amount(number: int, name: str) -> str:
