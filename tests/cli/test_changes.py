@@ -72,6 +72,18 @@ def test_what_was_signed_is_not_thrown_away_by_an_earlier_day_nor_compared_where
     assert (lost.code, "not pulled any more" in lost.out) == (1, True)
 
 
+def test_invoices_belong_to_the_period_they_are_posted_in(pulled: Run, tmp_path: Path) -> None:
+    first, last = (f"WHERE key = (SELECT {which}(key) FROM invoice)" for which in ("min", "max"))
+    by_hand(tmp_path, f"UPDATE invoice SET invoiceSummary__glPostingDate = '2031-01-05' {first}")
+    signed = pulled("changes", "invoices", *CLOSED, "--sign-off", "--by", "Ann", "--json").json["tables"][0]
+    with duckdb.connect(str(tmp_path / "company.duckdb")) as db:
+        assert db.execute("SELECT count(*) - 1 FROM invoice").fetchone() == (signed["signed"]["rows"],)
+    assert signed["by"] == "invoiceSummary.glPostingDate, else invoiceDate"
+    by_hand(tmp_path, f"UPDATE invoice SET invoiceSummary__glPostingDate = '2031-01-06' {last}")
+    (moved,) = pulled("changes", "invoices", *CLOSED, "--json").json["tables"][0]["differences"]
+    assert (moved["what"], moved["now"]) == ("changed", {"invoiceSummary.glPostingDate": "2031-01-06"})
+
+
 def test_a_day_that_is_none_is_refused(pulled: Run) -> None:
     for words in ((), ("--closed-through", "March"), (*CLOSED, "--date", "nosuch")):
         assert pulled("changes", *words).code == 2

@@ -36,10 +36,16 @@ TableOption = Annotated[
     str | None, typer.Option("--table", metavar="NAME", help="Into this table; for one object or section.")
 ]
 ReportOption = Annotated[
-    str | None, typer.Option("--report", metavar="NAME", help="A report of Intacct's as a table: trial-balance.")
+    str | None,
+    typer.Option(
+        "--report",
+        metavar="NAME",
+        help="A report of Intacct's as a table: trial-balance, account-balance, account-balance-by-dimension, "
+        "account-group-hierarchy, details, inventory-valuation, item-activity.",
+    ),
 ]
 PeriodOption = Annotated[
-    str | None, typer.Option("--period", metavar="PERIOD", help="Of the report: 'March 2026', or two days A..B.")
+    str | None, typer.Option("--period", metavar="PERIOD", help="Of the report: 'March 2026', 'last month'.")
 ]
 BookOption = Annotated[str, typer.Option("--book", metavar="BOOK", help="Of the report: ACCRUAL, CASH.")]
 FilesOption = Annotated[

@@ -44,6 +44,8 @@ MAX_FILE_NAME = 150
 LATE = timedelta(days=3)
 """How long an attachment without files is looked at again: it may have been late in the making."""
 
+END_OF_TIME = "9999-12-31T23:59:59Z"
+
 OWNER = Column(path="attachment.key", name="attachment__key", kind=Kind.TEXT)
 STAMP = Column(
     path="attachment.audit.modifiedDateTime", name="attachment__audit__modifiedDateTime", kind=Kind.TIMESTAMP
@@ -108,7 +110,7 @@ class FilesPull:
         files = self._read(self._stored, OWNER, STAMP)
         begun = state.backfill
         since = begun.since if begun else main.watermark
-        keys = sorted(self._wanted(state, dict(files.values())))
+        keys = sorted(self._wanted(state, dict(files.values()), since))
         report.strategy, report.resumed = ("incremental" if state.watermark else "full"), begun is not None
         left = [key for key in keys if begun is None or key > begun.last_key]
         done = len(keys) - len(left)
@@ -138,7 +140,7 @@ class FilesPull:
         wanted: list[str] = []
         if main is not None:
             self._stamps = self._read(main, next((c for c in main.columns if c.path == MODIFIED), None))
-            wanted = self._wanted(state, dict(self._read(self._stored, OWNER, STAMP).values()))
+            wanted = self._wanted(state, dict(self._read(self._stored, OWNER, STAMP).values()), END_OF_TIME)
         return TablePlan(
             object=OBJECT,
             table=job.table,
@@ -190,15 +192,20 @@ class FilesPull:
             found |= {key: tuple(row[c.path] for c in wanted) or (None,) for key, row in rows.items()}
         return found
 
-    def _wanted(self, state: TableState, known: dict[str, Any]) -> list[str]:
-        """Attachments that may have files which are not here. `known`: those that have some, and their stamp then."""
+    def _wanted(self, state: TableState, known: dict[str, Any], until: str) -> list[str]:
+        """Attachments that may have files which are not here. `known`: those that have some, and their stamp then;
+        `until`: how far these are read now."""
         if not state.watermark:
             return list(self._stamps)
         early = (datetime.fromisoformat(state.watermark) - LATE).strftime("%Y-%m-%dT%H:%M:%SZ")
+        # A second change may bear the stamp of the one whose files are here: once the stamp lies behind the watermark,
+        # where nothing is under way any more, they are fetched a last time.
         return [
             key
             for key, (stamp,) in self._stamps.items()
-            if stamp is None or stamp >= state.watermark or (known[key] != stamp if key in known else stamp >= early)
+            if stamp is None
+            or (known[key] != stamp if key in known else stamp >= early)
+            or state.watermark <= stamp < until
         ]
 
     def _fetch(self, key: str) -> list[AttachedFile]:

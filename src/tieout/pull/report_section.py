@@ -45,6 +45,7 @@ class ReportSection(Section):
         self.report, self.ended = None, set()
         self.client, self.company = source.client, source.company
         self.service = service_of(target.settings.report)
+        asks_of(target.settings, "", _today())  # what it is not made of is refused before anything is sent
         self.destination = open_destination(project.root, target.settings.destination)
 
     @property

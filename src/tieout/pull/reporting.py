@@ -21,7 +21,7 @@ from uuid import uuid4
 
 import msgspec
 
-from tieout.errors import ConfigurationError, InvalidRequestError, ReplyError
+from tieout.errors import ConfigurationError, InvalidRequestError, NotFoundError, ReplyError
 from tieout.pull.destinations.base import Commit, Destination, Gone
 from tieout.pull.destinations.batch import Batch
 from tieout.pull.destinations.open import open_destination
@@ -53,6 +53,11 @@ MONTHS = (
     *("January", "February", "March", "April", "May", "June"),
     *("July", "August", "September", "October", "November", "December"),
 )
+AS_OF, TIMELESS = "inventory-control/inventory-valuation", "general-ledger/account-group-hierarchy"
+"""Of the reports with a documented request these two have no reporting period: one is of a day, one of no time (REST
+reference 7.8). None is documented with two days."""
+_TIMES = ("timePeriod", "asOfDate")
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _AMOUNT = re.compile(r"-?(\d{1,3}(,\d{3})+|\d+)(\.\d{1,10})?|-?\.\d{1,10}", re.ASCII)
 
 
@@ -62,7 +67,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     service: str
     """`general-ledger/trial-balance`."""
     period: str
-    """A reporting period of the company, `March 2026`, or two days, `2026-03-01..2026-03-31`."""
+    """A reporting period of the company, `March 2026`; of an inventory valuation a day."""
     book: str = ""
     entity: str = ""
     parameters: Mapping[str, Any] = {}
@@ -71,13 +76,11 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     def wire(self) -> dict[str, Any]:
         """The parameters of the request (REST reference 7.8). The report service does not heed the entity header: the
         entity is a filter."""
-        first, dots, last = self.period.partition("..")
-        when: dict[str, Any]
-        if dots:
-            when = {"dateRange": {"startDate": first.strip(), "endDate": last.strip()}}
-        else:
-            when = {"periodToDate": {"reportingPeriod": {"id": self.period}}}
-        found: dict[str, Any] = {"timePeriod": when}
+        found: dict[str, Any] = {}
+        if self.service == AS_OF:
+            found["asOfDate"] = self.period
+        elif self.service != TIMELESS:
+            found["timePeriod"] = {"periodToDate": {"reportingPeriod": {"id": self.period}}}
         if self.book:
             found |= {"reportingBook": self.book, "includeReportingBook": True}
         if self.entity:
@@ -107,10 +110,10 @@ def pull_report(
     """Run a report of Intacct's (`trial-balance`) and keep it as a table, in the place of what the same report said of
     the same period, book and entity before.
 
-    `period` is a reporting period of the company (`March 2026`), `this month`, `last month`, or two days
-    (`2026-03-01..2026-03-31`); `parameters` are further ones in the words of the report service. Raises
-    UnknownNameError, InvalidRequestError where Intacct does not make the report, UnreachableError where it is not ready
-    in time, StoreError, BusyError."""
+    `period` is a reporting period of the company (`March 2026`), `this month` or `last month`; of an inventory
+    valuation a day. `parameters` are further ones in the words of the report service. Raises ConfigurationError before
+    anything is sent, UnknownNameError, NotFoundError, InvalidRequestError where Intacct does not make the report,
+    UnreachableError where it is not ready in time, StoreError, BusyError."""
     settings = settings_of(
         report=report,
         period=period,
@@ -140,7 +143,7 @@ def run(source: Source, to: Destination, settings: PullSettings, today: date) ->
     began, service, into = time.monotonic(), service_of(settings.report), table_of(settings)
     asks = asks_of(settings, source.client.entity or "", today)
     to.check()
-    texts = source.client.reports(service, [ask.wire() for ask in asks], name=f"{table_name(service)} {asks[0].period}")
+    texts = _texts(source, service, asks)
     report = PullReport(object=service, table=into, destination=str(to))
     refused: list[InvalidRequestError] = []
     for ask, text in zip(asks, texts, strict=True):
@@ -158,15 +161,34 @@ def run(source: Source, to: Destination, settings: PullSettings, today: date) ->
     return report
 
 
+def _texts(source: Source, service: str, asks: Sequence[Ask]) -> list[str | InvalidRequestError]:
+    name = f"{table_name(service)} {asks[0].period}"
+    try:
+        return source.client.reports(service, [ask.wire() for ask in asks], name=name)
+    except NotFoundError as error:
+        error.message = f"Intacct has no report {service} here."
+        error.advice = (
+            "Ask whether the company has subscribed to its application. The local Intacct of `tieout simulate` makes "
+            "general-ledger/trial-balance only."
+        )
+        raise
+
+
 def asks_of(settings: PullSettings, entity: str, today: date) -> list[Ask]:
-    """One for each period; a month that is named by its place is the company's period of that name."""
+    """One for each period; a month that is named by its place is the company's period of that name.
+
+    Raises ConfigurationError for a period that the report is not made of."""
     first = today.replace(day=1)
     months = {"this month": first, "last month": (first - timedelta(days=1)).replace(day=1)}
     known = {name: f"{MONTHS[day.month - 1]} {day.year}" for name, day in months.items()}
     periods = [known.get(period.lower(), period) for period in settings.periods]
+    service = service_of(settings.report)
+    if not any(name in (settings.parameters or {}) for name in _TIMES):
+        for period in periods:
+            _refuse_other_times(service, period)
     return [
         Ask(
-            service=service_of(settings.report),
+            service=service,
             period=period,
             book=settings.book,
             entity=entity,
@@ -174,6 +196,20 @@ def asks_of(settings: PullSettings, entity: str, today: date) -> list[Ask]:
         )
         for period in dict.fromkeys(periods)
     ]
+
+
+def _refuse_other_times(service: str, period: str) -> None:
+    name = service.rpartition("/")[2]
+    if service == AS_OF and not _DAY.fullmatch(period):
+        raise ConfigurationError(
+            f"The report {name} is made as of a day, not of {period!r}.", advice="Write the day as 2026-03-31."
+        )
+    if service not in (AS_OF, TIMELESS) and ".." in period:
+        raise ConfigurationError(
+            f"The report {name} is made of a reporting period of the company, not of two days.",
+            advice='Write "March 2026", or another period that `tieout query reporting-periods --fields '
+            "id,startDate,endDate` lists.",
+        )
 
 
 def _add(report: PullReport, one: PullReport) -> None:

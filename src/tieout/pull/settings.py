@@ -35,7 +35,8 @@ class PullSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     report: str = ""
     """A report of Intacct's in place of an object: `trial-balance`."""
     period: str | tuple[str, ...] = ()
-    """Of the report: reporting periods of the company, `March 2026`, two days, `A..B`, `this month`, `last month`."""
+    """Of the report: reporting periods of the company, `March 2026`, `this month`, `last month`; a day where it is of
+    one."""
     book: str = ""
     """Of the report: `ACCRUAL`."""
     parameters: dict[str, Any] | None = None

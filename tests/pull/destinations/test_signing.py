@@ -29,7 +29,7 @@ from tests.pull.destinations.ground import (
 from tieout.errors import StoreError
 from tieout.pull.destinations.base import Difference, Gone, SignOff, SignOffs
 from tieout.pull.destinations.open import open_destination
-from tieout.pull.schema.types import Column
+from tieout.pull.schema.types import Column, Kind
 
 MARCH = date(2026, 3, 31)
 
@@ -127,6 +127,19 @@ class SignOffSuite:
         it.commit(bill(1), bill(2))
         assert self.keeper(it).sign_off("bill", sign(date(2026, 3, 19), STAMP)).rows == 0
         assert self.keeper(it).sign_off("bill", sign(date(2026, 3, 20), STAMP)).rows == 2
+
+    def test_s6b_rows_without_the_date_are_dated_by_another(self, it: Table) -> None:
+        due = Column(path="due", name="due", kind=Kind.DATE)
+        it.columns = (*COLUMNS, due)
+        it.commit(bill(1, due=date(2026, 4, 2)), bill(2, due=MARCH, day=date(2026, 4, 2)), bill(3), bill(4, day=None))
+        assert self.keeper(it).sign_off("bill", sign(of=due, otherwise=DAY)).rows == 2
+        assert self.keeper(it).signed("bill").otherwise == DAY
+        it.commit(bill(1, due=MARCH), bill(2, due=MARCH), bill(3, due=date(2026, 4, 9)))
+        assert {key: (one.what, one.date) for key, one in self.differences(it).items()} == {
+            "1": ("added", "2026-03-31"),
+            "2": ("changed", "2026-03-31"),
+            "3": ("changed", "2026-03-01"),
+        }
 
     def test_s7_lines_are_dated_as_their_document_is(self, it: Table) -> None:
         it.commit(bill(1), bill(2, day=date(2026, 4, 1)))

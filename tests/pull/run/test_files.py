@@ -88,6 +88,21 @@ def test_only_what_is_new_or_changed_is_fetched_again(client: Intacct, project: 
     assert b"more" in on_disk(project).values()
 
 
+def test_what_changed_just_before_a_pull_is_fetched_once_more_and_not_by_every_pull(
+    client: Intacct, project: Project, simulator: Simulator
+) -> None:
+    simulator.clock.advance(3600)
+    simulator.clock.freeze(simulator.clock.now())
+    key = attachment(client, "A1", ("a.txt", b"a"))
+    assert [fetch(project, client)[1].transactions for _ in range(3)] == [1, 0, 0]
+    client.update("attachments", key, {"files": [{"name": "more.txt", "data": "bW9yZQ=="}]})  # under the same stamp
+    assert fetch(project, client)[1].transactions == 0
+    simulator.clock.advance(300)
+    _, files = fetch(project, client)
+    assert (files.transactions, files.new) == (1, 1)
+    assert fetch(project, client)[1].transactions == 0
+
+
 def test_files_and_attachments_that_are_gone_leave_the_table_and_stay_in_the_folder(
     client: Intacct, project: Project, simulator: Simulator, select: Select
 ) -> None:

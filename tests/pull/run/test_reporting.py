@@ -11,7 +11,7 @@ import pytest
 
 import tieout
 from tieout import Intacct
-from tieout.errors import ConfigurationError, ReplyError, UnknownNameError
+from tieout.errors import ConfigurationError, NotFoundError, ReplyError, UnknownNameError
 from tieout.project import Project
 from tieout.pull import verify
 from tieout.pull.destinations.open import open_destination
@@ -102,9 +102,37 @@ def test_what_is_asked_for_is_in_the_words_of_the_report_service() -> None:
         "dimensions": {"location": {"id": "E110"}},
         "reportOrientation": "landscape",
     }
-    assert ask("2026-03-01..2026-03-31").wire() == {
-        "timePeriod": {"dateRange": {"startDate": "2026-03-01", "endDate": "2026-03-31"}}
-    }
+    day, of_no_time = service_of("inventory-valuation"), service_of("account-group-hierarchy")
+    assert Ask(service=day, period="2026-03-31").wire() == {"asOfDate": "2026-03-31"}
+    assert Ask(service=of_no_time, period="March 2026").wire() == {}
+
+
+@pytest.mark.parametrize(
+    ("report", "period", "words"),
+    [
+        ("trial-balance", "2026-03-01..2026-03-31", "The report trial-balance is made of a reporting period"),
+        ("inventory-valuation", "March 2026", "is made as of a day"),
+    ],
+)
+def test_a_period_that_a_report_is_not_made_of_is_refused_before_anything_is_sent(
+    client: Intacct, project: Project, report: str, period: str, words: str
+) -> None:
+    before, source = client.usage.calls, Source(client, "demo")
+    with pytest.raises(ConfigurationError, match=words):
+        pull_report(project, report, period=period, source=source)
+    text = f"[pull.a]\nreport = '{report}'\nperiod = '{period}'\n[pull.b]\nobject = 'departments'\n"
+    with pytest.raises(ConfigurationError, match=words):
+        pull(sections(project, text), ["a"], source=source)
+    assert client.usage.calls == before
+    spelt = PullSettings(report=report, period=period, parameters={"timePeriod": {"periodToDate": {}}})
+    (asked,) = asks_of(spelt, "", date(2026, 4, 1))
+    assert asked.wire()["timePeriod"] == {"periodToDate": {}}
+
+
+def test_a_report_that_intacct_does_not_have_is_said_in_one_sentence(client: Intacct, project: Project) -> None:
+    with pytest.raises(NotFoundError, match="Intacct has no report general-ledger/details here") as raised:
+        pull_report(project, "details", period="March 2026", source=Source(client, "demo"))
+    assert "makes general-ledger/trial-balance only" in str(raised.value.advice)
 
 
 def test_a_trial_balance_of_the_company_is_a_table_that_verify_leaves_alone(

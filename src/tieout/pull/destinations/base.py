@@ -286,6 +286,8 @@ class SignOff(msgspec.Struct, frozen=True, kw_only=True):
     rows: int
     digest: str
     """SHA-256 over them, in hexadecimal."""
+    otherwise: Column | None = None
+    """The date of rows that have none in `date`: a column of the same table and type."""
     parent: str = ""
     """For lines without a date: the table of their documents, whose column `date` is."""
     owner: str = ""

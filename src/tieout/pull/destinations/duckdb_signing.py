@@ -124,10 +124,10 @@ def _rows(
 
 def dated(sign: SignOff) -> str:
     """What a row of `t` is dated: of its own, or as its document is."""
-    column = quote(sign.date.name)
     if not sign.parent:
-        return f"t.{column}"
-    return f'(SELECT p.{column} FROM {quote(sign.parent)} AS p WHERE p."key" = t.{quote(sign.owner)})'
+        return signing.dated(sign, "t", quote)
+    date = signing.dated(sign, "p", quote)
+    return f'(SELECT {date} FROM {quote(sign.parent)} AS p WHERE p."key" = t.{quote(sign.owner)})'
 
 
 def before(sign: SignOff) -> str:

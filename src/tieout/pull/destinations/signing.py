@@ -6,7 +6,7 @@ Both sides come in the order of their keys, so that a table of any size takes li
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import timedelta
 from decimal import Decimal
 
@@ -68,6 +68,12 @@ def columns_now(kept: Kept, state: TableState) -> list[Column]:
     """The column that each signed one is today; without a name where the table has it no more."""
     now = {column.path: column for column in state.columns}
     return [now.get(column.path, msgspec.structs.replace(column, name="")) for column in kept.columns]
+
+
+def dated(sign: SignOff, row: str, quote: Callable[[str], str]) -> str:
+    """What a row is dated, in SQL; `row`: what it is called there."""
+    date = f"{row}.{quote(sign.date.name)}"
+    return date if sign.otherwise is None else f"coalesce({date}, {row}.{quote(sign.otherwise.name)})"
 
 
 def end_of(sign: SignOff) -> str:

@@ -111,10 +111,10 @@ def _rows(db: Session, sql: str, values: Sequence[Any], date: Column, columns: S
 
 def _date(db: Session, sign: SignOff) -> str:
     """What a row of `t` is dated: of its own, or as its document is."""
-    column = db.quote(sign.date.name)
     if not sign.parent:
-        return f"t.{column}"
-    return f'(SELECT p.{column} FROM {db.name(sign.parent)} AS p WHERE p."key" = t.{db.quote(sign.owner)})'
+        return signing.dated(sign, "t", db.quote)
+    date = signing.dated(sign, "p", db.quote)
+    return f'(SELECT {date} FROM {db.name(sign.parent)} AS p WHERE p."key" = t.{db.quote(sign.owner)})'
 
 
 def _before(db: Session, sign: SignOff) -> str:

@@ -6,7 +6,8 @@ their document.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, cast
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 DATES = ("postingDate", "glPostingDate", "entryDate", "transactionDate", "txnDate", "paymentDate", "invoiceDate")
 """Dates that put a row into a period, the first that a table has counts (REST reference 9.3)."""
+POSTED = re.compile(r"(\w+Summary\.)?(postingDate|glPostingDate)", re.ASCII)
+"""The day of the general ledger. Invoices, adjustments and payments have it of the summary that they are posted with
+(REST reference 9.3), and none before they are posted: then another of these dates counts."""
 MOST_KEPT = 10_000
 """Differences of a table that are held in memory; more are counted only."""
 
@@ -33,8 +37,14 @@ class Dating(msgspec.Struct, frozen=True):
     """What dates the rows of a table: a column of its own, or of its documents."""
 
     column: Column
+    otherwise: Column | None = None
     parent: str = ""
     owner: str = ""
+
+    def __str__(self) -> str:
+        """`invoiceSummary.glPostingDate, else invoiceDate`."""
+        words = f"{self.column.path}, else {self.otherwise.path}" if self.otherwise is not None else self.column.path
+        return f"{words} of {self.parent}" if self.parent else words
 
 
 class Closed(msgspec.Struct, kw_only=True):
@@ -118,12 +128,14 @@ def _look(holding: Holding, through: date, dated: str | None, ignore: Sequence[s
     elif dating is None:
         found.note = "its rows have no date that puts them into a period"
     else:
-        found.by = dating.column.path if not dating.parent else f"{dating.column.path} of {dating.parent}"
+        found.by = str(dating)
         if found.before is None:
             found.note = "" if signer else "never signed off: add --sign-off --by NAME"
         else:
             found.note = _limits(found.before, state, through)
-            skipped = [*ignore, *unimportant(state.columns)]
+            if signer is None:  # rows are dated as the signed ones are
+                found.by = str(_of_sign_off(found.before))
+            skipped = [*ignore, *unimportant(state.columns, _dates(found.before))]
             for difference in keeper.differences(state.table, skipped):
                 if difference.date is not None and difference.date[:10] <= through.isoformat():
                     _count(found, difference)
@@ -137,6 +149,7 @@ def _look(holding: Holding, through: date, dated: str | None, ignore: Sequence[s
                 at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
                 rows=0,
                 digest="",
+                otherwise=dating.otherwise,
                 parent=dating.parent,
                 owner=dating.owner,
             ),
@@ -172,7 +185,15 @@ def _limits(before: SignOff, state: TableState, through: date) -> str:
 def _still_dated(destination: Destination, state: TableState, before: SignOff) -> bool:
     """Whether the column that the signed rows were dated by is there."""
     dating = destination.state(before.parent) if before.parent else state
-    return dating is not None and any(column.path == before.date.path for column in dating.columns)
+    return dating is not None and _dates(before) <= {column.path for column in dating.columns}
+
+
+def _of_sign_off(sign: SignOff) -> Dating:
+    return Dating(sign.date, sign.otherwise, sign.parent, sign.owner)
+
+
+def _dates(sign: SignOff) -> set[str]:
+    return {column.path for column in (sign.date, sign.otherwise) if column is not None}
 
 
 def _count(found: Closed, difference: Difference) -> None:
@@ -181,31 +202,40 @@ def _count(found: Closed, difference: Difference) -> None:
         found.differences.append(difference)
 
 
-def unimportant(columns: Sequence[Column]) -> Iterator[str]:
-    """Paths that say nothing about a row itself: who touched it when, and what a record that it refers to is called."""
+def unimportant(columns: Sequence[Column], dates: Collection[str] = ()) -> Iterator[str]:
+    """Paths that say nothing about a row itself: who touched it when, and what a record that it refers to is called.
+    `dates` put it into a period, and count."""
     paths = {column.path for column in columns}
-    for path in paths:
+    for path in paths - set(dates):
         group, dot, leaf = path.rpartition(".")
         if path.startswith("audit.") or (dot and f"{group}.key" in paths and leaf not in ("key", "id")):
             yield path
 
 
 def _dating(destination: Destination, state: TableState, dated: str | None) -> Dating | None:
-    own = _date_of(state, dated)
+    own = _dates_of(state, dated)
     if own is not None or not state.parent:
-        return Dating(own) if own is not None else None
+        return Dating(*own) if own is not None else None
     parent = destination.state(state.parent)
     if parent is None:
         return None
     owned = catalogue.owner(state.object)
     paths = {column.path: column.name for column in state.columns}
     owner = paths.get(f"{owned[2]}.key") if owned is not None else None
-    column = _date_of(parent, dated)
-    return Dating(column, parent.table, owner) if column is not None and owner is not None else None
+    theirs = _dates_of(parent, dated)
+    if theirs is None or owner is None:
+        return None
+    return msgspec.structs.replace(Dating(*theirs), parent=parent.table, owner=owner)
 
 
-def _date_of(state: TableState, dated: str | None) -> Column | None:
+def _dates_of(state: TableState, dated: str | None) -> tuple[Column, Column | None] | None:
+    """The column that dates a row; where it is the posting date of a summary, that of rows without one as well."""
     dates = {c.path: c for c in state.columns if c.kind in (Kind.DATE, Kind.TIMESTAMP)}
     if dated is not None:
-        return dates.get(dated)
-    return next((dates[name] for name in DATES if name in dates), None)
+        return (dates[dated], None) if dated in dates else None
+    own = next((dates[name] for name in DATES if name in dates), None)
+    posted = next((column for path, column in dates.items() if POSTED.fullmatch(path)), None)
+    if own is None or posted is None or POSTED.fullmatch(own.path):
+        first = own or posted
+        return (first, None) if first is not None else None
+    return posted, own if own.kind is posted.kind else None
