@@ -109,7 +109,11 @@ def test_columns_nobody_asked_for_are_dropped() -> None:
         ("due", "2026-02-30"),
         ("due", "02/28/2026"),
         ("due", ""),
+        ("due", "0000-12-30"),
         ("audit.modifiedDateTime", "yesterday"),
+        ("audit.modifiedDateTime", "0000-01-01T00:00:00Z"),
+        ("audit.modifiedDateTime", "0001-01-01T00:00:00+14:00"),
+        ("audit.modifiedDateTime", "9999-12-31T23:59:59-14:00"),
         ("name", ["a"]),
     ],
 )
@@ -157,6 +161,51 @@ def test_text_that_is_no_text_is_a_misfit() -> None:
     assert rows(table)[0]["name"] is None
     assert rows(table)[0]["total"] == Decimal("1.00")
     assert table.misfits[0].raw == '"a\\ud800b"'
+
+
+GOOD_TEXT = json.dumps(GOOD).encode()
+
+
+@pytest.mark.parametrize(
+    ("was", "odd", "field", "raw"),
+    [
+        (b'"name": ""', b'"name": "M\xfcller"', "name", r'"M\udcfcller"'),
+        (b'"days": 3', b'"days": ' + b"9" * 5_000, "days", None),
+        (b'"days": 3', b'"days": 1e9999999', "days", "1E+9999999"),
+        (b'"rate": 1.25', b'"rate": 1e99999999999999999999', "rate", '"1e99999999999999999999"'),
+        (b'"rate": 1.25', b'"rate": ' + b"9" * 5_000, "rate", None),
+    ],
+)
+def test_an_odd_byte_or_number_is_one_values_fault(was: bytes, odd: bytes, field: str, raw: str | None) -> None:
+    decoder = Decoder(COLUMNS)
+    second = GOOD_TEXT.replace(b'"key": "1"', b'"key": "2"').replace(was, odd)
+    body = b'{"ia::result":[' + GOOD_TEXT + b"," + second + b'],"ia::meta":{"totalCount":2}}'
+    for _ in range(2):  # the second page is read knowing about the column
+        table = decoder.read(body)
+        one, two = rows(table)
+        name = next(c.name for c in COLUMNS if c.path == field)
+        assert two == one | {"key": "2", name: None}
+        ((misfit),) = table.misfits
+        assert (misfit.key, misfit.field) == ("2", field)
+        assert raw is None or misfit.raw == raw
+
+
+@pytest.mark.parametrize("text", [b"a\tb", b"a\nb"])
+def test_a_text_with_a_bare_control_character_is_a_text(text: bytes) -> None:
+    body = page(GOOD).replace(b'"name": ""', b'"name": "' + text + b'"')
+    assert rows(Decoder(COLUMNS).read(body))[0]["name"] == text.decode()
+
+
+def test_what_is_nested_too_deep_loses_no_other_page_than_its_own() -> None:
+    body = page(GOOD).replace(b'"extra": null', b'"extra": ' + b"[" * 100_000 + b"]" * 100_000)
+    with pytest.raises(ReplyError):
+        Decoder(COLUMNS).read(body)
+
+
+def test_a_key_that_is_no_text_is_kept_as_a_misfit() -> None:
+    table = Decoder(COLUMNS).read(page(GOOD, '{"key":"a\\ud800"}'))
+    assert table.batch.keys == ["1"]
+    assert [misfit.field for misfit in table.misfits] == ["key"]
 
 
 def test_a_row_without_a_key_is_kept_as_a_misfit() -> None:
@@ -210,6 +259,25 @@ def _expected(value: Any, column: Column) -> Any:
         return convert(exact, column)
     except Misfit:
         return None
+
+
+NUMBERS = st.builds(
+    "{}{}{}{}".format,
+    st.sampled_from(["", "-"]),
+    st.one_of(st.integers(0, 10**30), st.integers(10**26, 10**42), st.integers(10**100, 10**200)),
+    st.one_of(st.just(""), st.integers(0, 10**12).map(".{}".format)),
+    st.one_of(st.just(""), st.integers(-45, 60).map("e{}".format), st.integers(0, 40).map("E+{}".format)),
+)
+
+
+@given(st.lists(NUMBERS, min_size=1, max_size=3))
+def test_a_number_of_any_size_arrives_exactly_or_as_a_misfit(numbers: list[str]) -> None:
+    sent = [f'{{"key":"{at}","total":"{number}","rate":{number}}}' for at, number in enumerate(numbers)]
+    table = Decoder(COLUMNS).read(page(*sent))
+    odd = {(one.key, one.field) for one in table.misfits}
+    for row, number in zip(rows(table), numbers, strict=True):
+        for path in ("total", "rate"):
+            assert row[path] == Decimal(number) or (row[path] is None and (row["key"], path) in odd)
 
 
 @given(st.integers(-(10**40), 10**40), st.integers(-16, 4), st.integers(0, 14))

@@ -23,6 +23,7 @@ _WHOLE = re.compile(r"-?\d{1,19}\Z", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d\Z", re.ASCII)
 _STAMP = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:?\d\d)?\Z", re.ASCII)
 _MAX_DIGITS = 38
+_WHOLE_DIGITS = 19
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -45,14 +46,20 @@ def convert(value: Any, column: Column) -> Cell:
     return _CONVERTERS[column.kind](value, column)
 
 
+def is_text(value: str) -> bool:
+    """Whether every destination can keep it. A lone surrogate is valid JSON and no text, and U+0000 PostgreSQL does not
+    take: copies are to be alike everywhere."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in value
+
+
 def _text(value: Any, column: Column) -> str:
     match value:
         case str():
-            try:
-                value.encode()
-            except UnicodeEncodeError:  # a lone surrogate: valid JSON, not text
-                raise Misfit from None
-            if "\0" in value:  # PostgreSQL's texts cannot hold it, and copies are to be alike everywhere
+            if not is_text(value):
                 raise Misfit
             return value
         case bool():
@@ -69,7 +76,7 @@ def _integer(value: Any, column: Column) -> int:
             raise Misfit
         case int():
             number = value
-        case Decimal() if value.is_finite() and value == value.to_integral_value():
+        case Decimal() if value.is_finite() and value.adjusted() < _WHOLE_DIGITS and value == value.to_integral_value():
             number = int(value)
         case str() if _WHOLE.match(value):
             number = int(value)
@@ -95,13 +102,13 @@ def _decimal(value: Any, column: Column) -> Decimal:
             raise Misfit
     if not number.is_finite():
         raise Misfit
-    _, digits, exponent = number.as_tuple()
+    sign, digits, exponent = number.as_tuple()
     assert isinstance(exponent, int)
     while digits and digits[-1] == 0 and exponent < -column.scale:
         digits, exponent = digits[:-1], exponent + 1
     if number and (exponent < -column.scale or len(digits) + max(exponent, -column.scale) + column.scale > _MAX_DIGITS):
         raise Misfit
-    return number
+    return Decimal((sign, digits, exponent)) if number else Decimal(0)
 
 
 def _boolean(value: Any, column: Column) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, cast
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 _NUL = b"\\u0000"
 """How JSON spells the one character that a table's text may not hold."""
+_BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, InvalidOperation)
+"""What msgspec says of bytes that are not what was asked for."""
 
 
 class Page(msgspec.Struct):
@@ -87,7 +89,7 @@ class Decoder:
                 return self._finished(whole, values)
         try:
             rows, meta = self._decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except _BROKEN:
             rows, meta = self._read_untyped(body)
             columns = [[row.get(column.path) for row in rows] for column in self.columns]
             loose: set[int] = set(range(len(self.columns)))
@@ -102,7 +104,7 @@ class Decoder:
             return {}
         try:
             rows = self._decode_slow(body)[0]
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except _BROKEN:
             return None
         return {index: list(map(attrgetter(f"f{index}"), rows)) for index in slow}
 
@@ -163,7 +165,7 @@ class Decoder:
             for index, key in enumerate(keys):
                 if not isinstance(key, str):
                     keys[index] = str(key) if isinstance(key, int) and not isinstance(key, bool) else None
-                elif "\0" in key:
+                elif not cells.is_text(key):
                     keys[index] = None
         if None not in keys:
             return values, []
@@ -209,7 +211,9 @@ class Decoder:
         from tieout.rest.rows import Meta
 
         try:
-            page = json.loads(body, parse_float=Decimal)
+            # One odd byte or number is one value's fault: it is kept as a misfit, and the page is read.
+            text = body.decode("utf-8-sig", "surrogateescape")
+            page = json.loads(text, strict=False, parse_float=_number, parse_int=_whole_number)
             rows, meta = page["ia::result"], msgspec.convert(page.get("ia::meta") or {}, Meta)
             if isinstance(rows, list) and all(isinstance(row, dict) for row in rows):
                 return rows, meta
@@ -218,6 +222,7 @@ class Decoder:
             KeyError,
             TypeError,
             AttributeError,
+            RecursionError,
         ):  # UnicodeDecodeError and JSONDecodeError are ValueErrors
             pass
         raise ReplyError("Intacct answered a query with something that is not a page of rows.", advice="Try again.")
@@ -245,9 +250,28 @@ def _page(batch: Batch, misfits: list[Misfit], rows: int, meta: Meta) -> Page:
 
 def _unwrap(value: Any) -> Any:
     """A value as JSON has it, whichever way it was decoded."""
-    if isinstance(value, msgspec.Raw):
-        return json.loads(bytes(value), parse_float=Decimal)
-    return value
+    if not isinstance(value, msgspec.Raw):
+        return value
+    try:
+        return json.loads(bytes(value), parse_float=_number, parse_int=_whole_number)
+    except RecursionError:
+        return bytes(value).decode(errors="replace")
+
+
+def _number(text: str) -> Decimal | str:
+    """A number with a point or an exponent; its text where that is none that can be reckoned with."""
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return text
+
+
+def _whole_number(text: str) -> int | str:
+    """One without; its text where it has more digits than Python takes for a number."""
+    try:
+        return int(text)
+    except ValueError:
+        return text
 
 
 def _fits_fast(value: Any, column: Column) -> bool:
