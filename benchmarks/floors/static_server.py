@@ -40,6 +40,7 @@ VENDOR_MODEL = {
 }
 ONE = {"totalCount": 1, "totalSuccess": 1, "totalError": 0}
 NO_FILTER = b"[]"
+MODIFIED = "audit.modifiedDateTime"
 ALL_FIELDS = frozenset(ATTRIBUTES)
 
 _encode = msgspec.json.Encoder().encode
@@ -53,7 +54,7 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 }
 _FILTERABLE: dict[str, tuple[Callable[[int], Any], Callable[[str], Any]]] = {
     "key": (lambda i: i + 1, int),
-    "audit.modifiedDateTime": (modified, str),
+    MODIFIED: (modified, str),
 }
 """Path -> its value in row i, and how the filter's value is read for comparison."""
 
@@ -111,6 +112,7 @@ class Selection:
         self.rows = rows
         self._encoded: dict[frozenset[str], Encoded] = {}
         self._sums: dict[str, int] = {}
+        self._newest: str | None = None
 
     def encoded(self, fields: frozenset[str]) -> Encoded:
         if fields not in self._encoded:
@@ -118,12 +120,16 @@ class Selection:
         return self._encoded[fields]
 
     def aggregate(self, text: str) -> int | str | None:
-        """`count:key` or `sum:` of a money field, exact. A sum of nothing is null."""
+        """`count:key`, `max:` of the modified stamp or `sum:` of a money field, exact. Of nothing it is null."""
         function, _, path = text.partition(":")
         if function == "count" and path == "key":
             return len(self.rows)
+        if function == "max" and path == MODIFIED:
+            if self._newest is None:
+                self._newest = max(map(modified, self.rows), default=None)
+            return self._newest
         if function != "sum" or path not in MONEY:
-            raise RefusedError(HTTPStatus.BAD_REQUEST, f"Only count:key and sums of money are held, not {text}")
+            raise RefusedError(HTTPStatus.BAD_REQUEST, f"Held: count:key, max:{MODIFIED}, sums of money; not {text}")
         if not self.rows:
             return None
         if not self._sums:
@@ -140,6 +146,7 @@ class Bills:
         self._selections = {NO_FILTER: Selection(range(count))}
         self._selections[NO_FILTER].encoded(ALL_FIELDS)
         self._selections[NO_FILTER].aggregate(f"sum:{MONEY[0]}")
+        self._selections[NO_FILTER].aggregate(f"max:{MODIFIED}")
         self._model = _encode({"ia::result": model(), "ia::meta": ONE})
 
     def model(self, name: str) -> Parts:

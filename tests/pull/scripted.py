@@ -118,6 +118,10 @@ class ScriptedCompany:
         self.refused: set[str] = set()
         self.forbidden: set[str] = set()
         self.no_sums = False
+        self.no_aggregates: set[str] = set()
+        """Functions, `max` and `count`, that it refuses to every field."""
+        self.newest = max
+        """What `max` makes of stamps."""
         self.null_filters = True
         self.text_filters = False
         """Filters compare keys as text, though the order is that of numbers."""
@@ -135,7 +139,7 @@ class ScriptedCompany:
         )
 
     def pages(self, object: str = BILL) -> list[dict[str, Any]]:
-        """The queries for rows, without counts and sums."""
+        """The queries for rows, without those for totals."""
         return [q for q in self.queries if q["object"] == object and q["size"] > 1 and ":" not in q["fields"][0]]
 
     def answer(
@@ -158,14 +162,17 @@ class ScriptedCompany:
             return self._query(payload)
 
     def _query(self, payload: dict[str, Any]) -> tuple[int, Mapping[str, str], bytes]:
-        sums = [name for name in payload["fields"] if name.startswith("sum:")]
+        totals = [name for name in payload["fields"] if name.partition(":")[0] in ("count", "sum", "max")]
+        sums = [name for name in totals if name.startswith("sum:")]
         if payload["object"] in self.forbidden:
             error = {"code": "forbidden", "message": "You do not have permission", "errorId": "GW-0099"}
             return self._reply(403, {"ia::result": {"ia::error": error}, "ia::meta": {"totalCount": 1}})
         for name in payload["fields"]:
             if name.removeprefix("sum:") in self.unsummable and name in sums:
                 return self._refusal(name if self.names_the_culprit else "", payload["object"])
-            if name in self.refused or (sums and self.no_sums):
+            if name in totals and name.partition(":")[0] in self.no_aggregates:
+                return self._refusal(name if self.names_the_culprit else "", payload["object"])
+            if name in self.refused or (name in sums and self.no_sums):
                 return self._refusal(name, payload["object"])
         nulls = [
             path
@@ -176,11 +183,9 @@ class ScriptedCompany:
         if nulls and not self.null_filters:
             return self._refusal(nulls[0], payload["object"])
         found = self.found(payload)
-        if sums:
-            hidden = self.hidden.get(payload["object"], ())
-            found += [row for row in hidden if _selected(row, payload, text=False)]
-            totals = {n: str(sum(Decimal(row[n[4:]] or 0) for row in found)) if found else None for n in sums}
-            return self._reply(200, {"ia::result": [totals], "ia::meta": {"totalCount": 1}})
+        if totals:
+            answer = {name: self._total(name, found, payload) for name in totals}
+            return self._reply(200, {"ia::result": [answer], "ia::meta": {"totalCount": 1}})
         for order in reversed(payload["orderBy"]):
             ((name, _),) = order.items()
             found.sort(key=lambda row: _order(row[name], name))
@@ -190,6 +195,17 @@ class ScriptedCompany:
         following = start + size if start - 1 + size < len(found) else None
         meta = {"totalCount": len(found), "start": start, "pageSize": size, "next": following, "previous": None}
         return self._reply(200, {"ia::result": rows, "ia::meta": meta})
+
+    def _total(self, name: str, found: list[dict[str, Any]], payload: dict[str, Any]) -> Any:
+        function, _, path = name.partition(":")
+        if function == "count":
+            return len(found)
+        if function == "max":
+            stamps = [row[path] for row in found if row[path] is not None]
+            return self.newest(stamps) if stamps else None
+        hidden = [row for row in self.hidden.get(payload["object"], ()) if _selected(row, payload, text=False)]
+        added = [Decimal(row[path] or 0) for row in [*found, *hidden]]
+        return str(sum(added)) if added else None
 
     def found(self, payload: dict[str, Any]) -> list[dict[str, Any]]:
         """The rows a query selects, in no order."""

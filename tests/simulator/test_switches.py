@@ -246,6 +246,15 @@ def test_which_fields_can_be_counted(filled: Caller) -> None:
     assert filled.query(object=DEPARTMENT, fields=["min:name"]).status == 200
 
 
+def test_which_fields_have_a_latest_value(filled: Caller) -> None:
+    def answer() -> int:
+        return filled.query(object=DEPARTMENT, fields=["count:key", "max:audit.modifiedDateTime"]).status
+
+    assert answer() == 200
+    choose(filled, extremes="numbers")
+    assert answer() == 400
+
+
 @pytest.mark.parametrize(
     ("how", "found"),
     [("start", {"$eq": 0, "$gt": 3, "$lte": 0}), ("day", {"$eq": 3, "$gt": 0, "$lte": 3}), ("refuse", None)],

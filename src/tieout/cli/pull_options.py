@@ -52,7 +52,7 @@ FilesOption = Annotated[
     str | None, typer.Option("--files", metavar="DIR", help="The files of attachments, into this folder.")
 ]
 NoTieOutOption = Annotated[
-    bool, typer.Option("--no-tie-out", help="Do not compare with Intacct afterwards (two transactions a table).")
+    bool, typer.Option("--no-tie-out", help="Do not compare with Intacct (one transaction a table).")
 ]
 LayoutOption = Annotated[
     str | None,

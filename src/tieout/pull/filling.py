@@ -145,7 +145,7 @@ class Filling(msgspec.Struct, kw_only=True):
                 self._checkpoint(place)
             raise
         finally:
-            self._count()
+            self.count()
 
     def _window(
         self, query: Query, course: Course, lines: OwnedLines | None, place: Course | None, before: int
@@ -163,10 +163,10 @@ class Filling(msgspec.Struct, kw_only=True):
         with closing(steps):
             for step in steps:
                 self._take(step, course, lines, place)
-                self._count()
+                self.count()
                 self.tell(before + course.position, before + max(course.total, course.base + step.total))
 
-    def _count(self) -> None:
+    def count(self) -> None:
         """What it has cost so far."""
         report = self.writer.report
         report.pages, report.transactions = self.spent.pages, self.spent.transactions

@@ -69,7 +69,7 @@ class PullSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """The part of a table's rows that one pull may mark deleted; more are not, without `--allow-deletes`."""
 
     tie_out: bool = True
-    """Compare the table with Intacct's own count and sums after each pull: two billable transactions where it ties."""
+    """Compare the table with Intacct's own count and sums after each pull: one billable transaction where it ties."""
 
     def __post_init__(self) -> None:
         # ValueError, so that the project file's reader can add file and line.

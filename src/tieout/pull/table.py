@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import msgspec
@@ -19,12 +19,14 @@ from tieout.pull.abreast import Share
 from tieout.pull.destinations.base import Child, Destination, OwnedLines
 from tieout.pull.destinations.commit import TableWriter
 from tieout.pull.destinations.state import Backfill, TableState
+from tieout.pull.failures import refused_field
 from tieout.pull.filling import Filling
-from tieout.pull.plan.strategy import Wanted, choose_strategy, looks_elsewhere
+from tieout.pull.plan.strategy import Wanted, choose_strategy, explained, looks_elsewhere
 from tieout.pull.proof.conclude import First, conclude
+from tieout.pull.proof.inquiry import Inquiry
 from tieout.pull.proof.subject import Subject
 from tieout.pull.reading import owned
-from tieout.pull.reading.clock import DAILY, DEEP, STALE, earlier, passed
+from tieout.pull.reading.clock import DAILY, DEEP, STALE, earlier, passed, watermark
 from tieout.pull.reading.course import Left
 from tieout.pull.reading.decode import Decoder
 from tieout.pull.reading.reader import Spent
@@ -94,6 +96,7 @@ class TablePull:
         self.low = ""
         """Changes from this moment on are read; "" where everything is. After `run`."""
         self._run = uuid4().hex
+        self._inquiry = Inquiry(report=self.report)
         self._selection = Selection.of(job.where, private=job.private).text()
         self._elsewhere = looks_elsewhere(job.model, job.where, job.owner)
 
@@ -113,7 +116,7 @@ class TablePull:
             except _NoNullFilter:
                 self._null_filter = False
             except IntacctError as error:
-                field = _refused_field(error)
+                field = refused_field(error)
                 if field not in {c.path for c in self.columns} or field == "key" or self._needed(field):
                     raise
                 refused[field] = error.message
@@ -123,7 +126,7 @@ class TablePull:
         if self.drift is not None:
             self.report.notes += self.drift.notes(before.gone, before.fields)
             self.report.added, self.report.widened = self.drift.added, tuple(self.drift.widened)
-        self._explain(self.state)
+        self.report.reason = explained(self.report, self.state, self._elsewhere)
         self.report.seconds = time.monotonic() - began
         return self.report
 
@@ -134,6 +137,7 @@ class TablePull:
         if not report.resumed or (report.strategy == "full" and self.catches_up(1)):
             return
         told = report.strategy, report.reason
+        self._inquiry = Inquiry(report=report)
         self._plan(self.state, refused)
         if report.strategy == "incremental":
             self.state = self._read(self.state)
@@ -144,7 +148,7 @@ class TablePull:
         """What `run` would read now, told in `report`, without reading -> what the destination holds."""
         state = self._state()
         self._plan(state, dict(self.job.client.memory.unqueryable(self.job.model.name)))
-        self._explain(state)
+        self.report.reason = explained(self.report, state, self._elsewhere)
         self.state = state
         return state
 
@@ -177,12 +181,12 @@ class TablePull:
         if not self.job.tie_out:
             self.tell("done")
             return children
-        report, subject = self.report, self._subject()
+        report, subject = self.report, self._subject(self.state)
         subject.hard, subject.most, subject.children = hard, most, list(children)
         began = time.monotonic()
         self.tell("proving")
         whole = report.strategy == "full" and not report.resumed
-        found = conclude(subject, whole=whole, first=first)
+        found = conclude(subject, whole=whole, first=first, said=self._inquiry)
         self.state, report.tie_out, report.findings = found.state, found.lines, found.findings
         report.transactions += found.transactions
         report.missing += sum(one.gone for one in found.findings)
@@ -190,13 +194,13 @@ class TablePull:
         self.tell("done")
         return subject.children
 
-    def _subject(self) -> Subject:
+    def _subject(self, state: TableState) -> Subject:
         job = self.job
         return Subject(
             client=job.client,
             model=job.model,
             destination=job.destination,
-            state=self.state,
+            state=state,
             columns=self.columns,
             where=job.where,
             private=job.private,
@@ -299,16 +303,6 @@ class TablePull:
         low = earlier(state.watermark, back)
         return min(low, job.documents_low) if job.documents_low else low
 
-    def _explain(self, state: TableState) -> None:
-        """Why the table is read in full each time, where it is."""
-        if self.report.strategy == "full" and not self.report.reason and state.version and not state.has_stamps:
-            self.report.reason = "read in full each time: its records carry no modified stamp"
-        elif self._elsewhere:
-            looks_at = ", ".join(self._elsewhere)
-            self.report.reason = (
-                f"read in full each time: its filter looks at {looks_at}, and a change there leaves no stamp here"
-            )
-
     def _changed_documents(self, watermark: str) -> OwnedLines | None:
         """For lines: their documents that changed since this table's watermark, before it moves."""
         owner, documents = self.job.owner, self.job.owner_table
@@ -319,7 +313,7 @@ class TablePull:
             self.report.notes.append(f"{owner}.key is not read, so lines that were removed stay")
             return None
         changed = self.job.destination.keys_since(*documents, watermark)
-        return _lines(column, changed) if changed else None
+        return owned.lines(column, changed) if changed else None
 
     def _read(self, state: TableState) -> TableState:
         """The main read: everything, or everything since the watermark."""
@@ -370,16 +364,40 @@ class TablePull:
         course = filling.everything(query, begun=begun, marking=marking, lines=self._changed)
         since = course.since or ""
         if since and self.catches_up(self.report.pages):
-            since = filling.catch_up(query, course, max(since, caught))
+            since = max(since, caught)
+            self._inquire(filling, state)
+            if not self._inquiry.quiet_since(since):
+                since = filling.catch_up(query, course, since)
         return since
 
-    def _changes(self, filling: Filling, state: TableState) -> tuple[str, OwnedLines | None, dict[str, str]]:
+    def _inquire(self, filling: Filling, state: TableState) -> None:
+        """Ask Intacct for the totals of all rows: what the tie-out needs anyway says whether there is more to read."""
+        if self.job.tie_out:
+            stamp = next((column for column in self.columns if column.path == MODIFIED), None)
+            self._inquiry.ask(self._subject(state), stamp, filling.spent)
+            filling.count()
+
+    @property
+    def asks_first(self) -> bool:
+        """Whether Intacct is asked for totals before rows: where what changed since the last read is all there is to
+        read. After `decide`."""
+        besides = self._rest_of, self._changed, self._unstamped, self._fill, self.job.since
+        return self.report.strategy == "incremental" and self.job.tie_out and not any(besides)
+
+    def _changes(self, filling: Filling, state: TableState) -> tuple[str, OwnedLines | None, dict[str, Any]]:
         """What changed -> the moment up to which all is read, what the last commit has to know of lines, and what is
         true of the state besides."""
         from tieout.rest import F
 
-        low, begun, then = self.low, self._rest_of, {}
+        low, begun, nothing = self.low, self._rest_of, False
+        then: dict[str, Any] = {}
         lines: OwnedLines | None = None
+        if self.asks_first:
+            self._inquire(filling, state)
+            nothing = self._inquiry.finds_nothing(self._subject(state), low)
+            if self._inquiry.behind:
+                low = self.low = min(self._inquiry.behind, low)
+                self.report.notes.append(f"records were committed late: what changed since {low} is read")
         queries = self._queries(low)
         kept = [owned_lines for _, owned_lines in queries] == [None]  # other documents may have changed next time
         if not kept:
@@ -391,8 +409,8 @@ class TablePull:
             self._besides(filling, self._filled())
         if self._unstamped:
             then["unstamped_at"] = self._read_unstamped(filling)
-        since = ""
-        for query, owned_lines in queries:
+        since = self._nothing(filling, then) if nothing else ""
+        for query, owned_lines in queries if not nothing else ():
             if lines is not None:
                 filling.writer.replace_lines(lines)
             lines = owned_lines
@@ -403,11 +421,19 @@ class TablePull:
         deep = earlier(state.watermark, DEEP)
         if low > deep and self.job.lookback and since and passed(state.deep_at, DAILY, since):
             # This machine's clock is behind Intacct's.
-            filling.changes(self._query((F(MODIFIED) >= deep) & (F(MODIFIED) < low)))
+            if not self._inquiry.quiet_since(deep):
+                filling.changes(self._query((F(MODIFIED) >= deep) & (F(MODIFIED) < low)))
             low = deep
         if low <= deep and since:
             then["deep_at"] = since
         return max(since, state.watermark), lines, then
+
+    def _nothing(self, filling: Filling, then: dict[str, Any]) -> str:
+        """There is nothing to read -> the moment up to which that is so."""
+        told = self._inquiry.told
+        filling.writer.asked(told.asked_at if told is not None else None)
+        then["proven"] = self._inquiry.proven
+        return watermark(told.asked_at if told is not None else None)
 
     def _read_unstamped(self, filling: Filling) -> str:
         """Rows whose stamp is null, which no other filter by stamp finds -> the moment it began."""
@@ -442,7 +468,7 @@ class TablePull:
         if owner is None or changed is None:
             return [(self._query(F(MODIFIED) >= watermark), None)]
         found = owned.parts(owner, changed.owners, watermark)
-        return [(self._query(part.where), _lines(changed.column, part.owners)) for part in found]
+        return [(self._query(part.where), owned.lines(changed.column, part.owners)) for part in found]
 
     def _query(self, narrow: Filter | None = None) -> Query:
         """In the order of keys, also where it asks for what changed: a row that changes meanwhile stays in its place,
@@ -472,14 +498,3 @@ class TablePull:
 
 class _NoNullFilter(Exception):
     """Intacct takes no filter for what is null."""
-
-
-def _lines(column: str, owners: Sequence[str]) -> OwnedLines:
-    return OwnedLines(column=column, owners=owners, present=[], hard=True)
-
-
-def _refused_field(error: IntacctError) -> str:
-    """The field that the query service names as not queryable, or nothing (REST reference 5.6, 8.4)."""
-    if error.error_id == "REST-1106":
-        return error.placeholders.get("FIELD", "")
-    return ""

@@ -62,12 +62,25 @@ def query_body(settings: Settings, model: Model | None, body: dict[str, Any]) ->
         body = {**body, "start": 1}
     if model is not None and settings.word("countable") == "typed":
         _check_counts(model, body)
+    if model is not None and settings.word("extremes") == "numbers":
+        _check_extremes(model, body)
     if model is not None and not settings.on("deprecated_queryable"):
         deprecated = {path for path, field in model.paths().items() if field.deprecated}
         for name in _names(body):
             if wanted(name).path in deprecated:
                 raise Refusal.not_queryable(name, model.name)
     return body
+
+
+def _check_extremes(model: Model, body: Mapping[str, Any]) -> None:
+    """`min` and `max` of numbers and money only: whether they take anything else is not documented (REST reference
+    5.5)."""
+    paths = model.paths()
+    for name in _names(body):
+        asked = wanted(name)
+        field = paths.get(asked.path) if asked.function in ("min", "max") else None
+        if field is not None and field.scale is None and field.type not in ("number", "integer"):
+            raise Refusal.not_queryable(name, model.name)
 
 
 def _check_counts(model: Model, body: Mapping[str, Any]) -> None:

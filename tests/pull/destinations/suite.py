@@ -228,7 +228,7 @@ class DestinationSuite(ReadingSuite):
     # D5: state
 
     def test_d5_the_state_is_kept_as_it_was_committed(self, it: Table, tmp_path: Path) -> None:
-        proven = Proven(version=1, count=1, sums={"total": Decimal("10.00")}, newest=SYNCED, at=SYNCED, ties=True)
+        proven = Proven(version=1, count=1, sums={"total": Decimal("10.00")}, newest=SYNCED, at=SYNCED, measured=SYNCED)
         after = {
             "watermark": "2026-03-20T09:58:00Z",
             "backfill": Backfill(since="2026-03-20T09:58:00Z", position=7, last_key="1"),

@@ -24,9 +24,9 @@ from tieout.pull.sources import Source
 folder, place = Path(sys.argv[1]), sys.argv[2]
 company = changed()
 
-def arm(company, query):  # what is committed once the comparison has begun is the repair
+def arm(company, query):  # there is nothing to read, which is the first commit; the second is the repair
     if query["size"] == 1 or ":" in query["fields"][0]:
-        os.environ["TIEOUT_CRASH_AT"] = place
+        os.environ["TIEOUT_CRASH_AT"] = f"{place}:2"
 
 company.on_query = arm
 with company.client() as client:

@@ -50,7 +50,7 @@ def test_a_row_deleted_in_intacct_is_named_and_marked(pull_bills: Pull, select: 
 def test_a_row_committed_behind_the_watermark_is_named_and_brought(pull_bills: Pull, select: Select) -> None:
     it = company()
     pull_bills(it, lines=False)
-    it.rows[BILL].append(bill(90, **{"audit.modifiedDateTime": "2026-01-10T12:00:00Z"}))
+    it.rows[BILL].append(bill(90, **{"audit.modifiedDateTime": "2025-12-10T12:00:00Z"}))
     report = pull_bills(it, lines=False)
     assert (report.ties, row_findings(report)) == (True, {("90", "missing", "missed")})
     assert select("SELECT description FROM bill WHERE key = '90'") == [("bill 90",)]
@@ -109,7 +109,7 @@ def test_a_company_that_never_rests_is_not_called_wrong(pull_bills: Pull) -> Non
     it = company()
 
     def change(company: ScriptedCompany, payload: dict[str, Any]) -> None:
-        if payload["size"] == 1:
+        if payload["object"] == BILL:
             number = 1000 + len(company.rows[BILL])
             company.rows[BILL].append(bill(number, **{"audit.modifiedDateTime": LATER}))
 

@@ -59,10 +59,12 @@ def test_what_came_before_intacct_failed_stays_and_the_next_run_goes_on_after_it
     ((kept,),) = select("SELECT count(*) FROM bill")
     assert kept >= 40
     again = company()
+    again.rows[BILL][0] |= {"description": "later", STAMP: "2026-02-01T12:00:00Z"}  # while it was read
     report = pull_bills(again, lines=False, page_size=10)
-    assert (report.resumed, report.rows_read, report.ties) == (True, 120 - kept, True)
+    assert (report.resumed, report.ties) == (True, True)
+    assert 120 - kept < report.rows_read < 120 - kept + 5
     assert select("SELECT count(*), count(DISTINCT key) FROM bill") == [(120, 120)]
-    assert again.pages()[-1]["filters"][-1].keys() == {"$gte"}  # what changed while it was read
+    assert select("SELECT count(*) FROM bill WHERE description = 'later'") == [(1,)]
 
 
 def test_a_budget_brings_a_first_read_forward_by_what_it_allows(project: Project, select: Select) -> None:
@@ -198,7 +200,7 @@ def slow(it: ScriptedCompany, most: int, how: tuple[int, bytes] = GATEWAY, *, co
     reply, too_many = it._query, []
 
     def instead(payload: dict[str, Any]) -> Any:
-        if ":" not in payload["fields"][0] and (counting or payload["size"] > 1):
+        if counting or (":" not in payload["fields"][0] and payload["size"] > 1):
             found = it.found(payload)
             if len(found) > most:
                 too_many.append(len(found))
@@ -276,7 +278,7 @@ def test_a_stop_while_catching_up_does_not_read_everything_again(pull_bills: Pul
 
     it.on_query = stop
     with pytest.raises(KeyboardInterrupt):
-        pull_bills(it, lines=False, page_size=10)
+        pull_bills(it, lines=False, page_size=10, tie_out=False)
     again = company()
     report = pull_bills(again, lines=False, page_size=10)
     assert (report.resumed, report.rows_read, report.ties) == (True, 0, True)

@@ -121,6 +121,16 @@ class Commit(msgspec.Struct, kw_only=True):
     gone: Gone | None = None
     children: Sequence[Child] = ()
 
+    @property
+    def touches_rows(self) -> bool:
+        """Whether more than the state is written: else its counts stay as they are, and counting again would take
+        longer than all else."""
+        removes = self.lines is not None or self.gone is not None or self.seen is not None
+        before, after = self.before, self.after
+        same = bool(before.version) and before.columns == after.columns and before.stamp == after.stamp
+        ends = before.backfill is not None  # a long read's counts are its own until then
+        return removes or ends or not same or bool(self.batch.rows or self.misfits)
+
 
 class Committed(msgspec.Struct, kw_only=True):
     """What a commit did. `hard` deletions count as soft ones do."""

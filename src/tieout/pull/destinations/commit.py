@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import msgspec
 
@@ -84,6 +84,10 @@ class TableWriter:
         self.report.misfits += len(misfits)
         reached("pull.page_taken")
 
+    def asked(self, at: datetime | None) -> None:
+        """Intacct's clock when it was asked, and no rows came."""
+        self._synced = at or self._synced
+
     @property
     def holds(self) -> bool:
         """Whether there are rows that are not committed."""
@@ -126,7 +130,7 @@ class TableWriter:
         self._commit(change)
 
     def finish(
-        self, *, selection: str, watermark: str, full: bool, lines: OwnedLines | None = None, **then: str
+        self, *, selection: str, watermark: str, full: bool, lines: OwnedLines | None = None, **then: Any
     ) -> None:
         """Commit the rest: the read is complete up to `watermark`. `then`: what else is true of the state. Which rows a
         marking read did not bring is left to be concluded, also by another run."""

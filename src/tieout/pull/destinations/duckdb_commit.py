@@ -52,7 +52,7 @@ def write(db: Connection, commit: Commit, place: str) -> Committed:
             done.children[state.table], done.children_gone = state, done.children_gone + lines
         done.gone = _remove(db, commit.after.table, '"key" IN (SELECT key FROM _tieout_gone)', commit.synced, hard=hard)
     _keep_misfits(db, commit)
-    rows, unstamped = count(db, commit.after)
+    rows, unstamped = count(db, commit.after) if commit.touches_rows else (commit.before.rows, commit.before.unstamped)
     done.state = counted(commit, rows=rows, unstamped=unstamped)
     keep(db, done.state)
     describe(db, commit)

@@ -61,7 +61,7 @@ def write(db: Session, commit: Commit) -> Committed:
             done.children[state.table], done.children_gone = state, done.children_gone + lines
         done.gone = _remove(db, commit.after.table, f'"key" IN (SELECT key FROM {_GONE})', [], commit.synced, hard=hard)
     _keep_misfits(db, commit)
-    if not _in_the_middle(commit):
+    if commit.touches_rows and not _in_the_middle(commit):
         all_rows = _known(db, commit.after, LIVE)
         live, unstamped = all_rows.live, all_rows.unstamped
     done.state = counted(commit, rows=live, unstamped=unstamped)

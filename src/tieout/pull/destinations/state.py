@@ -41,17 +41,19 @@ class Backfill(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Proven(msgspec.Struct, frozen=True, kw_only=True):
-    """What Intacct said of all rows when they were last compared, and whether the table said the same."""
+    """What the table held when a pull that found nothing new proved that Intacct holds the same."""
 
     version: int
-    """The table's, at that moment: another one means that the comparison is of earlier rows."""
+    """The table's, at that moment: another one means that rows may be others."""
     count: int
     sums: dict[str, Decimal | None]
     """By path."""
     newest: str
     """The latest modified stamp, "" for none."""
     at: str
-    ties: bool
+    """Intacct's clock when it was last compared."""
+    measured: str
+    """This machine's clock when the table itself was last counted and added up."""
 
 
 class TableState(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,6 +85,7 @@ class TableState(msgspec.Struct, frozen=True, kw_only=True):
     """While a backfill is open: changes before this moment were read beside it."""
     backfill: Backfill | None = None
     proven: Proven | None = None
+    """Kept from one pull that finds nothing to the next."""
     unstamped: int = 0
     """Rows whose modified stamp is null, without those marked deleted. Counted by the destination."""
     swept_at: str = ""

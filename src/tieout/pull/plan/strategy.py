@@ -10,7 +10,7 @@ import msgspec
 from tieout.catalogue.model import Model, references
 from tieout.pull.destinations.state import Backfill, TableState
 from tieout.pull.reading.clock import DAILY, passed
-from tieout.pull.report import Strategy
+from tieout.pull.report import PullReport, Strategy
 from tieout.pull.schema.columns import MODIFIED
 from tieout.pull.schema.types import Column
 
@@ -95,6 +95,16 @@ def choose_strategy(
 
 def _some(paths: Sequence[str]) -> str:
     return f"{', '.join(paths[:5])}{' ...' if len(paths) > 5 else ''}"
+
+
+def explained(report: PullReport, state: TableState, elsewhere: Sequence[str]) -> str:
+    """Why the table is read in full each time, where it is; else the reason as it was."""
+    if report.strategy == "full" and not report.reason and state.version and not state.has_stamps:
+        return "read in full each time: its records carry no modified stamp"
+    if elsewhere:
+        looks_at = ", ".join(elsewhere)
+        return f"read in full each time: its filter looks at {looks_at}, and a change there leaves no stamp here"
+    return report.reason
 
 
 def looks_elsewhere(model: Model, where: Filter | None, owner: str | None = None) -> tuple[str, ...]:

@@ -1,122 +1,94 @@
 """Proves that a table and Intacct agree: the same count, and the same exact sum of every money and number column.
 
-Two billable transactions a table. Compares; never repairs.
+One billable transaction a table, two where the company does not count and add up in one. Compares; never repairs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
 import msgspec
 
-from tieout.catalogue.model import Model
-from tieout.errors import CheckError, IntacctError, ReplyError, TieoutError
 from tieout.project.report import TieOutLine
-from tieout.pull.failures import is_connection_wide
+from tieout.pull.destinations.base import Measure
 from tieout.pull.proof.subject import Subject
+from tieout.pull.proof.totals import Told, totals
+from tieout.pull.reading.clock import DAILY, passed
 from tieout.pull.schema.columns import own_sums
 from tieout.pull.schema.types import Column
 
-if TYPE_CHECKING:
-    from tieout.rest import Filter, Intacct
-
-MAX_TRIES = 6
-"""Requests for the sums of one table: each one more is a field that the company refused by name."""
-NOT_QUERYABLE = "REST-1106"
-
 
 class Proof(msgspec.Struct):
-    """The lines of one table, and what they cost in billable transactions: refused requests are not billed."""
+    """The lines of one table, and what they cost in billable transactions."""
 
     lines: list[TieOutLine]
     transactions: int = 0
 
-
-class _Sums(msgspec.Struct):
-    """Intacct's sums by path, and why the others are not there."""
-
-    found: dict[str, Decimal | None]
-    refused: dict[str, str]
-    transactions: int = 0
+    @property
+    def ties(self) -> bool:
+        """Whether no line says otherwise."""
+        return all(line.ties is not False for line in self.lines)
 
 
-def tie_out(subject: Subject, *, whole: bool = False) -> Proof:
+def tie_out(subject: Subject, *, whole: bool = False, told: Told | None = None, trust: bool = False) -> Proof:
     """One line for the rows, one for each money and number column. A sum that Intacct refuses is not provable.
 
-    `whole`: every row has just been read, so reading every row again is no advice.
+    `whole`: every row has just been read, so reading every row again is no advice. `told`: what Intacct has said
+    already, and was paid for. `trust`: what `trusted` knows is not measured again.
 
     Raises StoreError, and what the client raises where the rows cannot even be counted."""
-    client, model, table = subject.client, subject.model, subject.state.table
-    summed = own_sums(subject.columns, model)
-    (measure,) = subject.destination.measure(table, summed)
-    rows, ours = measure.count, measure.sums
+    summed = own_sums(subject.columns, subject.model)
+    ours = (trusted(subject, summed) if trust else None) or measured(subject, summed)
+    if told is None:
+        told = totals(subject, summed)
+        return Proof(compared(subject, summed, ours, told, whole=whole), told.transactions)
+    return Proof(compared(subject, summed, ours, told, whole=whole))
+
+
+def trusted(subject: Subject, summed: Sequence[Column]) -> Measure | None:
+    """What the table itself was found to hold when it was last proven, where tieout has written nothing since: for a
+    day, since adding up many rows takes longer than all else of a pull that finds nothing.
+
+    What people change in the table by hand is found when that day is over, or by `verify`, which measures always."""
+    state, known = subject.state, subject.state.proven
+    if known is None or known.version != state.version or passed(known.measured, DAILY):
+        return None
+    if any(column.path not in known.sums for column in summed):
+        return None
+    sums = {column.name: known.sums[column.path] for column in summed}
+    return Measure(group=None, count=known.count, sums=sums, newest=known.newest or None)
+
+
+def measured(subject: Subject, summed: Sequence[Column], *, newest: bool = False) -> Measure:
+    """Count and sums of the table itself, and its latest stamp where `newest` wants it."""
+    stamp = subject.stamp if newest else None
+    (found,) = subject.destination.measure(subject.state.table, summed, stamp=stamp)
+    return found
+
+
+def compared(
+    subject: Subject, summed: Sequence[Column], ours: Measure, told: Told, *, whole: bool = False
+) -> list[TieOutLine]:
+    """The lines."""
     name = subject.name
-    proof = Proof([_rows(name, rows, subject.count(), whole)], transactions=1)
-    if not summed:
-        return proof
-    sums = _intacct_sums(client, model, summed, subject.where, subject.private)
-    proof.transactions += sums.transactions
+    lines = [_rows(name, ours.count, told.count, whole)]
     for column in summed:
-        mine = ours[column.name]
-        if column.path in sums.found:
-            proof.lines.append(_compare(name, column, mine, sums.found[column.path], whole))
+        mine = ours.sums[column.name]
+        if column.path in told.sums:
+            lines.append(_compare(name, column, mine, told.sums[column.path], whole))
         else:
-            note = f"Intacct would not sum it ({sums.refused[column.path]})"
-            proof.lines.append(unproven(name, f"sum {column.path}", mine or Decimal(0), note))
-    if any(line.ties is False for line in proof.lines[1:]):
-        raw = subject.destination.misfits(table)
-        proof.lines = [_explain_sum(line, raw.get(line.what.removeprefix("sum "), 0)) for line in proof.lines]
-    return proof
+            note = f"Intacct would not sum it ({told.refused.get(column.path, 'refused')})"
+            lines.append(unproven(name, f"sum {column.path}", mine or Decimal(0), note))
+    if any(line.ties is False for line in lines[1:]):
+        raw = subject.destination.misfits(subject.state.table)
+        lines = [_explain_sum(line, raw.get(line.what.removeprefix("sum "), 0)) for line in lines]
+    return lines
 
 
 def unproven(subject: str, what: str, source: Decimal | int | None, note: str) -> TieOutLine:
     """A comparison that could not be made, and why."""
     return TieOutLine(subject=subject, what=what, source=source, intacct=None, note=note)
-
-
-def _intacct_sums(
-    client: Intacct, model: Model, columns: Sequence[Column], where: Filter | None, private: bool
-) -> _Sums:
-    """One request for all sums; what the company refuses is left out of the next try, and remembered where it was
-    named."""
-    learnt = client.memory.unqueryable(model.name)
-    sums = _Sums({}, {c.path: "refused before" for c in columns if f"sum:{c.path}" in learnt})
-    asked = [column for column in columns if column.path not in sums.refused]
-    for number in range(1, MAX_TRIES + 1):
-        if not asked:
-            break
-        try:
-            sums.found = client.totals(model.name, [column.path for column in asked], where, private=private)
-        except TieoutError as error:
-            if is_connection_wide(error) and not isinstance(error, ReplyError):
-                raise
-            culprits = _culprits(error, asked) if number < MAX_TRIES else asked
-            if isinstance(error, IntacctError) and error.error_id == NOT_QUERYABLE and len(culprits) == 1:
-                client.memory.keep_unqueryable(model.name, f"sum:{culprits[0].path}", error.message)
-            sums.refused |= dict.fromkeys([column.path for column in culprits], _reason(error))
-            asked = [column for column in asked if column not in culprits]
-        else:
-            sums.transactions += 1
-            break
-    return sums
-
-
-def _culprits(error: TieoutError, asked: Sequence[Column]) -> list[Column]:
-    """The columns to leave out: those the refusal names; else the plain numbers, if money remains; else all."""
-    named: set[str] = set()
-    if isinstance(error, IntacctError):
-        named = {error.placeholders.get("FIELD", "").removeprefix("sum:")}
-    elif isinstance(error, CheckError):
-        named = {problem.path.removeprefix("sum:") for problem in error.problems}
-    found = [column for column in asked if column.path in named]
-    numbers = [column for column in asked if not column.money]
-    return found or (numbers if len(numbers) < len(asked) and numbers else list(asked))
-
-
-def _reason(error: TieoutError) -> str:
-    return error.error_id if isinstance(error, IntacctError) and error.error_id else error.message
 
 
 def _rows(subject: str, rows: int, intacct_rows: int, whole: bool) -> TieOutLine:

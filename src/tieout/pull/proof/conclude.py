@@ -18,6 +18,7 @@ from tieout.pull.destinations.state import TableState
 from tieout.pull.failures import is_connection_wide
 from tieout.pull.findings import Findings
 from tieout.pull.proof.compare import Proof, tie_out, unproven
+from tieout.pull.proof.inquiry import Inquiry
 from tieout.pull.proof.narrow import Measured, narrow
 from tieout.pull.proof.repair import repair
 from tieout.pull.proof.search import Search
@@ -44,13 +45,13 @@ class Conclusion(msgspec.Struct):
     """One for each look that found something, or found that there is nothing to find."""
 
 
-def conclude(subject: Subject, *, whole: bool, first: First | None = None) -> Conclusion:
+def conclude(subject: Subject, *, whole: bool, first: First | None = None, said: Inquiry | None = None) -> Conclusion:
     """What a pull ends with. `whole`: every row has just been read; `first`: what is tried where it does not tie,
-    before anybody looks closer.
+    before anybody looks closer; `said`: what Intacct was asked while the rows were read.
 
     Raises StoreError, BusyError, and errors that the next table would meet as well."""
     try:
-        proof = tie_out(subject, whole=whole)
+        proof = tie_out(subject, whole=whole) if said is None else said.proof(subject, whole=whole)
     except TieoutError as error:
         if is_connection_wide(error) and not timed_out(error):
             raise

@@ -157,7 +157,7 @@ def verified(
     source: Source | None = None,
     how: How | None = None,
 ) -> Verified:
-    """Compare what was pulled with Intacct, now, without pulling: count and exact sums, two transactions a table. Where
+    """Compare what was pulled with Intacct, now, without pulling: count and exact sums, one transaction a table. Where
     they differ, the rows behind it are looked for, with a few dozen transactions at most.
 
     `names` are sections, tables or objects (`bills`); none means everything in the destinations of the project's

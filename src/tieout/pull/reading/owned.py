@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from tieout.pull.destinations.base import OwnedLines
 from tieout.pull.schema.columns import MODIFIED
 
 if TYPE_CHECKING:
@@ -35,3 +36,8 @@ def parts(owner: str, owners: Sequence[str], watermark: str) -> list[Part]:
     for chunk in early:
         rest = rest & document.not_in(chunk)
     return [*(Part(document.in_(chunk), chunk) for chunk in early), Part(document.in_(last) | rest, last)]
+
+
+def lines(column: str, owners: Sequence[str]) -> OwnedLines:
+    """All lines of these documents, before any has come."""
+    return OwnedLines(column=column, owners=owners, present=[], hard=True)

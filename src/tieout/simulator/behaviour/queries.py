@@ -98,6 +98,13 @@ SWITCHES: tuple[Switch, ...] = (
         where="5.5",
     ),
     Switch(
+        name="extremes",
+        default="any",
+        choices=("any", "numbers"),
+        what="Which fields `min` and `max` take: any, or numbers and money only, so that the latest stamp is refused.",
+        where="5.5",
+    ),
+    Switch(
         name="date_on_date_time",
         default="start",
         choices=("start", "day", "refuse"),
