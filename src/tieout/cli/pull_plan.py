@@ -37,8 +37,8 @@ def show(output: Output, plan: PullPlan, *, budget: int | None) -> int:
     show_skipped(output, [table for table in plan.tables if table.skipped])
     output.line()
     output.prose(
-        f"Nothing was read or written. The time is that of waiting for Intacct with {plan.at_once} requests at once. "
-        f"This plan cost {counted(plan.cost, 'transaction')}."
+        "Nothing was read or written. The time is that of waiting for Intacct with "
+        f"{counted(plan.at_once, 'request')} at once. This plan cost {counted(plan.cost, 'transaction')}."
     )
     if plan.at_most > plan.transactions:
         output.prose(

@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
 import tieout
@@ -20,6 +20,7 @@ from tieout.simulator import Simulator
 
 STAMP = "%Y-%m-%dT%H:%M:%SZ"
 
+SMALL = {"page_size": 3, "lookback": "10m", "sweep": "7d", "tie_out": True}
 edits = st.lists(
     st.tuples(st.sampled_from(["bill", "line", "new bill", "new line", "null"]), st.integers(1, 30)), max_size=12
 )
@@ -54,6 +55,8 @@ def change(it: ScriptedCompany, what: str, number: int) -> None:
 
 
 @settings(max_examples=25, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+@example(SMALL, False, [([("bill", 3)], 0, False), ([], 8, False)])
+@example(SMALL, True, [([("new bill", 3), ("null", 1)], 1, False)])
 @given(sections, st.booleans(), st.lists(st.tuples(edits, st.integers(0, 9), st.booleans()), min_size=1, max_size=3))
 def test_a_pull_costs_what_its_plan_says_at_least_and_at_most(
     tmp_path_factory: Any,
