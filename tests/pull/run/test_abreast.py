@@ -60,6 +60,8 @@ class Gated(ScriptedCompany):
         super().__init__([])
         self.models, self.rows = it.models, it.rows
         self.gate = threading.Event()
+        self.late = False
+        """Somebody has waited too long for it."""
         self.kept_back: Callable[[bytes], bool] = lambda body: json.loads(body)["start"] >= 28
 
     def client(self, **options: Any) -> Intacct:
@@ -70,7 +72,8 @@ class Gated(ScriptedCompany):
         self, method: str, target: str, headers: Mapping[str, str], body: bytes
     ) -> tuple[int, Mapping[str, str], bytes]:
         if b'"start"' in body and self.kept_back(body):
-            assert self.gate.wait(WAIT)
+            self.late |= not self.gate.wait(WAIT)
+            assert not self.late
         return super().answer(method, target, headers, body)
 
 
@@ -162,6 +165,7 @@ def test_an_interrupted_run_keeps_what_every_table_has_read(project: Project, ga
         run(gated, made(project.root), progress=of_both(interrupt, rows=28))  # both wait for a page that does not come
     kept = {table: select(f"SELECT count(*) FROM {table}")[0][0] for table in TABLES.values()}
     assert kept == {"vendor": 28, "customer": 28}
+    assert not gated.late
     again = run(several(VENDOR, CUSTOMER), made(project.root))
     assert [(r.resumed, r.rows_read, r.ties) for r in again] == [
         (True, 100 - kept[table], True) for table in TABLES.values()

@@ -103,7 +103,7 @@ class TableWriter:
         """Whether it is time to commit."""
         takes = self.destination.takes
         return (
-            self._rows >= takes.commit_rows
+            self._rows >= self._share.of(takes.commit_rows)
             or self._bytes >= self._share.of(takes.commit_bytes)
             or time.monotonic() - self._last >= takes.commit_seconds
         )

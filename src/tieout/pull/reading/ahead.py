@@ -24,18 +24,17 @@ WAITING = 2
 
 
 class Ahead(Generic[A, R]):
-    """Asks `fetch` on `places` threads. For one thread to use; `with` ends them: what has not been sent is not sent,
-    what is under way is waited for, but not by somebody who leaves with Ctrl-C: the threads are daemons, and a page
-    that nobody takes is read again. Where others read beside it, there is room for its `share` only."""
+    """Asks `fetch` on up to `places` threads, each begun when it is needed. For one thread to use; `with` ends them:
+    what has not been sent is not sent, what is under way is waited for, but not by somebody who leaves with Ctrl-C: the
+    threads are daemons, and a page that nobody takes is read again. Where others read beside it, there is room for its
+    `share` only."""
 
     def __init__(self, fetch: Callable[[A], R], places: int, share: Share | None = None) -> None:
         self._fetch, self._places = fetch, places
         self._share = share or Share()
         self._queue: deque[tuple[A, Future[R]]] = deque()
         self._asked: queue.SimpleQueue[tuple[A, Future[R]] | None] = queue.SimpleQueue()
-        self._threads = [threading.Thread(target=self._run, name="tieout-page", daemon=True) for _ in range(places)]
-        for thread in self._threads:
-            thread.start()
+        self._threads: list[threading.Thread] = []
 
     def __enter__(self) -> Self:
         return self
@@ -60,6 +59,10 @@ class Ahead(Generic[A, R]):
         future: Future[R] = Future()
         self._queue.append((question, future))
         self._asked.put((question, future))
+        if len(self._threads) < min(self._places, len(self._queue)):
+            thread = threading.Thread(target=self._run, name="tieout-page", daemon=True)
+            self._threads.append(thread)
+            thread.start()
 
     def next(self) -> tuple[A, R]:
         """The oldest question and its answer. Raises what `fetch` raised, and Stopped."""
