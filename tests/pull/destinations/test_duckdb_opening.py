@@ -77,10 +77,11 @@ def test_it_is_closed_when_nobody_waits(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["c.duckdb"]
 
 
+@pytest.mark.parametrize("limit", ["LONGEST", "MOST_HELD"])
 def test_it_is_let_go_of_though_threads_wait(
-    tmp_path: Path, openings: list[bool], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, openings: list[bool], monkeypatch: pytest.MonkeyPatch, limit: str
 ) -> None:
-    monkeypatch.setattr(duckdb_opening, "LONGEST", 0.0)
+    monkeypatch.setattr(duckdb_opening, limit, 0)
     path = tmp_path / "c.duckdb"
     while_others_wait(path, 2, lambda n: write(path, n))
     assert openings == [False] * 3

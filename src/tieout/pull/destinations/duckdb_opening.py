@@ -28,6 +28,9 @@ LOOK = 0.1
 LONGEST = 5.0
 """Seconds after which the file is let go of though threads wait for it, until other programs have looked: these do not
 wait longer than `LOCK_WAIT`."""
+MOST_HELD = 4 * 2**20
+"""Bytes of rows written but not yet in the file proper, after which it is let go of as well: that brings them there,
+and the next commit needs the memory. To merge some thousand rows of a hundred columns takes most of it."""
 
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "memory_limit": MEMORY_LIMIT,
@@ -78,11 +81,19 @@ class OpenFile:
             if self._users:
                 return
             wanted = self._turns.wanted and not self._failed
-            if wanted and time.monotonic() - self._since < LONGEST:
+            long = time.monotonic() - self._since >= LONGEST
+            if wanted and not long and not self._is_full():
                 return
             self._close()
-            if wanted:
+            if wanted and long:
                 time.sleep(LOOK * 1.5)
+
+    def _is_full(self) -> bool:
+        assert self._db is not None
+        # BASE_TABLE is what was read of the file, which makes room when that is needed.
+        sql = "SELECT coalesce(sum(memory_usage_bytes), 0) FROM duckdb_memory() WHERE tag <> 'BASE_TABLE'"
+        ((held,),) = self._db.execute(sql).fetchall()
+        return bool(held >= MOST_HELD)
 
     def _close(self) -> None:
         db, self._db = self._db, None
