@@ -15,10 +15,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tieout.cli import failed, pull, push, tie_out
+from tieout.cli import failed, pull, pull_plan, push, tie_out
 from tieout.cli.output import Output
 from tieout.errors import Problem, StoreError
 from tieout.project.report import TieOutLine
+from tieout.pull import PullPlan, TablePlan
 from tieout.pull.findings import Findings
 from tieout.pull.plan.strategy import OTHER_FILTER
 from tieout.pull.report import PullReport
@@ -70,6 +71,31 @@ def test_every_line_is_shown_on_demand_with_the_same_digits_on_both_sides(capsys
     assert "1,234,567.80  1,234,567.80" in shown
     assert "10.50         10.50" in shown
     assert len(shown.splitlines()) == len(LINES) + 1
+
+
+def test_many_empty_tables_are_counted_and_tables_have_their_own_names(capsys: pytest.CaptureFixture[str]) -> None:
+    subjects = [f"a/thing-{n}" for n in range(6)]
+    full = [line("rows", 1, 1, subject=name) for name in ("b/bill-line", "b/term in b_term", "c/term")]
+    tie_out.show(Output(), [*full, *(line("rows", 0, 0, subject=name) for name in subjects)], every=False)
+    shown = capsys.readouterr().out.splitlines()
+    assert [row.split()[0] for row in shown[1:4]] == ["bill_line", "b_term", "term"]
+    assert shown[4] == "6 tables have no rows on either side."
+
+
+def test_a_plan_of_many_tables_counts_those_with_nothing_to_read(capsys: pytest.CaptureFixture[str]) -> None:
+    def planned(name: str, rows: int, **more: Any) -> TablePlan:
+        at = {"object": f"a/{name}", "table": name, "destination": "duckdb:///c.duckdb"}
+        return TablePlan(**at, rows=rows, transactions=2, at_most=2, deletes="all keys", **more)
+
+    empty = [planned(f"empty_{n}", 0) for n in range(20)]
+    told = [planned("bill", 3), planned("noted", 0, notes=["look"]), planned("no", 0, error=StoreError("No."))]
+    pull_plan.show(Output(), PullPlan(tables=[*empty, *told]), budget=None)
+    shown = capsys.readouterr().out
+    assert [row.split()[0] for row in shown.splitlines()[3:6]] == ["bill", "noted", "no"]
+    assert "  20 more tables with nothing to read: 40 transactions." in shown
+    assert "empty" not in shown
+    pull_plan.show(Output(), PullPlan(tables=empty[:2]), budget=None)
+    assert "empty_1" in capsys.readouterr().out
 
 
 @given(st.lists(st.sampled_from([True, False, None])), st.booleans())

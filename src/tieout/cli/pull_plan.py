@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 SHOWN = 4
 """Names of fields or objects in one sentence; --json has all."""
+MANY = 12
+"""Tables beyond which those with nothing to read are not listed."""
 
 
 def show(output: Output, plan: PullPlan, *, budget: int | None) -> int:
@@ -29,11 +31,7 @@ def show(output: Output, plan: PullPlan, *, budget: int | None) -> int:
         f"{_range(plan)} transaction{'' if plan.at_most == 1 else 's'}, {duration(plan.seconds)} or more"
     )
     output.line()
-    numbers = ("rows", "here now", "fields", "pages", "transactions", "waiting")
-    output.table(["table", "read", *(Column(title, right=True) for title in numbers)], map(_row, planned))
-    for table in planned:
-        for note in notes(table):
-            output.prose(f"{table.table}: {note}", indent=2)
+    _tables(output, planned)
     show_skipped(output, [table for table in plan.tables if table.skipped])
     output.line()
     output.prose(
@@ -51,6 +49,23 @@ def show(output: Output, plan: PullPlan, *, budget: int | None) -> int:
         word = "does not" if plan.cost + plan.transactions > budget else "may not"
         output.prose(f"The budget of {counted(budget, 'transaction')} {word} suffice.")
     return code
+
+
+def _tables(output: Output, planned: Sequence[TablePlan]) -> None:
+    """Table by table; of many, those with nothing to read and nothing to say are one line."""
+    many = len(planned) > MANY
+    listed = [one for one in planned if one.error is not None or one.rows or one.notes or one.resumed or not many]
+    if listed:
+        numbers = ("rows", "here now", "fields", "pages", "transactions")
+        output.table(["table", "read", *(Column(title, right=True) for title in numbers)], map(_row, listed))
+    if folded := [one for one in planned if one not in listed]:
+        least, most = sum(one.transactions for one in folded), sum(one.at_most for one in folded)
+        cost = f"{least:,} to {most:,} transactions" if most > least else counted(least, "transaction")
+        tables = counted(len(folded), "more table" if listed else "table")
+        output.line(f"  {tables} with nothing to read: {cost}. --json lists them.")
+    for table in listed:
+        for note in notes(table):
+            output.prose(f"{table.table}: {note}", indent=2)
 
 
 def show_skipped(output: Output, skipped: Sequence[TableRead]) -> None:
@@ -108,7 +123,7 @@ def _range(one: PullPlan | TablePlan) -> str:
 
 def _row(table: TablePlan) -> Sequence[Any]:
     if table.error is not None:
-        return [table.table, Styled("refused", "bad"), "", "", "", "", "", ""]
+        return [table.table, Styled("refused", "bad"), "", "", "", "", ""]
     return [
         table.table,
         table.strategy,
@@ -117,7 +132,6 @@ def _row(table: TablePlan) -> Sequence[Any]:
         f"{table.fields:,}",
         f"{table.pages:,}",
         _range(table),
-        duration(table.seconds),
     ]
 
 

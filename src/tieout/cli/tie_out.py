@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from tieout.project.report import TieOutLine
     from tieout.pull.findings import Findings
 
+SHOWN = 5
+"""Names in one sentence; --json has all."""
 NOTE = "note"
 """The column that a narrow terminal has no room for."""
 
@@ -25,7 +27,7 @@ def show(output: Output, lines: Sequence[TieOutLine], *, every: bool) -> None:
     notes: list[tuple[str, str, str]] = []
     empty: list[str] = []
     subjects = tuple(dict.fromkeys(line.subject for line in lines))
-    for subject, name in zip(subjects, _short(subjects), strict=True):
+    for subject, name in zip(subjects, _names(subjects), strict=True):
         mine = [line for line in lines if line.subject == subject]
         if all(_is_nothing(line) for line in mine):
             empty.append(name)
@@ -55,14 +57,19 @@ def show(output: Output, lines: Sequence[TieOutLine], *, every: bool) -> None:
         for name, what, note in () if has_room else notes:
             output.item(f"{what if len(subjects) == 1 else f'{name} {what}'}: {note}")
     if empty:
-        output.prose(f"No rows on either side: {', '.join(empty)}.")
+        few = len(empty) <= SHOWN
+        output.prose(
+            f"No rows on either side: {', '.join(empty)}."
+            if few
+            else f"{len(empty):,} tables have no rows on either side."
+        )
 
 
 def findings(output: Output, found: Sequence[Findings]) -> None:
     """What a closer look found, in sentences, below the table."""
     for one in found:
         for sentence in one.sentences():
-            output.item(f"{_last(one.subject, '/')}: {sentence}")
+            output.item(f"{_table_of(one.subject)}: {sentence}")
 
 
 def findings_as_json(found: Findings) -> dict[str, Any]:
@@ -90,6 +97,20 @@ def conclusion(output: Output, lines: Sequence[TieOutLine]) -> None:
         output.heading(f"Everything ties out: {counted(tie, 'comparison')}.")
     if unproven:
         output.prose(f"{counted(unproven, 'comparison')} could not be made, so neither proves nor disproves.")
+
+
+def _names(subjects: Sequence[str]) -> list[str]:
+    """What is pulled by the name of its table, as everywhere else, where that is one subject's only."""
+    tables = [_table_of(subject) for subject in subjects]
+    return _short([table if tables.count(table) == 1 else s for table, s in zip(tables, subjects, strict=True)])
+
+
+def _table_of(subject: str) -> str:
+    """`accounts-payable/bill-line`, or such `in bills_line` -> the table; anything else as it is."""
+    from tieout.pull.schema.names import table_name
+
+    object, _, table = subject.partition(" in ")
+    return table or table_name(object) if "/" in object and " " not in object else subject
 
 
 def _short(names: Sequence[str], separator: str = "/") -> list[str]:

@@ -16,12 +16,13 @@ from tieout.pull.destinations.open import open_destination
 from tieout.pull.failures import is_connection_wide
 from tieout.pull.layouts.apply import apply, kept
 from tieout.pull.leasing import leased
-from tieout.pull.plan.everything import ALL, every_object, excuse, refuse_nothing, tables
+from tieout.pull.plan.everything import ALL, as_held, every_object, excuse, refuse_nothing, tables
 from tieout.pull.plan.planning import PullPlan, plan_from
 from tieout.pull.plan.targets import Target, object_of, settings_over, table_of, targets, with_files
 from tieout.pull.report import OnProgress, PullReport, in_turn
 from tieout.pull.report_section import section_of
 from tieout.pull.section import How, Section, moment
+from tieout.pull.settings import DEFAULT_DESTINATION
 from tieout.pull.sources import Source, refuse_mixture, sources
 
 if TYPE_CHECKING:
@@ -233,7 +234,9 @@ def _wanted(project: Project, asked: _Asked, reach: Callable[[str | None], Sourc
         return targets(project, asked.names, asked.objects, asked.given)
     named = [name for name in asked.objects or () if name != ALL]
     sections = dict.fromkeys([*(asked.names or ()), *project.names("pull")])
-    every = tables(every_object(reach(asked.given.get("connection")).client))
+    source = reach(asked.given.get("connection"))
+    to = open_destination(project.root, asked.given.get("destination") or DEFAULT_DESTINATION)
+    every = as_held(tables(every_object(source.client)), to, source)
     return targets(project, list(sections), named, asked.given, every)
 
 

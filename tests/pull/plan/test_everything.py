@@ -89,6 +89,20 @@ def test_a_section_keeps_its_own_settings(it: ScriptedCompany, project: Project)
     assert found[BUDGET].new == 3
 
 
+def test_what_was_pulled_by_itself_keeps_its_table(it: ScriptedCompany, project: Project) -> None:
+    term = "accounts-payable/term"
+    it.models[term] = {**it.models[BUDGET], "apiObject": f"objects/{term}"}
+    it.rows[term] = [bill(i) for i in range(1, 4)]
+    with it.client() as client:
+        (alone,) = pull(project, objects=[term], source=Source(client, "demo"))
+        (other,) = pull(project, objects=[term], destination="sqlite:///o.db", table="t", source=Source(client, "demo"))
+        (_, *every) = pull(project, objects=["all"], destination="sqlite:///o.db", source=Source(client, "demo"))
+    assert (alone.table, other.table) == ("term", "t")
+    assert "accounts_payable_term" in {one.table for one in every}
+    again = everything(it, project)[term]
+    assert (again.table, again.new) == ("term", 0)
+
+
 def test_the_plan_of_all_says_what_will_be_skipped(it: ScriptedCompany, project: Project) -> None:
     it.forbidden = {BUDGET}
     with it.client() as client:

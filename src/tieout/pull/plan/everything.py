@@ -7,7 +7,7 @@ list (REST reference 6) and words of refusals (8.5); reads no rows.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tieout.pull.destinations.base import Destination
     from tieout.pull.plan.targets import Target
     from tieout.pull.report import PullReport, TableRead
+    from tieout.pull.sources import Source
     from tieout.rest import Intacct
     from tieout.rest.operations import Listed
 
@@ -66,6 +67,17 @@ def tables(objects: Collection[str]) -> dict[str, str | None]:
         return None if _known(name) else table_name(name)
 
     return {name: table(name) for name in objects}
+
+
+def as_held(named: Mapping[str, str | None], to: Destination, source: Source) -> dict[str, str | None]:
+    """object -> table, but what was pulled by itself before, under the usual name, keeps its table."""
+    company, entity = source.company, source.client.entity or ""
+    states = [found.state for found in to.tables()]
+    held = {(s.object, s.table) for s in states if (s.company, s.entity) == (company, entity)}
+    return {
+        name: usual if (name, usual := table_name(name)) in held and (name, table) not in held else table
+        for name, table in named.items()
+    }
 
 
 def skip_for(error: TieoutError, object: str) -> Skip | None:
