@@ -22,12 +22,12 @@ from tieout.errors import (
     UnreachableError,
 )
 from tieout.pull.abreast import Share
-from tieout.pull.destinations.base import OwnedLines
 from tieout.pull.destinations.commit import TableWriter
 from tieout.pull.destinations.state import Backfill
 from tieout.pull.reading.clock import watermark
 from tieout.pull.reading.course import Course
 from tieout.pull.reading.decode import Decoder
+from tieout.pull.reading.leaving import Leaving
 from tieout.pull.reading.reader import Spent, Step, read
 from tieout.pull.reading.windows import AS_TEXT, by_digit, end, halves, narrowed, timed_out
 from tieout.pull.schema.columns import MODIFIED
@@ -48,6 +48,8 @@ STOPS: Final = (
 )
 """What ends a read whose rows are good: they are committed, with the place."""
 MOST_CATCH_UPS = 3
+A_QUERY: Final = 500
+"""Keys in one question: a filter of a size that any server takes."""
 SAMPLE = 64
 """Keys of the table among which two are looked for that show how Intacct compares keys."""
 
@@ -65,13 +67,13 @@ class Filling(msgspec.Struct, kw_only=True):
     """Rows so far, rows in all."""
     share: Share
 
-    def everything(self, query: Query, *, begun: Backfill | None, marking: bool, lines: OwnedLines | None) -> Course:
+    def everything(self, query: Query, *, begun: Backfill | None, marking: bool) -> Course:
         """All rows, or the rest of an earlier run's read."""
         if begun is None:
             course = Course(kind="full", marking=marking, size=self.size)
         else:
             course = Course.resumed(begun, size=self.size, agree=self.agree(query))
-        self._run(query, course, lines=lines)
+        self._run(query, course)
         return course
 
     def changes(
@@ -81,17 +83,26 @@ class Filling(msgspec.Struct, kw_only=True):
         low: str = "",
         begun: Backfill | None = None,
         kept: bool = False,
-        lines: OwnedLines | None = None,
+        lines: Leaving | None = None,
         place: Course | None = None,
     ) -> str:
         """The rows of a query for what changed -> Intacct's clock when it began, less the overlap. `kept`: where it
-        stops the next run goes on, and finds `low` again. `place`: the read beside which this one is made."""
+        stops the next run goes on, and finds `low` again. `lines`: told of what comes. `place`: the read beside which
+        this one is made."""
         if begun is None:
             course = Course(kind="changes", size=self.size, low=low)
         else:
             course = Course.resumed(begun, size=self.size, agree=self.agree(query))
         self._run(query, course, lines=lines, place=course if kept else place)
         return course.since or ""
+
+    def confirm(self, query: Query, lines: Leaving) -> None:
+        """Ask by their keys for lines that did not come with their documents. One transaction for 500."""
+        from tieout.rest import F
+
+        keys = sorted(lines.keys)
+        for at in range(0, len(keys), A_QUERY):
+            self.changes(narrowed(query, F("key").in_(keys[at : at + A_QUERY])), lines=lines)
 
     def catch_up(self, query: Query, place: Course, since: str) -> str:
         """What changed since a long read began, until there is little of it -> the moment up to which all is read."""
@@ -124,9 +135,7 @@ class Filling(msgspec.Struct, kw_only=True):
 
     # One read ------------------------------------------------------------------------------------------------------
 
-    def _run(
-        self, query: Query, course: Course, *, lines: OwnedLines | None = None, place: Course | None = None
-    ) -> None:
+    def _run(self, query: Query, course: Course, *, lines: Leaving | None = None, place: Course | None = None) -> None:
         """Read all windows of a course. `place` is what a stop leaves to the next run, the course itself where it is
         of everything."""
         place = course if course.kind == "full" else place
@@ -147,9 +156,7 @@ class Filling(msgspec.Struct, kw_only=True):
         finally:
             self.count()
 
-    def _window(
-        self, query: Query, course: Course, lines: OwnedLines | None, place: Course | None, before: int
-    ) -> None:
+    def _window(self, query: Query, course: Course, lines: Leaving | None, place: Course | None, before: int) -> None:
         asked = course.windows[0].of(query)
         steps = read(
             self.client,
@@ -171,11 +178,11 @@ class Filling(msgspec.Struct, kw_only=True):
         report = self.writer.report
         report.pages, report.transactions = self.spent.pages, self.spent.transactions
 
-    def _take(self, step: Step, course: Course, lines: OwnedLines | None, place: Course | None) -> None:
+    def _take(self, step: Step, course: Course, lines: Leaving | None, place: Course | None) -> None:
         if course.since is None:
             course.since = watermark(step.asked_at)
         if lines is not None:
-            lines.present += step.page.batch.keys
+            lines.took(step.page.batch)
         self.writer.add(step.page.batch, step.page.misfits, step.asked_at)
         course.took(step)
         if self.writer.due:

@@ -78,7 +78,7 @@ class PullReport(TableRead, kw_only=True):
     new: int = 0
     changed: int = 0
     deleted: int = 0
-    """Lines that left a document which changed."""
+    """Lines that left a document which changed: marked or removed as other rows are."""
     missing: int = 0
     """Rows that Intacct no longer shows, and lines of such documents: marked in `_tieout_deleted`, or removed where the
     section says so, and no longer counted."""

@@ -17,7 +17,6 @@ from tieout.catalogue.model import Model
 from tieout.errors import ConfigurationError, TieoutError
 from tieout.pull.abreast import Share
 from tieout.pull.deletes.finding import Deletes
-from tieout.pull.deletes.rules import Rules
 from tieout.pull.destinations.open import open_destination
 from tieout.pull.failures import is_connection_wide
 from tieout.pull.files import FilesJob, FilesPull, file_table
@@ -26,6 +25,7 @@ from tieout.pull.plan.bounds import keys
 from tieout.pull.plan.everything import excuse
 from tieout.pull.plan.objects import lines_of, parsed
 from tieout.pull.plan.planning import PullPlan, plan_from, plan_table
+from tieout.pull.plan.rules import Rules
 from tieout.pull.plan.targets import Target, table_of
 from tieout.pull.reading.clock import STAMP
 from tieout.pull.reading.selection import Selection
@@ -271,6 +271,7 @@ class Section:
             progress=self.progress,
             share=self.share,
             tie_out=self.tie_out,
+            rules=self.rules,
         )
 
     def _line_table(self, child: Model) -> str:

@@ -14,13 +14,15 @@ from uuid import uuid4
 import msgspec
 
 from tieout.catalogue.model import Model
-from tieout.errors import ConfigurationError, IntacctError, InvalidRequestError, RefusedError
+from tieout.errors import IntacctError, InvalidRequestError, RefusedError
 from tieout.pull.abreast import Share
-from tieout.pull.destinations.base import Child, Destination, OwnedLines
+from tieout.pull.destinations.base import Child, Destination, Gone
 from tieout.pull.destinations.commit import TableWriter
 from tieout.pull.destinations.state import Backfill, TableState
 from tieout.pull.failures import refused_field
 from tieout.pull.filling import Filling
+from tieout.pull.plan.claims import claim, drop
+from tieout.pull.plan.rules import Rules
 from tieout.pull.plan.strategy import Wanted, choose_strategy, explained, looks_elsewhere
 from tieout.pull.proof.conclude import First, conclude
 from tieout.pull.proof.inquiry import Inquiry
@@ -29,6 +31,7 @@ from tieout.pull.reading import owned
 from tieout.pull.reading.clock import DAILY, DEEP, STALE, earlier, passed, watermark
 from tieout.pull.reading.course import Left
 from tieout.pull.reading.decode import Decoder
+from tieout.pull.reading.leaving import Leaving
 from tieout.pull.reading.reader import Spent
 from tieout.pull.reading.selection import Selection
 from tieout.pull.report import OnProgress, Phase, Progress, PullReport
@@ -75,6 +78,8 @@ class TableJob(msgspec.Struct, kw_only=True):
     """For lines: the moment from which on their documents have been read."""
     parent: str = ""
     """For lines: table of their documents."""
+    rules: Rules = Rules()
+    """For lines: how those go that left a document."""
     lines: tuple[str, ...] = ()
     """For documents: tables of their lines."""
 
@@ -90,7 +95,7 @@ class TablePull:
         self.moment = ""
         """Intacct's clock when rows were last asked for."""
         self._rest_of: Backfill | None = None
-        self._changed: OwnedLines | None = None
+        self._changed: Sequence[str] = ()
         self._unstamped, self._null_filter = False, True
         self._fill: tuple[str, ...] = ()
         self.low = ""
@@ -104,7 +109,7 @@ class TablePull:
         """Read and commit. Raises StoreError, BusyError, CheckError and whatever the client raises."""
         began = time.monotonic()
         if self.job.reset:
-            self._drop()
+            self.report.notes += drop(self.job.destination, self._new)
         before = state = self._state()
         self.report.watermark_before = state.watermark
         refused = dict(self.job.client.memory.unqueryable(self.job.model.name))
@@ -212,48 +217,20 @@ class TablePull:
         self.tell_rows(self.report.rows_read, self.report.rows_read, phase)
 
     def _state(self) -> TableState:
-        job = self.job
-        found = job.destination.state(job.table)
-        if found is None:
-            return TableState(
-                table=job.table,
-                object=job.model.name,
-                company=job.company,
-                entity=job.client.entity or "",
-                parent=job.parent,
-                lines=job.lines,
-            )
-        self._refuse_another(found)
-        if found.selection != self._selection and found.parent != job.parent:
-            whose = f"the lines of table {found.parent}" if found.parent else "what was pulled into it by itself"
-            raise ConfigurationError(
-                f"Table {job.table} of {job.destination.place} holds {whose}, by another filter.",
-                advice="Give --table NAME, set `table` for one of them, or name another destination.",
-            )
-        return msgspec.structs.replace(found, parent=job.parent, lines=job.lines)
+        return claim(self.job.destination, self._new, self._selection)
 
-    def _drop(self) -> None:
+    @property
+    def _new(self) -> TableState:
+        """What the table would be if there were none."""
         job = self.job
-        for found in job.destination.tables():  # also of a table that is damaged, which is a reason to reset it
-            if found.state.table.lower() == job.table.lower():
-                self._refuse_another(found.state)
-                self.report.notes.append(f"dropped with its {found.state.rows:,} rows, and read anew")
-                job.destination.drop(job.table)
-
-    def _refuse_another(self, found: TableState) -> None:
-        """Raises ConfigurationError where the table holds something else than is pulled here."""
-        job = self.job
-        for what, ours, theirs in (
-            ("object", job.model.name, found.object),
-            ("company", job.company, found.company),
-            ("entity", job.client.entity or "", found.entity),
-        ):
-            if ours != theirs:
-                raise ConfigurationError(
-                    f"Table {job.table} of {job.destination.place} holds {what} {theirs or '(top level)'!r}, "
-                    f"not {ours!r}.",
-                    advice="Set `table` to another name, or name another destination.",
-                )
+        return TableState(
+            table=job.table,
+            object=job.model.name,
+            company=job.company,
+            entity=job.client.entity or "",
+            parent=job.parent,
+            lines=job.lines,
+        )
 
     def _plan(self, state: TableState, refused: dict[str, str]) -> None:
         """Fields, columns, and whether to read all or what changed."""
@@ -273,7 +250,7 @@ class TablePull:
             null_filter=self._null_filter,
         )
         self.report.strategy, self.report.reason = decision.strategy, decision.reason
-        self._rest_of, self._changed, self._unstamped = decision.rest_of, None, decision.unstamped
+        self._rest_of, self._changed, self._unstamped = decision.rest_of, (), decision.unstamped
         self._fill = decision.fill
         self.low = ""
         if decision.strategy == "incremental":
@@ -281,15 +258,15 @@ class TablePull:
             self._changed = self._changed_documents(self.low)
             if self._many_changed() and not self.job.since:  # of an ordinary day, or only of the long look-back
                 self._changed = self._changed_documents(earlier(state.watermark, self.job.lookback))
-            if self._changed is not None and self._many_changed():
+            if self._many_changed():
                 self.report.strategy, self._rest_of, self.low = "full", None, ""
-                self.report.reason = f"{len(self._changed.owners):,} documents changed"
+                self.report.reason = f"{len(self._changed):,} documents changed"
         elif self.job.since:
             self.report.notes.append("read in full, so that everything since then is in it")
         self.report.resumed = self._rest_of is not None
 
     def _many_changed(self) -> bool:
-        return self._changed is not None and len(self._changed.owners) > owned.MANY_OWNERS
+        return len(self._changed) > owned.MANY_OWNERS
 
     def _look_back(self, state: TableState) -> str:
         """The moment from which on changes are read: records that were committed late lie behind the watermark."""
@@ -303,17 +280,19 @@ class TablePull:
         low = earlier(state.watermark, back)
         return min(low, job.documents_low) if job.documents_low else low
 
-    def _changed_documents(self, watermark: str) -> OwnedLines | None:
+    def _changed_documents(self, watermark: str) -> Sequence[str]:
         """For lines: their documents that changed since this table's watermark, before it moves."""
         owner, documents = self.job.owner, self.job.owner_table
         if owner is None or documents is None:
-            return None
-        column = next((c.name for c in self.columns if c.path == f"{owner}.key"), None)
-        if column is None:
+            return ()
+        if self._owner_column is None:
             self.report.notes.append(f"{owner}.key is not read, so lines that were removed stay")
-            return None
-        changed = self.job.destination.keys_since(*documents, watermark)
-        return owned.lines(column, changed) if changed else None
+            return ()
+        return self.job.destination.keys_since(*documents, watermark)
+
+    @property
+    def _owner_column(self) -> Column | None:
+        return next((column for column in self.columns if column.path == f"{self.job.owner}.key"), None)
 
     def _read(self, state: TableState) -> TableState:
         """The main read: everything, or everything since the watermark."""
@@ -343,12 +322,12 @@ class TablePull:
                 share=job.share,
             )
             if full:
-                reached, lines = self._everything(filling, state, marking=marking), self._changed
+                reached, gone = self._everything(filling, state, marking=marking), None
                 then = {"deep_at": reached, "unstamped_at": reached}
             else:
-                reached, lines, then = self._changes(filling, state)
+                reached, gone, then = self._changes(filling, state)
             self.tell_rows(report.rows_read, report.rows_read, "writing")
-            writer.finish(selection=self._selection, watermark=reached, full=full, lines=lines, **then)
+            writer.finish(selection=self._selection, watermark=reached, full=full, gone=gone, **then)
         self.moment = writer.moment
         return writer.state
 
@@ -361,7 +340,7 @@ class TablePull:
         if begun is not None and tail and self.catches_up(2) and passed(tail, STALE):
             caught = filling.changes(self._query(F(MODIFIED) >= tail)) or tail
             filling.writer.checkpoint(selection=self._selection, backfill=begun, tail=caught)
-        course = filling.everything(query, begun=begun, marking=marking, lines=self._changed)
+        course = filling.everything(query, begun=begun, marking=marking)
         since = course.since or ""
         if since and self.catches_up(self.report.pages):
             since = max(since, caught)
@@ -384,14 +363,14 @@ class TablePull:
         besides = self._rest_of, self._changed, self._unstamped, self._fill, self.job.since
         return self.report.strategy == "incremental" and self.job.tie_out and not any(besides)
 
-    def _changes(self, filling: Filling, state: TableState) -> tuple[str, OwnedLines | None, dict[str, Any]]:
-        """What changed -> the moment up to which all is read, what the last commit has to know of lines, and what is
-        true of the state besides."""
+    def _changes(self, filling: Filling, state: TableState) -> tuple[str, Gone | None, dict[str, Any]]:
+        """What changed -> the moment up to which all is read, lines that are gone, and what is true of the state
+        besides."""
         from tieout.rest import F
 
         low, begun, nothing = self.low, self._rest_of, False
         then: dict[str, Any] = {}
-        lines: OwnedLines | None = None
+        leaving, gone = self._leaving(state), None
         if self.asks_first:
             self._inquire(filling, state)
             nothing = self._inquiry.finds_nothing(self._subject(state), low)
@@ -399,7 +378,7 @@ class TablePull:
                 low = self.low = min(self._inquiry.behind, low)
                 self.report.notes.append(f"records were committed late: what changed since {low} is read")
         queries = self._queries(low)
-        kept = [owned_lines for _, owned_lines in queries] == [None]  # other documents may have changed next time
+        kept = leaving is None  # other documents may have changed next time
         if not kept:
             begun = None
         elif begun is not None:
@@ -410,14 +389,13 @@ class TablePull:
         if self._unstamped:
             then["unstamped_at"] = self._read_unstamped(filling)
         since = self._nothing(filling, then) if nothing else ""
-        for query, owned_lines in queries if not nothing else ():
-            if lines is not None:
-                filling.writer.replace_lines(lines)
-            lines = owned_lines
-            began = filling.changes(query, low=low, begun=begun, kept=kept, lines=lines)
+        for query in queries if not nothing else ():
+            began = filling.changes(query, low=low, begun=begun, kept=kept, lines=leaving)
             since = since or began
-        if low > state.watermark:  # what lies between is not read
-            return state.watermark, lines, {}
+        if leaving is not None:
+            gone = self._left(filling, leaving, state)
+        if low > state.watermark or (leaving is not None and gone is None):  # not all that lies between is read
+            return state.watermark, gone, {}
         deep = earlier(state.watermark, DEEP)
         if low > deep and self.job.lookback and since and passed(state.deep_at, DAILY, since):
             # This machine's clock is behind Intacct's.
@@ -426,7 +404,22 @@ class TablePull:
             low = deep
         if low <= deep and since:
             then["deep_at"] = since
-        return max(since, state.watermark), lines, then
+        return max(since, state.watermark), gone, then
+
+    def _leaving(self, state: TableState) -> Leaving | None:
+        """For lines: those that the table has of documents that changed."""
+        column = self._owner_column if self._changed else None
+        return Leaving(self.job.destination, state.table, column, self._changed) if column is not None else None
+
+    def _left(self, filling: Filling, leaving: Leaving, state: TableState) -> Gone | None:
+        """The lines that did not come with their documents and do not come by their keys either; None where they are
+        too many to go, so that they are looked for again next time."""
+        rules = self.job.rules
+        if rules.too_many(leaving.lost, state.rows):
+            self.report.notes.append(rules.refusal(len(leaving.keys), state.rows))
+            return None
+        filling.confirm(self._query(), leaving)
+        return Gone(keys=sorted(leaving.keys), hard=rules.hard)
 
     def _nothing(self, filling: Filling, then: dict[str, Any]) -> str:
         """There is nothing to read -> the moment up to which that is so."""
@@ -457,18 +450,14 @@ class TablePull:
             first = first | other
         return first
 
-    def _queries(self, watermark: str) -> list[tuple[Query, OwnedLines | None]]:
-        """Each query of the read, with the documents all of whose lines it brings: everything, or what changed, each
-        row once; lines by their documents, the others by their own stamps."""
+    def _queries(self, watermark: str) -> list[Query]:
+        """The queries for what changed, each row in one of them; lines by their documents, the others by their own
+        stamps."""
         from tieout.rest import F
 
-        if self.report.strategy == "full":
-            return [(self._query(), self._changed)]
-        owner, changed = self.job.owner, self._changed
-        if owner is None or changed is None:
-            return [(self._query(F(MODIFIED) >= watermark), None)]
-        found = owned.parts(owner, changed.owners, watermark)
-        return [(self._query(part.where), owned.lines(changed.column, part.owners)) for part in found]
+        if self.job.owner is None or not self._changed:
+            return [self._query(F(MODIFIED) >= watermark)]
+        return [self._query(where) for where in owned.parts(self.job.owner, self._changed, watermark)]
 
     def _query(self, narrow: Filter | None = None) -> Query:
         """In the order of keys, also where it asks for what changed: a row that changes meanwhile stays in its place,

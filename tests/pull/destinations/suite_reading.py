@@ -106,6 +106,9 @@ class ReadingSuite:
         assert sorted(key for lot in found for key in lot) == ["9", "B", "a"]
         (measure,) = it.to.measure("bill", [], within=Window(column=KEY, low="b"))
         assert measure.count == 3
+        some = Window(column=KEY, among=["9", "\u00e9", "none", "it's"])
+        assert sorted(key for lot in it.to.keys("bill", within=some) for key in lot) == ["9", "\u00e9"]
+        assert [one.group for one in it.to.measure("bill", [], by=KEY, within=some)] == ["9", "\u00e9"]
 
     def test_d10_several_sums_by_group_do_not_mix(self, it: Table) -> None:
         big, less = Decimal("123456789012345678901234567890.12"), Decimal("-123456789012345678901234567890.12")

@@ -15,11 +15,12 @@ import msgspec
 
 from tieout.errors import BudgetError, IntacctError, TieoutError
 from tieout.pull.deletes import audit
-from tieout.pull.deletes.rules import Rules
 from tieout.pull.destinations.base import Child, Commit, Gone, Seen, Window
 from tieout.pull.destinations.batch import Batch
 from tieout.pull.destinations.state import Backfill, TableState
 from tieout.pull.failures import is_connection_wide
+from tieout.pull.filling import A_QUERY
+from tieout.pull.plan.rules import Rules
 from tieout.pull.reading.clock import STAMP
 from tieout.pull.reading.decode import Decoder
 from tieout.pull.reading.ordered import Place
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
     from tieout.rest import Query
 
 KEY: Final = Column(path="key", name="key", kind=Kind.TEXT)
-A_QUERY: Final = 500
-"""Keys in one question: a filter of a size that any server takes."""
 A_COMMIT: Final = 100_000
 """Keys of a sweep that an interruption may lose."""
 GUARDED: Final = "rows that Intacct does not show were too many to be marked deleted at once: see the note"

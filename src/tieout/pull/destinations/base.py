@@ -34,13 +34,15 @@ class Takes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True):
-    """Rows with `low` <= column < `high`; None is open. Bounds are spelt as `Batch.columns` does."""
+    """Rows with `low` <= column < `high`; None is open. Values are spelt as `Batch.columns` does."""
 
     column: Column
     low: str | None = None
     high: str | None = None
     null: bool = False
     """The rows where it is null instead."""
+    among: Sequence[str] | None = None
+    """The rows where it is one of these texts instead."""
 
 
 class Measure(msgspec.Struct, frozen=True, kw_only=True):

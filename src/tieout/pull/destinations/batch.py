@@ -72,6 +72,11 @@ class Batch:
         where they have any."""
         return [spelt(column, self._data.column(at)) for at, column in enumerate(self.of)]
 
+    def column(self, name: str) -> list[Plain]:
+        """The column of that name, spelt as `columns` does."""
+        at = next(at for at, column in enumerate(self.of) if column.name == name)
+        return spelt(self.of[at], self._data.column(at))
+
     def flat(self, rows: int) -> Iterator[list[Plain]]:
         """The values of so many rows at a time, one row after the other, spelt as `columns` does."""
         width = len(self.of)

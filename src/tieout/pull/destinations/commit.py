@@ -16,7 +16,7 @@ from typing import Any, Self
 import msgspec
 
 from tieout.pull.abreast import Share
-from tieout.pull.destinations.base import Commit, Committed, Destination, OwnedLines, Seen
+from tieout.pull.destinations.base import Commit, Committed, Destination, Gone, Seen
 from tieout.pull.destinations.batch import Batch, Misfit
 from tieout.pull.destinations.plain_batch import joined
 from tieout.pull.destinations.state import Backfill, TableState
@@ -129,11 +129,10 @@ class TableWriter:
 
         self._commit(change)
 
-    def finish(
-        self, *, selection: str, watermark: str, full: bool, lines: OwnedLines | None = None, **then: Any
-    ) -> None:
-        """Commit the rest: the read is complete up to `watermark`. `then`: what else is true of the state. Which rows a
-        marking read did not bring is left to be concluded, also by another run."""
+    def finish(self, *, selection: str, watermark: str, full: bool, gone: Gone | None = None, **then: Any) -> None:
+        """Commit the rest: the read is complete up to `watermark`. `gone`: lines that left their documents. `then`:
+        what else is true of the state. Which rows a marking read did not bring is left to be concluded, also by another
+        run."""
         rows = max(self.report.rows_read, 1)
         pending = Backfill(kind="sweep", since=watermark, position=rows, last_key="", marking=True)
         if full:
@@ -151,11 +150,7 @@ class TableWriter:
                 **then,
             )
 
-        self._commit(change, lines=lines)
-
-    def replace_lines(self, lines: OwnedLines) -> None:
-        """Commit what is there; the lines that these documents no longer have are gone."""
-        self._commit(self._in, lines=lines)
+        self._commit(change, gone=gone)
 
     def _in(self, before: TableState) -> TableState:
         """The state once rows are in, whatever else is true then."""
@@ -165,7 +160,7 @@ class TableWriter:
             before, columns=columns, fields=fields, gone=self.gone, run=self.run, stamp=self._stamp
         )
 
-    def _commit(self, change: Callable[[TableState], TableState], *, lines: OwnedLines | None = None) -> None:
+    def _commit(self, change: Callable[[TableState], TableState], *, gone: Gone | None = None) -> None:
         self.settle()
         batches, misfits, before = self._batches, self._misfits, self.state
         seen = Seen(first=self._first, last=False) if self._marking else None
@@ -180,8 +175,8 @@ class TableWriter:
                     batch=joined(self.columns, batches).unique(),
                     synced=synced,
                     misfits=misfits,
-                    lines=lines,
                     seen=seen,
+                    gone=gone,
                 )
             )
 
@@ -198,5 +193,4 @@ class TableWriter:
         self.state = done.state
         self.report.new += done.new
         self.report.changed += done.changed
-        self.report.deleted += done.lines_gone
-        self.report.missing += done.gone
+        self.report.deleted += done.gone

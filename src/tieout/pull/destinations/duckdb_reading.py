@@ -130,12 +130,16 @@ def _arrow(db: duckdb.DuckDBPyConnection, sql: str, values: Sequence[Any]) -> pa
 
 def _where(db: duckdb.DuckDBPyConnection, table: str, within: Window | None) -> tuple[str, list[Any]]:
     """The condition for live rows in a window, and the values to bind."""
-    conditions, values = [live(db, table)], []
+    conditions: list[str] = [live(db, table)]
+    values: list[Any] = []
     if within is not None:
         name = quote(within.column.name)
         kind = {Kind.DATE: "DATE", Kind.TIMESTAMP: "TIMESTAMPTZ"}.get(within.column.kind, "VARCHAR")
         if within.null:
             conditions.append(f"{name} IS NULL")
+        if within.among is not None:
+            conditions.append(f"{name} IN (SELECT unnest(CAST(? AS VARCHAR[])))")
+            values.append(list(within.among))
         for bound, sign in ((within.low, ">="), (within.high, "<")):
             if bound is not None:
                 conditions.append(f"{name} {sign} CAST(? AS {kind})")

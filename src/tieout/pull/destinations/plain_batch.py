@@ -26,6 +26,9 @@ class PlainBatch(Batch):
     def columns(self) -> list[list[Plain]]:
         return [cast("list[Plain]", column.to_pylist()) for column in self._data.columns]
 
+    def column(self, name: str) -> list[Plain]:
+        return cast("list[Plain]", self._data.column(name).to_pylist())
+
 
 def joined(of: Sequence[Column], batches: Sequence[Batch]) -> Batch:
     """All of them, one after the other: plain where all are."""

@@ -217,10 +217,14 @@ class SqlDestination(SqlSignOffs, ABC):
 
 def _where(db: Session, within: Window | None) -> tuple[str, list[Any]]:
     """The condition for live rows in a window, and the values to bind."""
-    conditions, values = [LIVE], []
+    conditions: list[str] = [LIVE]
+    values: list[Any] = []
     if within is not None:
         if within.null:
             conditions.append(f"{db.quote(within.column.name)} IS NULL")
+        if within.among is not None:
+            conditions.append(f"{db.quote(within.column.name)} {db.among()}")
+            values.append(db.listed(within.among))
         for bound, sign in ((within.low, ">="), (within.high, "<")):
             if bound is not None:
                 conditions.append(f"{db.order(within.column)} {sign} {db.bound(within.column)}")

@@ -1,0 +1,54 @@
+"""Whose a table is: what a destination holds under its name, and whether a pull may go on with it.
+
+Compares states; reads no rows. Asks the destination, not Intacct.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from tieout.errors import ConfigurationError
+from tieout.pull.destinations.base import Destination
+from tieout.pull.destinations.state import TableState
+
+
+def claim(destination: Destination, new: TableState, selection: str) -> TableState:
+    """The state of a table, `new` where there is none. `selection`: what is to be pulled into it.
+
+    Raises ConfigurationError where the table holds something else, and StoreError."""
+    found = destination.state(new.table)
+    if found is None:
+        return new
+    refuse_another(destination, found, new)
+    if found.selection != selection and found.parent != new.parent:
+        whose = f"the lines of table {found.parent}" if found.parent else "what was pulled into it by itself"
+        raise ConfigurationError(
+            f"Table {new.table} of {destination.place} holds {whose}, by another filter.",
+            advice="Give --table NAME, set `table` for one of them, or name another destination.",
+        )
+    return msgspec.structs.replace(found, parent=new.parent, lines=new.lines)
+
+
+def drop(destination: Destination, new: TableState) -> list[str]:
+    """Drop a table, also one that is damaged, which is a reason to -> what is to be said. Raises as `claim` does."""
+    notes = []
+    for found in destination.tables():
+        if found.state.table.lower() == new.table.lower():
+            refuse_another(destination, found.state, new)
+            notes.append(f"dropped with its {found.state.rows:,} rows, and read anew")
+            destination.drop(new.table)
+    return notes
+
+
+def refuse_another(destination: Destination, found: TableState, new: TableState) -> None:
+    """Raises ConfigurationError where a table holds something else than is pulled."""
+    for what, ours, theirs in (
+        ("object", new.object, found.object),
+        ("company", new.company, found.company),
+        ("entity", new.entity, found.entity),
+    ):
+        if ours != theirs:
+            raise ConfigurationError(
+                f"Table {new.table} of {destination.place} holds {what} {theirs or '(top level)'!r}, not {ours!r}.",
+                advice="Set `table` to another name, or name another destination.",
+            )
