@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from random import Random
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -86,7 +87,8 @@ def quietly() -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "size", "pages"), [(0, 5, 1), (1, 5, 1), (5, 5, 1), (6, 5, 2), (9, 5, 2), (10, 5, 3)]
+    ("count", "size", "pages"),
+    [(0, 5, 1), (1, 5, 1), (4, 5, 1), (5, 5, 2), (6, 5, 2), (8, 5, 2), (9, 5, 3), (10, 5, 3)],
 )
 @pytest.mark.parametrize("nexts", [True, False])
 def test_where_nothing_moves_each_row_comes_once_in_as_few_pages_as_can_be(
@@ -96,6 +98,24 @@ def test_where_nothing_moves_each_row_comes_once_in_as_few_pages_as_can_be(
     rows.nexts = nexts
     assert read(rows, size, moment=quietly) == [str(key) for key in range(1, count + 1)]
     assert len(rows.asked) == pages
+
+
+@pytest.mark.parametrize("late", [0, 1, 2])
+@pytest.mark.parametrize("count", [5, 9, 13])
+def test_a_row_that_slips_behind_a_full_last_page_is_delivered(count: int, late: int) -> None:
+    """It is added between the count of an answer and its page: the total is one too low, no page seems to follow."""
+    rows = Rows(range(1, count + 1))
+    answer, told = rows.answer, iter([*[False] * late, True])
+
+    def of_two_moments(ask: Ask) -> Came[list[str]]:
+        before = answer(ask)
+        if not next(told, False):
+            return before
+        rows.keys.add(0)
+        return msgspec.structs.replace(answer(ask), total=before.total, next=before.next)
+
+    rows.answer = of_two_moments  # type: ignore[method-assign]
+    assert {str(key) for key in rows.stayed} <= set(read(rows, 5, places=1, moment=quietly))
 
 
 def test_a_million_rows_are_251_pages() -> None:

@@ -156,7 +156,8 @@ class Ordered(Generic[P]):
     def _deliver(self, ask: Ask, came: Came[P]) -> Fresh[P]:
         fresh = self._remember(came.keys)
         before, self._end = self._end, ask.start + came.rows - 1 if came.rows else min(self._end, ask.start - 1)
-        promised = (came.next or 0) > self._end
+        # A total may be of an earlier moment than the rows: a page that is full proves nothing of what follows.
+        promised = (came.next or 0) > self._end or came.rows >= ask.size
         more = came.rows > 0 and (self._end < came.total or promised)
         if more and not fresh and not promised and came.rows < ask.size:
             more = False
@@ -167,7 +168,7 @@ class Ordered(Generic[P]):
                 advice="The reading was stopped so that no row is missed; try again.",
             )
         self.done = not more
-        self._total, self._horizon = came.total, max(came.total, came.next or 0)
+        self._total, self._horizon = came.total, max(came.total, came.next or 0, self._end + more)
         return Fresh(came.content, fresh, Place(self._end, self._last), max(came.total, self._end))
 
     def _remember(self, keys: Sequence[str]) -> Sequence[int]:
@@ -208,7 +209,7 @@ class Ordered(Generic[P]):
         assert self._held is not None
         fresh = self._remember(came.keys)
         found = [Fresh(came.content, fresh, Place(self._end, self._last), max(self._total, self._end))]
-        if came.keys and (came.rows < came.total or (came.next or 0) > came.rows):
+        if came.keys and (came.rows < came.total or (came.next or 0) > came.rows or came.rows >= ask.size):
             if came.keys[-1] == ask.after:
                 raise ReplyError(
                     f"Intacct gave key {ask.after} when asked for the keys that follow it.",
