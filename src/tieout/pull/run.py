@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from tieout.errors import BudgetError, IntacctError, TieoutError, UnknownNameError
+from tieout.errors import BudgetError, ConfigurationError, IntacctError, TieoutError, UnknownNameError
 from tieout.pull.abreast import AT_ONCE, Share, abreast
 from tieout.pull.cut_short import cut_short
 from tieout.pull.destinations.open import open_destination
@@ -18,7 +18,7 @@ from tieout.pull.layouts.apply import apply, kept
 from tieout.pull.leasing import leased
 from tieout.pull.plan.everything import ALL, as_held, every_object, excuse, refuse_nothing, tables
 from tieout.pull.plan.planning import PullPlan, plan_from
-from tieout.pull.plan.targets import Target, object_of, settings_over, table_of, targets, with_files
+from tieout.pull.plan.targets import Target, object_of, settings_over, table_of, targets, with_files, written_twice
 from tieout.pull.report import OnProgress, PullReport, in_turn
 from tieout.pull.report_section import section_of
 from tieout.pull.section import How, Section, moment
@@ -220,7 +220,21 @@ def _begun(
         through = [reach(target.settings.connection) for target in wanted]
         tasks = [partial(section, *each) for each in zip(wanted, through, strict=True)]
         found = abreast(tasks, _at_once(one.client for one in through), share)
+        _refuse_shared(project, wanted, found)
         yield _Run(wanted=wanted, found=found, share=share)
+
+
+def _refuse_shared(project: Project, wanted: Sequence[Target], found: Sequence[Section | PullReport]) -> None:
+    """Raises ConfigurationError where two targets would write one table of lines; of `all`, the later one leaves it."""
+    sections = {to.name: one for to, one in zip(wanted, found, strict=True) if isinstance(one, Section)}
+    written = [(to, sections[to.name].destination, sections[to.name].tables) for to in wanted if to.name in sections]
+    for target, table, writer in written_twice(project, written):
+        if not target.optional:
+            raise ConfigurationError(
+                f"{target.name} and {writer} both write table {table}.",
+                advice=f"Set `lines = false` for {target.name}, or `table` for one of them.",
+            )
+        sections[target.name].leave(table, to=writer)
 
 
 def _at_once(clients: Iterable[Intacct]) -> int:

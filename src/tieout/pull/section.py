@@ -135,6 +135,11 @@ class Section:
                 "good, or drop what is there with --reset.",
             )
 
+    def leave(self, table: str, *, to: str) -> None:
+        """Do not pull lines whose table another target writes."""
+        self.lines = [line for line in self.lines if self._line_table(line.model) != table]
+        self.notes.append(f"{table} is left to {to}")
+
     def pull(self, *, alone: bool) -> PullReport:
         job = self._job(self.model, table_of(self.settings), self.where, self.settings.fields)
         job.lines = tuple(self._line_table(child) for child, _, _ in self.lines)

@@ -47,6 +47,13 @@ def everything(it: ScriptedCompany, project: Project, text: str = "") -> dict[st
     return {one.object: one for report in reports for one in report.all()}
 
 
+def test_lines_of_two_objects_of_all_come_once(it: ScriptedCompany, project: Project) -> None:
+    it.models[BUDGET]["lists"] = {"lines": {"apiObject": LINE}}
+    found = everything(it, project)
+    assert (found[LINE].table, found[LINE].new, found[BUDGET].children) == ("bill_line", 60, [])
+    assert found[BUDGET].notes == [f"bill_line is left to {BILL}"]
+
+
 def test_all_is_every_object_with_its_lines_and_skips_never_fail(it: ScriptedCompany, project: Project) -> None:
     it.forbidden = {BUDGET}
     found = everything(it, project)

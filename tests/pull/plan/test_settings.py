@@ -81,6 +81,22 @@ def test_lines_alone_are_not_mixed_with_those_of_filtered_documents(project: Pro
     assert select("SELECT DISTINCT bill__key FROM bill_line") == [("3",)]
 
 
+@pytest.mark.parametrize("names", [None, ["bills"]])
+def test_lines_do_not_come_into_a_table_that_another_section_keeps(project: Project, names: list[str] | None) -> None:
+    def pulled(lines: str) -> list[int]:
+        text = f"[pull.bills]\nobject = 'bills'\n{lines}\n[pull.lines]\nobject = 'bill-line'\nfields = ['id']\n"
+        with it.client() as client:
+            known = Project(project.root, project.root / "tieout.toml", text)
+            return [report.new for report in pull(known, names, source=Source(client, "demo"))]
+
+    it = company()
+    with pytest.raises(ConfigurationError, match="bills and lines both write table bill_line") as refused:
+        pulled("")
+    assert "`lines = false` for bills" in refused.value.advice
+    assert it.queries == []
+    assert pulled("lines = false")[:1] == [25]
+
+
 def test_a_table_can_be_named_for_one_object_only(project: Project) -> None:
     with pytest.raises(ConfigurationError, match="One table cannot hold 2 objects"):
         pull(project, objects=["bills", "vendors"], table="both")

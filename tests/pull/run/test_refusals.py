@@ -22,11 +22,16 @@ def it() -> ScriptedCompany:
     return ScriptedCompany([bill(i) for i in range(1, 11)], [line(i, i % 10 + 1) for i in range(1, 31)])
 
 
+def alone(project: Project) -> Project:
+    """Bills without their lines."""
+    return Project(project.root, project.root / "tieout.toml", "[pull.bills]\nobject = 'bills'\nlines = false\n")
+
+
 def test_one_object_that_is_refused_does_not_lose_the_others(it: ScriptedCompany, project: Project) -> None:
     it.forbidden = {BILL}
     with it.client() as client:
         bills, unknown, lines = pull(
-            project, objects=["bills", "platform-apps/nsp::nothing", LINE], source=Source(client, "demo")
+            alone(project), ["bills"], objects=["platform-apps/nsp::nothing", LINE], source=Source(client, "demo")
         )
     assert isinstance(bills.error, ForbiddenError)
     assert (bills.rows_read, bills.ties, bills.exit_code, bills.tie_out) == (0, False, 3, [])
@@ -72,7 +77,7 @@ def test_no_answer_stops_the_run_at_once(it: ScriptedCompany, project: Project) 
 
     it.on_query = cut
     with it.client(concurrency=1) as client, pytest.raises(UnreachableError):
-        pull(project, objects=["bills", LINE], source=Source(client, "demo"))
+        pull(alone(project), ["bills"], objects=[LINE], source=Source(client, "demo"))
     assert set(asked) == {BILL}
 
 

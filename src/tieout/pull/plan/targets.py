@@ -5,7 +5,7 @@ Every mistake that can be found without Intacct is found here. Asks nobody.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -18,6 +18,7 @@ from tieout.pull.settings import PullSettings
 
 if TYPE_CHECKING:
     from tieout.project import Project
+    from tieout.pull.destinations.base import Destination
 
 
 _FOR_ONE = {
@@ -102,6 +103,23 @@ def targets(
         seen[place] = target.name
     _refuse_taken(project, found)
     return found
+
+
+def written_twice(
+    project: Project, written: Sequence[tuple[Target, Destination, Sequence[str]]]
+) -> Iterator[tuple[Target, str, str]]:
+    """`written`: targets of a run with the tables that each writes, its own one first. -> Tables of lines and files
+    that are somebody else's: of whom, which table, who writes it or keeps it in the project file."""
+    writers: dict[tuple[str, str], str] = {}
+    for name in project.names("pull"):
+        writers[_place(project, project.section("pull", name, PullSettings))] = name
+    for target, destination, tables in written:
+        writers[destination.identity(), tables[0].lower()] = target.name
+    for target, destination, tables in written:
+        for table in tables[1:]:
+            writer = writers.setdefault((destination.identity(), table.lower()), target.name)
+            if writer != target.name:
+                yield target, table, writer
 
 
 def with_files(targets: Sequence[Target], folder: str | None) -> list[Target]:
