@@ -68,11 +68,17 @@ def moment(text: str | None, *, reset: bool = False) -> str:
             found = datetime.combine(date.fromisoformat(text.strip()), datetime.min.time())
         except ValueError:
             found = datetime.fromisoformat(text.strip())
-        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC).strftime(STAMP)
+        found = (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         raise ConfigurationError(
             f"{text!r} is no date and no moment.", advice="Write 2026-03-31 or 2026-03-31T18:00:00Z."
         ) from None
+    if found > datetime.now(UTC):
+        raise ConfigurationError(
+            f"{text!r} has not come yet, so nothing has changed since.",
+            advice="Give --since a day or a moment that is past, by UTC where it names no zone.",
+        )
+    return found.strftime(STAMP)
 
 
 class Section:
@@ -96,7 +102,7 @@ class Section:
         what the settings say and the models do not have."""
         self.settings, self.optional = target.settings, target.optional
         self.rules = Rules.of(target.settings, allow=how.allow_deletes)
-        self.client, self.company = source.client, source.company
+        self.client, self.company, self.environment = source.client, source.company, source.environment
         self.how, self.progress, self.share = how, progress, share
         self.tie_out = how.tie_out and target.settings.tie_out
         self.report, self.ended = None, set()
@@ -260,6 +266,7 @@ class Section:
         return TableJob(
             client=self.client,
             company=self.company,
+            environment=self.environment,
             model=model,
             destination=self.destination,
             table=table,

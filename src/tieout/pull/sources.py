@@ -18,6 +18,8 @@ class Source(msgspec.Struct, frozen=True):
 
     client: Intacct
     company: str
+    environment: str = ""
+    """What the connection is labelled with; "" where that is not known."""
 
 
 @contextmanager
@@ -34,7 +36,8 @@ def sources(
             from tieout.connections import connect, find
 
             client = connect(project, name, budget=budget, concurrency=concurrency)
-            opened[name] = Source(client, find(project, name).company)
+            connection = find(project, name)
+            opened[name] = Source(client, connection.company, connection.environment)
         return opened[name]
 
     try:

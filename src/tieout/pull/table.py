@@ -48,6 +48,8 @@ class TableJob(msgspec.Struct, kw_only=True):
 
     client: Intacct
     company: str
+    environment: str = ""
+    """Of the company's connection; "" where it is not known."""
     model: Model
     destination: Destination
     table: str
@@ -227,6 +229,7 @@ class TablePull:
             table=job.table,
             object=job.model.name,
             company=job.company,
+            environment=job.environment,
             entity=job.client.entity or "",
             parent=job.parent,
             lines=job.lines,

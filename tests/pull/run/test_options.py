@@ -10,7 +10,7 @@ import duckdb
 import pytest
 
 from tests.pull.scripted import BILL, LINE, ScriptedCompany, bill, company, line
-from tieout.errors import CheckError, ConfigurationError
+from tieout.errors import CheckError, ConfigurationError, StoreError
 from tieout.project import Project
 from tieout.pull import PullReport
 from tieout.pull.run import plan, pull
@@ -79,6 +79,9 @@ def test_reset_reads_anew_what_was_damaged(run: Run, project: Project, select: S
     with duckdb.connect(str(project.root / "company.duckdb")) as db:
         db.execute("ALTER TABLE bill DROP COLUMN description")
         db.execute("UPDATE bill_line SET _tieout_deleted = now() WHERE key = '1'")
+    with pytest.raises(StoreError) as damaged:
+        run(it)
+    assert "--reset" in damaged.value.advice
     report = run(it, reset=True)
     assert (report.strategy, report.new, report.missing, report.ties) == ("full", 25, 0, True)
     assert "dropped with its 60 rows" in report.children[0].notes[0]
@@ -154,6 +157,7 @@ def test_a_filter_and_fields_of_the_run_go_before_the_sections(project: Project,
     [
         ({"since": "2026-01-01", "reset": True}, "--since or --reset"),
         ({"since": "last week"}, "2026-03-31"),
+        ({"since": "2999-01-01"}, "has not come yet"),
         ({"objects": ["bills", "vendors"], "where": "id = '1'"}, "--where"),
         ({"objects": ["bills", "vendors"], "fields": ["id"]}, "--fields"),
     ],

@@ -15,7 +15,7 @@ from tests.pull.conftest import Pull
 from tests.pull.scripted import BILL, LINE, ScriptedCompany, bill, company, field
 from tieout.errors import BusyError, ConfigurationError, InvalidRequestError
 from tieout.project import Project
-from tieout.pull import verify
+from tieout.pull import PullReport, verify
 from tieout.pull.plan.strategy import OTHER_FILTER
 from tieout.pull.run import pull
 from tieout.pull.sources import Source
@@ -342,6 +342,22 @@ def test_a_table_of_another_company_is_not_mixed(project: Project) -> None:
             else:
                 with pytest.raises(ConfigurationError, match="holds company 'demo'"):
                     run()
+
+
+def test_a_sandbox_is_not_mixed_with_the_company_it_is_a_copy_of(project: Project) -> None:
+    def run(environment: str, **options: Any) -> PullReport:
+        with company().client() as client:
+            (report,) = pull(project, objects=["bills"], source=Source(client, "demo", environment), **options)
+        return report
+
+    run("")  # before it was kept, or by a client of one's own
+    assert run("production").strategy == "incremental"
+    assert run("").strategy == "incremental"
+    with pytest.raises(ConfigurationError, match="of environment 'production', not of 'sandbox'") as refused:
+        run("sandbox")
+    assert "--reset" in refused.value.advice
+    assert run("sandbox", reset=True).new == 25
+    assert run("sandbox").strategy == "incremental"
 
 
 def test_a_run_that_is_overtaken_does_not_write(project: Project, select: Select) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import date
 from decimal import Decimal
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 import msgspec
 
@@ -20,6 +20,10 @@ from tieout.pull.schema.types import Column
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+AGAIN: Final = "Undo the change, or run `tieout pull NAME --reset` for this table, which reads all of it."
+"""Advice where a table is not as tieout left it."""
 
 
 class Takes(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from tieout.errors import StoreError
-from tieout.pull.destinations.base import Commit
+from tieout.pull.destinations.base import AGAIN, Commit
 from tieout.pull.destinations.columns import columns_changed, described
 from tieout.pull.destinations.state import TableState, read_state
 from tieout.pull.schema.names import DELETED
@@ -109,17 +109,16 @@ def describe(db: duckdb.DuckDBPyConnection, commit: Commit) -> None:
 def check(db: duckdb.DuckDBPyConnection, state: TableState, place: str) -> None:
     """Raises StoreError where a table is not as its state says."""
     types = columns_of(db, state.table)
-    again = "Undo the change, or drop the table and its row in _tieout_state; `tieout pull` then reads all of it."
     if not types:
-        raise StoreError(f"Table {state.table} is gone from {place}, but its state is not.", advice=again)
+        raise StoreError(f"Table {state.table} is gone from {place}, but its state is not.", advice=AGAIN)
     for column in state.columns:
         found = types.get(column.name)
         if found is None:
-            raise StoreError(f"Table {state.table} has lost its column {column.name}.", advice=again)
+            raise StoreError(f"Table {state.table} has lost its column {column.name}.", advice=AGAIN)
         if found != sql_type(column):
             raise StoreError(
                 f"Column {column.name} of table {state.table} is {found}; tieout made it {sql_type(column)}.",
-                advice=again,
+                advice=AGAIN,
             )
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tieout.errors import StoreError
+from tieout.pull.destinations.base import AGAIN
 from tieout.pull.destinations.duckdb_system import quote, sql_type, widened
 from tieout.pull.destinations.parquet_manifest import ChangeFile, TableFiles
 from tieout.pull.schema.names import DELETED, SYNCED
@@ -29,7 +30,6 @@ VERSION, REMOVED = "_tieout_version", "_tieout_removed"
 there is no row of this key."""
 MEMORY_LIMIT = "256MB"
 _STAMP = "TIMESTAMP WITH TIME ZONE"
-_AGAIN = "Undo the change, or run `tieout pull --reset`, which reads all of it."
 
 
 @contextmanager
@@ -116,13 +116,13 @@ def check(root: Path, name: str, table: TableFiles) -> None:
             found = shape_of(parquet.read_schema(root / file.path))
         except (FileNotFoundError, pa.ArrowInvalid):
             raise StoreError(
-                f"Table {name} has lost a file: {file.path} is gone from {root}, or is no Parquet.", advice=_AGAIN
+                f"Table {name} has lost a file: {file.path} is gone from {root}, or is no Parquet.", advice=AGAIN
             ) from None
         for column, wanted in table.shapes[file.shape].items():
             if column not in found:
-                raise StoreError(f"Table {name} has lost its column {column} in {file.path}.", advice=_AGAIN)
+                raise StoreError(f"Table {name} has lost its column {column} in {file.path}.", advice=AGAIN)
             if found[column] != wanted:
                 raise StoreError(
                     f"Column {column} of table {name} is {found[column]} in {file.path}; tieout made it {wanted}.",
-                    advice=_AGAIN,
+                    advice=AGAIN,
                 )

@@ -8,7 +8,7 @@ Statements only: which transaction they run in, the caller knows.
 from __future__ import annotations
 
 from tieout.errors import StoreError
-from tieout.pull.destinations.base import Commit
+from tieout.pull.destinations.base import AGAIN, Commit
 from tieout.pull.destinations.columns import columns_changed, described
 from tieout.pull.destinations.sql_session import Session
 from tieout.pull.destinations.state import TableState, read_state
@@ -114,18 +114,17 @@ def forget_seen(db: Session, table: str) -> None:
 def check(db: Session, state: TableState) -> None:
     """Raises StoreError where a table is not as its state says."""
     types = db.types(state.table)
-    again = "Undo the change, or drop the table and its row in _tieout_state; `tieout pull` then reads all of it."
     if not types:
-        raise StoreError(f"Table {state.table} is gone from {db.place}, but its state is not.", advice=again)
+        raise StoreError(f"Table {state.table} is gone from {db.place}, but its state is not.", advice=AGAIN)
     expected = {column.name: db.sql_type(column) for column in state.columns} | {DELETED: db.stamp}
     for name, wanted in expected.items():
         found = types.get(name)
         if found is None:
-            raise StoreError(f"Table {state.table} has lost its column {name}.", advice=again)
+            raise StoreError(f"Table {state.table} has lost its column {name}.", advice=AGAIN)
         if found != wanted:
             raise StoreError(
                 f"Column {name} of table {state.table} is {found or 'of no type'}; tieout made it {wanted}.",
-                advice=again,
+                advice=AGAIN,
             )
 
 

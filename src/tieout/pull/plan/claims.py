@@ -26,7 +26,14 @@ def claim(destination: Destination, new: TableState, selection: str) -> TableSta
             f"Table {new.table} of {destination.place} holds {whose}, by another filter.",
             advice="Give --table NAME, set `table` for one of them, or name another destination.",
         )
-    return msgspec.structs.replace(found, parent=new.parent, lines=new.lines)
+    if found.environment and new.environment and found.environment != new.environment:
+        raise ConfigurationError(
+            f"Table {new.table} of {destination.place} holds company {found.company!r} of environment "
+            f"{found.environment!r}, not of {new.environment!r}.",
+            advice="Set `table` to another name or name another destination; or drop what is there with --reset.",
+        )
+    environment = new.environment or found.environment
+    return msgspec.structs.replace(found, environment=environment, parent=new.parent, lines=new.lines)
 
 
 def drop(destination: Destination, new: TableState) -> list[str]:
