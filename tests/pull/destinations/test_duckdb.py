@@ -15,12 +15,14 @@ import duckdb
 import pytest
 
 from tests.pull.conftest import Pull
+from tests.pull.destinations import ground
 from tests.pull.scripted import BILL, ScriptedCompany, bill
 from tieout.errors import StoreError
 from tieout.project import Project
 from tieout.pull.destinations import duckdb_opening
-from tieout.pull.destinations.duckdb import explain
+from tieout.pull.destinations.duckdb import DuckFile, explain
 from tieout.pull.run import pull
+from tieout.pull.schema.types import Column, Kind
 from tieout.pull.sources import Source
 
 HOLDER = "import duckdb, sys; db = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
@@ -160,3 +162,19 @@ def test_what_duckdb_says_becomes_one_sentence(reason: str, sentence: str) -> No
     error = explain(Path("x.duckdb"), reason)
     assert sentence in error.message
     assert error.advice
+
+
+def test_a_table_of_hundreds_of_columns_is_merged_and_keeps_what_people_added(tmp_path: Path) -> None:
+    """DuckDB's MERGE takes memory for each column, however few rows there are."""
+    wide = (*ground.COLUMNS, *(Column(path=f"c{n}", name=f"c{n}", kind=Kind.TEXT) for n in range(300)))
+    it = ground.Table(DuckFile(tmp_path / "c.duckdb"), columns=wide)
+    it.commit(*(ground.bill(n, c7="a") for n in range(20)))
+    with duckdb.connect(str(tmp_path / "c.duckdb")) as db:
+        db.execute("ALTER TABLE bill ADD COLUMN ours VARCHAR; UPDATE bill SET ours = 'n' || key")
+        db.execute("CREATE UNIQUE INDEX i ON bill (key)")
+    done = it.commit(*(ground.bill(n, c7="b" if n < 15 else "a") for n in range(10, 30)))
+    assert (done.new, done.changed, done.state.rows) == (10, 5, 30)
+    with duckdb.connect(str(tmp_path / "c.duckdb"), read_only=True) as db:
+        assert db.execute("SELECT count(*), count(ours) FILTER (ours = 'n' || key) FROM bill").fetchall() == [(30, 20)]
+        changed = db.execute("SELECT key FROM bill WHERE c7 = 'b' ORDER BY key").fetchall()
+    assert changed == [(str(n),) for n in range(10, 15)]

@@ -30,7 +30,7 @@ LONGEST = 5.0
 wait longer than `LOCK_WAIT`."""
 MOST_HELD = 4 * 2**20
 """Bytes of rows written but not yet in the file proper, after which it is let go of as well: that brings them there,
-and the next commit needs the memory. To merge some thousand rows of a hundred columns takes most of it."""
+and the next commit may need the memory."""
 
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "memory_limit": MEMORY_LIMIT,
