@@ -26,6 +26,13 @@ def snippets(page: str) -> list[str]:
     return PYTHON.findall((ROOT / page).read_text())
 
 
+def local_company(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    """What a shell says that uses the company of `tieout simulate`."""
+    words = {"CLIENT_ID": "demo-client", "CLIENT_SECRET": "demo-secret", "USER": "admin", "COMPANY": "demo"}
+    for name, value in (words | {"BASE_URL": url}).items():
+        monkeypatch.setenv(f"TIEOUT_{name}", value)
+
+
 @pytest.mark.parametrize("page", ["README.md", "docs/index.md"])
 def test_the_first_snippet_runs_as_it_stands(page: str, capsys: pytest.CaptureFixture[str]) -> None:
     exec(compile(snippets(page)[0], page, "exec"), {})
@@ -38,16 +45,24 @@ def test_the_second_snippet_of_the_readme_runs_against_a_local_company(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Simulator("demo") as simulator, SimulatorThread(simulator) as server:
-        for name, value in {
-            "CLIENT_ID": "demo-client", "CLIENT_SECRET": "demo-secret", "USER": "admin", "COMPANY": "demo",
-            "BASE_URL": server.url,
-        }.items():  # fmt: skip
-            monkeypatch.setenv(f"TIEOUT_{name}", value)
+        local_company(monkeypatch, server.url)
         exec(compile(snippets("README.md")[1], "README.md", "exec"), {})
     lines = capsys.readouterr().out.splitlines()
     half = len(lines) // 2
     assert half > 50
     assert lines[:half] == lines[half:]
+
+
+def test_the_snippet_of_the_pull_page_runs_against_a_local_company(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with Simulator("demo") as simulator, SimulatorThread(simulator) as server:
+        local_company(monkeypatch, server.url)
+        exec(compile(snippets("docs/pull.md")[0], "docs/pull.md", "exec"), {})
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "vendor 120 2 None"
+    assert "rows 10 10 True" in lines
 
 
 PAGES = ["docs/sdk.md", *sorted(f"docs/sdk/{page.name}" for page in (ROOT / "docs/sdk").glob("*.md"))]

@@ -10,6 +10,7 @@ import pytest
 from tests.cli.conftest import Run
 from tieout.cli import directory
 from tieout.errors import Exit
+from tieout.pull import PullReport, TablePlan
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 
@@ -22,6 +23,15 @@ def test_commands_page_names_every_option(tieout: Run, name: str) -> None:
     common = page.split("## Start here")[0]
     for option in set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", tieout(name, "--help").out)):
         assert option in section.group() or option in common, f"{name} {option} is not explained"
+
+
+def test_commands_page_names_what_a_pull_and_its_plan_say_as_json() -> None:
+    page = (REFERENCE / "commands.md").read_text()
+    section = page.split("### `tieout pull ")[1].split("### `tieout push ")[0]
+    said, planned = section.split("With `--json` a list")[1].split("With `--dry-run --json`")
+    for struct, words in ((PullReport, said), (TablePlan, said.split("`rows_read`")[0] + planned)):
+        for name in struct.__struct_fields__:
+            assert f"`{name}`" in words, f"{struct.__name__}.{name} is not explained"
 
 
 def test_every_exit_code_is_explained() -> None:
