@@ -263,6 +263,13 @@ class DestinationSuite(ReadingSuite):
         it.commit(gone=Gone(keys=["2"], hard=True))
         assert it.to.misfits("bill") == {"total": 1}
 
+    def test_d6_a_row_without_a_key_is_kept_once_however_often_it_comes(self, it: Table) -> None:
+        lost = [Misfit("", "key", '{"id": "it\'s 7"}'), Misfit("", "key", '{"id": "8"}')]
+        it.commit(bill(1), misfits=lost)
+        it.commit(bill(1), misfits=lost[:1])
+        it.commit(misfits=[*lost[1:], Misfit("", "key", '{"id": "9"}'), Misfit("1", "days", '{"id": "8"}')])
+        assert it.to.misfits("bill") == {"key": 3, "days": 1}
+
     # D7: what a read did not see
 
     def test_d7_rows_that_no_commit_of_a_read_held_are_marked_at_its_end(self, it: Table, tmp_path: Path) -> None:

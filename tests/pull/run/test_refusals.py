@@ -8,11 +8,13 @@ from typing import Any
 import duckdb
 import pytest
 
+from tests.pull import scripted
 from tests.pull.conftest import Pull
 from tests.pull.scripted import BILL, LINE, ScriptedCompany, bill, line
 from tieout.errors import ForbiddenError, UnreachableError
 from tieout.project import Project
 from tieout.pull import verify
+from tieout.pull.destinations.open import open_destination
 from tieout.pull.run import pull
 from tieout.pull.sources import Source
 
@@ -118,3 +120,14 @@ def test_a_sum_that_misses_misfits_says_so(it: ScriptedCompany, pull_bills: Pull
     (rate,) = [one for one in pull_bills(it, lines=False).tie_out if one.what == "sum rate"]
     assert rate.ties is False
     assert "1 value fits no column" in rate.note
+
+
+def test_a_row_without_a_key_is_kept_once_and_said_to_be_one(
+    it: ScriptedCompany, pull_bills: Pull, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scripted, "_order", lambda value, name: int(value or 0) if name == "key" else value or "")
+    it.rows[BILL].append(bill(99, key=None, **{"audit.modifiedDateTime": "2026-02-01T11:59:00Z"}))
+    for full in (False, False, True):
+        (rows, *_) = pull_bills(it, lines=False, full=full).tie_out
+        assert (rows.difference, rows.note) == (-1, "1 row came without a key and lies raw in _tieout_misfits")
+    assert open_destination(project.root, "duckdb:///company.duckdb").misfits("bill") == {"key": 1}

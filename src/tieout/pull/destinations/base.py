@@ -200,7 +200,7 @@ class Destination(Protocol):
     def commit(self, commit: Commit) -> Committed:
         """Write all of it or nothing. In this order: what is stored is compared with `before`, the table gets its new
         columns, `batch` is merged by key, `lines`, `seen` and `gone` are marked or deleted, children follow, misfits
-        of the keys in `batch` are replaced, the states are stored.
+        of the keys in `batch`, and those without a key that are the same, are replaced, the states are stored.
 
         Raises BusyError where another run has committed since `before` (or a child's state) was read, StoreError where
         a table of that name is there that tieout did not make."""

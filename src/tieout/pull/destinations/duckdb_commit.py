@@ -252,6 +252,8 @@ def _keep_misfits(db: Connection, commit: Commit) -> None:
     names = ("key", "field", "raw")
     found = pa.table({name: pa.array([getattr(m, name) for m in commit.misfits], pa.string()) for name in names})
     db.register("_tieout_misfits_in", found)
+    keyless = "key = '' AND (field, raw) IN (SELECT (field, raw) FROM _tieout_misfits_in)"
+    db.execute(f"DELETE {of_table} AND {keyless}", [table])
     sql = "INSERT INTO _tieout_misfits SELECT ?, ?, key, field, raw, ?, ? FROM _tieout_misfits_in"
     db.execute(sql, [table, state.object, state.run, commit.synced])
 

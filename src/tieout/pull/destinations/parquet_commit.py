@@ -325,7 +325,8 @@ def _rewrite_misfits(
 ) -> None:
     import pyarrow as pa
 
-    kept = [row for row in misfits(folder.path, table) if row[0] not in without]
+    again = {row[2] for row in new if not row[0]}  # rows without a key
+    kept = [row for row in misfits(folder.path, table) if row[0] not in without and (row[0] or row[2] not in again)]
     if table.misfits:
         manifest.retired[table.misfits] = time.time()
     table.misfits = ""

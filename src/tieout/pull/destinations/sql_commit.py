@@ -217,6 +217,8 @@ def _keep_misfits(db: Session, commit: Commit) -> None:
     if commit.batch.rows and db.rows(f"SELECT 1 FROM {own} WHERE {of_table(db)} LIMIT 1", [state.table]):
         sql = f"DELETE FROM {own} WHERE {of_table(db)} AND key {db.among()}"
         db.run(sql, [state.table, db.listed(commit.batch.keys)])
+    for raw in {misfit.raw for misfit in commit.misfits if not misfit.key}:
+        db.run(f"DELETE FROM {own} WHERE {of_table(db)} AND key = '' AND raw = {db.mark}", [state.table, raw])
     marks = ", ".join([db.mark] * 7)
     for misfit in commit.misfits:
         row = [state.table, state.object, misfit.key, misfit.field, misfit.raw, state.run, commit.synced]

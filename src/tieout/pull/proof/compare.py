@@ -80,9 +80,10 @@ def compared(
         else:
             note = f"Intacct would not sum it ({told.refused.get(column.path, 'refused')})"
             lines.append(unproven(name, f"sum {column.path}", mine or Decimal(0), note))
-    if any(line.ties is False for line in lines[1:]):
+    if any(line.ties is False for line in lines):
         raw = subject.destination.misfits(subject.state.table)
-        lines = [_explain_sum(line, raw.get(line.what.removeprefix("sum "), 0)) for line in lines]
+        sums = [_explain_sum(line, raw.get(line.what.removeprefix("sum "), 0)) for line in lines[1:]]
+        lines = [_explain_rows(lines[0], ours.count - told.count, raw.get("key", 0)), *sums]
     return lines
 
 
@@ -109,6 +110,14 @@ def _rows(subject: str, rows: int, intacct_rows: int, whole: bool) -> TieOutLine
         ties=difference == 0,
         note=note,
     )
+
+
+def _explain_rows(line: TieOutLine, difference: int, keyless: int) -> TieOutLine:
+    if difference >= 0 or not keyless:
+        return line
+    came = "1 row came without a key and lies" if keyless == 1 else f"{keyless:,} rows came without a key and lie"
+    other = f"; {line.note}" if keyless < -difference else ""
+    return msgspec.structs.replace(line, note=f"{came} raw in _tieout_misfits{other}")
 
 
 def _compare(subject: str, column: Column, ours: Decimal | None, theirs: Decimal | None, whole: bool) -> TieOutLine:
