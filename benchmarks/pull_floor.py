@@ -165,7 +165,11 @@ def main() -> None:
     elif asked.latency:
         late(asked.rows, asked.latency / 1000)
     elif asked.nothing:
-        nothing(asked.rows)
+        print(f"nothing new in {asked.rows:,} rows")
+        with static_server.start(asked.rows) as base_url:
+            for name in names:
+                with empty(name) as (folder, schema):
+                    nothing(base_url, folder, name, url(name, schema))
     elif asked.memory:
         for name in names:
             for rows in asked.memory:

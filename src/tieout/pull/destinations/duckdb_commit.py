@@ -11,6 +11,7 @@ import msgspec
 
 from tieout.errors import StoreError
 from tieout.pull.destinations.base import Child, Commit, Committed, counted, refuse_overtaken
+from tieout.pull.destinations.columns import columns_changed
 from tieout.pull.destinations.duckdb_system import (
     UNSEEN,
     check,
@@ -40,6 +41,8 @@ _STAMP = "TIMESTAMP WITH TIME ZONE"
 
 def write(db: Connection, commit: Commit, place: str) -> Committed:
     """All of a commit. Raises BusyError and StoreError; then the transaction is to be rolled back."""
+    if not commit.touches_rows:
+        return _write_state(db, commit, place)
     ensure_system(db)
     _compare_and_check(db, [commit.before, *(child.state for child in commit.children)], place)
     _ensure_table(db, commit, place)
@@ -52,11 +55,21 @@ def write(db: Connection, commit: Commit, place: str) -> Committed:
             done.children[state.table], done.children_gone = state, done.children_gone + lines
         done.gone = _remove(db, commit.after.table, '"key" IN (SELECT key FROM _tieout_gone)', commit.synced, hard=hard)
     _keep_misfits(db, commit)
-    rows, unstamped = count(db, commit.after) if commit.touches_rows else (commit.before.rows, commit.before.unstamped)
+    rows, unstamped = count(db, commit.after)
     done.state = counted(commit, rows=rows, unstamped=unstamped)
     keep(db, done.state)
     describe(db, commit)
     return done
+
+
+def _write_state(db: Connection, commit: Commit, place: str) -> Committed:
+    """A commit of a pull that found nothing: to look at the rows would take longer than all else of it."""
+    _compare_and_check(db, [commit.before], place)
+    state = counted(commit, rows=commit.before.rows, unstamped=commit.before.unstamped)
+    keep(db, state)
+    if columns_changed(commit):
+        describe(db, commit)
+    return Committed(state=state)
 
 
 def _compare_and_check(db: Connection, befores: Iterable[TableState], place: str) -> None:
