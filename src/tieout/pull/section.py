@@ -20,6 +20,7 @@ from tieout.pull.deletes.finding import Deletes
 from tieout.pull.destinations.open import open_destination
 from tieout.pull.failures import is_connection_wide
 from tieout.pull.files import FilesJob, FilesPull, file_table
+from tieout.pull.job import TableJob
 from tieout.pull.layouts.apply import able
 from tieout.pull.plan.bounds import keys
 from tieout.pull.plan.everything import excuse
@@ -34,7 +35,7 @@ from tieout.pull.schema.columns import choose
 from tieout.pull.schema.names import table_name
 from tieout.pull.settings import span
 from tieout.pull.sources import Source
-from tieout.pull.table import TableJob, TablePull
+from tieout.pull.table import TablePull
 
 if TYPE_CHECKING:
     from tieout.project import Project

@@ -6,84 +6,36 @@ Knows one query and one table; which tables a run has, and their connections, is
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-import msgspec
-
-from tieout.catalogue.model import Model
 from tieout.errors import IntacctError, InvalidRequestError, RefusedError
-from tieout.pull.abreast import Share
-from tieout.pull.destinations.base import Child, Destination, Gone
+from tieout.pull.destinations.base import Child, Gone
 from tieout.pull.destinations.commit import TableWriter
 from tieout.pull.destinations.state import Backfill, TableState
 from tieout.pull.failures import refused_field
 from tieout.pull.filling import Filling
+from tieout.pull.job import TableJob
 from tieout.pull.plan.claims import claim, drop
-from tieout.pull.plan.rules import Rules
-from tieout.pull.plan.strategy import Wanted, choose_strategy, explained, looks_elsewhere
+from tieout.pull.plan.strategy import choose_strategy, explained, looks_elsewhere
 from tieout.pull.proof.conclude import First, conclude
 from tieout.pull.proof.inquiry import Inquiry
 from tieout.pull.proof.subject import Subject
 from tieout.pull.reading import owned
-from tieout.pull.reading.clock import DAILY, DEEP, STALE, earlier, passed, watermark
+from tieout.pull.reading.clock import DAILY, DEEP, STALE, earlier, passed, watermark, went_back
 from tieout.pull.reading.course import Left
 from tieout.pull.reading.decode import Decoder
 from tieout.pull.reading.leaving import Leaving
 from tieout.pull.reading.reader import Spent
 from tieout.pull.reading.selection import Selection
-from tieout.pull.report import OnProgress, Phase, Progress, PullReport
+from tieout.pull.report import Phase, Progress, PullReport
 from tieout.pull.schema.columns import MODIFIED, choose
 from tieout.pull.schema.drift import Drift, compare, sparse
 from tieout.pull.schema.types import Column
 
 if TYPE_CHECKING:
-    from tieout.rest import Filter, Intacct, Query
-
-
-class TableJob(msgspec.Struct, kw_only=True):
-    """One table to pull."""
-
-    client: Intacct
-    company: str
-    environment: str = ""
-    """Of the company's connection; "" where it is not known."""
-    model: Model
-    destination: Destination
-    table: str
-    fields: Sequence[str] | None
-    types: Mapping[str, str] = {}
-    """Path -> the type a section gives it."""
-    where: Filter | None = None
-    private: bool = False
-    page_size: int = 4000
-    lookback: timedelta = timedelta(minutes=10)
-    """How long before its watermark what changed is read again; the longer one of once a day goes on top, unless 0."""
-    strategy: Wanted = "auto"
-    full: bool = False
-    since: str = ""
-    """What changed from this moment on is read, instead of since the watermark; "" for that."""
-    reset: bool = False
-    """Drop the table with all that is known of it, and read it anew."""
-    progress: OnProgress | None = None
-    share: Share = msgspec.field(default_factory=Share)
-    """What it may have of the run."""
-    tie_out: bool = True
-    """Whether the table is compared with Intacct at the end."""
-    owner: str | None = None
-    """For lines: the path of the reference to their document, `bill`."""
-    owner_table: tuple[str, str] | None = None
-    """For lines: table of their documents and its column of modified stamps; None where stamps are not complete."""
-    documents_low: str = ""
-    """For lines: the moment from which on their documents have been read."""
-    parent: str = ""
-    """For lines: table of their documents."""
-    rules: Rules = Rules()
-    """For lines: how those go that left a document."""
-    lines: tuple[str, ...] = ()
-    """For documents: tables of their lines."""
+    from tieout.rest import Filter, Query
 
 
 class TablePull:
@@ -102,6 +54,8 @@ class TablePull:
         self._fill: tuple[str, ...] = ()
         self.low = ""
         """Changes from this moment on are read; "" where everything is. After `run`."""
+        self._distrust = ""
+        """Why the watermark is not believed."""
         self._run = uuid4().hex
         self._inquiry = Inquiry(report=self.report)
         self._selection = Selection.of(job.where, private=job.private).text()
@@ -129,6 +83,7 @@ class TablePull:
                 refused[field] = error.message
                 self.job.client.memory.keep_unqueryable(self.job.model.name, field, error.message)
         self._read_what_lay_idle(refused)
+        self._read_past_a_wrong_clock(before.watermark, refused)
         self.report.watermark_after = self.state.watermark
         if self.drift is not None:
             self.report.notes += self.drift.notes(before.gone, before.fields)
@@ -150,6 +105,16 @@ class TablePull:
             self.state = self._read(self.state)
         (report.strategy, report.reason), report.resumed = told, True
         self.low = min(low, self.low)
+
+    def _read_past_a_wrong_clock(self, read_up_to: str, refused: dict[str, str]) -> None:
+        """A watermark from a wrong clock hides what changed before it: then everything is read, up to a moment of the
+        clock as it is now."""
+        if self.report.strategy == "incremental" and went_back(self.moment, read_up_to):
+            said = f"Intacct's clock says {self.moment} and said {read_up_to} before"
+            self._distrust = f"{said}: one of the two was wrong"
+            self._inquiry = Inquiry(report=self.report)
+            self._plan(self.state, refused)
+            self.state = self._read(self.state)
 
     def decide(self) -> TableState:
         """What `run` would read now, told in `report`, without reading -> what the destination holds."""
@@ -244,7 +209,7 @@ class TablePull:
             state,
             self.columns,
             selection=self._selection,
-            full=self.job.full or self.job.reset,
+            full=self.job.full or self.job.reset or bool(self._distrust),
             retyped=self.drift.widened,
             sparse=[c.path for c in self.columns if sparse(fields[c.path], c)],
             elsewhere=self._elsewhere,
@@ -252,7 +217,7 @@ class TablePull:
             wanted=self.job.strategy,
             null_filter=self._null_filter,
         )
-        self.report.strategy, self.report.reason = decision.strategy, decision.reason
+        self.report.strategy, self.report.reason = decision.strategy, decision.reason or self._distrust
         self._rest_of, self._changed, self._unstamped = decision.rest_of, (), decision.unstamped
         self._fill = decision.fill
         self.low = ""

@@ -14,6 +14,7 @@ from tests.pull.conftest import Pull
 from tests.pull.scripted import BILL, LINE, ScriptedCompany, bill, line
 from tieout.errors import ConfigurationError
 from tieout.project import Project
+from tieout.pull.reading.clock import OVERLAP
 from tieout.pull.run import pull
 from tieout.pull.settings import span
 
@@ -210,3 +211,25 @@ def test_a_first_read_that_lay_idle_goes_on_after_what_changed_since(
     assert pull_bills(it, lines=False, page_size=10).ties
     assert ("$gte" in it.pages()[before].get("filters", [{}])[0]) is first
     assert select("SELECT count(*) FROM bill") == [(61,)]
+
+
+@pytest.mark.parametrize("tie_out", [True, False])
+def test_a_watermark_of_a_wrong_clock_hides_nothing(
+    pull_bills: Pull, select: Select, at: Any, *, tie_out: bool
+) -> None:
+    it = ScriptedCompany([bill(i) for i in range(1, 6)])
+    at(it, NOON)
+    pull_bills(it, lines=False)
+    it.now = datetime(2036, 1, 1, tzinfo=UTC)  # one answer has a wrong Date
+    assert pull_bills(it, lines=False, tie_out=tie_out).watermark_after > "2035"
+    later = NOON + timedelta(days=5)
+    at(it, later)
+    it.rows[BILL][0] |= {"description": "edited", STAMP: stamp(later - timedelta(hours=1))}
+    report = pull_bills(it, lines=False, tie_out=tie_out)
+    assert (report.strategy, report.changed) == ("full", 1)
+    assert report.watermark_after <= stamp(later - OVERLAP)
+    assert "one of the two was wrong" in report.reason
+    assert select("SELECT description FROM bill WHERE key = '1'") == [("edited",)]
+    at(it, later + timedelta(hours=1), later + timedelta(hours=1))
+    it.now = later + timedelta(hours=1, minutes=-58)  # another of Intacct's machines, some minutes behind
+    assert pull_bills(it, lines=False, tie_out=tie_out).strategy == "incremental"

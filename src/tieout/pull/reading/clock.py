@@ -13,6 +13,8 @@ DAILY = timedelta(hours=20)
 """What is done once a day is due again, also where a schedule runs some minutes early."""
 STALE = timedelta(hours=1)
 """After that what is new is read before a long read goes on."""
+ASTRAY = timedelta(minutes=10)
+"""So far Intacct's clock may go back from one read to the next: it is that of many machines."""
 STAMP = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -28,6 +30,13 @@ def earlier(stamp: str, by: timedelta) -> str:
     except OverflowError:
         found = datetime(1900, 1, 1, tzinfo=UTC)
     return found.strftime(STAMP) if found.year >= 1900 else "1900-01-01T00:00:00Z"
+
+
+def went_back(now: str, read_up_to: str) -> bool:
+    """Whether Intacct's clock now lies before what it was when a table was read: one of the two was wrong."""
+    return (
+        bool(now and read_up_to) and datetime.fromisoformat(now) - OVERLAP < datetime.fromisoformat(read_up_to) - ASTRAY
+    )
 
 
 def passed(since: str, wait: timedelta, now: str = "") -> bool:
