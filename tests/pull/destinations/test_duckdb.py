@@ -178,3 +178,15 @@ def test_a_table_of_hundreds_of_columns_is_merged_and_keeps_what_people_added(tm
         assert db.execute("SELECT count(*), count(ours) FILTER (ours = 'n' || key) FROM bill").fetchall() == [(30, 20)]
         changed = db.execute("SELECT key FROM bill WHERE c7 = 'b' ORDER BY key").fetchall()
     assert changed == [(str(n),) for n in range(10, 15)]
+
+
+def test_of_a_row_that_somebody_doubled_one_is_left(
+    company: ScriptedCompany, project: Project, pull_bills: Pull
+) -> None:
+    pull_bills(company)
+    file = str(project.root / "company.duckdb")
+    with duckdb.connect(file) as db:
+        db.execute("""INSERT INTO bill SELECT * FROM bill WHERE "key" = '1'""")
+    assert pull_bills(company, full=True).ties
+    with duckdb.connect(file, read_only=True) as db:
+        assert db.execute('SELECT "key" FROM bill ORDER BY 1').fetchall() == [("1",), ("2",)]

@@ -117,7 +117,7 @@ def test_compacting_changes_no_row(
     it: Table, to: ParquetFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(compacting, "ROWS_A_FILE", 100)
-    monkeypatch.setattr(compacting, "ROWS_A_GROUP", 50)
+    monkeypatch.setattr(compacting, "CELLS_A_GROUP", 550)
     it.commit(*(bill(i) for i in range(1, 301)), misfits=[Misfit("9", "days", '"x"')])
     it.commit(bill(1, days=5), gone=Gone(keys=["2"], hard=True))
     it.commit(gone=Gone(keys=["3"]))

@@ -32,6 +32,8 @@ class Takes(msgspec.Struct, frozen=True, kw_only=True):
 
     commit_rows: int
     commit_bytes: int = 96 * 2**20
+    commit_cells: int = 2_000_000
+    """Rows times columns."""
     commit_seconds: float = 5.0
     plain: bool = False
     """It calls `Batch.columns` or `Batch.at_hand`, not `Batch.arrow`."""

@@ -53,7 +53,7 @@ class TableWriter:
         self._stamp = next((column.name for column in self.columns if column.path == MODIFIED), "")
         self._batches: list[Batch] = []
         self._misfits: list[Misfit] = []
-        self._rows = self._bytes = 0
+        self._rows = self._bytes = self._cells = 0
         self._synced: datetime | None = None
         self._last = time.monotonic()
         self._marking, self._first = marking, not resumed
@@ -79,6 +79,7 @@ class TableWriter:
         self._misfits += misfits
         self._rows += batch.rows
         self._bytes += batch.nbytes
+        self._cells += batch.rows * len(batch.of)
         self._synced = asked_at or self._synced
         self.report.rows_read += batch.rows
         self.report.misfits += len(misfits)
@@ -104,6 +105,7 @@ class TableWriter:
         takes = self.destination.takes
         return (
             self._rows >= self._share.of(takes.commit_rows)
+            or self._cells >= self._share.of(takes.commit_cells)
             or self._bytes >= self._share.of(takes.commit_bytes)
             or time.monotonic() - self._last >= takes.commit_seconds
         )
@@ -181,7 +183,7 @@ class TableWriter:
             )
 
         self._pending = self._writer.submit(write)
-        self._batches, self._misfits, self._rows, self._bytes = [], [], 0, 0
+        self._batches, self._misfits, self._rows, self._bytes, self._cells = [], [], 0, 0, 0
         self._last = time.monotonic()
 
     def settle(self) -> None:

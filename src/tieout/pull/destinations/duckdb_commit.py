@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
@@ -37,6 +38,10 @@ if TYPE_CHECKING:
 Connection: TypeAlias = "duckdb.DuckDBPyConnection"
 
 _STAMP = "TIMESTAMP WITH TIME ZONE"
+COLUMNS_A_STEP = 50
+"""Columns that one statement compares or sets."""
+CELLS_AT_ONCE = 10_000
+"""Rows times columns that are set without a look which of the columns differ."""
 
 
 def write(db: Connection, commit: Commit, place: str) -> Committed:
@@ -134,51 +139,90 @@ def too_long(column: Column, table: str) -> StoreError:
     )
 
 
-def as_wider(old: Column | None, new: Column) -> str:
-    """An expression for a column as it was, in the type it has now; null where there was none."""
-    if old is None:
-        return f"CAST(NULL AS {sql_type(new)})"
-    if sql_type(old) == sql_type(new):
-        return quote(new.name)
-    return widened(quote(new.name), new, stamp=old.kind is Kind.TIMESTAMP)
-
-
 def _merge(db: Connection, commit: Commit) -> tuple[int, int]:
+    """Put the rows in by key -> how many are new, how many differed.
+
+    In narrow steps: one statement over all columns, `MERGE` above all, needs memory for each of them in each thread.
+    Keys that were there are in `_tieout_there` afterwards, those whose rows differed in `_tieout_changed`."""
     table = quote(commit.after.table)
     if not commit.batch.rows:
         return 0, 0
-    before = number(db, f"SELECT count(*) FROM {table}")
+    for name in ("_tieout_there", "_tieout_changed"):
+        db.execute(f"CREATE OR REPLACE TEMP TABLE {name} (key VARCHAR)")
     db.register("_tieout_batch_in", commit.batch.arrow())
-    names = [quote(column.name) for column in commit.batch.of]
-    listed = ", ".join(names)
-    if before == 0:
+    listed = ", ".join(quote(column.name) for column in commit.batch.of)
+    there = _there(db, commit.after.table)
+    changed = _update(db, commit, there) if there else 0
+    if there < commit.batch.rows:
         into = f"INSERT INTO {table} ({listed}, {SYNCED})"
-        db.execute(f"{into} SELECT {listed}, CAST(? AS TIMESTAMPTZ) FROM _tieout_batch_in", [commit.synced])
-        return commit.batch.rows, 0
-    others = [name for name in names if name != '"key"']
-    differs = " OR ".join([*(f"t.{name} IS DISTINCT FROM s.{name}" for name in others), f"t.{DELETED} IS NOT NULL"])
-    # Not by MERGE, which takes memory by the number of columns (DuckDB 2.0: more than 150 MB for two hundred), however
-    # few rows there are. What is not in the batch, columns of people's own too, is kept meanwhile.
-    kept = [name for name in _columns(db, commit.after.table) if name not in {*names, quote(DELETED), quote(SYNCED)}]
-    old = ", ".join(f"t.{name}" for name in ['"key"', *kept])
-    db.execute("DROP TABLE IF EXISTS temp._tieout_changed")
-    joined = f'{table} t JOIN _tieout_batch_in s ON t."key" = s."key"'
-    changed = number(db, f"CREATE TEMP TABLE _tieout_changed AS SELECT {old} FROM {joined} WHERE {differs}")
-    db.execute(f'DELETE FROM {table} WHERE "key" IN (SELECT "key" FROM _tieout_changed)')
-    values = ", ".join([*(f"s.{name}" for name in names), *(f"c.{name}" for name in kept), "CAST($1 AS TIMESTAMPTZ)"])
-    touched = number(
-        db,
-        f"INSERT INTO {table} ({', '.join([*names, *kept, SYNCED])}) SELECT {values} FROM _tieout_batch_in s"
-        f' LEFT JOIN _tieout_changed c ON c."key" = s."key" WHERE s."key" NOT IN (SELECT "key" FROM {table})',
-        [commit.synced],
-    )
-    return touched - changed, changed
+        rest = 's ANTI JOIN _tieout_there h ON h.key = s."key"' if there else ""
+        db.execute(f"{into} SELECT {listed}, CAST(? AS TIMESTAMPTZ) FROM _tieout_batch_in {rest}", [commit.synced])
+    return commit.batch.rows - there, changed
 
 
-def _columns(db: Connection, table: str) -> list[str]:
-    """Quoted, as they are in this transaction."""
-    found = db.execute(f"DESCRIBE {quote(table)}").fetchall()
-    return [quote(name) for name, *_ in found]
+def _there(db: Connection, table: str) -> int:
+    """Find the keys of a batch that the table has -> how many. Of rows that somebody has doubled one is left."""
+    if not number(db, f"SELECT count(*) FROM {quote(table)}"):
+        return 0
+    matched = f'FROM {quote(table)} t JOIN _tieout_batch_in s ON t."key" = s."key"'
+    found = number(db, f'INSERT INTO _tieout_there SELECT t."key" {matched}')
+    there = number(db, "SELECT count(DISTINCT key) FROM _tieout_there")
+    if there < found and not has_mark(db, table, "rowid"):
+        place = 'row_number() OVER (PARTITION BY t."key" ORDER BY t.rowid)'
+        doubled = f"SELECT id FROM (SELECT t.rowid AS id, {place} AS place {matched}) WHERE place > 1"
+        db.execute(f"DELETE FROM {quote(table)} WHERE rowid IN ({doubled})")
+    return there
+
+
+def _update(db: Connection, commit: Commit, there: int) -> int:
+    """Set what differs in the rows that are there, so many -> in how many of them something did."""
+    table, which = quote(commit.after.table), "IN (SELECT key FROM _tieout_changed)"
+    again = "_tieout_batch_in s"
+    if there < commit.batch.rows:
+        again = '(SELECT b.* FROM _tieout_batch_in b SEMI JOIN _tieout_there h ON h.key = b."key") s'
+    names = [quote(column.name) for column in commit.batch.of if column.name != "key"]
+    for condition in [*(_differ(part) for part in _parts(names)), f"t.{DELETED} IS NOT NULL"]:
+        matched = f'FROM {table} t JOIN {again} ON t."key" = s."key" WHERE ({condition})'
+        db.execute(f'INSERT INTO _tieout_changed SELECT DISTINCT s."key" {matched} AND s."key" NOT {which}')
+    changed = number(db, "SELECT count(*) FROM _tieout_changed")
+    if not changed:
+        return 0
+    source = f'(SELECT * FROM _tieout_batch_in WHERE "key" {which}) s'
+    with _in_order(db):
+        for part in _parts(names):
+            setting = part if changed * len(part) <= CELLS_AT_ONCE else _differing(db, part, f"{table} t, {source}")
+            if setting:
+                values = ", ".join(f"{name} = s.{name}" for name in setting)
+                db.execute(f'UPDATE {table} t SET {values} FROM {source} WHERE t."key" = s."key"')
+    marks = f"{DELETED} = NULL, {SYNCED} = CAST(? AS TIMESTAMPTZ)"
+    db.execute(f'UPDATE {table} SET {marks} WHERE "key" {which}', [commit.synced])
+    return changed
+
+
+def _differing(db: Connection, names: Sequence[str], both: str) -> list[str]:
+    """Which of some columns are not the same in all rows."""
+    flags = ", ".join(f"bool_or({_differ([name])})" for name in names)
+    (found,) = db.execute(f'SELECT {flags} FROM {both} WHERE t."key" = s."key"').fetchall()
+    return [name for name, differs in zip(names, found, strict=True) if differs]
+
+
+@contextmanager
+def _in_order(db: Connection) -> Iterator[None]:
+    """Have an UPDATE go through its table from beginning to end, its source looked up: where DuckDB turns that round,
+    each lot of the source changes rows all over the table, and every lot keeps a copy of every part it touches."""
+    db.execute("SET disabled_optimizers = 'join_order,build_side_probe_side'")
+    try:
+        yield
+    finally:
+        db.execute("RESET disabled_optimizers")
+
+
+def _differ(names: Sequence[str]) -> str:
+    return " OR ".join(f"t.{name} IS DISTINCT FROM s.{name}" for name in names)
+
+
+def _parts(names: Sequence[str]) -> list[Sequence[str]]:
+    return [names[at : at + COLUMNS_A_STEP] for at in range(0, len(names), COLUMNS_A_STEP)]
 
 
 def _replace_lines(db: Connection, commit: Commit) -> int:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import duckdb
 
 MEMORY_LIMIT = "160MB"
+THREADS = 2
+"""Each takes memory for every column of a step."""
 LOCK_WAIT = 10.0
 """Seconds to wait for another program to let go of the file."""
 LOOK = 0.1
@@ -34,6 +36,7 @@ and the next commit may need the memory."""
 
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "memory_limit": MEMORY_LIMIT,
+    "threads": THREADS,
     "preserve_insertion_order": False,
     "autoinstall_known_extensions": False,
 }

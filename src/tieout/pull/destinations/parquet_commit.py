@@ -166,7 +166,9 @@ def _work(folder: Folder, manifest: Manifest, table: TableFiles, commit: Commit)
         counts = {state.table: _counted(db, state) for state in (commit.before, *(c.state for c in commit.children))}
         done = duckdb_commit.write(db, narrow, str(folder.path))
         version = commit.before.version + 1
-        removed = _differences(db, folder, table, commit.before, commit.after, version, copy=copy_of(commit.before))
+        merged = '"key" IN (SELECT key FROM _tieout_batch_keys) AND "key" NOT IN (SELECT key FROM _tieout_there)'
+        merged = f'({merged}) OR "key" IN (SELECT key FROM _tieout_changed)' if commit.batch.rows else "false"
+        removed = _differences(db, folder, table, commit.after, version, copy=copy_of(commit.before), written=merged)
         live, unstamped = counts[commit.before.table]
         rows = commit.before.rows + done.state.rows - live
         without = commit.before.unstamped + done.state.unstamped - unstamped
@@ -222,18 +224,18 @@ def _touched(db: duckdb.DuckDBPyConnection, folder: Folder, table: TableFiles, c
 
 
 def _load(db: duckdb.DuckDBPyConnection, folder: Folder, table: TableFiles, state: TableState, touched: str) -> None:
-    """The rows of a table whose keys a SELECT names, as a table of DuckDB's with its state, and a copy of them."""
+    """The rows of a table whose keys a SELECT names, as a table with its state, and a copy of their marks."""
     if not state.version:
         return
     source = f"({relation(folder.path, table, state.columns)})"
     keys = touched.replace("{}", source)
-    db.execute(f'CREATE TEMP TABLE {copy_of(state)} AS SELECT * FROM {source} WHERE "key" IN ({keys})')
-    db.execute(f"CREATE TABLE {quote(state.table)} AS SELECT * FROM {copy_of(state)}")
+    db.execute(f'CREATE TABLE {quote(state.table)} AS SELECT * FROM {source} WHERE "key" IN ({keys})')
+    db.execute(f'CREATE TEMP TABLE {copy_of(state)} AS SELECT "key", {DELETED} FROM {quote(state.table)}')
     keep(db, state)
 
 
 def copy_of(state: TableState) -> str:
-    """The table of DuckDB's that holds rows as they were, "" where there were none."""
+    """The table of DuckDB's that holds the marks of rows as they were, "" where there were none."""
     return quote(f"_tieout_before {state.table}") if state.version else ""
 
 
@@ -253,27 +255,26 @@ def _differences(
     db: duckdb.DuckDBPyConnection,
     folder: Folder,
     table: TableFiles,
-    before: TableState,
     after: TableState,
     version: int,
     *,
     copy: str,
+    written: str = "false",
 ) -> Sequence[str]:
-    """Write the rows of a table that are not as in the copy -> keys that are no longer there."""
+    """Write the rows of a table that a commit has written, by a condition, or marked -> keys that are no longer
+    there."""
     import pyarrow as pa
 
-    name = quote(after.table)
+    name, removed = quote(after.table), []
     listed = ", ".join([*(quote(column.name) for column in after.columns), DELETED, SYNCED])
-    sql, removed = f"SELECT {listed} FROM {name}", []
     if copy:
-        had = {column.name: column for column in before.columns}
-        was = [duckdb_commit.as_wider(had.get(column.name), column) for column in after.columns]
-        sql += f" EXCEPT SELECT {', '.join([*was, DELETED, SYNCED])} FROM {copy}"
+        marked = f'c."key" = {name}."key" AND c.{DELETED} IS DISTINCT FROM {name}.{DELETED}'
+        written = f"({written}) OR EXISTS (SELECT 1 FROM {copy} c WHERE {marked})"
         gone = db.execute(f'SELECT "key" FROM {copy} WHERE "key" NOT IN (SELECT "key" FROM {name})').fetchall()
         removed = [str(key) for (key,) in gone]
     stamp = pa.timestamp("us", "UTC")
     schema = pa.schema([*((c.name, arrow_type(c)) for c in after.columns), (DELETED, stamp), (SYNCED, stamp)])
-    rows = db.sql(sql).to_arrow_table().cast(schema)
+    rows = db.sql(f"SELECT {listed} FROM {name} WHERE {written}").to_arrow_table().cast(schema)
     if rows.num_rows or removed:
         _put(folder, table, after.table, version, rows, removed=removed, fresh=not table.files)
     return removed
@@ -290,7 +291,7 @@ def _keep_child(
     state, table = done.children.get(child.state.table), manifest.find(child.state.table)
     if state is None or table is None:
         return
-    removed = _differences(db, folder, table, child.state, state, state.version, copy=copy_of(child.state))
+    removed = _differences(db, folder, table, state, state.version, copy=copy_of(child.state))
     _forget_misfits(folder, manifest, table, state.table, removed)
     live, unstamped = counted_before
     state = msgspec.structs.replace(

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 ROWS_A_FILE = 1_000_000
-ROWS_A_GROUP = 100_000
+CELLS_A_GROUP = 2_000_000
+"""Rows times columns: a reader holds at least a page of each column."""
 
 
 class Compacted(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,7 +60,7 @@ def compact(folder: Folder, manifest: Manifest, name: str) -> Compacted:
             listed = f"*, false AS {REMOVED}, CAST({state.version} AS BIGINT) AS {VERSION}"
             found = db.sql(f"SELECT {listed} FROM ({relation(folder.path, table, state.columns)})")
             schema = shape.append(pa.field(REMOVED, pa.bool_())).append(pa.field(VERSION, pa.int64()))
-            reader = found.to_arrow_reader(ROWS_A_GROUP)
+            reader = found.to_arrow_reader(max(1, CELLS_A_GROUP // len(schema)))
             for path, count in _written(folder, state.table, schema, reader):
                 files.append(ChangeFile(path=path, rows=count, version=state.version, fresh=True, shape=0))
                 rows += count

@@ -29,6 +29,8 @@ VERSION, REMOVED = "_tieout_version", "_tieout_removed"
 """Columns of every file beside those of the table: the commit that wrote the row, and whether it says no more than that
 there is no row of this key."""
 MEMORY_LIMIT = "256MB"
+THREADS = 2
+"""Each takes memory for every column that is read."""
 _STAMP = "TIMESTAMP WITH TIME ZONE"
 
 
@@ -40,6 +42,7 @@ def engine() -> Iterator[duckdb.DuckDBPyConnection]:
     with tempfile.TemporaryDirectory(prefix="tieout-") as spill:
         config: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": MEMORY_LIMIT,
+            "threads": THREADS,
             "temp_directory": spill,
             "preserve_insertion_order": False,
             "autoinstall_known_extensions": False,
