@@ -113,7 +113,7 @@ def test_a_table_that_another_program_holds(it: Table, warehouse: str, schema: s
     try:
         with psycopg.connect(warehouse) as other:
             other.execute(f"LOCK TABLE {schema}.bill".encode())
-            with pytest.raises(StoreError, match="being written by another program"):
+            with pytest.raises(StoreError, match="is held by another program that writes, or has read"):
                 it.commit(bill(2))
     finally:
         postgres.LOCK_WAIT = waiting

@@ -333,7 +333,10 @@ _NAMED = ("0A000", "2BP01")
 _REASONS = {
     "53100": ("cannot grow: the disk is full", "Free space on the server and run it again: nothing is lost."),
     "25006": ("is read-only", "Connect to the primary server."),
-    "55P03": ("is being written by another program", "Wait for it to finish, then run the command again."),
+    "55P03": (
+        "is held by another program that writes, or has read the table in a transaction that is still open",
+        "Wait for it to finish or end it, then run the command again.",
+    ),
     "40P01": ("is being written by another program", "Run the command again."),
     "40001": ("is being written by another program", "Run the command again."),
     "53300": ("takes no more connections", "Close others, or raise max_connections on the server."),
