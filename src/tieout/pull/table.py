@@ -184,7 +184,7 @@ class TablePull:
         self.tell_rows(self.report.rows_read, self.report.rows_read, phase)
 
     def _state(self) -> TableState:
-        return claim(self.job.destination, self._new, self._selection)
+        return claim(self.job.destination, self._new, self._selection, self.report.notes)
 
     @property
     def _new(self) -> TableState:

@@ -76,6 +76,28 @@ def live(project: Project, url: str, table: str) -> set[str]:
     return {key for lot in open_destination(project.root, url).keys(table) for key in lot}
 
 
+def test_lines_that_are_no_longer_pulled_go_with_their_documents_all_the_same(
+    run: Run, project: Project, url: str
+) -> None:
+    def orphans() -> set[str]:
+        (lines,) = [found.state for found in to.tables() if found.state.table == "bill_line"]
+        owner = [column for column in lines.columns if column.path == "bill.key"]
+        owners = to.rows("bill_line", sorted(live(project, url, "bill_line")), owner)
+        return {str(row["bill.key"]) for row in owners.values()} - live(project, url, "bill")
+
+    it, to = company(20, 60), open_destination(project.root, url)
+    run(it, destination=url)
+    days_later(it)
+    report = run(it, allow=True, destination=url, where="isOnHold = true")
+    assert (report.missing, report.children, orphans()) == (10, [], set())
+    assert sum("lines no longer pulled: bill_line" in note for note in report.notes) == 1
+    remove(it, "2", "4")
+    report = run(it, destination=url, where="isOnHold = true")
+    assert (report.missing, orphans(), report.ties) == (2, set(), True)
+    assert not any("no longer pulled" in note for note in report.notes)
+    assert len(live(project, url, "bill_line")) == 24
+
+
 def test_an_answer_that_is_cut_short_is_no_proof_that_rows_are_gone(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     it = company(1500, 0)
     run(it, lines=False)

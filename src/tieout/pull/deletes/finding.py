@@ -8,12 +8,13 @@ none does. Knows which keys a table has and Intacct shows; which tables a run ha
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
-from tieout.errors import BudgetError, IntacctError, TieoutError
+from tieout import catalogue
+from tieout.errors import BudgetError, IntacctError, StoreError, TieoutError
 from tieout.pull.deletes import audit
 from tieout.pull.destinations.base import Child, Commit, Gone, Seen, Window
 from tieout.pull.destinations.batch import Batch
@@ -288,7 +289,19 @@ class Deletes:
 
     def _children(self) -> list[Child]:
         owned = [(line, c.name) for line, owner in self.lines for c in line.state.columns if c.path == f"{owner}.key"]
-        return [Child(state=line.state, owner=name) for line, name in owned]
+        return [*(Child(state=line.state, owner=name) for line, name in owned), *self._left()]
+
+    def _left(self) -> Iterator[Child]:
+        """Tables of lines that are not pulled any more: what they have goes with its documents all the same."""
+        for table in self.pull.state.left:
+            with suppress(StoreError):  # people may have dropped what nobody fills
+                state = self.pull.job.destination.state(table)
+                if state is None or state.parent != self.pull.state.table:
+                    continue
+                known = catalogue.owner(state.object)
+                yield from (
+                    Child(state=state, owner=c.name) for c in state.columns if known and c.path == f"{known[2]}.key"
+                )
 
     def _follow(self, states: Mapping[str, TableState]) -> None:
         """Lines went with their documents: their tables are as these states say."""

@@ -69,6 +69,8 @@ class TableState(msgspec.Struct, frozen=True, kw_only=True):
     """For lines: the table of their documents."""
     lines: tuple[str, ...] = ()
     """Tables of the lines that are pulled with it."""
+    left: tuple[str, ...] = ()
+    """Tables of lines that were pulled with it once."""
     selection: str = ""
     """Canonical text of filter and scope; another one means reading everything again."""
     columns: tuple[Column, ...] = ()

@@ -12,8 +12,9 @@ from tieout.pull.destinations.base import Destination
 from tieout.pull.destinations.state import TableState
 
 
-def claim(destination: Destination, new: TableState, selection: str) -> TableState:
-    """The state of a table, `new` where there is none. `selection`: what is to be pulled into it.
+def claim(destination: Destination, new: TableState, selection: str, notes: list[str]) -> TableState:
+    """The state of a table, `new` where there is none. `selection`: what is to be pulled into it. `notes`: what is to
+    be said besides.
 
     Raises ConfigurationError where the table holds something else, and StoreError."""
     found = destination.state(new.table)
@@ -33,7 +34,12 @@ def claim(destination: Destination, new: TableState, selection: str) -> TableSta
             advice="Set `table` to another name or name another destination; or drop what is there with --reset.",
         )
     environment = new.environment or found.environment
-    return msgspec.structs.replace(found, environment=environment, parent=new.parent, lines=new.lines)
+    left = [table for table in dict.fromkeys([*found.left, *found.lines]) if table not in new.lines]
+    if just := [table for table in left if table in found.lines]:
+        notes.append(
+            f"lines no longer pulled: {', '.join(just)} grows old, and only loses what its documents take along"
+        )
+    return msgspec.structs.replace(found, environment=environment, parent=new.parent, lines=new.lines, left=tuple(left))
 
 
 def drop(destination: Destination, new: TableState) -> list[str]:
