@@ -23,8 +23,8 @@ TO_GO_ON = 3
 
 
 def pages_of(rows: int, size: int) -> int:
-    """Pages that each begin with the last row of the one before."""
-    return 1 if rows <= size else 1 + -(-(rows - size) // (size - 1))
+    """Pages that each begin with the last row of the one before; a page that is full is not taken for the last."""
+    return 1 + max(rows - 1, 0) // (size - 1)
 
 
 def more_pages(pull: TablePull, found: TablePlan, state: TableState, documents: int) -> int:
