@@ -77,15 +77,10 @@ class Batch:
         at = next(at for at, column in enumerate(self.of) if column.name == name)
         return spelt(self.of[at], self._data.column(at))
 
-    def flat(self, rows: int) -> Iterator[list[Plain]]:
-        """The values of so many rows at a time, one row after the other, spelt as `columns` does."""
-        width = len(self.of)
+    def parts(self, rows: int) -> Iterator[Batch]:
+        """So many rows at a time."""
         for first in range(0, self.rows, rows):
-            part = type(self)(self.of, self._data.slice(first, rows), self.keys[first : first + rows])
-            values: list[Plain] = [None] * (part.rows * width)
-            for at, column in enumerate(part.columns()):
-                values[at::width] = column
-            yield values
+            yield self.only(range(first, min(first + rows, self.rows)))
 
     def at_hand(self) -> pa.Table:
         """The rows in Arrow as they are at hand: typed, or spelt as `columns` does."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext, suppress
 from decimal import Context, Decimal, InvalidOperation
 from pathlib import Path
@@ -31,9 +31,8 @@ from tieout.pull.schema.types import Column, Kind
 LOCK_WAIT = 10.0
 """Seconds to wait for another program that writes."""
 ROWS_A_LOT = 50_000
-VALUES_A_STATEMENT = 2_000
-VALUES_AT_ONCE = 40_000
-"""Values that are Python objects at a time: few enough to stay in the processor's cache."""
+VALUES_A_STATEMENT = 10_000
+"""Few enough that their Python objects stay in the processor's cache."""
 
 _HEAD = b"SQLite format 3\0"
 _SAFE_DIGITS = 17
@@ -231,12 +230,9 @@ class _SqliteSession(Session):
         row = f"({', '.join('?' * width)}, '{synced}')"
         statement = f"INSERT INTO {self.name(table)} AS t ({names}) VALUES "
         whole = f"{statement}{', '.join([row] * step)}{conflict}"
-        for values in batch.flat(VALUES_AT_ONCE // most * step):
-            for first in range(0, len(values), step * width):
-                some = values[first : first + step * width]
-                count = len(some) // width
-                sql = whole if count == step else f"{statement}{', '.join([row] * count)}{conflict}"
-                self._db.execute(sql, some)
+        for part in batch.parts(step):
+            full = part.rows == step
+            self._db.execute(whole if full else f"{statement}{', '.join([row] * part.rows)}{conflict}", _bound(part))
 
     def order(self, column: Column) -> str:
         # Moments are spelt with and without microseconds, and `.` comes before `Z`.
@@ -295,6 +291,25 @@ class _SqliteSession(Session):
         if column.kind is Kind.TIMESTAMP:  # `order` takes the Z off
             return [None if value is None else f"{str(value).rstrip('Z')}Z" for value in values]
         return values
+
+
+def _bound(batch: Batch) -> list[float | Plain]:
+    """The values of some rows, one row after the other, as they are bound: for each None and each boolean the driver
+    would look for an adapter, which takes it longer than a row takes SQLite; SQLite writes NaN as NULL."""
+    width = len(batch.of)
+    values: list[float | Plain] = [None] * (batch.rows * width)
+    for at, (column, found) in enumerate(zip(batch.of, batch.columns(), strict=True)):
+        if column.kind is Kind.BOOLEAN:
+            values[at::width] = map(_BOOLEANS.__getitem__, found)
+        elif None in found:
+            values[at::width] = [_NULL if value is None else value for value in found]
+        else:
+            values[at::width] = found
+    return values
+
+
+_NULL = float("nan")
+_BOOLEANS: Mapping[Any, float | int] = {None: _NULL, False: 0, True: 1}
 
 
 def _respelt(name: str, old: Column, new: Column) -> str:

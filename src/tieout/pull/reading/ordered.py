@@ -182,10 +182,11 @@ class Ordered(Generic[P]):
             fresh = [at for at, key in enumerate(keys) if key not in known]
         if keys and keys[-1] not in known:
             self._last = keys[-1]
-        if len(set(map(len, keys))) > 1:
+        if keys and len("".join(keys)) != len(keys[0]) * len(keys):  # not all are as long as the first
             self._telling = keys
         if fresh:
-            self._kept.append([keys[at] for at in fresh])
+            whole = isinstance(fresh, range)
+            self._kept.append(keys[fresh[0] :] if whole else [keys[at] for at in fresh])
             known.update(self._kept[-1])
         while len(self._kept) > 2 and len(known) - len(self._kept[0]) > KEEP:
             known.difference_update(self._kept.popleft())

@@ -153,6 +153,6 @@ def _step(fresh: Fresh[_Content]) -> Step:
     page = fresh.content.page
     if len(fresh.at) < len(page.batch.keys):
         batch = page.batch.only(fresh.at)
-        there = {"", *batch.keys}
+        there = {"", *batch.keys} if page.misfits else ()
         page = msgspec.structs.replace(page, batch=batch, misfits=[m for m in page.misfits if m.key in there])
     return Step(page, fresh.place, fresh.total, fresh.content.asked_at)
