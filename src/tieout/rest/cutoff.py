@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 PIECE = 16_384
 """Bytes written at once; the time left is looked at between pieces."""
+READ = 262_144
+"""Bytes read at once where as many are there. The library asks for 64 kB, and each piece of a large page passes through
+all of its layers."""
 
 _of_this_thread = threading.local()
 
@@ -70,7 +73,7 @@ class _Stream:
         self._inner = inner
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        data: bytes = self._inner.read(max_bytes, timeout=_left(timeout))
+        data: bytes = self._inner.read(max(max_bytes, READ), timeout=_left(timeout))
         return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:

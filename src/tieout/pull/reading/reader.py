@@ -90,6 +90,8 @@ class _Reading:
     def __init__(self, client: Intacct, query: Query, decoder: Decoder, spent: Spent) -> None:
         self.client, self.query, self.decoder, self.spent = client, query, decoder, spent
         self._lock = threading.Lock()
+        self._looking = threading.Lock()
+        """One page at a time: more of them would take the processor from who writes, for whom they then wait."""
 
     def fetch(self, ask: Ask) -> _Answer:
         """What Intacct says, and what can be read of it beside other threads. From any thread."""
@@ -98,7 +100,8 @@ class _Reading:
         began = time.monotonic()
         answer = self._ask(ask, lambda r: RestPage(rows=[r], total=0, start=ask.start, next=None, date=r.date))
         took = timedelta(seconds=time.monotonic() - began)
-        looked = self.decoder.look(answer.rows[0].body)
+        with self._looking:
+            looked = self.decoder.look(answer.rows[0].body)
         return _Answer(looked, answer.date - took if answer.date is not None else None)
 
     def came(self, ask: Ask, answer: _Answer) -> tuple[Ask, Came[_Content]]:
