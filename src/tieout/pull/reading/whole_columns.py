@@ -49,7 +49,7 @@ def cast(sent: pa.Array, column: Column) -> pa.Array:
     elif column.kind is Kind.DECIMAL and not _is_short(sent, DIGITS - column.scale):
         raise pa.ArrowInvalid("perhaps more digits than there is room for")
     else:
-        typed = sent.cast(target)
+        typed = sent.cast(target, memory_pool=pa.system_memory_pool())
     if column.kind in (Kind.DATE, Kind.TIMESTAMP):
         reach = pc.min_max(typed)
         first, last = _years(column.kind)

@@ -57,7 +57,9 @@ class WholePages:
             explicit_schema=self._schema, newlines_in_values=b"\n" in body, unexpected_field_behavior="ignore"
         )
         try:
-            found = json.read_json(pa.BufferReader(body), read_options=how, parse_options=shape)
+            # Arrow's own pool would keep what each thread that reads has had at most.
+            pool = pa.system_memory_pool()
+            found = json.read_json(pa.BufferReader(body), read_options=how, parse_options=shape, memory_pool=pool)
             return self._whole(found, meta)
         except pa.ArrowInvalid:
             return None
