@@ -144,7 +144,9 @@ class Bills:
     def __init__(self, count: int) -> None:
         self._lock = threading.Lock()
         self._selections = {NO_FILTER: Selection(range(count))}
-        self._selections[NO_FILTER].encoded(ALL_FIELDS)
+        for fields in (ALL_FIELDS, frozenset(["key"])):  # the latter of a count, which is asked as a page of one row
+            self._selections[NO_FILTER].encoded(fields)
+        self._newest = max(map(modified, range(count)), default="")
         self._selections[NO_FILTER].aggregate(f"sum:{MONEY[0]}")
         self._selections[NO_FILTER].aggregate(f"max:{MODIFIED}")
         self._model = _encode({"ia::result": model(), "ia::meta": ONE})
@@ -172,7 +174,8 @@ class Bills:
             rows: Sequence[int] = self._selections[NO_FILTER].rows
             for entry in asked.filters:
                 for operation, operand in entry.items():
-                    rows = _filtered(rows, operation, operand)
+                    later = operation in ("$gt", "$gte") and operand.get(MODIFIED, "") > self._newest
+                    rows = () if later else _filtered(rows, operation, operand)
             self._selections[name] = Selection(rows)
         return self._selections[name]
 

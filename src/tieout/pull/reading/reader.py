@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import msgspec
 
@@ -42,7 +43,7 @@ class Spent(msgspec.Struct):
 
 
 class _Answer(msgspec.Struct, frozen=True):
-    looked: Looked
+    looked: Future[Looked]
     asked_at: datetime | None
 
 
@@ -68,7 +69,7 @@ def read(
     some version. Raises what `Intacct.call` raises, ReplyError if rows never stop moving, and what `share` raises."""
     reading = _Reading(client, query, decoder, spent if spent is not None else Spent())
     ordered: Ordered[_Content] = Ordered(size, reading.agree, after)
-    with Ahead(reading.fetch, max(client.concurrency, 1), share) as ahead:
+    with reading, Ahead(reading.fetch, max(client.concurrency, 1), share) as ahead:
         plan = ordered.plan
         while not ordered.done:
             while ahead.room and (wanted := ordered.wants()) is not None:
@@ -90,24 +91,30 @@ class _Reading:
     def __init__(self, client: Intacct, query: Query, decoder: Decoder, spent: Spent) -> None:
         self.client, self.query, self.decoder, self.spent = client, query, decoder, spent
         self._lock = threading.Lock()
-        self._looking = threading.Lock()
-        """One page at a time: more of them would take the processor from who writes, for whom they then wait."""
+        self._looking = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tieout-look")
+        """One page at a time: more of them would take the processor from who writes, for whom they then wait. Not where
+        the answer came: its place is for the next question."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._looking.shutdown(wait=False, cancel_futures=True)
 
     def fetch(self, ask: Ask) -> _Answer:
-        """What Intacct says, and what can be read of it beside other threads. From any thread."""
+        """What Intacct says, which is read beside other threads. From any thread."""
         from tieout.rest.rows import Page as RestPage
 
         began = time.monotonic()
         answer = self._ask(ask, lambda r: RestPage(rows=[r], total=0, start=ask.start, next=None, date=r.date))
         took = timedelta(seconds=time.monotonic() - began)
-        with self._looking:
-            looked = self.decoder.look(answer.rows[0].body)
+        looked = self._looking.submit(self.decoder.look, answer.rows[0].body)
         return _Answer(looked, answer.date - took if answer.date is not None else None)
 
     def came(self, ask: Ask, answer: _Answer) -> tuple[Ask, Came[_Content]]:
         """What an answer holds. One that is no page of rows is asked for again."""
         try:
-            page = self.decoder.finish(answer.looked)
+            page = self.decoder.finish(answer.looked.result())
         except ReplyError:
             page = self._again(ask)
         return ask, Came(page.batch.keys, page.rows, page.total, page.next, _Content(page, answer.asked_at))
