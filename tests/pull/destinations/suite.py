@@ -196,6 +196,17 @@ class DestinationSuite(ReadingSuite):
             it.commit(bill(1, days="x"), columns=columns)
         assert (it.to.state("bill"), it.row("1")["days"]) == (before, 30)
 
+    def test_d4_a_rule_of_other_people_is_named_without_values_and_nothing_is_written(
+        self, it: Table, tmp_path: Path
+    ) -> None:
+        it.commit(bill(1, name="of one person"))
+        self.alter(tmp_path, "bill", "unique name")
+        with pytest.raises(StoreError, match=r"rule that somebody added.*(theirs|bill\.name|the same name)") as caught:
+            it.commit(bill(2, name="of one person"))
+        assert "person" not in str(caught.value)
+        assert "Drop or loosen" in caught.value.advice
+        assert it.keys() == ["1"]
+
     def test_d4_people_can_read_what_the_columns_are(self, to: Destination, tmp_path: Path) -> None:
         it = Table(to, columns=(KEY, STAMP))
         it.commit({"key": "1"})

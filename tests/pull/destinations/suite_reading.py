@@ -50,7 +50,8 @@ class ReadingSuite:
 
     def alter(self, folder: Path, table: str, change: str) -> None:
         """What a person does to a table: `drop NAME`, `retype NAME`, `add NAME`, `rest NAME` (something of theirs rests
-        on a column), `make` (a table of theirs), `remove`, or `newer` (a state in a format to come)."""
+        on a column), `unique NAME` (an index), `make` (a table of theirs), `remove`, or `newer` (a state in a format to
+        come)."""
         raise NotImplementedError
 
     @pytest.fixture

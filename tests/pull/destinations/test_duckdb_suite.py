@@ -26,6 +26,7 @@ class TestDuckDB(DestinationSuite):
             "retype": f"ALTER TABLE {table} ALTER {name} TYPE DOUBLE",
             "add": f"ALTER TABLE {table} ADD COLUMN {name} VARCHAR",
             "rest": f"CREATE INDEX theirs ON {table} ({name})",
+            "unique": f"CREATE UNIQUE INDEX theirs ON {table} ({name})",
             "make": f"CREATE TABLE {table} (x INTEGER)",
             "remove": f"DROP TABLE {table}",
             "newer": f"UPDATE _tieout_state SET state = '{NEWER}'",

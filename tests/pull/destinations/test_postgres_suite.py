@@ -38,6 +38,7 @@ class TestPostgres(DestinationSuite):
             "retype": f"ALTER TABLE {table} ALTER {name} TYPE double precision",
             "add": f"ALTER TABLE {table} ADD COLUMN {name} text",
             "rest": f"CREATE VIEW theirs AS SELECT {name} FROM {table}",
+            "unique": f"CREATE UNIQUE INDEX theirs ON {table} ({name})",
             "make": f"CREATE TABLE {table} (x integer)",
             "remove": f"DROP TABLE {table}",
             "newer": f"UPDATE _tieout_state SET state = '{NEWER}'",

@@ -25,6 +25,7 @@ class TestSqlite(DestinationSuite):
             "retype": [f"ALTER TABLE {table} DROP COLUMN {name}", f"ALTER TABLE {table} ADD COLUMN {name} REAL"],
             "add": [f"ALTER TABLE {table} ADD COLUMN {name} TEXT"],
             "rest": [f"CREATE VIEW theirs AS SELECT {name} FROM {table}"],
+            "unique": [f"CREATE UNIQUE INDEX theirs ON {table} ({name})"],
             "make": [f"CREATE TABLE {table} (x INTEGER)"],
             "remove": [f"DROP TABLE {table}"],
             "newer": [f"UPDATE _tieout_state SET state = '{NEWER}'"],

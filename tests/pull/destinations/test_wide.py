@@ -46,3 +46,10 @@ def test_a_commit_of_wide_rows_has_fewer_of_them(tmp_path: Path) -> None:
     for one in (writer, narrow):
         one.add(batch([{"key": str(n)} for n in range(most + 1)], one.columns))
     assert (writer.due, narrow.due) == (True, False)
+
+
+def test_sqlite_compares_rows_of_a_thousand_fields(tmp_path: Path) -> None:
+    columns = (*WIDE, *(Column(path=f"more{i}", name=f"more{i}", kind=Kind.TEXT) for i in range(900)))
+    it = Table(open_destination(tmp_path, "sqlite:///company.db"), columns=columns)
+    it.commit(row(1), row(2))
+    assert it.commit(row(1, more899="x"), row(2), row(3)).changed == 1

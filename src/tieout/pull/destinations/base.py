@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 import msgspec
 
-from tieout.errors import BusyError
+from tieout.errors import BusyError, StoreError
 from tieout.pull.destinations.batch import Batch, Misfit, Plain
 from tieout.pull.destinations.state import TableState
 from tieout.pull.schema.types import Column
@@ -357,3 +357,19 @@ def refuse_overtaken(before: TableState, stored: TableState | None, place: str) 
 def counted(commit: Commit, *, rows: int, unstamped: int) -> TableState:
     """The state to store: `after`, one version on, with what the destination has counted."""
     return msgspec.structs.replace(commit.after, version=commit.before.version + 1, rows=rows, unstamped=unstamped)
+
+
+def refused_by_rule(place: str, rule: str) -> StoreError:
+    """What is said where an index or a constraint that people added keeps rows out; `rule` names it, without values."""
+    return StoreError(
+        f"A rule that somebody added in {place} refuses rows from Intacct: {rule}.",
+        advice="Drop or loosen it, then run the command again: nothing of this step was written.",
+    )
+
+
+def refused_value(place: str, reason: str) -> StoreError:
+    """What is said where a value does not go into its column; `reason` holds no value."""
+    return StoreError(
+        f"{place} does not take a value of a row: {reason}.",
+        advice="Nothing of this step was written. Keep the field as text (`types`), or report this as a bug.",
+    )

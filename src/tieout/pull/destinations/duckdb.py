@@ -9,6 +9,7 @@ longer than some seconds where threads take turns at it. Knows columns and state
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Literal
 
 from tieout.errors import StoreError
 from tieout.pull.destinations import duckdb_views
-from tieout.pull.destinations.base import Commit, Committed, Found, Takes, View
+from tieout.pull.destinations.base import Commit, Committed, Found, Takes, View, refused_by_rule, refused_value
 from tieout.pull.destinations.duckdb_commit import write
 from tieout.pull.destinations.duckdb_opening import opened
 from tieout.pull.destinations.duckdb_reading import DuckReading
@@ -152,6 +153,16 @@ class DuckFile(LocalFile, DuckReading, DuckSignOffs):
             OSError,
         ) as error:
             raise explain(self.path, str(error)) from None
+        except duckdb.ConstraintException as error:
+            raise refused_by_rule(self.place, _without_values(error)) from None
+        except (duckdb.OutOfRangeException, duckdb.ConversionException) as error:
+            raise refused_value(self.place, type(error).__name__) from None
+
+
+def _without_values(error: Exception) -> str:
+    """The first sentence of what DuckDB says, which may hold what is in a row."""
+    first = str(error).partition("\n")[0].removeprefix("Constraint Error: ")
+    return re.sub(r'(?i)duplicate key "([^":]*).*" ', r"the same \1 twice ", first).partition(". ")[0].rstrip(".")
 
 
 def explain(path: Path, reason: str) -> StoreError:

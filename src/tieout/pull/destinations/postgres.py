@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from tieout.errors import ConfigurationError, StoreError
-from tieout.pull.destinations.base import Takes
+from tieout.pull.destinations.base import Takes, refused_by_rule, refused_value
 from tieout.pull.destinations.batch import Batch, Plain, plain
 from tieout.pull.destinations.sql import SqlDestination
 from tieout.pull.destinations.sql_session import Session
@@ -94,7 +94,12 @@ class PostgresSchema(SqlDestination):
                 yield _PostgresSession(db, self.place, self.schema)
                 db.rollback()  # what is to stay was committed
         except psycopg.Error as error:
-            ours = (psycopg.ProgrammingError, psycopg.DataError, psycopg.IntegrityError, psycopg.NotSupportedError)
+            if isinstance(error, psycopg.IntegrityError):
+                rule = error.diag.constraint_name or f"{error.diag.column_name} is never null"
+                raise refused_by_rule(self.place, f"{rule}, on table {error.diag.table_name}") from None
+            if isinstance(error, psycopg.DataError) and error.sqlstate not in _REASONS:
+                raise refused_value(self.place, type(error).__name__) from None
+            ours = (psycopg.ProgrammingError, psycopg.NotSupportedError)
             if isinstance(error, ours) and error.sqlstate not in _REASONS:  # a mistake in a statement
                 raise
             raise self._explain(error.sqlstate, str(error), error.diag.message_detail) from None
@@ -140,6 +145,10 @@ class _PostgresSession(Session):
 
     def run(self, sql: str, values: Sequence[Any] = ()) -> int:
         return self._db.execute(sql.encode(), values).rowcount
+
+    def run_each(self, sql: str, values: Sequence[Sequence[Any]]) -> None:
+        with self._db.cursor() as cursor:
+            cursor.executemany(sql.encode(), values)
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         return self._db.execute(sql.encode(), values).fetchall()

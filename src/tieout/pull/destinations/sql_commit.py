@@ -220,6 +220,9 @@ def _keep_misfits(db: Session, commit: Commit) -> None:
     for raw in {misfit.raw for misfit in commit.misfits if not misfit.key}:
         db.run(f"DELETE FROM {own} WHERE {of_table(db)} AND key = '' AND raw = {db.mark}", [state.table, raw])
     marks = ", ".join([db.mark] * 7)
-    for misfit in commit.misfits:
-        row = [state.table, state.object, misfit.key, misfit.field, misfit.raw, state.run, commit.synced]
-        db.run(f"INSERT INTO {own} VALUES ({marks})", row)
+    rows = [
+        [state.table, state.object, misfit.key, misfit.field, misfit.raw, state.run, commit.synced]
+        for misfit in commit.misfits
+    ]
+    if rows:
+        db.run_each(f"INSERT INTO {own} VALUES ({marks})", rows)

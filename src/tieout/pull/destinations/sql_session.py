@@ -31,6 +31,10 @@ class Session(ABC):
         """Execute -> how many rows it has written."""
 
     @abstractmethod
+    def run_each(self, sql: str, values: Sequence[Sequence[Any]]) -> None:
+        """Execute for each of many rows, without waiting for each."""
+
+    @abstractmethod
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """All rows of the answer."""
 

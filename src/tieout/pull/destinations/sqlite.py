@@ -19,7 +19,7 @@ from typing import Any, Literal
 import msgspec
 
 from tieout.errors import StoreError
-from tieout.pull.destinations.base import Takes
+from tieout.pull.destinations.base import Takes, refused_by_rule
 from tieout.pull.destinations.batch import Batch, Plain
 from tieout.pull.destinations.file import LocalFile
 from tieout.pull.destinations.sql import SqlDestination
@@ -82,6 +82,8 @@ class SqliteFile(LocalFile, SqlDestination):
             # A mistake in a statement (ours) is SQLITE_ERROR.
             if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) == sqlite3.SQLITE_ERROR:
                 raise
+            if error.sqlite_errorname.startswith("SQLITE_CONSTRAINT"):
+                raise refused_by_rule(self.place, str(error)) from None
             raise _explain(self.path, error.sqlite_errorname, str(error)) from None
 
     def _connect(self, writing: bool) -> sqlite3.Connection:
@@ -126,6 +128,9 @@ class _SqliteSession(Session):
 
     def run(self, sql: str, values: Sequence[Any] = ()) -> int:
         return self._db.execute(sql, values).rowcount
+
+    def run_each(self, sql: str, values: Sequence[Sequence[Any]]) -> None:
+        self._db.executemany(sql, values)
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         return self._db.execute(sql, values).fetchall()
@@ -215,7 +220,9 @@ class _SqliteSession(Session):
         others = [self.quote(column.name) for column in batch.of if column.name != "key"]
         set_to = [f"{name} = excluded.{name}" for name in (*others, SYNCED)]
         values = ", ".join([*set_to, f"{DELETED} = NULL"])
-        differs = " OR ".join([f"t.{DELETED} IS NOT NULL", *(f"t.{name} IS NOT excluded.{name}" for name in others)])
+        apart = [f"t.{DELETED} IS NOT NULL", *(f"t.{name} IS NOT excluded.{name}" for name in others)]
+        lots = (" OR ".join(apart[at : at + _TERMS]) for at in range(0, len(apart), _TERMS))
+        differs = " OR ".join(f"({lot})" for lot in lots)
         before = self._db.total_changes
         self._insert(table, batch, synced, f' ON CONFLICT ("key") DO UPDATE SET {values} WHERE {differs}')
         return self._db.total_changes - before
@@ -347,6 +354,10 @@ def _is_odd(name: str, column: Column) -> str:
     """Whether a value is too long for SQLite's whole numbers, or not spelt as tieout spells it."""
     point = f"length({name}) - {column.scale}" if _scale(column) else "0"
     return f"length({name}) > {_SAFE_DIGITS} OR instr({name}, '.') <> {point}"
+
+
+_TERMS = 50
+"""Of an expression side by side: SQLite takes 1,000 that are nested in each other, which a row of ORs is."""
 
 
 def _explain(path: Path, code: str, reason: str) -> StoreError:
