@@ -269,3 +269,18 @@ def test_the_simulated_company_costs_the_same(project: Project, switches: dict[s
     assert first.new > 100
     assert first.transactions == -(-(first.new - 1) // 49) + quiet
     assert (again.rows_read, again.transactions, again.ties) == (0, quiet, True)
+
+
+def test_what_changes_between_the_pages_of_a_full_read_is_in_the_copy(pull_bills: Pull, select: Select) -> None:
+    it = ScriptedCompany([bill(i) for i in range(1, 9)])
+
+    def edited(company: ScriptedCompany, query: dict[str, Any]) -> None:
+        if query["start"] > 1:
+            company.on_query = lambda *_: None
+            assert company.now is not None
+            stamp = company.now.strftime("%Y-%m-%dT%H:%M:%SZ")
+            company.rows[BILL][0] |= {"description": "edited", "audit.modifiedDateTime": stamp}
+
+    it.on_query = edited
+    assert pull_bills(it, lines=False, page_size=3).ties
+    assert select("SELECT description FROM bill WHERE key = '1'") == [("edited",)]
