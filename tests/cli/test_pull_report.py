@@ -39,7 +39,7 @@ def test_a_report_needs_a_period_and_comes_alone(tieout: Run) -> None:
 
 def test_what_a_report_would_cost_is_said_without_asking(connected: Run, tmp_path: Path) -> None:
     shown = connected("pull", "--report", "trial-balance", "--period", "March 2026", "--dry-run")
-    assert (shown.code, "Would read" in shown.out, "March 2026" in shown.out) == (0, True, True)
+    assert (shown.code, "Would put general-ledger" in shown.out, "March 2026" in shown.out) == (0, True, True)
     plan = connected("pull", "--report", "details", "--period", "last month", "--dry-run", "--json").json
     assert (plan["transactions"], plan["cost"]) == (1, 0)
     assert not (tmp_path / "company.duckdb").exists()

@@ -73,6 +73,13 @@ def test_every_line_is_shown_on_demand_with_the_same_digits_on_both_sides(capsys
     assert len(shown.splitlines()) == len(LINES) + 1
 
 
+def test_a_note_on_many_lines_stands_once(capsys: pytest.CaptureFixture[str]) -> None:
+    tie_out.show(Output(), [line(f"sum {n}", Decimal(1), None, ties=None) for n in range(13)], every=True)
+    shown = capsys.readouterr().out
+    assert shown.count("Intacct refused the sum") == 1
+    assert shown.count("not provable") == 13
+
+
 def test_many_empty_tables_are_counted_and_tables_have_their_own_names(capsys: pytest.CaptureFixture[str]) -> None:
     subjects = [f"a/thing-{n}" for n in range(6)]
     full = [line("rows", 1, 1, subject=name) for name in ("b/bill-line", "b/term in b_term", "c/term")]

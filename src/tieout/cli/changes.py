@@ -77,6 +77,7 @@ def changes(
         _show(output, found, last)
     if keep is not None:
         paper.keep(keep, page(found, last))
+        output.say(f"Wrote {keep}.")
     return Exit.RECORDS if _changed(found) is not False else Exit.DONE
 
 
@@ -101,12 +102,17 @@ def _changed(found: Sequence[Closed]) -> bool | None:
 
 def _sentence(found: Sequence[Closed], last: date) -> str:
     total, tables = sum(one.total for one in found), sum(one.total > 0 for one in found)
+    signed = f"Signed off through {last}" if any(one.signed for one in found) else ""
+    if signed and not any(one.before for one in found):
+        return f"{signed}."
+    if signed and total:
+        return f"{signed}: {counted(total, 'row')} of {counted(tables, 'table')} had changed since the sign-off before."
+    if signed and _changed(found) is False:
+        return f"{signed}: nothing had changed since the sign-off before."
     if total:
         return f"{counted(total, 'row')} of {counted(tables, 'table')} changed in periods closed through {last}."
     if _changed(found) is None:
         return "Not everything was signed off before or can be compared, so nothing is proven of it."
-    if not any(one.before for one in found):
-        return f"Signed off through {last}."
     return f"Nothing changed in periods closed through {last}."
 
 

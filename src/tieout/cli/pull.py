@@ -95,7 +95,7 @@ def pull(
         if dry_run:
             from tieout.pull.report_section import plan_report
 
-            return pull_plan.show(of(ctx).output, plan_report(project, **asked), budget=max_transactions)
+            return pull_plan.show(of(ctx).output, plan_report(project, **asked), budget=max_transactions, reports=True)
         return _report(of(ctx).output, project, asked, chosen)
     if dry_run:
         from tieout.pull import plan
@@ -162,6 +162,7 @@ def _asked(
 def _report(output: Output, project: Project, asked: Mapping[str, Any], chosen: Mapping[str, Any]) -> int:
     from tieout.pull import pull_report
 
+    output.say(f"Waiting for Intacct to make {asked['report']}, {asked['period']}. This may take minutes.")
     made = pull_report(project, **asked, budget=chosen["budget"], concurrency=chosen["concurrency"])
     if output.json:
         output.result([as_json(made)])
@@ -194,7 +195,7 @@ def split(project: Project, kind: str, words: Sequence[str]) -> tuple[list[str] 
     return sections or None, objects or None
 
 
-_UNITS = {"sweeping": "keys", "proving": "compared"}
+_UNITS = {"waiting": "waiting for Intacct's report", "sweeping": "keys", "proving": "compared"}
 """What is counted, where it is not rows that come."""
 
 
@@ -213,7 +214,8 @@ def following(progress: Progress) -> OnProgress:
             progress.drop(name)
             return
         cost = f"{counted(step.pages, 'page')}, {counted(step.transactions, 'transaction')}"
-        progress.advance(name, step.rows, step.total, _UNITS.get(step.phase, "rows"), cost)
+        total = step.total if step.phase != "waiting" else None
+        progress.advance(name, step.rows, total, _UNITS.get(step.phase, "rows"), cost)
         if step.phase == "done":
             progress.finish(name, f"{counted(step.rows, 'row')}, {cost}")
 
@@ -302,9 +304,14 @@ def _table(output: Output, tables: Sequence[PullReport]) -> None:
 
 def notes(entry: PullReport) -> list[str]:
     """What a reader of the table should know beside the numbers."""
+    from tieout.pull.plan.strategy import NEW_FIELDS
+
     found = [str(entry.error)] if _failed(entry) else []
     found += entry.notes
-    if entry.reason:
+    if entry.reason.startswith(NEW_FIELDS) and entry.added:  # a note lists them already
+        in_part = entry.strategy == "incremental"
+        found.append("rows that have something in them are read besides" if in_part else "read in full for them")
+    elif entry.reason:
         found.append(entry.reason)
     if entry.resumed:
         found.append("continued where an interrupted pull had stopped")

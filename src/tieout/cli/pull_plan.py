@@ -18,11 +18,21 @@ MANY = 12
 """Tables beyond which those with nothing to read are not listed."""
 
 
-def show(output: Output, plan: PullPlan, *, budget: int | None) -> int:
-    """Prints the plan -> exit code: the worst error's, else 0."""
+def show(output: Output, plan: PullPlan, *, budget: int | None, reports: bool = False) -> int:
+    """Prints the plan -> exit code: the worst error's, else 0. `reports`: nothing else is in it."""
     code = max((table.error.exit_code for table in plan.tables if table.error is not None), default=Exit.DONE)
     if output.json:
         output.result(as_json(plan))
+        return code
+    if reports:
+        for table in plan.tables:
+            output.heading(
+                f"Would put {table.object} into table {table.table}: {counted(plan.transactions, 'transaction')}"
+            )
+            output.item(table.reason)
+        if budget is not None and plan.transactions > budget:
+            output.prose(f"The budget of {counted(budget, 'transaction')} does not suffice.")
+        output.prose("Nothing was read or written, and nothing was asked of Intacct.")
         return code
     planned = [table for table in plan.tables if not table.skipped]
     tables = [table for table in planned if table.error is None]

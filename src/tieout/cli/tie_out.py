@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 SHOWN = 5
 """Names in one sentence; --json has all."""
+OFTEN = 2
+"""Lines with the same note beyond which it stands once, below the table."""
 NOTE = "note"
 """The column that a narrow terminal has no room for."""
 
@@ -23,9 +26,13 @@ def show(output: Output, lines: Sequence[TieOutLine], *, every: bool) -> None:
     verdict stands beside it where there is room, else below the table."""
     if not lines:
         return
+    import msgspec
+
     rows: list[list[Any]] = []
     notes: list[tuple[str, str, str]] = []
     empty: list[str] = []
+    often = [note for note, times in Counter(line.note for line in lines).items() if note and times > OFTEN]
+    lines = [msgspec.structs.replace(line, note="") if line.note in often else line for line in lines]
     subjects = tuple(dict.fromkeys(line.subject for line in lines))
     for subject, name in zip(subjects, _names(subjects), strict=True):
         mine = [line for line in lines if line.subject == subject]
@@ -56,6 +63,8 @@ def show(output: Output, lines: Sequence[TieOutLine], *, every: bool) -> None:
         output.table([*head[:-2], Column("")], table)
         for name, what, note in () if has_room else notes:
             output.item(f"{what if len(subjects) == 1 else f'{name} {what}'}: {note}")
+    for note in often:
+        output.item(note)
     if empty:
         few = len(empty) <= SHOWN
         output.prose(

@@ -88,6 +88,7 @@ def verify(
     _show(output, found)
     if keep is not None:
         paper.keep(keep, kept.page(found))
+        output.say(f"Wrote {keep}.")
     return Exit.DONE if verdict(found.lines) or not found.lines else Exit.RECORDS
 
 

@@ -9,13 +9,13 @@ import os
 import re
 import tomllib
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from tieout.errors import ConfigurationError, UnknownNameError
 from tieout.project.places import line_of
-from tieout.project.unknown import unknown_settings
+from tieout.project.unknown import choices, unknown_settings
 from tieout.project.variables import literal_secrets, substitute
 
 T = TypeVar("T")
@@ -142,7 +142,7 @@ class Project:
             filled = substitute(raw, os.environ, where=self._place(path))
             return msgspec.convert(filled, type)
         except msgspec.ValidationError as error:
-            inner, reason = _explain(str(error))
+            inner, reason = explained(error, type)
             raise self._error((*path, *inner), reason, "") from None
 
     def _error(self, path: tuple[str, ...], reason: str, advice: str) -> ConfigurationError:
@@ -193,10 +193,12 @@ def _hint(near: tuple[str, ...]) -> str:
     return f"Did you mean {' or '.join(near)}?" if near else ""
 
 
-def _explain(message: str) -> tuple[tuple[str, ...], str]:
-    """The path below the section and the reason in plain words, from a msgspec message."""
-    reason, _, place = message.partition(" - at `$")
+def explained(error: msgspec.ValidationError, kind: Any) -> tuple[tuple[str, ...], str]:
+    """The path below a section of a type and the reason in plain words."""
+    reason, _, place = str(error).partition(" - at `$")
     keys = tuple(part for part in re.split(r"[.\[\]`]+", place) if part)
+    if (match := re.fullmatch(r"Invalid enum value (.+)", reason)) and (words := choices(kind, keys)):
+        return keys, f"{match.group(1)} is not one of: {', '.join(words)}"
     if match := re.fullmatch(r"Object missing required field `(.+)`", reason):
         return keys, f"the setting {match.group(1)!r} is missing"
     if match := re.fullmatch(r"Object contains unknown field `(.+)`", reason):

@@ -16,12 +16,12 @@ from tieout.project.report import TieOutLine
 from tieout.pull.findings import Findings
 
 Strategy: TypeAlias = Literal["full", "incremental"]
-Phase: TypeAlias = Literal["reading", "writing", "sweeping", "proving", "done"]
+Phase: TypeAlias = Literal["waiting", "reading", "writing", "sweeping", "proving", "done"]
 
 
 class Progress(msgspec.Struct, frozen=True):
     """One step forward. `rows` of `total`, as Intacct counts them for this read, are read so far; when `sweeping`,
-    their keys."""
+    their keys. `waiting`: Intacct makes a report."""
 
     object: str
     table: str

@@ -58,6 +58,8 @@ class ReportSection(Section):
             if self.how.reset:
                 self.destination.drop(table)
             self.share.check()
+            if self.progress is not None:
+                self.progress(Progress(self.service, table, 0, 0, "waiting", destination=str(self.destination)))
             report = run(self.source, self.destination, self.settings, _today())
         except TieoutError as error:
             if alone or is_connection_wide(error):

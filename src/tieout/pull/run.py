@@ -14,7 +14,7 @@ from tieout.pull.abreast import AT_ONCE, Share, abreast
 from tieout.pull.cut_short import cut_short
 from tieout.pull.destinations.open import open_destination
 from tieout.pull.failures import is_connection_wide
-from tieout.pull.layouts.apply import apply, kept
+from tieout.pull.layouts.apply import apply, kept, without_view
 from tieout.pull.leasing import leased
 from tieout.pull.plan.everything import ALL, as_held, every_object, excuse, refuse_nothing, tables
 from tieout.pull.plan.planning import PullPlan, plan_from
@@ -260,6 +260,9 @@ def _lay_out(sections: Sequence[Section | PullReport], reports: Sequence[PullRep
     known: dict[str, Sequence[str]] = {}
     for section, report in zip(sections, reports, strict=True):
         if isinstance(section, Section):
+            wished = section.settings.layout
+            if wished is not None and report.error is None and (note := without_view(wished, report)):
+                report.notes.append(note)
             for layout in kept(section.destination, section.settings.layout, report, known):
                 place = (section.destination.identity(), section.company, section.client.entity or "", layout)
                 wanted[place] = (section, report)

@@ -17,7 +17,7 @@ import pytest
 from tests.pull.conftest import Pull
 from tests.pull.destinations import ground
 from tests.pull.scripted import BILL, ScriptedCompany, bill
-from tieout.errors import StoreError
+from tieout.errors import BusyError, StoreError
 from tieout.project import Project
 from tieout.pull.destinations import duckdb_opening
 from tieout.pull.destinations.duckdb import DuckFile, explain
@@ -50,7 +50,7 @@ def test_a_file_open_elsewhere(
     company: ScriptedCompany, pull_bills: Pull, held: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(duckdb_opening, "LOCK_WAIT", 0.0)
-    with pytest.raises(StoreError, match="open in another program"):
+    with pytest.raises(BusyError, match="open in another program"):
         pull_bills(company)
     assert company.queries == []
 

@@ -21,8 +21,9 @@ from tieout import catalogue
 from tieout.errors import ConfigurationError, StoreError
 from tieout.pull.destinations.base import Destination, Gone
 from tieout.pull.destinations.open import open_destination
-from tieout.pull.layouts.apply import able, apply
+from tieout.pull.layouts.apply import able, apply, without_view
 from tieout.pull.layouts.fivetran import GL_DETAIL
+from tieout.pull.report import PullReport
 from tieout.pull.schema.columns import choose
 from tieout.pull.schema.drift import compare
 from tieout.pull.schema.types import Column, Kind
@@ -297,6 +298,16 @@ def test_what_has_to_be_pulled_is_said(to: Destination, run: Run) -> None:
     assert [(r["bookid"], r["batch_title"]) for r in run("SELECT * FROM gl_detail")] == [(None, None)]
     (other,) = apply(to, "fivetran", "other", "")
     assert f"{ENTRY} for gl_batch and gl_detail" in other
+
+
+def test_an_object_that_no_view_is_of_is_said() -> None:
+    def said(*objects: str) -> str:
+        first, *lines = (PullReport(object=object, table="t", destination="d") for object in objects)
+        first.children = lines
+        return without_view("fivetran", first)
+
+    assert said("accounts-payable/vendor-type") == "layout fivetran has no view of accounts-payable/vendor-type"
+    assert (said(BILL), said(JOURNAL), said("some/document", LINE)) == ("", "", "")
 
 
 def test_a_table_of_somebody_elses_is_left_alone(to: Destination, run: Run) -> None:

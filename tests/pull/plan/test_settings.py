@@ -42,6 +42,21 @@ def test_two_sections_cannot_write_one_table(project: Project) -> None:
         pull(Project(project.root, project.root / "tieout.toml", text))
 
 
+def test_a_wrong_choice_is_answered_with_the_choices(project: Project, pull_bills: Pull) -> None:
+    with pytest.raises(ConfigurationError, match=r"line 3, .*'some' is not one of: auto, full, inc"):
+        pull_bills(company(), strategy="some")
+    with (
+        company().client() as client,
+        pytest.raises(ConfigurationError, match="layout: 'fivtran' is not one of: fivetran"),
+    ):
+        pull(project, objects=["bills"], layout="fivtran", source=Source(client, "demo"))
+
+
+def test_a_name_given_twice_is_said_to_be(project: Project) -> None:
+    with company().client() as client, pytest.raises(ConfigurationError, match="bills is named twice"):
+        pull(project, objects=["bills", "bills"], source=Source(client, "demo"))
+
+
 OPEN = "[pull.openbills]\nobject = 'bills'\nwhere = 'days = 1'\n"
 
 

@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from tieout.errors import StoreError
+from tieout.errors import BusyError, StoreError
 from tieout.pull.destinations import duckdb_views
 from tieout.pull.destinations.base import Commit, Committed, Found, Takes, View, refused_by_rule, refused_value
 from tieout.pull.destinations.duckdb_commit import write
@@ -165,8 +165,13 @@ def _without_values(error: Exception) -> str:
     return re.sub(r'(?i)duplicate key "([^":]*).*" ', r"the same \1 twice ", first).partition(". ")[0].rstrip(".")
 
 
-def explain(path: Path, reason: str) -> StoreError:
+def explain(path: Path, reason: str) -> StoreError | BusyError:
     """One sentence for what DuckDB said."""
+    if "Could not set lock" in reason:
+        return BusyError(
+            f"The destination {path} is open in another program.",
+            advice="Close it there (a notebook, the duckdb shell, another pull), then run the command again.",
+        )
     for words, sentence, advice in _REASONS:
         if words in reason:
             return StoreError(f"The destination {path} {sentence}.", advice=advice)
@@ -175,11 +180,6 @@ def explain(path: Path, reason: str) -> StoreError:
 
 
 _REASONS = (
-    (
-        "Could not set lock",
-        "is open in another program",
-        "Close it there (a notebook, the duckdb shell, another pull), then run the command again.",
-    ),
     ("No space left", "cannot grow: the disk is full", "Free some space, then run the command again: nothing is lost."),
     ("File too large", "cannot grow: a file may not be that large here", "Raise the limit, then run it again."),
     ("Permission denied", "may not be written by this user", "Make the file and its folder writable."),

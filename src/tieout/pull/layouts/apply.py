@@ -45,6 +45,14 @@ def kept(
     return list(dict.fromkeys(name for name in found if name in LAYOUTS))
 
 
+def without_view(layout: str, report: PullReport) -> str:
+    """What is to be said of an object that no view of a layout is made of, nor of its lines; "" otherwise."""
+    read = {object for table in LAYOUTS[layout] for object in (table.object, *table.needed)}
+    if read.intersection(one.object for one in report.all()):
+        return ""
+    return f"layout {layout} has no view of {report.object}"
+
+
 def apply(destination: Destination, layout: str, company: str, entity: str) -> list[str]:
     """Make or replace the views of a layout, over the tables of one company and entity -> what is to be said.
 

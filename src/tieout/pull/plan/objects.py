@@ -48,7 +48,7 @@ def lines_of(
             )
             for name in unknown
         ]
-        raise CheckError(f"The lines of {model.name}", problems, advice="Nothing was read.")
+        raise CheckError(f"The list of lines of {model.name}", problems, advice="Nothing was read.")
     if wanted is None:
         names = [name for name, object in owned.items() if _are_lines(name, object)]
     else:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 Wanted: TypeAlias = Literal["auto", "full", "incremental"]
 
 
+NEW_FIELDS = "new fields: "
 OTHER_FILTER = "the filter is another one than last time"
 
 MOST_FILLED = 20
@@ -67,7 +68,7 @@ def choose_strategy(
     added = [column.path for column in columns if column.path not in current]
     if back := [path for path in added if path in had]:  # rows may have lost meanwhile what the column still holds
         return Decision("full", f"fields that were left out before: {_some(back)}")
-    new_fields = f"new fields: {_some(added)}"
+    new_fields = f"{NEW_FIELDS}{_some(added)}"
     if added and not (null_filter and len(added) <= MOST_FILLED and set(added) <= set(sparse)):
         return Decision("full", new_fields)
     if retyped:

@@ -12,6 +12,7 @@ import msgspec
 
 from tieout import catalogue
 from tieout.errors import ConfigurationError, UnknownNameError
+from tieout.project.load import explained
 from tieout.pull.destinations.open import open_destination
 from tieout.pull.schema.names import table_name
 from tieout.pull.settings import PullSettings
@@ -92,10 +93,13 @@ def targets(
     try:
         found = [msgspec.structs.replace(t, settings=_over(t.settings, over)) for t in found]
     except msgspec.ValidationError as error:
-        raise ConfigurationError(f"{str(error).partition(' - at')[0]}.") from None
+        keys, reason = explained(error, PullSettings)
+        raise ConfigurationError(f"{'.'.join((*keys, ''))[:-1] or 'The settings'}: {reason}.") from None
     seen: dict[tuple[str, str], str] = {}
     for target in found:  # every name is looked up before anything is asked of Intacct
         place = _place(project, target.settings)
+        if seen.get(place) == target.name:
+            raise ConfigurationError(f"{target.name} is named twice.", advice="Name it once.")
         if place in seen:
             raise ConfigurationError(
                 f"{seen[place]} and {target.name} both write table {place[1]}.", advice="Set `table` for one of them."
