@@ -67,6 +67,7 @@ class TablePull:
         if self.job.reset:
             self.report.notes += drop(self.job.destination, self._new)
         before = state = self._state()
+        self.job.destination.check()  # before a page is paid for
         self.report.watermark_before = state.watermark
         refused = dict(self.job.client.memory.unqueryable(self.job.model.name))
         while True:

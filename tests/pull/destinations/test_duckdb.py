@@ -55,6 +55,23 @@ def test_a_file_open_elsewhere(
     assert company.queries == []
 
 
+def test_a_file_that_another_program_reads_is_refused_before_anything_is_paid_for(
+    company: ScriptedCompany, project: Project, pull_bills: Pull, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pull_bills(company)
+    asked = len(company.queries)
+    monkeypatch.setattr(duckdb_opening, "LOCK_WAIT", 0.0)
+    reads = HOLDER.replace("argv[1])", "argv[1], read_only=True)")
+    command = [sys.executable, "-c", reads, str(project.root / "company.duckdb")]
+    holder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    with pytest.raises(BusyError, match="open in another program"):
+        pull_bills(company, full=True)
+    holder.communicate("")
+    assert len(company.queries) == asked
+
+
 def test_a_missing_folder_is_named_before_anything_is_read(company: ScriptedCompany, project: Project) -> None:
     with company.client() as client, pytest.raises(StoreError, match=r"folder .*missing"):
         pull(project, objects=["bills"], destination="duckdb:///missing/x.duckdb", source=Source(client, "demo"))

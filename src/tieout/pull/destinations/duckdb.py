@@ -39,7 +39,14 @@ class DuckFile(LocalFile, DuckReading, DuckSignOffs):
     takes = Takes(commit_rows=100_000)
 
     def check(self) -> None:
-        """What would only be found out when the first rows are written, found before any are read."""
+        """What would only be found out when the first rows are written, found before any are read: also that another
+        program has the file open, if only to read."""
+        self._check_file()
+        if self.path.exists():
+            with self._open():
+                pass
+
+    def _check_file(self) -> None:
         self.check_place()
         if not os.access(self.path if self.path.exists() else self.path.parent, os.W_OK):
             raise explain(self.path, "Permission denied")
@@ -53,13 +60,13 @@ class DuckFile(LocalFile, DuckReading, DuckSignOffs):
         """Every table tieout has written. Empty where there is no file."""
         if not self.path.exists():
             return []
-        self.check()
+        self._check_file()
         with self._open(read_only=True) as db:
             return [Found(state, damage(db, state, self.place)) for state in every(db)]
 
     def state(self, table: str) -> TableState | None:
         """The state of a table, None where tieout has not written it."""
-        self.check()
+        self._check_file()
         if not self.path.exists():
             return None
         with self._open(read_only=True) as db:
@@ -87,7 +94,7 @@ class DuckFile(LocalFile, DuckReading, DuckSignOffs):
 
     def drop(self, table: str) -> None:
         """The table and all that is kept of it."""
-        self.check()
+        self._check_file()
         if not self.path.exists():
             return
         with self._open() as db:
