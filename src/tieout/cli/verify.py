@@ -19,6 +19,22 @@ if TYPE_CHECKING:
     from tieout.pull.proof.inspecting import How, Verified
 
 
+PeriodOption = Annotated[
+    str | None,
+    typer.Option(
+        "--trial-balance", metavar="PERIOD", help="Compare the journal lines with Intacct's own: 'March 2026'."
+    ),
+]
+BooksOption = Annotated[
+    list[str] | None,
+    typer.Option("--book", metavar="BOOK", help="The book of --trial-balance, else ACCRUAL. May be repeated."),
+]
+EntitiesOption = Annotated[
+    list[str] | None,
+    typer.Option("--entity", "--location", metavar="ID", help="Only this entity's --trial-balance. May be repeated."),
+]
+
+
 def verify(
     ctx: typer.Context,
     names: Annotated[
@@ -47,22 +63,9 @@ def verify(
     repair: Annotated[
         bool, typer.Option("--repair", help="Make the copy like Intacct where it differs, row by row.")
     ] = False,
-    trial: Annotated[
-        str | None,
-        typer.Option(
-            "--trial-balance", metavar="PERIOD", help="Compare the journal lines with Intacct's own: 'March 2026'."
-        ),
-    ] = None,
-    book: Annotated[
-        list[str] | None,
-        typer.Option("--book", metavar="BOOK", help="The book of --trial-balance, else ACCRUAL. May be repeated."),
-    ] = None,
-    entity: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--entity", "--location", metavar="ID", help="Only this entity's --trial-balance. May be repeated."
-        ),
-    ] = None,
+    trial: PeriodOption = None,
+    book: BooksOption = None,
+    entity: EntitiesOption = None,
     keep: Annotated[
         Path | None, typer.Option("--html", metavar="FILE", help="Write the result as one HTML file to keep.")
     ] = None,

@@ -132,13 +132,13 @@ def test_what_changes_between_the_totals_and_the_rows_is_no_mismatch(it: Scripte
 
 @pytest.mark.parametrize("named", [True, False])
 @pytest.mark.parametrize(
-    ("refused", "paid"), [({"max"}, 2), ({"count"}, 2), ({"count", "max"}, 3), ({"sum"}, 1)], ids=str
+    ("refused", "paid"), [(("max",), 2), (("count",), 2), (("count", "max"), 3), (("sum",), 1)], ids=str
 )
 def test_where_intacct_refuses_a_part_of_it_the_rest_still_counts(
-    pull_bills: Pull, select: Select, refused: set[str], paid: int, named: bool, project: Project
+    pull_bills: Pull, select: Select, refused: tuple[str, ...], paid: int, named: bool, project: Project
 ) -> None:
     it = company()
-    it.no_aggregates, it.names_the_culprit = refused, named
+    it.no_aggregates, it.names_the_culprit = set(refused), named
     with it.client() as client:
         source = Source(client, "demo")
         (first,) = pull(section(project), source=source)
@@ -149,7 +149,7 @@ def test_where_intacct_refuses_a_part_of_it_the_rest_still_counts(
             assert not any(name.partition(":")[0] in refused for query in it.queries for name in query["fields"])
         it.rows[BILL][0] |= {"description": "new", STAMP: "2026-02-01T12:00:30Z"}
         (changed,) = pull(section(project), source=source)
-    if refused == {"sum"} and not named:
+    if refused == ("sum",) and not named:
         paid = 2  # the latest stamp is suspected first, and never found guilty
     assert [one.transactions for one in quiet] == [paid, paid]
     assert {line.ties for line in first.tie_out} == ({True, None} if "sum" in refused else {True})
