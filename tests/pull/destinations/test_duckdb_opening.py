@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,8 +12,10 @@ from typing import Any
 import duckdb
 import pytest
 
+from tests.pull.destinations.ground import Table, bill
 from tieout.pull.destinations import duckdb_opening
 from tieout.pull.destinations.duckdb_opening import opened
+from tieout.pull.destinations.open import open_destination
 
 WAIT = 30.0
 
@@ -116,3 +120,24 @@ def test_who_reads_goes_on_reading_while_another_thread_wants_to_write(tmp_path:
             assert db.execute("SELECT count(*) FROM t").fetchall() == [(1,)]
         later.result(WAIT)
     assert read(path) == [1, 2]
+
+
+@pytest.mark.parametrize("kind", ["duckdb", "sqlite"])
+def test_who_looks_at_a_file_gives_up_no_lock_of_who_is_writing_it(tmp_path: Path, kind: str) -> None:
+    """Closing a file gives up all locks that a program has on it, whoever took them."""
+    it = Table(open_destination(tmp_path, f"{kind}:///company.{kind}"))
+    it.commit(bill(1))
+    other = Table(open_destination(tmp_path, f"{kind}:///company.{kind}"))
+    file = tmp_path / f"company.{kind}"
+    if kind == "duckdb":
+        program = f"import duckdb; duckdb.connect({str(file)!r})"
+    else:
+        alone = "db.execute('PRAGMA locking_mode = EXCLUSIVE'); db.execute('BEGIN EXCLUSIVE')"
+        program = f"import sqlite3; db = sqlite3.connect({str(file)!r}, timeout=0); {alone}"
+    with it.to._open(**({} if kind == "duckdb" else {"writing": True})):  # type: ignore[attr-defined]
+        if kind == "duckdb":
+            other.to._check_file()  # type: ignore[attr-defined]
+        else:
+            other.to.check()
+        with pytest.raises(subprocess.CalledProcessError):
+            subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)

@@ -50,11 +50,6 @@ class DuckFile(LocalFile, DuckReading, DuckSignOffs):
         self.check_place()
         if not os.access(self.path if self.path.exists() else self.path.parent, os.W_OK):
             raise explain(self.path, "Permission denied")
-        if self.path.is_file():
-            with self.path.open("rb") as file:
-                head = file.read(12)
-            if head[8:] != b"DUCK":  # DuckDB itself would try to download a reader for some other formats
-                raise explain(self.path, "not a valid DuckDB")
 
     def tables(self) -> list[Found]:
         """Every table tieout has written. Empty where there is no file."""

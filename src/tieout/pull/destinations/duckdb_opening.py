@@ -118,6 +118,7 @@ class OpenFile:
         import duckdb
 
         give_up = time.monotonic() + LOCK_WAIT
+        self._refuse_other_formats()
         with suppress(FileExistsError):
             self._spill_folder.mkdir(mode=0o700)
         try:
@@ -136,6 +137,18 @@ class OpenFile:
             with suppress(OSError):
                 self._spill_folder.rmdir()
             raise
+
+    def _refuse_other_formats(self) -> None:
+        """DuckDB would try to download a reader for some of them. Only while nobody here has the file open: whoever
+        closes a file gives up the locks that this program has on it, DuckDB's too."""
+        import duckdb
+
+        if not self._path.is_file():
+            return
+        with self._path.open("rb") as file:
+            head = file.read(12)
+        if head[8:] != b"DUCK":
+            raise duckdb.IOException(f"{self._path} is not a valid DuckDB file")
 
     def reserve_log(self) -> None:
         """DuckDB appends to a log that is there already, and so keeps its mode."""

@@ -34,7 +34,6 @@ ROWS_A_LOT = 50_000
 VALUES_A_STATEMENT = 10_000
 """Few enough that their Python objects stay in the processor's cache."""
 
-_HEAD = b"SQLite format 3\0"
 _SAFE_DIGITS = 17
 """Numbers up to so long are added up by SQLite itself: beyond that text no longer fits into its whole numbers, and it
 does not say so."""
@@ -50,15 +49,16 @@ class SqliteFile(LocalFile, SqlDestination):
 
     def check(self) -> None:
         """What would only be found out when the first rows are written, found before any are read."""
+        self._check_file()
+        if self.path.is_file():  # by SQLite: whoever closes a file gives up the locks that this program has on it
+            with self._open():
+                pass
+
+    def _check_file(self) -> None:
         self.check_place()
         # SQLite makes its log beside the file: the folder has to be writable as well.
         if not all(os.access(place, os.W_OK) for place in (self.path.parent, self.path) if place.exists()):
             raise _explain(self.path, "SQLITE_READONLY", "")
-        if self.path.is_file():
-            with self.path.open("rb") as file:
-                head = file.read(len(_HEAD))
-            if head not in (b"", _HEAD):
-                raise _explain(self.path, "SQLITE_NOTADB", "")
 
     def named(self, table: str) -> str:
         """A table as a view names it."""
@@ -70,7 +70,7 @@ class SqliteFile(LocalFile, SqlDestination):
     @contextmanager
     def _open(self, *, writing: bool = False) -> Iterator[Session]:
         if writing:
-            self.check()
+            self._check_file()
             with suppress(FileExistsError):  # for this user only; its log gets the same mode
                 os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         try:
