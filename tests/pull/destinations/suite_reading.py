@@ -72,6 +72,16 @@ class ReadingSuite:
         assert (found.count, found.sums) == (3, {"total": Decimal("1234567890123456789012345678901229.57")})
         assert found.newest == "2026-03-20T12:00:00Z"
 
+    def test_d10_sums_of_more_digits_than_a_database_adds_up_are_exact_too(self, it: Table) -> None:
+        most = Decimal("999999999999999999999999999999999999.99")
+        it.commit(bill(1, total=most), bill(2, total=most), bill(3, total=None), bill(4, day=date(2026, 3, 2)))
+        assert it.to.measure("bill", [TOTAL])[0].sums == {"total": Decimal("2000000000000000000000000000000000009.98")}
+        by_day = {m.group: m.sums["total"] for m in it.to.measure("bill", [TOTAL], by=DAY)}
+        assert by_day == {
+            "2026-03-01": Decimal("1999999999999999999999999999999999999.98"),
+            "2026-03-02": Decimal("10.00"),
+        }
+
     def test_d10_of_nothing_the_sum_is_none(self, it: Table) -> None:
         it.commit(bill(1, total=None))
         assert it.to.measure("bill", [TOTAL])[0].sums == {"total": None}

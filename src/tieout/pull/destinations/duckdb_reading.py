@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
+from decimal import Context, Decimal
 from typing import TYPE_CHECKING, Any
 
 from tieout.pull.destinations.base import Measure, Window
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 KEYS_A_LOT = 50_000
+_EXACT = Context(prec=400)
 
 
 class DuckReading(ABC):
@@ -41,24 +43,26 @@ class DuckReading(ABC):
         stamp: Column | None = None,
     ) -> list[Measure]:
         """Counts, exact sums and the latest stamp: of all rows, or by the values of a column."""
-        parts = [
-            quote(by.name) if by is not None else "NULL",
-            "count(*)",
-            f"max({quote(stamp.name)})" if stamp is not None else "NULL",
-            *(f"sum({quote(column.name)})" for column in columns),
-        ]
-        listed = ", ".join(f"{part} AS c{at}" for at, part in enumerate(parts))
+        import duckdb
+
+        group = quote(by.name) if by is not None else "NULL"
+        heads = [group, "count(*)", f"max({quote(stamp.name)})" if stamp is not None else "NULL"]
         with self._reading(table) as db:
             where, values = _where(db, table, within)
-            grouped = " GROUP BY 1 ORDER BY 1" if by is not None else ""
-            found = _arrow(db, f"SELECT {listed} FROM {quote(table)} WHERE {where}{grouped}", values)
+            whence = f"FROM {quote(table)} WHERE {where}"
+            grouped = f"{whence} GROUP BY 1 ORDER BY 1" if by is not None else whence
+            try:
+                found = _select(db, [*heads, *(f"sum({quote(column.name)})" for column in columns)], grouped, values)
+                sums = [found.column(at + 3).to_pylist() for at in range(len(columns))]
+            except duckdb.OutOfRangeException:
+                found = _select(db, heads, grouped, values)
+                sums = _added_up(db, [group, *(quote(c.name) for c in columns)], whence, values, found.column(0))
         groups = found.column(0).to_pylist()
         newest = found.column(2).to_pylist()
         if by is not None:
             groups = plain(by, groups)
         if stamp is not None:
             newest = plain(stamp, newest)
-        sums = [found.column(at + 3).to_pylist() for at in range(len(columns))]
         return [
             Measure(
                 group=None if group is None else str(group),
@@ -126,6 +130,28 @@ class DuckReading(ABC):
 
 def _arrow(db: duckdb.DuckDBPyConnection, sql: str, values: Sequence[Any]) -> pa.Table:
     return db.sql(sql, params=list(values)).to_arrow_table()
+
+
+def _select(db: duckdb.DuckDBPyConnection, parts: Sequence[str], whence: str, values: Sequence[Any]) -> pa.Table:
+    listed = ", ".join(f"{part} AS c{at}" for at, part in enumerate(parts))
+    return _arrow(db, f"SELECT {listed} {whence}", values)
+
+
+def _added_up(
+    db: duckdb.DuckDBPyConnection, parts: Sequence[str], whence: str, values: Sequence[Any], groups: pa.ChunkedArray
+) -> list[list[Decimal | None]]:
+    """Sums of more digits than DuckDB adds up, column by column in the order of the groups. `parts`: the group and the
+    columns."""
+    places = {group: at for at, group in enumerate(groups.to_pylist())}
+    sums: list[list[Decimal | None]] = [[None] * len(places) for _ in parts[1:]]
+    listed = ", ".join(f"{part} AS c{at}" for at, part in enumerate(parts))
+    for lot in db.sql(f"SELECT {listed} {whence}", params=list(values)).to_arrow_reader(KEYS_A_LOT):
+        at = [places[group] for group in lot.column(0).to_pylist()]
+        for column, totals in enumerate(sums, start=1):
+            for place, value in zip(at, lot.column(column).to_pylist(), strict=True):
+                if value is not None:
+                    totals[place] = _EXACT.add(totals[place] or Decimal(0), Decimal(value))
+    return sums
 
 
 def _where(db: duckdb.DuckDBPyConnection, table: str, within: Window | None) -> tuple[str, list[Any]]:
