@@ -227,7 +227,7 @@ def test_ctrl_c_in_the_middle_of_a_pull_loses_nothing(connected: Run, tmp_path: 
     )
     assert running.stderr is not None
     first = running.stderr.readline()
-    assert first == "customer: 200 rows, 1 page, 3 transactions\n"
+    assert first == "customer: 200 rows, 1 page, 2 transactions\n"
     # Thousands of invoice lines are still to come.
     running.send_signal(signal.SIGINT)
     out, error = running.communicate()

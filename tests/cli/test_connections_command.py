@@ -268,4 +268,6 @@ def test_a_mixed_run_is_refused_unless_it_is_meant(tieout: Run, company: Any, tm
     assert "would mix environments: ca is sandbox, us is simulator" in shown.err
     assert tieout("pull", "us").code == 0
     assert tieout("pull", "--connection", "us").code == 0
-    assert tieout("pull", "--mix-environments").code == 0
+    refused = tieout("pull", "--mix-environments")  # its table now holds rows of the other one
+    assert (refused.code, "--reset" in refused.out + refused.err) == (2, True)
+    assert tieout("pull", "--mix-environments", "--reset").code == 0

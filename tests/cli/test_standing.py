@@ -137,7 +137,7 @@ def test_an_empty_source_is_not_called_a_proof(own: Run, tmp_path: Path) -> None
     write(tmp_path)
     shown = own("verify")
     assert shown.out.startswith("Nothing was compared")
-    assert own("verify", "--json").json == {"ties": None, "lines": [], "findings": []}
+    assert own("verify", "--json").json == {"ties": None, "lines": [], "findings": [], "notes": []}
 
 
 def test_a_dry_run_shows_every_kind_of_problem_itself(own: Run, tmp_path: Path) -> None:

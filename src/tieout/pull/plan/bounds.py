@@ -38,7 +38,7 @@ def more_pages(pull: TablePull, found: TablePlan, state: TableState, documents: 
     if pull.drift is not None and pull.drift.added:
         more += pages_of(found.rows, size)  # rows that have something in a new field, in a query of their own
     if state.unstamped:
-        more += pages_of(state.unstamped, size)
+        more += pages_of(state.unstamped + size - 1, size)  # and of a page more that have lost theirs
     if pull.job.owner is not None:
         changed = documents + _changed(pull)
         if changed:

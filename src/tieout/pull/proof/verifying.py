@@ -6,6 +6,8 @@ Knows sections only by where they write; a table needs none to be verified.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -13,14 +15,17 @@ import msgspec
 from tieout import catalogue
 from tieout.errors import ConfigurationError, StoreError, TieoutError, UnknownNameError
 from tieout.project.report import TieOutLine
-from tieout.pull.destinations.base import Destination
+from tieout.pull.destinations.base import Commit, Destination
+from tieout.pull.destinations.batch import Batch
 from tieout.pull.destinations.open import open_destination
 from tieout.pull.destinations.state import TableState
 from tieout.pull.failures import is_connection_wide
+from tieout.pull.leasing import leased
 from tieout.pull.plan.targets import table_of
 from tieout.pull.proof.compare import unproven
 from tieout.pull.proof.inspecting import How, Verified, inspect
 from tieout.pull.proof.subject import Subject, subject_of
+from tieout.pull.reading.clock import STAMP
 from tieout.pull.reading.selection import Selection
 from tieout.pull.settings import DEFAULT_DESTINATION, PullSettings
 from tieout.pull.sources import Source, sources
@@ -226,7 +231,22 @@ def _verify(
     if isinstance(client, str):
         into.lines.append(unproven(name, "rows", state.rows, client))
         return
+    before = len(into.lines)
     inspect(subject_from(client, holding.destination, state), how, into)
+    if any(line.ties is False for line in into.lines[before:]):
+        _forget(project, holding)
+
+
+def _forget(project: Project, holding: Holding) -> None:
+    """What the table was last proven to hold is not believed by the next pull, where that can be written: somebody
+    has changed the table by hand, perhaps."""
+    state = holding.destination.state(holding.table)
+    if state is None or state.proven is None:
+        return
+    after = msgspec.structs.replace(state, proven=None)
+    now = datetime.now(UTC).strftime(STAMP)
+    with suppress(TieoutError), leased(project, [(holding.destination, state.table)]):
+        holding.destination.commit(Commit(before=state, after=after, batch=Batch.empty(state.columns), synced=now))
 
 
 def client_for(
