@@ -66,8 +66,7 @@ class TablePull:
         began = time.monotonic()
         if self.job.reset:
             self.report.notes += drop(self.job.destination, self._new)
-        before = state = self._state()
-        self.job.destination.check()  # before a page is paid for
+        before = state = self._state(to_write=True)
         self.report.watermark_before = state.watermark
         refused = dict(self.job.client.memory.unqueryable(self.job.model.name))
         while True:
@@ -184,8 +183,8 @@ class TablePull:
         """Progress: as many rows as there are came."""
         self.tell_rows(self.report.rows_read, self.report.rows_read, phase)
 
-    def _state(self) -> TableState:
-        return claim(self.job.destination, self._new, self._selection, self.report.notes)
+    def _state(self, *, to_write: bool = False) -> TableState:
+        return claim(self.job.destination, self._new, self._selection, self.report.notes, to_write=to_write)
 
     @property
     def _new(self) -> TableState:

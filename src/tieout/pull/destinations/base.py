@@ -192,8 +192,9 @@ class Destination(Protocol):
         """Every table tieout has written, by name. Empty where there is nothing yet."""
         ...
 
-    def state(self, table: str) -> TableState | None:
+    def state(self, table: str, *, to_write: bool = False) -> TableState | None:
         """The state as it was committed, None where tieout has not written the table. Names are compared without case.
+        `to_write`: what would stop a commit is found out now, as by `check`.
 
         Raises StoreError if the table is not as tieout left it: removed, or a column gone or of another type. Columns
         and indexes that people added are no damage."""

@@ -59,12 +59,12 @@ class DuckFile(LocalFile, DuckReading, DuckSignOffs):
         with self._open(read_only=True) as db:
             return [Found(state, damage(db, state, self.place)) for state in every(db)]
 
-    def state(self, table: str) -> TableState | None:
+    def state(self, table: str, *, to_write: bool = False) -> TableState | None:
         """The state of a table, None where tieout has not written it."""
         self._check_file()
         if not self.path.exists():
             return None
-        with self._open(read_only=True) as db:
+        with self._open(read_only=not to_write) as db:  # opened once: with many tables that takes long
             found = stored(db, table)
             if found is not None:
                 check(db, found, self.place)

@@ -84,7 +84,7 @@ class ParquetFolder(DuckReading, ParquetSignOffs):
             for name, found in sorted(manifest.tables.items())
         ]
 
-    def state(self, table: str) -> TableState | None:
+    def state(self, table: str, *, to_write: bool = False) -> TableState | None:
         """The state of a table, None where tieout has not written it."""
         self.check()
         manifest = self._folder.read()

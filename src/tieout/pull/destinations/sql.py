@@ -58,7 +58,7 @@ class SqlDestination(SqlSignOffs, ABC):
         with self._open() as db:
             return [Found(state, system.damage(db, state)) for state in system.every(db)]
 
-    def state(self, table: str) -> TableState | None:
+    def state(self, table: str, *, to_write: bool = False) -> TableState | None:
         """The state of a table, None where tieout has not written it."""
         self.check()
         if not self._there():

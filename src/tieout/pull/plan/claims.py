@@ -12,12 +12,14 @@ from tieout.pull.destinations.base import Destination
 from tieout.pull.destinations.state import TableState
 
 
-def claim(destination: Destination, new: TableState, selection: str, notes: list[str]) -> TableState:
+def claim(
+    destination: Destination, new: TableState, selection: str, notes: list[str], *, to_write: bool = False
+) -> TableState:
     """The state of a table, `new` where there is none. `selection`: what is to be pulled into it. `notes`: what is to
-    be said besides.
+    be said besides. `to_write`: it will be written, which must not be found impossible after pages were paid for.
 
     Raises ConfigurationError where the table holds something else, and StoreError."""
-    found = destination.state(new.table)
+    found = destination.state(new.table, to_write=to_write)
     if found is None:
         return new
     refuse_another(destination, found, new)
