@@ -206,6 +206,9 @@ class DestinationSuite(ReadingSuite):
         assert "person" not in str(caught.value)
         assert "Drop or loosen" in caught.value.advice
         assert it.keys() == ["1"]
+        it.commit(bill(2, name="of another"))
+        with pytest.raises(StoreError, match=r"rule that somebody added.*(theirs|bill\.name|the same name)"):
+            it.commit(bill(2, name="of one person"))
 
     def test_d4_people_can_read_what_the_columns_are(self, to: Destination, tmp_path: Path) -> None:
         it = Table(to, columns=(KEY, STAMP))

@@ -209,12 +209,13 @@ def _differing(db: Connection, names: Sequence[str], both: str) -> list[str]:
 @contextmanager
 def _in_order(db: Connection) -> Iterator[None]:
     """Have an UPDATE go through its table from beginning to end, its source looked up: where DuckDB turns that round,
-    each lot of the source changes rows all over the table, and every lot keeps a copy of every part it touches."""
+    each lot of the source changes rows all over the table, and every lot keeps a copy of every part it touches.
+
+    After an error the setting goes with the instance, which is closed then: in a transaction that has failed DuckDB
+    takes no statement, and what it says of that would hide the error."""
     db.execute("SET disabled_optimizers = 'join_order,build_side_probe_side'")
-    try:
-        yield
-    finally:
-        db.execute("RESET disabled_optimizers")
+    yield
+    db.execute("RESET disabled_optimizers")
 
 
 def _differ(names: Sequence[str]) -> str:
