@@ -93,9 +93,7 @@ def pull(
     if report is not None or period is not None:
         asked = _asked(report, period, book, chosen, alone=not names)
         if dry_run:
-            from tieout.pull.report_section import plan_report
-
-            return pull_plan.show(of(ctx).output, plan_report(project, **asked), budget=max_transactions, reports=True)
+            return _planned_report(of(ctx).output, project, asked, max_transactions)
         return _report(of(ctx).output, project, asked, chosen)
     if dry_run:
         from tieout.pull import plan
@@ -105,6 +103,12 @@ def pull(
         return pull_plan.show(of(ctx).output, planned, budget=max_transactions)
     chosen |= {"layout": layout, "files": files, "allow_deletes": allow_deletes}
     return _pulled(of(ctx).output, project, sections, chosen, scripts)
+
+
+def _planned_report(output: Output, project: Project, asked: Mapping[str, Any], budget: int | None) -> int:
+    from tieout.pull.report_section import plan_report
+
+    return pull_plan.show(output, plan_report(project, **asked), budget=budget, reports=True)
 
 
 def _pulled(

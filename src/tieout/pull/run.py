@@ -78,33 +78,16 @@ def pull(
     What was committed before an error stays and is consistent. Ctrl-C is raised when all tables have committed what
     came; a second one at once.
     """
-    asked = _Asked(
-        names=names,
-        objects=objects,
-        given=settings_over(
-            connection=connection, destination=destination, table=table, where=where, fields=fields, layout=layout
-        ),
-        how=How(
-            full=full,
-            since=moment(since, reset=reset),
-            reset=reset,
-            allow_deletes=allow_deletes,
-            tie_out=tie_out,
-            narrowed=where is not None,
-        ),
-        files=files,
-        mix_environments=mix_environments,
+    given = settings_over(
+        connection=connection, destination=destination, table=table, where=where, fields=fields, layout=layout
     )
+    how = _how(full, since, reset, where, tie_out, allow_deletes)
+    asked = _Asked(names, objects, given, how, mix_environments, files)
     with (
         _begun(project, asked, source, budget, concurrency, progress) as run,
         _alone_in(project, run.sections) if source is None else nullcontext(),
     ):
-        try:
-            pulled = run.each(lambda section: section.pull(alone=run.alone))
-        except BudgetError as error:
-            raise cut_short(error, run.found) from error
-        reports = [one if isinstance(one, PullReport) else next(pulled) for one in run.found]
-        _lay_out(run.found, reports)
+        reports = _pulled(run)
     refuse_nothing(run.wanted, reports)
     return reports
 
@@ -133,19 +116,8 @@ def plan(
 
     Raises as `pull` does; what Intacct refuses of one object among several, or of lines, is the `error` of its
     table's plan."""
-    asked = _Asked(
-        names=names,
-        objects=objects,
-        given=settings_over(connection=connection, destination=destination, table=table, where=where, fields=fields),
-        how=How(
-            full=full,
-            since=moment(since, reset=reset),
-            reset=reset,
-            tie_out=tie_out,
-            narrowed=where is not None,
-        ),
-        mix_environments=mix_environments,
-    )
+    given = settings_over(connection=connection, destination=destination, table=table, where=where, fields=fields)
+    asked = _Asked(names, objects, given, _how(full, since, reset, where, tie_out), mix_environments)
     with _begun(project, asked, source, budget, concurrency) as run:
         planned = run.each(lambda section: section.plan(alone=run.alone))
         parts = [PullPlan(tables=[plan_from(r)]) if isinstance(r, PullReport) else next(planned) for r in run.found]
@@ -156,7 +128,7 @@ def plan(
         )
 
 
-class _Asked(msgspec.Struct, frozen=True, kw_only=True):
+class _Asked(msgspec.Struct, frozen=True):
     """What a run is asked for."""
 
     names: Sequence[str] | None
@@ -164,8 +136,32 @@ class _Asked(msgspec.Struct, frozen=True, kw_only=True):
     given: dict[str, Any]
     """Settings that go before those of sections."""
     how: How
-    files: str | None = None
     mix_environments: bool
+    files: str | None = None
+
+
+def _how(
+    full: bool, since: str | None, reset: bool, where: str | None, tie_out: bool, allow_deletes: bool = False
+) -> How:
+    return How(
+        full=full,
+        since=moment(since, reset=reset),
+        reset=reset,
+        allow_deletes=allow_deletes,
+        tie_out=tie_out,
+        narrowed=where is not None,
+    )
+
+
+def _pulled(run: _Run) -> list[PullReport]:
+    """The reports in the order of what was named, layouts laid out."""
+    try:
+        pulled = run.each(lambda section: section.pull(alone=run.alone))
+    except BudgetError as error:
+        raise cut_short(error, run.found) from error
+    reports = [one if isinstance(one, PullReport) else next(pulled) for one in run.found]
+    _lay_out(run.found, reports)
+    return reports
 
 
 class _Run(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,20 +10,19 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from decimal import Context, Decimal
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from tieout.pull.destinations.base import Measure, Window
 from tieout.pull.destinations.batch import Plain, plain
 from tieout.pull.destinations.duckdb_system import UNSEEN, live, number, quote
-from tieout.pull.schema.types import Column, Kind, arrow_type
+from tieout.pull.schema.types import EXACT, Column, Kind, arrow_type
 
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
 KEYS_A_LOT = 50_000
-_EXACT = Context(prec=400)
 
 
 class DuckReading(ABC):
@@ -150,7 +149,7 @@ def _added_up(
         for column, totals in enumerate(sums, start=1):
             for place, value in zip(at, lot.column(column).to_pylist(), strict=True):
                 if value is not None:
-                    totals[place] = _EXACT.add(totals[place] or Decimal(0), Decimal(value))
+                    totals[place] = EXACT.add(totals[place] or Decimal(0), Decimal(value))
     return sums
 
 

@@ -12,7 +12,7 @@ import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext, suppress
-from decimal import Context, Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,7 +26,7 @@ from tieout.pull.destinations.sql import SqlDestination
 from tieout.pull.destinations.sql_session import Session
 from tieout.pull.destinations.turns import turns
 from tieout.pull.schema.names import DELETED, SYNCED
-from tieout.pull.schema.types import Column, Kind
+from tieout.pull.schema.types import EXACT, Column, Kind
 
 LOCK_WAIT = 10.0
 """Seconds to wait for another program that writes."""
@@ -37,7 +37,6 @@ VALUES_A_STATEMENT = 10_000
 _SAFE_DIGITS = 17
 """Numbers up to so long are added up by SQLite itself: beyond that text no longer fits into its whole numbers, and it
 does not say so."""
-_EXACT = Context(prec=400)
 
 
 class SqliteFile(LocalFile, SqlDestination):
@@ -267,7 +266,7 @@ class _SqliteSession(Session):
             found = self.rows(f"SELECT DISTINCT {group} {source}", values)
         totals = {
             row[0]: [
-                None if total is None else _EXACT.scaleb(Decimal(total), -_scale(column))
+                None if total is None else EXACT.scaleb(Decimal(total), -_scale(column))
                 for total, column in zip(row[1:], columns, strict=False)
             ]
             or [None] * len(columns)
@@ -337,7 +336,7 @@ class _ExactSum:
     def step(self, value: Any) -> None:
         if value is not None:
             try:
-                self._total = _EXACT.add(self._total or Decimal(0), Decimal(str(value)))
+                self._total = EXACT.add(self._total or Decimal(0), Decimal(str(value)))
             except InvalidOperation:
                 # Somebody has put a text there; a sum of nothing then ties with nothing.
                 self._total = self._total or Decimal(0)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from decimal import Context, Decimal
+from decimal import Decimal
 
 import msgspec
 
@@ -17,9 +17,7 @@ from tieout.pull.failures import is_connection_wide
 from tieout.pull.proof.compare import Proof, unproven
 from tieout.pull.proof.subject import Subject
 from tieout.pull.schema.columns import own_sums
-from tieout.pull.schema.types import Column, Kind
-
-_EXACT = Context(prec=400)
+from tieout.pull.schema.types import EXACT, Column, Kind
 
 
 class _Month(msgspec.Struct):
@@ -30,7 +28,7 @@ class _Month(msgspec.Struct):
 
     def add(self, rows: int, sums: Iterable[Decimal]) -> None:
         self.rows += rows
-        self.sums = [_EXACT.add(one, more) for one, more in zip(self.sums, sums, strict=True)]
+        self.sums = [EXACT.add(one, more) for one, more in zip(self.sums, sums, strict=True)]
 
 
 def by_month(subject: Subject, field: str) -> Proof:
@@ -100,7 +98,7 @@ def _lines(
 
 
 def _line(subject: Subject, what: str, ours: Decimal | int, theirs: Decimal | int) -> TieOutLine:
-    difference = _EXACT.subtract(Decimal(ours), Decimal(theirs)) if isinstance(ours, Decimal) else ours - int(theirs)
+    difference = EXACT.subtract(Decimal(ours), Decimal(theirs)) if isinstance(ours, Decimal) else ours - int(theirs)
     return TieOutLine(
         subject=subject.name, what=what, source=ours, intacct=theirs, difference=difference, ties=ours == theirs
     )

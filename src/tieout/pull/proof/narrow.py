@@ -7,7 +7,7 @@ A page of rows costs what an aggregate costs, so a window that fits into a few p
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Context, Decimal
+from decimal import Decimal
 
 import msgspec
 
@@ -15,7 +15,7 @@ from tieout.errors import IntacctError
 from tieout.pull.destinations.base import Window
 from tieout.pull.failures import is_connection_wide
 from tieout.pull.proof.subject import Subject
-from tieout.pull.schema.types import Column
+from tieout.pull.schema.types import EXACT, Column
 
 PAGE = 4000
 """Rows a transaction (REST reference 5.1)."""
@@ -26,7 +26,6 @@ READ_AT_ONCE = 3 * PAGE
 CUTS = 1024
 FLOOR = "1900-01-01T00:00:00Z"
 """Before every stamp. Whether `less than` holds for null is not known, so that no window is open below."""
-_EXACT = Context(prec=400)
 
 
 class Measured(msgspec.Struct, frozen=True):
@@ -145,4 +144,4 @@ def _moment(stamp: str) -> str:
 
 
 def _less(whole: Sequence[Decimal], part: Sequence[Decimal]) -> tuple[Decimal, ...]:
-    return tuple(_EXACT.subtract(one, other) for one, other in zip(whole, part, strict=True))
+    return tuple(EXACT.subtract(one, other) for one, other in zip(whole, part, strict=True))

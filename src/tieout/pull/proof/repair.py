@@ -13,12 +13,9 @@ import msgspec
 from tieout.pull.destinations.base import Commit, Gone
 from tieout.pull.destinations.batch import Batch
 from tieout.pull.destinations.state import TableState
+from tieout.pull.plan.rules import Rules
 from tieout.pull.proof.search import Search
 from tieout.pull.reading.clock import STAMP
-
-GUARD_ROWS = 20
-"""So many rows may always go. More, and a larger share of all than `Subject.most`, are never taken for gone: a
-permission was lost, perhaps."""
 
 
 def repair(search: Search) -> TableState:
@@ -27,7 +24,7 @@ def repair(search: Search) -> TableState:
     Raises BusyError where another run has written the table meanwhile, StoreError."""
     subject, remedy = search.subject, search.remedy
     gone = remedy.gone
-    if len(gone) > max(GUARD_ROWS, subject.most * subject.state.rows):
+    if Rules(most=subject.most).too_many(len(gone), subject.state.rows):  # a permission was lost, perhaps
         search.findings.guarded, gone = len(gone), []
     if not remedy.batches and not gone:
         return subject.state

@@ -14,7 +14,7 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from tieout.pull.schema.types import Column, Kind
+from tieout.pull.schema.types import DIGITS, Column, Kind
 
 Cell: TypeAlias = str | int | Decimal | bool | date | datetime | None
 
@@ -22,7 +22,6 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?\Z", re.ASCII)
 _WHOLE = re.compile(r"-?\d{1,19}\Z", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d\Z", re.ASCII)
 _STAMP = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:?\d\d)?\Z", re.ASCII)
-_MAX_DIGITS = 38
 _WHOLE_DIGITS = 19
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
@@ -106,7 +105,7 @@ def _decimal(value: Any, column: Column) -> Decimal:
     assert isinstance(exponent, int)
     while digits and digits[-1] == 0 and exponent < -column.scale:
         digits, exponent = digits[:-1], exponent + 1
-    if number and (exponent < -column.scale or len(digits) + max(exponent, -column.scale) + column.scale > _MAX_DIGITS):
+    if number and (exponent < -column.scale or len(digits) + max(exponent, -column.scale) + column.scale > DIGITS):
         raise Misfit
     return Decimal((sign, digits, exponent)) if number else Decimal(0)
 

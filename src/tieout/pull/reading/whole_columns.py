@@ -11,13 +11,11 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from tieout.pull.destinations.batch import spelt_array
-from tieout.pull.schema.types import Column, Kind, arrow_type
+from tieout.pull.schema.types import DIGITS, Column, Kind, arrow_type
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-DIGITS = 38
-"""Of a decimal, before and after the point."""
 _STAMP = "^....-..-..T..:..:..Z$"
 
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tieout.pull.reading.whole_columns import DIGITS, cast, plain_column
-from tieout.pull.schema.types import Column, Kind, arrow_type
+from tieout.pull.reading.whole_columns import cast, plain_column
+from tieout.pull.schema.types import DIGITS, Column, Kind, arrow_type
 
 if TYPE_CHECKING:
     import pyarrow as pa

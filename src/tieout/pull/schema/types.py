@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Context
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 MAX_SCALE = 37
 NUMBER_SCALE = 10
 """Digits after the point for `type: number`, whose precision no model tells."""
+DIGITS = 38
+"""Of a decimal, before and after the point."""
+EXACT = Context(prec=400)
+"""For sums and differences, which may have more digits than any column."""
 
 
 class Kind(StrEnum):
@@ -97,7 +102,7 @@ def arrow_type(column: Column) -> pa.DataType:
         case Kind.INTEGER:
             return pa.int64()
         case Kind.DECIMAL:
-            return pa.decimal128(38, column.scale)
+            return pa.decimal128(DIGITS, column.scale)
         case Kind.BOOLEAN:
             return pa.bool_()
         case Kind.DATE:
