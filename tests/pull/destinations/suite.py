@@ -5,8 +5,6 @@ one: `url(folder)`; two destinations with one folder are two programs at the sam
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -30,7 +28,7 @@ from tests.pull.destinations.ground import (
     Table,
     bill,
 )
-from tests.pull.destinations.suite_reading import ReadingSuite
+from tests.pull.destinations.suite_abreast import AbreastSuite
 from tieout.errors import BusyError, StoreError
 from tieout.pull.destinations.base import Child, Destination, Gone, OwnedLines, Seen
 from tieout.pull.destinations.batch import Misfit
@@ -55,7 +53,7 @@ for number in range(1, int(sys.argv[3]) + 1):
 """A program that writes 50 rows more in each commit, and takes one out."""
 
 
-class DestinationSuite(ReadingSuite):
+class DestinationSuite(AbreastSuite):
     """Subclassed by each destination."""
 
     # D1: compare and set
@@ -464,60 +462,6 @@ class DestinationSuite(ReadingSuite):
         done = it.commit(row | {"t": "b"}, {"key": "2"}, seen=Seen(first=True, last=True))
         assert (done.new, done.changed, it.row("1")["t"], it.row("1")["rows"]) == (1, 1, "b", "rows")
         assert it.to.state("b" * 63) == it.state
-
-    # D17: threads
-
-    def test_d17_any_thread_may_go_on(self, it: Table) -> None:
-        def elsewhere(do: Callable[[], Any]) -> Any:
-            with ThreadPoolExecutor(1) as thread:
-                return thread.submit(do).result()
-
-        elsewhere(lambda: it.commit(bill(1), bill(2)))
-        assert it.commit(bill(3)).new == 1
-        lots = it.to.keys("bill")
-        assert sorted(elsewhere(lambda: next(lots))) == ["1", "2", "3"]
-        elsewhere(lots.close)  # type: ignore[attr-defined]  # a generator
-        assert elsewhere(lambda: it.to.state("bill")) == it.state
-        it.to.close()
-        assert it.commit(bill(4)).state.rows == 4
-
-    def test_d17_of_two_threads_with_the_same_state_one_wins(self, it: Table, tmp_path: Path) -> None:
-        it.commit(bill(1))
-        others = [Table(self.place(tmp_path)) for _ in range(2)]
-
-        def commit(other: Table) -> bool:
-            other.state = it.state
-            try:
-                other.commit(*(bill(n, name=f"{id(other)}") for n in range(1, 200)))
-            except (BusyError, StoreError):
-                return False
-            return True
-
-        with ThreadPoolExecutor(2) as threads:
-            won = list(threads.map(commit, others))
-        assert sorted(won) == [False, True]
-        (winner,) = (other for other, its in zip(others, won, strict=True) if its)
-        assert it.to.state("bill") == winner.state
-        assert {it.row(str(n))["name"] for n in (1, 199)} == {f"{id(winner)}"}
-
-    def test_d17_tables_of_one_place_are_written_and_read_at_the_same_time(self, tmp_path: Path) -> None:
-        names = ("bill", "vendor", "customer")
-
-        def work(name: str) -> list[int]:
-            it = Table(self.place(tmp_path), name)
-            counts = []
-            for number in range(1, 4):
-                it.commit(*(bill(n, days=number) for n in range(1, 101 * number)))
-                counts.append(len(it.keys()))
-                (measured,) = it.to.measure(name, [TOTAL])
-                assert measured.count == counts[-1]
-            return counts
-
-        with ThreadPoolExecutor(len(names)) as threads:
-            assert list(threads.map(work, names)) == [[100, 201, 302]] * len(names)
-        assert [(found.state.table, found.state.rows) for found in self.place(tmp_path).tables()] == [
-            (name, 302) for name in sorted(names)
-        ]
 
     # and the end of a table
 
