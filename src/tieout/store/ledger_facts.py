@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
@@ -14,6 +14,8 @@ NOT_ARRIVED: tuple[State, ...] = ("failed", "unprocessed", "held", "pending")
 """States of a record that Intacct does not hold, for certain."""
 IN_FLIGHT: tuple[State, ...] = ("sending", "unknown")
 """States of a record in a batch that is not resolved: never to be sent under another key."""
+LONGEST: Final[Mapping[str, int]] = {"key": 255, "id": 1_024, "href": 1_024, "page": 1_024, "state": 64}
+"""Characters there is room for in what Intacct calls a record, and in the address where a person finds it."""
 CHANGES = ("update", "append")
 """What can be done to a posted record whose source says something else by now; `step` counts how often."""
 

@@ -20,6 +20,7 @@ from sqlalchemy import (
     text,
 )
 
+from tieout.store.ledger_facts import LONGEST
 from tieout.store.tables import metadata
 
 
@@ -46,11 +47,11 @@ push_records = Table(
     Column("position", Integer),
     Column("rows", Text, nullable=False, comment="row numbers of the source, a JSON array"),
     Column("totals", Text, nullable=False, comment="exact sums by field path, JSON"),
-    Column("sage_key", String(255)),
-    Column("sage_id", String(1024)),
-    Column("href", String(1024)),
-    Column("page", String(1024), comment="where a person finds it in Intacct, as Intacct says"),
-    Column("sage_state", String(64)),
+    Column("sage_key", String(LONGEST["key"])),
+    Column("sage_id", String(LONGEST["id"])),
+    Column("href", String(LONGEST["href"])),
+    Column("page", String(LONGEST["page"]), comment="where a person finds it in Intacct, as Intacct says"),
+    Column("sage_state", String(LONGEST["state"])),
     Column("error", Text, comment="JSON; never a request body"),
     Column("attempt", Integer, nullable=False, comment="definite failures so far: the epoch of the next request"),
     Column("updated_at", String(32), nullable=False),

@@ -24,8 +24,9 @@ from tieout.errors import (
     RefusedError,
     UnknownNameError,
 )
-from tieout.push.dispatch.names import LONGEST, kept
+from tieout.push.dispatch.names import kept
 from tieout.push.dispatch.requests import object_of
+from tieout.rest.outcomes import NAMES
 from tieout.store.ledger import Batch, Result
 
 if TYPE_CHECKING:
@@ -231,7 +232,7 @@ def _is_quiet(batch: Batch) -> bool:
 
 
 def _done(position: int, record: Mapping[str, Any]) -> Result:
-    text = {name: None if record.get(name) is None else kept(name, str(record[name])) for name in LONGEST}
+    text = {name: None if record.get(name) is None else kept(name, str(record[name])) for name in NAMES}
     return Result(
         position=position,
         state="posted",

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Sequence
 
 from tieout.errors import ReplyError
 from tieout.rest import Outcome
 from tieout.rest.outcomes import Made
-
-LONGEST: Final[Mapping[str, int]] = {"key": 255, "id": 1_024, "href": 1_024, "state": 64}
-"""Characters that a row of the ledger has room for. No database keeps U+0000 in a text."""
+from tieout.store.ledger_facts import LONGEST
 
 
 def kept(name: str, text: str | None) -> str | None:
@@ -37,5 +34,5 @@ def refuse_odd_keys(outcomes: Sequence[Outcome]) -> None:
 
 
 def _fits(name: str, texts: Sequence[str | None]) -> bool:
-    most = LONGEST[name]
+    most = LONGEST[name]  # and no database keeps U+0000 in a text
     return all(text is None or (len(text) <= most and "\0" not in text) for text in texts)

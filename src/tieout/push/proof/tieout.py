@@ -26,6 +26,7 @@ from tieout.errors import (
 )
 from tieout.project.report import TieOutLine
 from tieout.push.grouping import spoken
+from tieout.store.ledger_facts import LONGEST
 
 if TYPE_CHECKING:
     from tieout.store.ledger import LedgerRecord
@@ -83,7 +84,6 @@ POSTING_DATES = (
 """Where objects say which day they post to the ledger (REST reference 9.4); the first that a record has."""
 _STATE = (("state",),)
 _PAGE = (("webURL",),)
-_LONGEST_PAGE = 1_024
 CURRENCIES = (("currency", "txnCurrency"), ("txnCurrency",), ("currency",))
 
 
@@ -330,7 +330,7 @@ def _page(answer: Mapping[str, Any]) -> str | None:
     """The address of a record's page. Only some objects have one: bills, invoices, entries, payments, employees and
     projects among them (REST reference 9.4)."""
     page = text_at(answer, _PAGE) or ""
-    return page if page.startswith("https://") and len(page) <= _LONGEST_PAGE else None
+    return page if page.startswith("https://") and len(page) <= LONGEST["page"] else None
 
 
 def _identity(record: LedgerRecord, answer: Mapping[str, Any]) -> list[str]:
