@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.rest.conftest import World, created, json_reply, refused, session
+from tests.rest.conftest import Tokens, World, created, json_reply, refused, session
 from tieout import AsyncIntacct, Intacct
 from tieout.errors import (
     ConfigurationError,
@@ -26,15 +26,19 @@ from tieout.errors import (
     RefusedError,
     ServerError,
     ThrottledError,
+    TieoutError,
     TokenRefusedError,
     TooLargeError,
     UnreachableError,
 )
-from tieout.rest import RefreshToken, operations
+from tieout.rest import Query, RefreshToken, operations
 from tieout.rest.call import Reply, Request
 from tieout.rest.effects import Exchange, NoAnswer
+from tieout.rest.keyset import keys_only
 from tieout.rest.perform import perform
 from tieout.rest.raw import raw_call
+from tieout.rest.session import Session
+from tieout.rest.tokens import Token
 from tieout.rest.waits import server_wait
 
 LOST = NoAnswer("the connection broke", sent=True)
@@ -472,3 +476,24 @@ def test_413_is_too_large_at_once_and_a_429_of_a_small_batch_is_a_throttle() -> 
         assert len(world.sent) == 1
     good = '{"ia::result":[{"key":"7","ia::status":201}]}'
     assert run(World(refused(429, ""), json_reply(201, good)), batch())[0].state == "posted"
+
+
+@pytest.mark.parametrize("long", [0, 100_000])
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_refusal_that_hides_under_200_shows_no_token_however_long_the_reply(long: int, place: int) -> None:
+    secret, parts = "a-bearer-token", [f'"before":"{"x" * long}"', f'"after":"{"x" * long}"']
+    error = f'"ia::error":{{"message":"not for {secret}","errorId":"REST-1064"}}'
+    parts.insert(place, error)
+    echo = json_reply(200, f'{{"ia::result":{{{", ".join(parts)}}}}}')
+
+    class Held(Tokens):
+        def token(self, session: Session, *, refused: Token | None = None) -> Exchange[Token]:
+            yield from ()
+            return Token(secret, 1e12)
+
+    world = World(always=echo)
+    page = operations.query_page(Query(object="accounts-payable/vendor", fields=("key",)), 1, 100, keys_only)
+    with pytest.raises(TieoutError) as caught:
+        world.run(perform(msgspec.structs.replace(session(world), tokens=Held()), page))
+    assert "not for ***" in str(caught.value)
+    assert secret not in f"{caught.value!r} {caught.value.to_dict()}"

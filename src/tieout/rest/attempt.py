@@ -59,6 +59,10 @@ SHORTEST_SECRET = 8
 """Characters: a shorter token is no secret, and taking it out of a reply would break words that hold it by chance."""
 
 
+ENDS = 32_768
+"""Bytes at each end of a long reply."""
+
+
 class Done(msgspec.Struct, Generic[T], frozen=True):
     result: T
 
@@ -125,7 +129,7 @@ class Attempt(Generic[T]):
     def settle(self, reply: Reply) -> Done[T] | Again:
         """`judge`, with the try metered whatever it says. What may end in an error or a log is scrubbed first."""
         transactions = 0
-        if not 200 <= reply.status < 300 or b"error" in reply.body:
+        if not 200 <= reply.status < 300 or self._may_tell_an_error(reply.body):
             reply = self._scrubbed(reply)
         try:
             verdict = self.judge(reply)
@@ -152,6 +156,7 @@ class Attempt(Generic[T]):
                 again = call.parse_again if self.unanswered else None
                 return Done((again or call.parse)(reply))
             except ReplyError as error:
+                reply = self._scrubbed(reply)
                 found = refusal_of(reply, self.label)  # a refusal can hide under 200
                 if isinstance(found, Refusal) and found.error.message and (found.error.error_id or found.error.code):
                     return self._judge_refusal(found, reply)
@@ -321,6 +326,14 @@ class Attempt(Generic[T]):
         if self.call.repeat is Repeat.FREE or not self.call.authorised or not self.unanswered:
             raise interrupt
         raise interrupt from self.final(UnreachableError("it was interrupted before Intacct answered."))
+
+    def _may_tell_an_error(self, body: bytes) -> bool:
+        """Whether a parser may find an error in what seems a success. Of a long reply that is one answer, as a page of
+        rows, only the ends are looked at: to search all of it takes longer than to receive it, and what turns out to be
+        none is scrubbed then."""
+        if self.call.batch or self.call.repeat is not Repeat.FREE or len(body) <= 2 * ENDS:
+            return b"error" in body
+        return b"error" in body[:ENDS] or b"error" in body[-ENDS:]
 
     def _scrubbed(self, reply: Reply) -> Reply:
         """A reply that may end in an error's text, without our secrets, should a server echo them."""
