@@ -9,18 +9,16 @@ offset. Pure: knows keys and counts, neither wire nor threads nor what else a pa
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Generic, TypeVar
 
 import msgspec
 
 from tieout.errors import ReplyError
+from tieout.pull.reading.delivered import Delivered
 
 P = TypeVar("P")
 
-KEEP = 20_000
-"""Keys remembered, beside those of the last two pages: a page that has moved further than that is a gap."""
 MOST_PROBES = 100
 MOST_TRIES = 3
 """Times a page with fewer rows than promised is asked for."""
@@ -84,10 +82,8 @@ class Ordered(Generic[P]):
         self._horizon = self._next + 1
         """There are rows before this one, for all that is known: one page, until it has come."""
         self._out = 0
-        self._last = after.last_key if after else ""
         self._total = 0
-        self._known: set[str] = {self._last} if after else set()
-        self._kept: deque[Sequence[str]] = deque()
+        self._delivered = Delivered(after.last_key if after else "")
         self._telling: Sequence[str] = ()
         """Keys of a page, of different lengths: text and number order only such differently."""
         self._held: tuple[Ask, Came[P]] | None = None
@@ -139,7 +135,7 @@ class Ordered(Generic[P]):
             return False
         self._tries += 1
         if self._tries >= MOST_TRIES:
-            if by_next <= came.rows and self._known.issuperset(came.keys):
+            if by_next <= came.rows and self._delivered.has_all(came.keys):
                 self._tries = 0
                 return False  # a total may count rows that the user cannot see
             raise ReplyError(
@@ -151,7 +147,7 @@ class Ordered(Generic[P]):
 
     def _meets(self, start: int, came: Came[P]) -> bool:
         """Whether nothing can lie between what is delivered and this page."""
-        return start == 1 or not self._known.isdisjoint(came.keys) or (came.rows > 0 and not came.keys)
+        return start == 1 or self._delivered.has_some(came.keys) or (came.rows > 0 and not came.keys)
 
     def _deliver(self, ask: Ask, came: Came[P]) -> Fresh[P]:
         fresh = self._remember(came.keys)
@@ -169,33 +165,18 @@ class Ordered(Generic[P]):
             )
         self.done = not more
         self._total, self._horizon = came.total, max(came.total, came.next or 0, self._end + more)
-        return Fresh(came.content, fresh, Place(self._end, self._last), max(came.total, self._end))
+        return Fresh(came.content, fresh, Place(self._end, self._delivered.last), max(came.total, self._end))
 
     def _remember(self, keys: Sequence[str]) -> Sequence[int]:
-        """Which of these are new. The last of them is the last of all, unless what follows it has been delivered."""
-        known = self._known
-        if known.isdisjoint(keys):
-            fresh: Sequence[int] = range(len(keys))
-        elif keys[0] in known and known.isdisjoint(keys[1:]):
-            fresh = range(1, len(keys))
-        else:
-            fresh = [at for at, key in enumerate(keys) if key not in known]
-        if keys and keys[-1] not in known:
-            self._last = keys[-1]
+        """Which of these are new."""
         if keys and len("".join(keys)) != len(keys[0]) * len(keys):  # not all are as long as the first
             self._telling = keys
-        if fresh:
-            whole = isinstance(fresh, range)
-            self._kept.append(keys[fresh[0] :] if whole else [keys[at] for at in fresh])
-            known.update(self._kept[-1])
-        while len(self._kept) > 2 and len(known) - len(self._kept[0]) > KEEP:
-            known.difference_update(self._kept.popleft())
-        return fresh
+        return self._delivered.add(keys)
 
     def _mend(self, ask: Ask, came: Came[P]) -> None:
         """A page does not hold what it should begin with: find what lies before it."""
-        if self._last and self._agree(self._telling):
-            self.mending = Ask(1, self._size, self._last, came.keys[0] if came.keys else None, self.plan)
+        if self._delivered.last and self._agree(self._telling):
+            self.mending = Ask(1, self._size, self._delivered.last, came.keys[0] if came.keys else None, self.plan)
             return
         fewer = self._total - came.total if self._total else 0
         near = [max(self._end - fewer, 1)] if fewer > 0 else []
@@ -209,14 +190,14 @@ class Ordered(Generic[P]):
         """Some of the rows between two pages, in order from the first."""
         assert self._held is not None
         fresh = self._remember(came.keys)
-        found = [Fresh(came.content, fresh, Place(self._end, self._last), max(self._total, self._end))]
+        found = [Fresh(came.content, fresh, Place(self._end, self._delivered.last), max(self._total, self._end))]
         if came.keys and (came.rows < came.total or (came.next or 0) > came.rows or came.rows >= ask.size):
             if came.keys[-1] == ask.after:
                 raise ReplyError(
                     f"Intacct gave key {ask.after} when asked for the keys that follow it.",
                     advice="The reading was stopped so that no row is repeated; try again.",
                 )
-            self._last = came.keys[-1]
+            self._delivered.last = came.keys[-1]
             self.mending = msgspec.structs.replace(ask, after=came.keys[-1], size=self._size)
             return found
         held, self._held = self._held, None
