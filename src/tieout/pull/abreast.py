@@ -6,6 +6,7 @@ Knows threads; knows no table.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import Any, Generic, TypeVar
@@ -62,6 +63,43 @@ class Share:
         if self._stopped.done():
             raise Stopped
         return answer.result()
+
+
+class Aside(Generic[R]):
+    """One question on a thread of its own, beside what this thread does meanwhile. The thread is a daemon: whoever does
+    not want the answer any more, does not wait for it."""
+
+    def __init__(self, ask: Callable[[], R], share: Share) -> None:
+        self._ask, self._share = ask, share
+        self._answer: Future[R] | None = None
+        self._since = 0.0
+
+    @property
+    def begun(self) -> bool:
+        """Whether it was asked."""
+        return self._answer is not None
+
+    @property
+    def seconds(self) -> float:
+        """Since it was asked."""
+        return time.monotonic() - self._since
+
+    def begin(self) -> None:
+        """Ask, the first time."""
+        if self._answer is None:
+            self._answer, self._since = Future(), time.monotonic()
+            threading.Thread(target=self._run, args=(self._answer,), name="tieout-aside", daemon=True).start()
+
+    def answer(self) -> R:
+        """After `begin`. Raises what the question raised, and Stopped."""
+        assert self._answer is not None
+        return self._share.wait(self._answer)
+
+    def _run(self, answer: Future[R]) -> None:
+        try:
+            answer.set_result(self._ask())
+        except BaseException as error:  # noqa: BLE001 - raised again by `answer`
+            answer.set_exception(error)
 
 
 def abreast(tasks: Sequence[Callable[[], R]], most: int, share: Share) -> list[R]:

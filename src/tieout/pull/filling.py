@@ -67,13 +67,15 @@ class Filling(msgspec.Struct, kw_only=True):
     """Rows so far, rows in all."""
     share: Share
 
-    def everything(self, query: Query, *, begun: Backfill | None, marking: bool) -> Course:
-        """All rows, or the rest of an earlier run's read."""
+    def everything(
+        self, query: Query, *, begun: Backfill | None, marking: bool, ending: Callable[[], None] | None = None
+    ) -> Course:
+        """All rows, or the rest of an earlier run's read. `ending` as of `read`, where it is not read in parts."""
         if begun is None:
             course = Course(kind="full", marking=marking, size=self.size)
         else:
             course = Course.resumed(begun, size=self.size, agree=self.agree(query))
-        self._run(query, course)
+        self._run(query, course, ending=ending)
         return course
 
     def changes(
@@ -130,12 +132,20 @@ class Filling(msgspec.Struct, kw_only=True):
             if pair is not None:
                 keys = self._keys(msgspec.structs.replace(query, where=F("key").in_(pair)))
                 known = self.client.keys_agree(object, keys, private=private)
-                self.spent.transactions += known is not None
+                self.spent.add(int(known is not None))
         return known is True
 
     # One read ------------------------------------------------------------------------------------------------------
 
-    def _run(self, query: Query, course: Course, *, lines: Leaving | None = None, place: Course | None = None) -> None:
+    def _run(
+        self,
+        query: Query,
+        course: Course,
+        *,
+        lines: Leaving | None = None,
+        place: Course | None = None,
+        ending: Callable[[], None] | None = None,
+    ) -> None:
         """Read all windows of a course. `place` is what a stop leaves to the next run, the course itself where it is
         of everything."""
         place = course if course.kind == "full" else place
@@ -143,7 +153,7 @@ class Filling(msgspec.Struct, kw_only=True):
         try:
             while course.windows:
                 try:
-                    self._window(query, course, lines, place, before)
+                    self._window(query, course, lines, place, before, None if course.in_parts else ending)
                 except TieoutError as error:
                     if not timed_out(error) or not self._cut(query, course):
                         raise
@@ -156,7 +166,15 @@ class Filling(msgspec.Struct, kw_only=True):
         finally:
             self.count()
 
-    def _window(self, query: Query, course: Course, lines: Leaving | None, place: Course | None, before: int) -> None:
+    def _window(
+        self,
+        query: Query,
+        course: Course,
+        lines: Leaving | None,
+        place: Course | None,
+        before: int,
+        ending: Callable[[], None] | None,
+    ) -> None:
         asked = course.windows[0].of(query)
         steps = read(
             self.client,
@@ -166,6 +184,7 @@ class Filling(msgspec.Struct, kw_only=True):
             after=course.after,
             spent=self.spent,
             share=self.share,
+            ending=ending,
         )
         with closing(steps):
             for step in steps:
@@ -225,5 +244,5 @@ class Filling(msgspec.Struct, kw_only=True):
         from tieout.rest.operations import query_page
 
         page = self.client.call(query_page(msgspec.structs.replace(query, fields=("key",)), 1, 2, keys_only))
-        self.spent.transactions += 1
+        self.spent.add(1)
         return page.rows

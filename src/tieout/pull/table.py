@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
 from tieout.errors import IntacctError, InvalidRequestError, RefusedError
+from tieout.pull.abreast import Aside
 from tieout.pull.destinations.base import Child, Gone
 from tieout.pull.destinations.commit import TableWriter
 from tieout.pull.destinations.state import Backfill, TableState
@@ -36,6 +38,10 @@ from tieout.pull.schema.types import Column
 
 if TYPE_CHECKING:
     from tieout.rest import Filter, Query
+
+
+A_MOMENT: Final = 10.0
+"""Seconds that the last pages of a read may take after the totals were asked for beside them."""
 
 
 class TablePull:
@@ -308,7 +314,14 @@ class TablePull:
         if begun is not None and tail and self.catches_up(2) and passed(tail, STALE):
             caught = filling.changes(self._query(F(MODIFIED) >= tail)) or tail
             filling.writer.checkpoint(selection=self._selection, backfill=begun, tail=caught)
-        course = filling.everything(query, begun=begun, marking=marking)
+        early = Aside(partial(self._ask, filling, state, early=True), self.job.share)
+        ending = early.begin if self.catches_up(2) else None
+        course = filling.everything(query, begun=begun, marking=marking, ending=ending)
+        if early.begun:
+            early.answer()
+            filling.count()
+            if course.in_parts or early.seconds > A_MOMENT:  # much was read after it
+                self._inquiry = Inquiry(report=self.report)
         since = course.since or ""
         if since and self.catches_up(self.report.pages):
             since = max(since, caught)
@@ -319,10 +332,13 @@ class TablePull:
 
     def _inquire(self, filling: Filling, state: TableState) -> None:
         """Ask Intacct for the totals of all rows: what the tie-out needs anyway says whether there is more to read."""
+        self._ask(filling, state)
+        filling.count()
+
+    def _ask(self, filling: Filling, state: TableState, *, early: bool = False) -> None:
         if self.job.tie_out:
             stamp = next((column for column in self.columns if column.path == MODIFIED), None)
-            self._inquiry.ask(self._subject(state), stamp, filling.spent)
-            filling.count()
+            self._inquiry.ask(self._subject(state), stamp, filling.spent, early=early)
 
     @property
     def asks_first(self) -> bool:

@@ -29,13 +29,16 @@ class Company(ScriptedCompany):
         super().__init__([bill(i) for i in range(1, rows + 1)])
         self.gate: threading.Barrier | None = None
         self.spoil: dict[int, bytes] = {}
+        self.held: dict[int, threading.Event] = {}
 
     def answer(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Reply:
         status, heads, text = super().answer(method, target, headers, body)
         if target.endswith("/query"):
             if self.gate is not None and len(self.queries) > 1:
                 self.gate.wait(timeout=60)
-            text = self.spoil.pop(json.loads(body)["start"], text)
+            start = json.loads(body)["start"]
+            assert start not in self.held or self.held[start].wait(timeout=60)
+            text = self.spoil.pop(start, text)
         return status, heads, text
 
 
@@ -61,6 +64,26 @@ def test_as_many_pages_are_under_way_as_the_client_may_have(company: Company) ->
         found = list(steps)
     assert keys(found) == [str(i) for i in range(1, 100)]
     assert (spent.pages, spent.transactions) == (11, 11)
+
+
+def test_that_only_the_last_pages_are_on_their_way_is_told_once(company: Company) -> None:
+    free, told = threading.Event(), 0
+
+    def ending() -> None:
+        nonlocal told
+        told += 1
+        free.set()
+
+    company.held = {82: free, 91: free}
+    with company.client(concurrency=3) as client:
+        found = list(read(client, QUERY, Decoder(COLUMNS), size=10, ending=ending))
+    assert (keys(found), told) == ([str(i) for i in range(1, 100)], 1)
+
+
+@pytest.mark.parametrize(("places", "size"), [(1, 10), (3, 100)])
+def test_where_no_place_is_left_or_one_page_is_all_nobody_is_told(company: Company, places: int, size: int) -> None:
+    with company.client(concurrency=places) as client:
+        assert list(read(client, QUERY, Decoder(COLUMNS), size=size, ending=lambda: pytest.fail("told")))
 
 
 def test_a_slow_taker_does_not_fill_the_memory(company: Company) -> None:

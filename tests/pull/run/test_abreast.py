@@ -44,11 +44,10 @@ with several(VENDOR, CUSTOMER).client() as client:
 """
 
 
-def made(folder: Path, *objects: str) -> Project:
-    """A project with a section for each object, small pages."""
-    text = "".join(
-        f"[pull.{at}]\nobject = '{name}'\npage_size = 10\n" for at, name in enumerate(objects or (VENDOR, CUSTOMER))
-    )
+def made(folder: Path, *objects: str, size: int = 10) -> Project:
+    """A project with a section for each object, pages of so many rows."""
+    names = enumerate(objects or (VENDOR, CUSTOMER))
+    text = "".join(f"[pull.{at}]\nobject = '{name}'\npage_size = {size}\n" for at, name in names)
     return Project(folder, folder / "tieout.toml", text)
 
 
@@ -174,7 +173,8 @@ def test_an_interrupted_run_keeps_what_every_table_has_read(project: Project, ga
 
 
 def test_a_second_ctrl_c_waits_for_nothing(project: Project, gated: Gated) -> None:
-    """A count is asked for by the thread of its table itself, which sees nothing else meanwhile."""
+    """After a read of one page a count is asked for by the thread of its table itself, which sees nothing else
+    meanwhile."""
     sent = threading.Event()
     handled: list[int] = []
 
@@ -199,12 +199,27 @@ def test_a_second_ctrl_c_waits_for_nothing(project: Project, gated: Gated) -> No
     usual = signal.signal(signal.SIGINT, handler)
     try:
         with pytest.raises(KeyboardInterrupt):
-            run(gated, made(project.root))
+            run(gated, made(project.root, size=4000))
         assert len(handled) == 2
         assert not gated.gate.is_set()
     finally:
         over.set()
         signal.signal(signal.SIGINT, usual)
+
+
+def test_one_ctrl_c_ends_a_long_read_that_waits_for_its_totals(project: Project, gated: Gated) -> None:
+    def kept_back(body: bytes) -> bool:
+        counted = bool(json.loads(body)["size"] == 1)
+        if counted and not asked:
+            asked.append(1)
+            interrupt()
+        return counted
+
+    asked: list[int] = []
+    gated.kept_back = kept_back
+    with pytest.raises(KeyboardInterrupt):
+        run(gated, made(project.root))
+    assert not gated.late
 
 
 def test_what_concerns_all_tables_ends_all_with_what_came(project: Project, select: Select) -> None:

@@ -30,6 +30,7 @@ class Inquiry(msgspec.Struct, kw_only=True):
     """What Intacct has said of one table in one pull."""
 
     report: PullReport
+    asked: bool = False
     told: Told | None = None
     failed: TieoutError | None = None
     """Adding up took Intacct too long: the proof does not try again."""
@@ -38,16 +39,18 @@ class Inquiry(msgspec.Struct, kw_only=True):
     behind: str = ""
     """The latest stamp of the table, where Intacct's is later and yet before all that is read: rows were committed
     late."""
-    _then: tuple[int, int] = (0, 0)
-    """Rows read and rows gone when it was asked."""
+    _then: tuple[int, int] | None = None
+    """Rows read and rows gone when it was asked, where no more rows were on their way."""
 
-    def ask(self, subject: Subject, stamp: Column | None, spent: Spent) -> None:
-        """Ask, unless it has been asked, cannot tell, or the budget has no room for the rows besides.
+    def ask(self, subject: Subject, stamp: Column | None, spent: Spent, *, early: bool = False) -> None:
+        """Ask, unless it has been asked, cannot tell, or the budget has no room for the rows besides. `early`: rows are
+        still on their way, so that it is asked again where they make a difference.
 
-        Raises errors that the read would meet as well."""
+        Any thread may ask, one for all. Raises errors that the read would meet as well."""
         left = subject.client.budget.left["transactions"] if subject.client.budget is not None else None
-        if self.told is not None or not tells_newest(subject, stamp) or (left is not None and left < 2):
+        if self.asked or not tells_newest(subject, stamp) or (left is not None and left < 2):
             return
+        self.asked, self._then = True, None if early else self._now
         try:
             self.told = totals(subject, own_sums(subject.columns, subject.model), stamp=stamp)
         except TieoutError as error:
@@ -56,8 +59,7 @@ class Inquiry(msgspec.Struct, kw_only=True):
             elif is_connection_wide(error) and not isinstance(error, ReplyError):
                 raise
             return
-        self._then = self._now
-        spent.transactions += self.told.transactions
+        spent.add(self.told.transactions)
 
     def quiet_since(self, moment: str) -> bool:
         """Whether no row of Intacct's was modified at or after a moment."""

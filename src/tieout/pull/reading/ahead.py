@@ -54,6 +54,12 @@ class Ahead(Generic[A, R]):
         """Whether another question may be asked."""
         return not self._share.ending and len(self._queue) < self._share.of(self._places) * (1 + WAITING)
 
+    @property
+    def spare(self) -> bool:
+        """Whether answers are waited for, but fewer than there are places."""
+        waiting = sum(not future.done() for _, future in self._queue)
+        return not self._share.ending and 0 < waiting < self._share.of(self._places)
+
     def ask(self, question: A) -> None:
         """Ask it as soon as a place is free."""
         future: Future[R] = Future()

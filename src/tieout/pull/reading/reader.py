@@ -36,10 +36,18 @@ class Step(msgspec.Struct):
 
 
 class Spent(msgspec.Struct):
-    """What a read has cost so far."""
+    """What a read has cost so far. Any thread may add to it."""
 
     pages: int = 0
     transactions: int = 0
+
+    def add(self, transactions: int, *, pages: int = 0) -> None:
+        with _COUNTING:
+            self.transactions += transactions
+            self.pages += pages
+
+
+_COUNTING = threading.Lock()
 
 
 class _Answer(msgspec.Struct, frozen=True):
@@ -61,8 +69,12 @@ def read(
     after: Place | None = None,
     spent: Spent | None = None,
     share: Share | None = None,
+    ending: Callable[[], None] | None = None,
 ) -> Generator[Step, None, None]:
     """All rows of `query`, which is in the order of keys, or those after a place where an earlier read stopped.
+
+    `ending` is called once, when the last pages that are known of are on their way and there is a place for another
+    question; never where one page is all, or one is asked for at a time.
 
     `size` is 2 to 4000 rows a page, each page one billable transaction; as many are under way as the client may have
     and `share` leaves to it. Every row that is there from beginning to end is brought; of one that changes meanwhile,
@@ -70,11 +82,15 @@ def read(
     reading = _Reading(client, query, decoder, spent if spent is not None else Spent())
     ordered: Ordered[_Content] = Ordered(size, reading.agree, after)
     with reading, Ahead(reading.fetch, max(client.concurrency, 1), share) as ahead:
-        plan = ordered.plan
+        plan, begun = ordered.plan, False
         while not ordered.done:
-            while ahead.room and (wanted := ordered.wants()) is not None:
+            while (room := ahead.room) and (wanted := ordered.wants()) is not None:
                 ahead.ask(wanted)
+            if ending is not None and begun and room and ahead.spare:
+                ending()
+                ending = None
             found = ordered.took(*reading.came(*ahead.next()))
+            begun = True
             while True:
                 yield from map(_step, found)
                 if ordered.mending is None:
@@ -90,7 +106,6 @@ class _Reading:
 
     def __init__(self, client: Intacct, query: Query, decoder: Decoder, spent: Spent) -> None:
         self.client, self.query, self.decoder, self.spent = client, query, decoder, spent
-        self._lock = threading.Lock()
         self._looking = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tieout-look")
         """One page at a time: more of them would take the processor from who writes, for whom they then wait. Not where
         the answer came: its place is for the next question."""
@@ -125,7 +140,7 @@ class _Reading:
         known = self.client.keys_agree(object, private=private)
         if known is None:
             known = self.client.keys_agree(object, keys, private=private)
-            self.spent.transactions += known is not None
+            self.spent.add(int(known is not None))
         return known is True
 
     def _again(self, ask: Ask) -> Page:
@@ -141,9 +156,7 @@ class _Reading:
         from tieout.rest.operations import query_page
 
         page = self.client.call(query_page(self._narrowed(ask), ask.start, ask.size, parse))
-        with self._lock:
-            self.spent.pages += 1
-            self.spent.transactions += 1
+        self.spent.add(1, pages=1)
         return page
 
     def _narrowed(self, ask: Ask) -> Query:
