@@ -36,7 +36,7 @@ class DuckFile(LocalFile, DuckReading, DuckSignOffs):
 
     kind = "duckdb"
     dialect: Literal["duckdb"] = "duckdb"
-    takes = Takes(commit_rows=100_000)
+    takes = Takes(commit_rows=50_000)
 
     def check(self) -> None:
         """What would only be found out when the first rows are written, found before any are read: also that another
@@ -125,9 +125,6 @@ class DuckFile(LocalFile, DuckReading, DuckSignOffs):
             duckdb_views.put(db, layout, views, self.place)
             self._reserve_log()
             db.execute("COMMIT")
-
-    def close(self) -> None:
-        """Nothing is open between two calls."""
 
     def _reading(self, table: str) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
         return self._open(read_only=True)
