@@ -28,7 +28,6 @@ class AbreastSuite(ReadingSuite):
         assert sorted(elsewhere(lambda: next(lots))) == ["1", "2", "3"]
         elsewhere(lots.close)  # type: ignore[attr-defined]  # a generator
         assert elsewhere(lambda: it.to.state("bill")) == it.state
-        it.to.close()
         assert it.commit(bill(4)).state.rows == 4
 
     def test_d17_of_two_threads_with_the_same_state_one_wins(self, it: Table, tmp_path: Path) -> None:

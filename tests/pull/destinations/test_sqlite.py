@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import resource
 import socket
@@ -12,19 +13,23 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
+import msgspec
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
 from tests.pull.conftest import Pull
-from tests.pull.destinations.ground import DAYS, SYNCED, TOTAL, Table, bill
+from tests.pull.destinations.ground import DAYS, KEY, SYNCED, TOTAL, Table, bill
 from tests.pull.scripted import ScriptedCompany
 from tests.pull.scripted import bill as row
-from tieout.errors import StoreError
+from tieout.errors import BusyError, StoreError
 from tieout.project import Project
 from tieout.pull.destinations import sqlite as module
 from tieout.pull.destinations.base import Window
 from tieout.pull.destinations.open import open_destination
 from tieout.pull.destinations.sqlite import SqliteFile
 from tieout.pull.destinations.state import Backfill
+from tieout.pull.schema.types import EXACT
 
 STAMP = "audit__modifiedDateTime"
 
@@ -75,6 +80,34 @@ def test_sums_of_numbers_longer_than_sqlites_own(it: Table) -> None:
     assert it.to.measure("bill", [DAYS])[0].sums == {"days": Decimal(2000 * 2**62)}
 
 
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    scale=st.sampled_from([0, 1, 2, 4, 5, 10, 15, 30]),
+    digits=st.lists(
+        st.integers(-(10**17), 10**17) | st.integers(-(10**37), 10**37) | st.none(), min_size=1, max_size=20
+    ),
+)
+@example(scale=2, digits=[99_999_999_999_999_999])
+@example(scale=10, digits=[9_999_999_999_999_999, 1])
+def test_sums_are_exact_to_the_last_digit(file: Path, scale: int, digits: list[int | None]) -> None:
+    column = msgspec.structs.replace(TOTAL, scale=scale)
+    amounts = [None if n is None else EXACT.scaleb(Decimal(n), -scale) for n in digits]
+    it = Table(SqliteFile(file), columns=(KEY, column))
+    try:
+        it.commit(*({"key": str(at), "total": amount} for at, amount in enumerate(amounts)))
+        (measure,) = it.to.measure("bill", [column])
+        there = [amount for amount in amounts if amount is not None]
+        assert measure.sums["total"] == (functools.reduce(EXACT.add, there) if there else None)
+    finally:
+        it.to.drop("bill")
+
+
+def test_a_row_without_a_key_cannot_be_put_in_by_hand(it: Table, file: Path) -> None:
+    it.commit(bill(1))
+    with pytest.raises(sqlite3.IntegrityError):
+        edit(file, "INSERT INTO bill (name) VALUES ('nobody')")
+
+
 def test_a_number_written_by_hand_counts_for_what_it_is(it: Table, file: Path) -> None:
     it.commit(bill(1), bill(2))
     edit(file, "UPDATE bill SET total = '10.5' WHERE key = '1'")
@@ -102,9 +135,19 @@ def test_rows_of_a_long_read_are_counted_without_looking_at_the_table(it: Table,
     assert (it.state.rows, it.state.unstamped) == (4, 1)
     edit(file, f"UPDATE bill SET _tieout_deleted = '{SYNCED}' WHERE key = '1'")
     it.commit(bill(1), after=after(5))
-    assert it.state.rows == 5  # one came back: what was edited behind our back is found at the end
+    assert it.state.rows == 5  # one came back: what was edited behind our back is not seen
     it.commit(after={"backfill": None})
-    assert (it.state.rows, it.state.unstamped) == (4, 1)
+    assert (it.state.rows, it.state.unstamped) == (5, 1)
+
+
+def test_the_first_commit_of_a_run_counts_what_is_there(it: Table, file: Path) -> None:
+    rest = {"backfill": Backfill(since=SYNCED, position=2, last_key="2")}
+    it.commit(bill(1), bill(2, **{STAMP: None}), after=rest | {"run": "first"})
+    edit(file, f"UPDATE bill SET _tieout_deleted = '{SYNCED}' WHERE key = '1'")
+    it.commit(bill(3), after=rest | {"run": "second"})
+    assert (it.state.rows, it.state.unstamped) == (2, 1)
+    it.commit(bill(4), after={"backfill": None, "run": "second"})
+    assert (it.state.rows, it.state.unstamped) == (3, 1)
 
 
 def test_a_file_that_another_program_writes(it: Table, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,6 +159,18 @@ def test_a_file_that_another_program_writes(it: Table, file: Path, monkeypatch: 
             it.commit(bill(2))
     it.commit(bill(2))
     assert it.keys() == ["1", "2"]
+
+
+def test_another_file_put_there_during_a_read_is_left_as_it_is(it: Table, file: Path, tmp_path: Path) -> None:
+    it.commit(bill(1))
+    theirs = tmp_path / "theirs.db"
+    edit(theirs, "CREATE TABLE mine AS SELECT 7 AS n")
+    theirs.rename(file)
+    with pytest.raises(BusyError):
+        it.commit(bill(2))
+    with closing(sqlite3.connect(file)) as db:
+        assert db.execute("SELECT n FROM mine").fetchall() == [(7,)]
+        assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
 def test_a_file_that_is_no_sqlite(it: Table, file: Path) -> None:

@@ -31,6 +31,8 @@ class Takes(msgspec.Struct, frozen=True, kw_only=True):
     that, and memory stays bounded."""
 
     commit_rows: int
+    idle_rows: int = 0
+    """So many are enough while the table is by itself and nothing of it is being written; 0: never."""
     commit_bytes: int = 96 * 2**20
     commit_cells: int = 2_000_000
     """Rows times columns."""
@@ -136,7 +138,7 @@ class Commit(msgspec.Struct, kw_only=True):
         removes = self.lines is not None or self.gone is not None or self.seen is not None
         before, after = self.before, self.after
         same = bool(before.version) and before.columns == after.columns and before.stamp == after.stamp
-        ends = before.backfill is not None  # a long read's counts are its own until then
+        ends = before.backfill is not None  # until then a long read's counts may be its own
         return removes or ends or not same or bool(self.batch.rows or self.misfits)
 
 
@@ -161,7 +163,7 @@ class Destination(Protocol):
     """Tables that tieout keeps. Every method raises StoreError, in one sentence, where the place, the database or a
     table is not as it should be, and never shows a password. Methods may be called from any thread, one at a time a
     table, also of several objects for one place, and see live rows only: those not marked deleted. Keys, names and
-    texts hold any character.
+    texts hold any character. Between two calls nothing is open.
 
     What each method promises is numbered in tests/pull/destinations/suite.py.
     """
@@ -255,10 +257,6 @@ class Destination(Protocol):
 
     def drop(self, table: str) -> None:
         """The table with its state, misfits and kept keys. Nothing happens where tieout has not written it."""
-        ...
-
-    def close(self) -> None:
-        """Let go of everything. Afterwards it may be used again."""
         ...
 
 

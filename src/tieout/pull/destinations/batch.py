@@ -92,6 +92,10 @@ class Batch:
             return self.rows
         return int(self._data.column(name).null_count)
 
+    def with_nulls(self) -> list[bool]:
+        """By column: whether any row has nothing in it."""
+        return [column.null_count > 0 for column in self._data.columns]
+
     def unique(self) -> Batch:
         """Each key once, its last appearance."""
         if len(set(self.keys)) == len(self.keys):

@@ -105,10 +105,15 @@ class TableWriter:
         takes = self.destination.takes
         return (
             self._rows >= self._share.of(takes.commit_rows)
+            or self._idles(takes.idle_rows)
             or self._cells >= self._share.of(takes.commit_cells)
             or self._bytes >= self._share.of(takes.commit_bytes)
             or time.monotonic() - self._last >= takes.commit_seconds
         )
+
+    def _idles(self, rows: int) -> bool:
+        alone = self._share.under_way == 1
+        return alone and 0 < rows <= self._rows and (self._pending is None or self._pending.done())
 
     def checkpoint(self, *, selection: str, backfill: Backfill | None = None, tail: str = "") -> None:
         """Commit what is there, in the middle of a read. `backfill`: where the next run goes on; nothing where it has

@@ -146,9 +146,6 @@ class ParquetFolder(DuckReading, ParquetSignOffs):
             self._folder.store(target, load_script(dialect, loaded, self.path.name).encode())
         return target
 
-    def close(self) -> None:
-        """Nothing is open between two calls."""
-
     @contextmanager
     def _reading(self, table: str) -> Iterator[duckdb.DuckDBPyConnection]:
         found = self._folder.read().find(table)

@@ -24,10 +24,15 @@ class PlainBatch(Batch):
         return self._data.cast(pa.schema([(column.name, arrow_type(column)) for column in self.of]))
 
     def columns(self) -> list[list[Plain]]:
-        return [cast("list[Plain]", column.to_pylist()) for column in self._data.columns]
+        return [_listed(column) for column in self._data.columns]
 
     def column(self, name: str) -> list[Plain]:
-        return cast("list[Plain]", self._data.column(name).to_pylist())
+        return _listed(self._data.column(name))
+
+
+def _listed(values: pa.ChunkedArray) -> list[Plain]:
+    found: pa.Array | pa.ChunkedArray = values.chunk(0) if values.num_chunks == 1 else values  # a third quicker (26.0)
+    return cast("list[Plain]", found.to_pylist())
 
 
 def joined(of: Sequence[Column], batches: Sequence[Batch]) -> Batch:

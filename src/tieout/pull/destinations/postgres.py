@@ -11,7 +11,6 @@ import hashlib
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -19,7 +18,7 @@ from tieout.errors import ConfigurationError, StoreError
 from tieout.pull.destinations.base import Takes, refused_by_rule, refused_value
 from tieout.pull.destinations.batch import Batch, Plain, plain
 from tieout.pull.destinations.sql import SqlDestination
-from tieout.pull.destinations.sql_session import Session
+from tieout.pull.destinations.sql_session import Group, Session
 from tieout.pull.destinations.sql_system import LAST
 from tieout.pull.schema.names import DELETED, MAX_NAME_BYTES, SYNCED
 from tieout.pull.schema.types import Column, Kind
@@ -279,14 +278,19 @@ class _PostgresSession(Session):
     def bound(self, column: Column) -> str:
         return f"CAST(%s AS {self.sql_type(column)})"
 
-    def sums(
-        self, table: str, columns: Sequence[Column], where: str, values: Sequence[Any], by: Column | None
-    ) -> dict[Any, list[Decimal | None]]:
-        group = self.quote(by.name) if by is not None else "NULL"
-        listed = ", ".join(f"sum({self.quote(column.name)})" for column in columns)
-        grouped = " GROUP BY 1" if by is not None else ""
-        sql = f"SELECT {group}, {listed} FROM {self.name(table)} WHERE {where}{grouped}"
-        return {name: list(totals) for name, *totals in self.rows(sql, values)}
+    def measures(
+        self,
+        table: str,
+        columns: Sequence[Column],
+        where: str,
+        values: Sequence[Any],
+        by: Column | None,
+        stamp: Column | None,
+    ) -> list[Group]:
+        listed = "".join(f", sum({self.quote(column.name)})" for column in columns)
+        grouped = " GROUP BY 1 ORDER BY 1" if by is not None else ""
+        sql = f"SELECT {self.heads(by, stamp)}{listed} FROM {self.name(table)} WHERE {where}{grouped}"
+        return [Group(name, rows, newest, sums) for name, rows, newest, *sums in self.rows(sql, values)]
 
     def read(self, column: Column, values: list[Any]) -> list[Plain]:
         return plain(column, values)

@@ -10,7 +10,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from tieout.pull.destinations import sql_system as system
@@ -90,23 +89,17 @@ class SqlDestination(SqlSignOffs, ABC):
         """Counts, exact sums and the latest stamp: of all rows, or by the values of a column."""
         with self._open() as db:
             where, values = _where(db, within)
-            group = db.quote(by.name) if by is not None else "NULL"
-            newest = f"max({db.order(stamp)})" if stamp is not None else "NULL"
-            grouped = " GROUP BY 1 ORDER BY 1" if by is not None else ""
-            sql = f"SELECT {group}, count(*), {newest} FROM {db.name(table)} WHERE {where}{grouped}"
-            found = db.rows(sql, values)
-            sums = db.sums(table, columns, where, values, by) if columns else {}
+            found = db.measures(table, columns, where, values, by, stamp)
             groups = db.read(by, [row[0] for row in found]) if by is not None else [None] * len(found)
             latest = db.read(stamp, [row[2] for row in found]) if stamp is not None else [None] * len(found)
-        nothing: list[Decimal | None] = [None] * len(columns)
         return [
             Measure(
                 group=None if name is None else str(name),
-                count=int(row[1]),
-                sums={c.name: total for c, total in zip(columns, sums.get(row[0], nothing), strict=True)},
+                count=rows,
+                sums={column.name: total for column, total in zip(columns, sums, strict=True)},
                 newest=None if last is None else str(last),
             )
-            for row, name, last in zip(found, groups, latest, strict=True)
+            for (_, rows, _, sums), name, last in zip(found, groups, latest, strict=True)
         ]
 
     def keys(self, table: str, *, within: Window | None = None) -> Iterator[list[str]]:
@@ -210,9 +203,6 @@ class SqlDestination(SqlSignOffs, ABC):
         with self._open(writing=True) as db:
             layouts.put(db, layout, views)
             db.commit()
-
-    def close(self) -> None:
-        """Nothing is open between two calls."""
 
 
 def _where(db: Session, within: Window | None) -> tuple[str, list[Any]]:

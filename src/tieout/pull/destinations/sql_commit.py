@@ -61,7 +61,7 @@ def write(db: Session, commit: Commit) -> Committed:
             done.children[state.table], done.children_gone = state, done.children_gone + lines
         done.gone = _remove(db, commit.after.table, f'"key" IN (SELECT key FROM {_GONE})', [], commit.synced, hard=hard)
     _keep_misfits(db, commit)
-    if commit.touches_rows and not _in_the_middle(commit):
+    if commit.touches_rows and not _adds_up(commit):
         all_rows = _known(db, commit.after, LIVE)
         live, unstamped = all_rows.live, all_rows.unstamped
     done.state = counted(commit, rows=live, unstamped=unstamped)
@@ -70,12 +70,13 @@ def write(db: Session, commit: Commit) -> Committed:
     return done
 
 
-def _in_the_middle(commit: Commit) -> bool:
-    """Whether it only adds rows to a long read. Then rows are counted from those of the commit: to count the table
-    after every one of them would take longer than to write it."""
+def _adds_up(commit: Commit) -> bool:
+    """Whether it goes on with a long read, or ends one, that this run has written before, and takes no row away. Then
+    its counts follow from those before: to count the table after each of them would take longer than to write it."""
+    before, after = commit.before, commit.after
     removes = commit.lines is not None or commit.gone is not None or (commit.seen is not None and commit.seen.last)
-    same = not commit.before.version or commit.before.stamp == commit.after.stamp
-    return commit.after.backfill is not None and same and not removes
+    same = not before.version or (before.stamp == after.stamp and before.run == after.run)
+    return (before.backfill is not None or after.backfill is not None) and same and not removes
 
 
 def _ensure_table(db: Session, commit: Commit) -> None:
@@ -87,7 +88,9 @@ def _ensure_table(db: Session, commit: Commit) -> None:
                 f"{db.place} already has a table {state.table} that tieout did not make.",
                 advice="Set `table` to another name, or remove that table.",
             )
-        body = [f"{db.quote(c.name)} {db.sql_type(c)}{' PRIMARY KEY' * (c.name == 'key')}" for c in state.columns]
+        body = [
+            f"{db.quote(c.name)} {db.sql_type(c)}{' PRIMARY KEY NOT NULL' * (c.name == 'key')}" for c in state.columns
+        ]
         db.run(f"CREATE TABLE {table} ({', '.join(body)}, {DELETED} {db.stamp}, {SYNCED} {db.stamp})")
         return
     _ensure_synced(db, state.table)

@@ -5,10 +5,20 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from tieout.pull.destinations.batch import Batch, Plain
 from tieout.pull.schema.types import Column
+
+
+class Group(NamedTuple):
+    """What some rows amount to. `name` and `newest` as the driver gives them; None of all rows, and of none."""
+
+    name: Any
+    rows: int
+    newest: Any
+    sums: list[Decimal | None]
+    """In the order of the columns that were asked for."""
 
 
 class Session(ABC):
@@ -104,10 +114,16 @@ class Session(ABC):
         """`mark`, made to compare with `order`."""
 
     @abstractmethod
-    def sums(
-        self, table: str, columns: Sequence[Column], where: str, values: Sequence[Any], by: Column | None
-    ) -> dict[Any, list[Decimal | None]]:
-        """group -> exact sums, in the order of `columns`; the group is None of all."""
+    def measures(
+        self,
+        table: str,
+        columns: Sequence[Column],
+        where: str,
+        values: Sequence[Any],
+        by: Column | None,
+        stamp: Column | None,
+    ) -> list[Group]:
+        """Count, latest `stamp` and exact sums of the rows: of each value of `by` in its order, or of all."""
 
     @abstractmethod
     def read(self, column: Column, values: list[Any]) -> list[Plain]:
@@ -116,6 +132,11 @@ class Session(ABC):
     @abstractmethod
     def put_view(self, name: str, select: str) -> None:
         """Create a view, or replace it; `select` is run as it is."""
+
+    def heads(self, by: Column | None, stamp: Column | None) -> str:
+        """The expressions that a measure begins with: group, count, latest stamp."""
+        group = self.quote(by.name) if by is not None else "NULL"
+        return f"{group}, count(*), {f'max({self.order(stamp)})' if stamp is not None else 'NULL'}"
 
     def among(self) -> str:
         """`IN` the members of a value that `listed` has made."""
