@@ -41,7 +41,8 @@ if TYPE_CHECKING:
 
 
 A_MOMENT: Final = 10.0
-"""Seconds that the last pages of a read may take after the totals were asked for beside them."""
+"""Seconds that the last pages of a read may take after the totals were asked for beside them: else these are asked for
+again."""
 
 
 class TablePull:
@@ -318,9 +319,10 @@ class TablePull:
         ending = early.begin if self.catches_up(2) else None
         course = filling.everything(query, begun=begun, marking=marking, ending=ending)
         if early.begun:
+            much_later = course.in_parts or early.seconds > A_MOMENT
             early.answer()
             filling.count()
-            if course.in_parts or early.seconds > A_MOMENT:  # much was read after it
+            if much_later:
                 self._inquiry = Inquiry(report=self.report)
         since = course.since or ""
         if since and self.catches_up(self.report.pages):
