@@ -66,7 +66,7 @@ from tieout.rest import attempt
 attempt.FIRST_WAIT, attempt.LONGEST_WAIT = 0.001, 0.02
 clock.OVERLAP = timedelta(seconds=2)
 for kind in (DuckFile, ParquetFolder, PostgresSchema, SqliteFile):
-    kind.takes = msgspec.structs.replace(kind.takes, commit_rows=45)
+    kind.takes = msgspec.structs.replace(kind.takes, commit_rows=45, idle_rows=min(kind.takes.idle_rows, 20))
 from tieout.cli.main import main
 sys.exit(main())
 """

@@ -7,6 +7,7 @@ import os
 import resource
 import socket
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
@@ -25,7 +26,7 @@ from tests.pull.scripted import bill as row
 from tieout.errors import BusyError, StoreError
 from tieout.project import Project
 from tieout.pull.destinations import sqlite as module
-from tieout.pull.destinations.base import Window
+from tieout.pull.destinations.base import Commit, Committed, Takes, Window
 from tieout.pull.destinations.open import open_destination
 from tieout.pull.destinations.sqlite import SqliteFile
 from tieout.pull.destinations.state import Backfill
@@ -62,6 +63,27 @@ def test_a_section_names_it_and_the_next_run_brings_what_changed(pull_bills: Pul
     assert (report.strategy, report.ties) == ("incremental", True)
     with closing(sqlite3.connect(project.root / "company.db")) as db:
         assert db.execute('SELECT key, "totalDue" FROM bill ORDER BY key').fetchall() == [("1", "1.10"), ("2", "2.10")]
+
+
+def test_a_commit_begins_with_the_first_page_and_not_while_one_is_written(
+    pull_bills: Pull, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    committed: list[int] = []
+    read, commit = threading.Event(), SqliteFile.commit
+
+    def kept_back(it: SqliteFile, given: Commit) -> Committed:
+        committed.append(given.batch.rows)
+        assert read.wait(timeout=20)
+        return commit(it, given)
+
+    monkeypatch.setattr(SqliteFile, "commit", kept_back)
+    monkeypatch.setattr(SqliteFile, "takes", Takes(commit_rows=10_000, idle_rows=10, plain=True))
+    company = ScriptedCompany([row(i) for i in range(1, 100)])
+    company.on_query = lambda company, query: read.set() if ":" in query["fields"][0] else None
+    report = pull_bills(company, destination="sqlite:///company.db", lines=False, page_size=10)
+    assert (report.rows_read, report.ties) == (99, True)
+    assert (committed[0], sum(committed)) == (10, 99)
+    assert len(committed) < 10
 
 
 def test_the_file_and_its_log_are_for_this_user_only(it: Table, file: Path) -> None:
