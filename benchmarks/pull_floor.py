@@ -163,7 +163,7 @@ def main() -> None:
     if asked.latency and asked.tables > 1:
         beside(asked.rows, asked.latency / 1000, asked.tables)
     elif asked.latency:
-        late(asked.rows, asked.latency / 1000)
+        late(asked.rows, asked.latency / 1000, asked.rounds)
     elif asked.nothing:
         print(f"nothing new in {asked.rows:,} rows")
         with static_server.start(asked.rows) as base_url:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import statistics
 import subprocess
 import tempfile
 import time
@@ -28,19 +29,21 @@ GENERATOR = Path(__file__).parents[1] / ".venv" / "foreign" / "sageintacctrestsd
 _rows = msgspec.json.Decoder(list[pull_pages.Row]).decode
 
 
-def late(rows: int, latency: float) -> None:
-    """Seconds of a pull into DuckDB with one request at a time, with six, and of the generator's loop."""
+def late(rows: int, latency: float, rounds: int) -> None:
+    """Seconds of a pull into DuckDB with six requests at a time and with one, medians, and of the generator's loop."""
     print(f"{rows:,} rows of 20 fields into DuckDB, {latency:g} s until each answer; seconds\n")
-    took: dict[str, float] = {}
+    each: dict[str, list[float]] = {"six at a time": [], "one at a time": []}
     _load()
     with static_server.start(rows, latency) as base_url:
-        for name, places in (("six at a time", AT_A_TIME), ("one at a time", 1)):
-            with tempfile.TemporaryDirectory() as folder:
-                began = time.perf_counter()
-                report = pulled(base_url, Path(folder), "duckdb:///company.duckdb", concurrency=places)
-                took[name] = time.perf_counter() - began
-            told = f"{report.transactions:,} transactions"
-            print(f"{name:<24}{took[name]:>8.2f}   {told}, goal {GOAL_TRANSACTIONS} for 1,000,000", flush=True)
+        for _ in range(rounds):
+            for name, places in zip(each, (AT_A_TIME, 1), strict=True):
+                with tempfile.TemporaryDirectory() as folder:
+                    began = time.perf_counter()
+                    report = pulled(base_url, Path(folder), "duckdb:///company.duckdb", concurrency=places)
+                    each[name].append(time.perf_counter() - began)
+                told = f"{report.transactions:,} transactions"
+                print(f"{name:<24}{each[name][-1]:>8.2f}   {told}, goal {GOAL_TRANSACTIONS} for 1,000,000", flush=True)
+        took = {name: statistics.median(seconds) for name, seconds in each.items()}
         if GENERATOR.exists():
             took["generator"] = _generator(base_url, rows)
             print(f"{'sageintacctrestsdk':<24}{took['generator']:>8.2f}   pages of 2,000", flush=True)
