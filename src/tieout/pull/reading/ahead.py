@@ -19,15 +19,18 @@ from tieout.pull.abreast import Share
 A = TypeVar("A")
 R = TypeVar("R")
 
+AT_THE_DOOR = 1
+"""Questions that wait where the client counts places: one goes out as soon as an answer is there, not when whoever
+asked for that has done with it."""
 WAITING = 2
 """Answers and questions waiting, for each place."""
 
 
 class Ahead(Generic[A, R]):
-    """Asks `fetch` on up to `places` threads, each begun when it is needed. For one thread to use; `with` ends them:
-    what has not been sent is not sent, what is under way is waited for, but not by somebody who leaves with Ctrl-C: the
-    threads are daemons, and a page that nobody takes is read again. Where others read beside it, there is room for its
-    `share` only."""
+    """Asks `fetch` on a thread more than there are `places`, to which it has to keep itself; each begins when it is
+    needed. For one thread to use; `with` ends them: what has not begun is not sent, what is under way is waited for,
+    but not by somebody who leaves with Ctrl-C: the threads are daemons, and a page that nobody takes is read again.
+    Where others read beside it, there is room for its `share` only."""
 
     def __init__(self, fetch: Callable[[A], R], places: int, share: Share | None = None) -> None:
         self._fetch, self._places = fetch, places
@@ -65,7 +68,7 @@ class Ahead(Generic[A, R]):
         future: Future[R] = Future()
         self._queue.append((question, future))
         self._asked.put((question, future))
-        if len(self._threads) < min(self._places, len(self._queue)):
+        if len(self._threads) < min(self._places + AT_THE_DOOR, len(self._queue)):
             thread = threading.Thread(target=self._run, name="tieout-page", daemon=True)
             self._threads.append(thread)
             thread.start()
