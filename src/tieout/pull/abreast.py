@@ -88,18 +88,20 @@ class Aside(Generic[R]):
         """Ask, the first time."""
         if self._answer is None:
             self._answer, self._since = Future(), time.monotonic()
-            threading.Thread(target=self._run, args=(self._answer,), name="tieout-aside", daemon=True).start()
+            threading.Thread(target=fulfil, args=(self._answer, self._ask), name="tieout-aside", daemon=True).start()
 
     def answer(self) -> R:
         """After `begin`. Raises what the question raised, and Stopped."""
         assert self._answer is not None
         return self._share.wait(self._answer)
 
-    def _run(self, answer: Future[R]) -> None:
-        try:
-            answer.set_result(self._ask())
-        except BaseException as error:  # noqa: BLE001 - raised again by `answer`
-            answer.set_exception(error)
+
+def fulfil(answer: Future[R], work: Callable[[], R]) -> None:
+    """What `work` gives or raises becomes the answer, for the thread that waits for it."""
+    try:
+        answer.set_result(work())
+    except BaseException as error:  # noqa: BLE001 - raised again by whoever waits
+        answer.set_exception(error)
 
 
 def abreast(tasks: Sequence[Callable[[], R]], most: int, share: Share) -> list[R]:

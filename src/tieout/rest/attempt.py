@@ -57,8 +57,6 @@ BOM = b"\xef\xbb\xbf"
 SEE_OTHER = 303
 SHORTEST_SECRET = 8
 """Characters: a shorter token is no secret, and taking it out of a reply would break words that hold it by chance."""
-
-
 ENDS = 32_768
 """Bytes at each end of a long reply."""
 

@@ -30,12 +30,14 @@ def test_of_each_page_the_keys_are_new_that_no_page_before_it_had(
 
 
 def test_pages_that_follow_each_other_are_not_looked_up() -> None:
+    class Key(str):
+        __hash__ = None  # type: ignore[assignment]  # no set takes it
+
     it = Delivered()
     for first in range(1, 2000, 9):  # each begins with the last key of the one before
-        keys = [str(n) for n in range(first, first + 10)]
+        keys = [Key(n) for n in range(first, first + 10)]
         assert it.has_some(keys) == (first > 1)
         assert list(it.add(keys)) == list(range(first > 1, 10))
-    assert it._known is None
 
 
 def test_what_lies_far_back_is_forgotten() -> None:

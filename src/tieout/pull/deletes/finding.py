@@ -135,7 +135,7 @@ class Deletes:
         ids = audit.deleted(job.client, job.model.name, since)
         if ids is None:
             return
-        self.spent.transactions += 1
+        self.spent.add(1)
         if len(ids) <= MOST_IDS:
             gone = self._confirmed(self._keys_of(ids))
             if gone and not self.rules.too_many(len(gone), state.rows):
@@ -232,7 +232,7 @@ class Deletes:
                     there.update(step.page.batch.keys)
                 gone += [key for key in asked if key not in there]
         finally:
-            self.spent.transactions += spent.transactions  # pages are those of rows
+            self.spent.add(spent.transactions)  # pages are those of rows
         return gone
 
     def _query(self) -> Query:

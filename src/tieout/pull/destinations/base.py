@@ -163,7 +163,7 @@ class Destination(Protocol):
     """Tables that tieout keeps. Every method raises StoreError, in one sentence, where the place, the database or a
     table is not as it should be, and never shows a password. Methods may be called from any thread, one at a time a
     table, also of several objects for one place, and see live rows only: those not marked deleted. Keys, names and
-    texts hold any character. Between two calls nothing is open.
+    texts hold any character. There is nothing to close.
 
     What each method promises is numbered in tests/pull/destinations/suite.py.
     """

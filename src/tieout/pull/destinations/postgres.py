@@ -278,19 +278,10 @@ class _PostgresSession(Session):
     def bound(self, column: Column) -> str:
         return f"CAST(%s AS {self.sql_type(column)})"
 
-    def measures(
-        self,
-        table: str,
-        columns: Sequence[Column],
-        where: str,
-        values: Sequence[Any],
-        by: Column | None,
-        stamp: Column | None,
-    ) -> list[Group]:
+    def measures(self, heads: str, columns: Sequence[Column], source: str, values: Sequence[Any]) -> list[Group]:
         listed = "".join(f", sum({self.quote(column.name)})" for column in columns)
-        grouped = " GROUP BY 1 ORDER BY 1" if by is not None else ""
-        sql = f"SELECT {self.heads(by, stamp)}{listed} FROM {self.name(table)} WHERE {where}{grouped}"
-        return [Group(name, rows, newest, sums) for name, rows, newest, *sums in self.rows(sql, values)]
+        found = self.rows(f"SELECT {heads}{listed} {source}", values)
+        return [Group(name, rows, newest, sums) for name, rows, newest, *sums in found]
 
     def read(self, column: Column, values: list[Any]) -> list[Plain]:
         return plain(column, values)

@@ -89,7 +89,11 @@ class SqlDestination(SqlSignOffs, ABC):
         """Counts, exact sums and the latest stamp: of all rows, or by the values of a column."""
         with self._open() as db:
             where, values = _where(db, within)
-            found = db.measures(table, columns, where, values, by, stamp)
+            group = db.quote(by.name) if by is not None else "NULL"
+            newest = f"max({db.order(stamp)})" if stamp is not None else "NULL"
+            grouped = " GROUP BY 1 ORDER BY 1" if by is not None else ""
+            source = f"FROM {db.name(table)} WHERE {where}{grouped}"
+            found = db.measures(f"{group}, count(*), {newest}", columns, source, values)
             groups = db.read(by, [row[0] for row in found]) if by is not None else [None] * len(found)
             latest = db.read(stamp, [row[2] for row in found]) if stamp is not None else [None] * len(found)
         return [

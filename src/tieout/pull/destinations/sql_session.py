@@ -114,16 +114,8 @@ class Session(ABC):
         """`mark`, made to compare with `order`."""
 
     @abstractmethod
-    def measures(
-        self,
-        table: str,
-        columns: Sequence[Column],
-        where: str,
-        values: Sequence[Any],
-        by: Column | None,
-        stamp: Column | None,
-    ) -> list[Group]:
-        """Count, latest `stamp` and exact sums of the rows: of each value of `by` in its order, or of all."""
+    def measures(self, heads: str, columns: Sequence[Column], source: str, values: Sequence[Any]) -> list[Group]:
+        """`heads`, a name, a count and a latest stamp, with exact sums of columns: a SELECT from `source`."""
 
     @abstractmethod
     def read(self, column: Column, values: list[Any]) -> list[Plain]:
@@ -132,11 +124,6 @@ class Session(ABC):
     @abstractmethod
     def put_view(self, name: str, select: str) -> None:
         """Create a view, or replace it; `select` is run as it is."""
-
-    def heads(self, by: Column | None, stamp: Column | None) -> str:
-        """The expressions that a measure begins with: group, count, latest stamp."""
-        group = self.quote(by.name) if by is not None else "NULL"
-        return f"{group}, count(*), {f'max({self.order(stamp)})' if stamp is not None else 'NULL'}"
 
     def among(self) -> str:
         """`IN` the members of a value that `listed` has made."""

@@ -11,10 +11,11 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
-from tieout.pull.abreast import Share
+from tieout.pull.abreast import Share, fulfil
 
 A = TypeVar("A")
 R = TypeVar("R")
@@ -91,9 +92,4 @@ class Ahead(Generic[A, R]):
             question, future = asked
             if not future.set_running_or_notify_cancel():
                 continue
-            try:
-                answer = self._fetch(question)
-            except BaseException as error:  # noqa: BLE001 - raised again by `next`, on the thread that asked
-                future.set_exception(error)
-            else:
-                future.set_result(answer)
+            fulfil(future, partial(self._fetch, question))

@@ -42,6 +42,7 @@ class Spent(msgspec.Struct):
     transactions: int = 0
 
     def add(self, transactions: int, *, pages: int = 0) -> None:
+        """So much more."""
         with _COUNTING:
             self.transactions += transactions
             self.pages += pages
